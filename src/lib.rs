@@ -1,0 +1,1 @@
+//! fedlink: the communication layer of federated learning as a pure state machine.
