@@ -1,0 +1,318 @@
+//! What a client machine asks of its host.
+
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::Instant;
+use crate::identity::{ChainError, Name};
+use crate::message::{
+    JobId, Outcome, Payload, Properties, RecordId, Refusal, ReturnCode, SignatureId, Ssid, TaskId,
+    Token,
+};
+
+/// An output of the client. Actions come in the order in which they arose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientAction {
+    /// The client is registered: these prove it to whoever else asks.
+    SetAuth(Auth),
+    /// The registration is gone; the client makes a new one by itself.
+    ClearAuth,
+    /// Something failed and is tried again at `at`. When the reason is
+    /// [`RetryReason::NotConnected`] or [`RetryReason::Disconnected`], connect by then.
+    Retry {
+        /// When.
+        at: Instant,
+        /// How many tries have failed in a row, from 1.
+        attempt: u32,
+        /// What failed.
+        reason: RetryReason,
+    },
+    /// A heartbeat goes out within 100 ms, or as soon as
+    /// [`heartbeat_ready`](crate::Client::heartbeat_ready) is called.
+    HeartbeatDue,
+    /// The server has answered a heartbeat.
+    HeartbeatAnswered {
+        /// Time from the request to the answer.
+        elapsed: Duration,
+    },
+    /// The server no longer runs these jobs: stop them and report each with
+    /// [`job_ended`](crate::Client::job_ended).
+    AbortJobs(Vec<JobId>),
+    /// The server wants these jobs to run here: report each with
+    /// [`job_started`](crate::Client::job_started), or with
+    /// [`job_ended`](crate::Client::job_ended) if it cannot.
+    StartJobs(Vec<JobId>),
+    /// Work to do. Answer with [`submit`](crate::Client::submit).
+    TaskAssigned(Task),
+    /// The server has no task for this job now; the client asks again by itself.
+    TryAgain {
+        /// The job.
+        job: JobId,
+        /// When the client asks again.
+        at: Instant,
+    },
+    /// The job has no more tasks; the client asks no more.
+    RunEnded {
+        /// The job.
+        job: JobId,
+    },
+    /// The server holds the result for good; it has left the outbox.
+    ResultAccepted {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// Bytes of the payload.
+        bytes: u64,
+        /// Time since the result was first sent.
+        elapsed: Duration,
+    },
+    /// The server will never take the result; it has left the outbox.
+    ResultRefused {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A large payload moves.
+    TransferProgress {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// From the server or to it.
+        direction: Direction,
+        /// Bytes that have arrived, digests included.
+        done: u64,
+        /// Bytes in all, digests included.
+        total: u64,
+        /// Where this transfer started or was last resumed.
+        resumed_at: u64,
+        /// Bytes that had to travel again so far.
+        sent_twice: u64,
+    },
+    /// The private key is elsewhere: sign these bytes and hand the signature to
+    /// [`signed`](crate::Client::signed).
+    Sign {
+        /// Names the answer.
+        request: SignatureId,
+        /// What to sign, with Ed25519.
+        bytes: Bytes,
+    },
+    /// Store `header` followed by `payload` as one record, durably, then call
+    /// [`persisted`](crate::Client::persisted).
+    Persist {
+        /// Names the answer.
+        record: RecordId,
+        /// The first part of the record.
+        header: Bytes,
+        /// The rest of it; often a payload, shared rather than copied.
+        payload: Bytes,
+    },
+    /// No wall clock was given, so the dates of the server's certificates were not
+    /// checked.
+    DatesUnchecked,
+    /// Something that cannot be trusted was dropped.
+    Suspect {
+        /// What was wrong.
+        suspicion: Suspicion,
+        /// The last [`reject_after`](crate::ClientConfig::reject_after) handshakes all
+        /// failed like this. The client goes on trying; whether to give up is yours.
+        repeated: bool,
+    },
+    /// The server has refused this client for good. `register` tries again.
+    Rejected(Rejection),
+    /// The client is closed. Results that were not accepted stay in its records.
+    Closed {
+        /// Whether the server has answered the farewell.
+        answered: bool,
+        /// What the server said, or the client's own words.
+        message: String,
+        /// Why the client closed.
+        reason: CloseReason,
+    },
+}
+
+/// What proves the registration, also to others of the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// The bearer token; none if the client wanted none.
+    pub token: Option<Token>,
+    /// The server's signature over token, name, ssid, times and `session_hash`.
+    pub token_signature: Bytes,
+    /// The name of this client.
+    pub name: Name,
+    /// The server's service session.
+    pub ssid: Ssid,
+    /// When the token was issued, in Unix seconds.
+    pub issued: u64,
+    /// When it ends, in Unix seconds.
+    pub expires: u64,
+    /// Hash of the whole exchange, needed to verify the signature elsewhere.
+    pub session_hash: [u8; 32],
+}
+
+/// One assignment of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The assignment.
+    pub id: TaskId,
+    /// The job it belongs to.
+    pub job: JobId,
+    /// What to do, in the words of the job.
+    pub name: String,
+    /// The service session that assigned it.
+    pub ssid: Ssid,
+    /// Details.
+    pub headers: Properties,
+    /// The input.
+    pub payload: Payload,
+    /// Given before, by the process whose records this one was restored from.
+    pub again: bool,
+    /// Bytes of the payload, digests included if it came in chunks.
+    pub bytes: u64,
+    /// Time since the task was first asked for.
+    pub elapsed: Duration,
+}
+
+/// The way a payload moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// From the server, with a task.
+    Down,
+    /// To the server, with a result.
+    Up,
+}
+
+/// Why something is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RetryReason {
+    /// There was no connection within the time allowed.
+    NotConnected,
+    /// The connection was lost.
+    Disconnected,
+    /// The carrier could not send.
+    SendFailed,
+    /// The server did not answer a challenge in time.
+    ChallengeUnanswered,
+    /// The server's answer to the challenge could not be trusted.
+    ChallengeSuspect,
+    /// The server did not answer the registration in time.
+    RegisterUnanswered,
+    /// The server is not ready, is full or is overloaded.
+    ServerBusy,
+    /// The server speaks none of this client's versions or suites.
+    NoCommonProtocol,
+    /// The key that is elsewhere did not sign in time.
+    SignerSilent,
+    /// A heartbeat was not answered, or answered with this code.
+    Heartbeat(ReturnCode),
+    /// A request for a task was not answered, or answered with this code.
+    PullTask(ReturnCode),
+    /// A result was not answered, or answered with this code.
+    SubmitResult(ReturnCode),
+    /// A part of a payload was not answered, or answered with this code.
+    Transfer(ReturnCode),
+    /// The session seems to be gone: the client registers anew beside it.
+    SessionSilent,
+}
+
+/// What was wrong with a message that was dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Suspicion {
+    /// The server's certificates do not prove the expected name.
+    Chain(ChainError),
+    /// The server's proof is not a signature over this exchange.
+    Proof,
+    /// What the server sealed does not open.
+    Seal,
+    /// The server chose a suite that was not offered.
+    Suite,
+    /// The signature of the token is not the server's.
+    TokenSignature,
+    /// The server's answer contradicts itself or the request.
+    Malformed,
+}
+
+impl Suspicion {
+    /// A number for each kind, to tell whether two failed alike.
+    pub(crate) fn kind(&self) -> core::mem::Discriminant<Self> {
+        core::mem::discriminant(self)
+    }
+}
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain(error) => write!(f, "the server's certificates are not accepted: {error}"),
+            Self::Proof => f.write_str("the server's proof does not match this exchange"),
+            Self::Seal => f.write_str("the server's answer does not open: it was changed on its way"),
+            Self::Suite => f.write_str("the server chose a suite that was not offered"),
+            Self::TokenSignature => f.write_str("the token's signature is not the server's"),
+            Self::Malformed => f.write_str("the server's answer makes no sense"),
+        }
+    }
+}
+
+/// Why the server refused the client for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Which rule refused it.
+    pub reason: RejectReason,
+    /// The server's words.
+    pub message: String,
+}
+
+/// The rules by which a server refuses a client for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// The certificates, the name or the proof were not accepted.
+    Unauthenticated,
+    /// The server's operator has disabled this name.
+    Disabled,
+    /// The server serves another project.
+    WrongProject,
+    /// Another process with this identity has taken its place.
+    Replaced,
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Disabled => "disabled",
+            Self::WrongProject => "wrong project",
+            Self::Replaced => "replaced by another process of this name",
+        })
+    }
+}
+
+/// Why a client closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The host called `quit` and the server said goodbye.
+    Quit,
+    /// The host called `quit` while there was no session to end.
+    NotRegistered,
+    /// The host called `quit` and the server did not answer.
+    NoAnswer,
+    /// The host called `quit` and the server no longer knew the session.
+    SessionGone,
+    /// In [`Mode::Simulate`](crate::Mode::Simulate), a heartbeat was answered with
+    /// something other than ok.
+    HeartbeatFailed,
+}
+
+/// How the work on a task ended, for the outbox.
+pub(crate) fn is_optional(outcome: Outcome) -> bool {
+    outcome == Outcome::Aborted
+}

@@ -1,0 +1,96 @@
+//! What a client is told before it starts.
+
+use core::time::Duration;
+
+use crate::identity::Name;
+use crate::suite::Suites;
+
+/// Whether the client works or only plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A real federation.
+    #[default]
+    Work,
+    /// A simulator: lists of jobs to abort are ignored, and a heartbeat answered with
+    /// something other than ok ends the session.
+    Simulate,
+}
+
+/// Settings of a client. Share one among any number of clients.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The federation's name, the same on the server.
+    pub project: Name,
+    /// The name that the server's certificate must carry. Without it the host name that
+    /// the host connected to is expected.
+    pub server: Option<Name>,
+    /// The suites to offer. Default: sealed alone.
+    pub suites: Suites,
+    /// The carrier is trusted end to end, so the bearer suite needs no channel binding.
+    /// Default: false.
+    pub trusted_path: bool,
+    /// The carrier moves single datagrams: challenges are padded so that an answer is at
+    /// most three times their size. Default: false.
+    pub datagram: bool,
+    /// Whether to ask for a bearer token in the sealed suite, where it authorises
+    /// nothing on this wire. Default: true.
+    pub want_token: bool,
+    /// Default: [`Mode::Work`].
+    pub mode: Mode,
+    /// Wait for the carrier before `Retry` says that there is none. Default: 15 s.
+    pub connect_timeout: Duration,
+    /// Least wait before something that failed is tried again. Default: 2 s.
+    pub retry_min: Duration,
+    /// Greatest such wait. Default: 60 s.
+    pub retry_max: Duration,
+    /// Wait for an answer to challenge, register, heartbeat and quit. Default: 5 s.
+    pub maintenance_timeout: Duration,
+    /// Wait for an answer to pull, submit, fetch and push; the server may raise it.
+    /// Default: 5 s.
+    pub task_timeout: Duration,
+    /// Wait after a failed request for a task or a failed heartbeat. Default: 5 s.
+    pub failed_wait: Duration,
+    /// Requests without one valid answer for so long make the client register anew.
+    /// Default: 120 s.
+    pub silence_limit: Duration,
+    /// So many handshakes that failed alike make `Suspect` say `repeated`. Default: 3.
+    pub reject_after: u32,
+    /// Results up to this many bytes travel inside their message. Default: 1 MiB, which
+    /// is also the limit.
+    pub inline_limit: usize,
+    /// Largest payload of a task in bytes; a larger task is reported as failed. Default:
+    /// 4 GiB.
+    pub max_payload: u64,
+    /// Jobs that may run at once. Default: 1,024.
+    pub max_jobs: usize,
+    /// Tasks held and results in the outbox, together. Default: 1,024.
+    pub max_held: usize,
+}
+
+impl ClientConfig {
+    /// The defaults for a federation of this name.
+    #[must_use]
+    pub fn new(project: Name) -> Self {
+        Self {
+            project,
+            server: None,
+            suites: Suites::default(),
+            trusted_path: false,
+            datagram: false,
+            want_token: true,
+            mode: Mode::default(),
+            connect_timeout: Duration::from_secs(15),
+            retry_min: Duration::from_secs(2),
+            retry_max: Duration::from_secs(60),
+            maintenance_timeout: Duration::from_secs(5),
+            task_timeout: Duration::from_secs(5),
+            failed_wait: Duration::from_secs(5),
+            silence_limit: Duration::from_secs(120),
+            reject_after: 3,
+            inline_limit: 1 << 20,
+            max_payload: 4 << 30,
+            max_jobs: 1024,
+            max_held: 1024,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! All randomness of a machine, drawn from the seed that the host supplies.
+
+use hmac::Mac;
+use zeroize::Zeroize;
+
+use crate::digest;
+
+/// A generator that overwrites its key at each draw (fast key erasure), so that what it
+/// gave out cannot be computed again from a copy of its later state.
+///
+/// HMAC-SHA256 in counter mode: block 0 under the current key is the next key, the
+/// blocks after it are the output.
+pub(crate) struct Entropy {
+    key: [u8; 32],
+}
+
+impl Entropy {
+    /// Takes the seed and wipes the caller's copy.
+    pub(crate) fn new(seed: &mut [u8; 32]) -> Self {
+        let key = *seed;
+        seed.zeroize();
+        Self { key }
+    }
+
+    pub(crate) fn fill(&mut self, out: &mut [u8]) {
+        let next = block(&self.key, 0);
+        for (counter, chunk) in (1u64..).zip(out.chunks_mut(32)) {
+            let mut bytes = block(&self.key, counter);
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+            bytes.zeroize();
+        }
+        self.key.zeroize();
+        self.key = next;
+    }
+
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut out = [0; N];
+        self.fill(&mut out);
+        out
+    }
+
+    /// A random UUID (version 4).
+    pub(crate) fn uuid(&mut self) -> [u8; 16] {
+        uuid::Builder::from_random_bytes(self.bytes())
+            .into_uuid()
+            .into_bytes()
+    }
+
+    /// A number in `low..=high`. The bias is below 2^-32 for the spans of time it serves.
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+        let width = u128::from(high.saturating_sub(low)) + 1;
+        let draw = u128::from(u64::from_be_bytes(self.bytes()));
+        let offset = (draw * width) >> 64;
+        low.saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
+    }
+}
+
+impl Drop for Entropy {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl core::fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Entropy")
+    }
+}
+
+fn block(key: &[u8; 32], counter: u64) -> [u8; 32] {
+    let mut mac = digest::keyed(key);
+    mac.update(&counter.to_be_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_and_is_wiped() {
+        let mut seed = [7; 32];
+        let mut one = Entropy::new(&mut seed);
+        assert_eq!(seed, [0; 32]);
+        let mut two = Entropy::new(&mut [7; 32]);
+        let first: [u8; 80] = one.bytes();
+        assert_eq!(first, two.bytes::<80>());
+        assert_ne!(first, one.bytes::<80>());
+    }
+
+    #[test]
+    fn a_draw_between_two_numbers_reaches_both_and_nothing_else() {
+        let mut entropy = Entropy::new(&mut [1; 32]);
+        let mut seen = [0; 3];
+        for _ in 0..300 {
+            let draw = entropy.between(5, 7);
+            seen[usize::try_from(draw - 5).unwrap()] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
+        assert_eq!(entropy.between(9, 9), 9);
+        assert_eq!(entropy.between(9, 3), 9);
+    }
+}

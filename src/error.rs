@@ -1,0 +1,141 @@
+//! Errors by who is at fault. Each says what to do.
+
+use crate::identity::{ChainError, Name};
+use crate::message::{JobId, RecordId, SignatureId, TaskId};
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The set of suites is empty.
+    #[error("no suite is enabled: enable `sealed`")]
+    NoSuite,
+    /// Plain beside another suite.
+    #[error("the plain suite cannot be enabled beside another: a listener could choose it; enable one or the other")]
+    PlainBesideOthers,
+    /// A proof is needed and there is no key.
+    #[error("the suites need certificates or a pinned key: give the identity a chain and a signer")]
+    NoKey,
+    /// There is nothing to verify the peer against.
+    #[error("no root certificate and no pinned key is configured, so no peer could ever be trusted: add the project's root")]
+    NoRoots,
+    /// The signer's key is not the certificate's.
+    #[error("the private key does not belong to the certificate: give the key that it was made for")]
+    KeyMismatch,
+    /// The certificate says another name.
+    #[error("the certificate is for `{certificate}` but the identity is named `{configured}`: use one name in both")]
+    NameMismatch {
+        /// The name in the certificate, or that there is none.
+        certificate: String,
+        /// The name configured.
+        configured: Name,
+    },
+    /// Nothing tells which server to expect.
+    #[error("the server's name is not known: set `server`, or tell the host name when connected")]
+    NoServerName,
+    /// A chain that cannot be used at all.
+    #[error("the certificate chain cannot be used: {0}")]
+    Chain(#[from] ChainError),
+    /// A number outside its bounds.
+    #[error("`{setting}` must be {bounds}")]
+    OutOfBounds {
+        /// The setting.
+        setting: &'static str,
+        /// What it may be.
+        bounds: &'static str,
+    },
+    /// A stored record that cannot be read.
+    #[error("stored record {index} cannot be read: restore from an intact store, or start anew and lose what it held")]
+    Record {
+        /// Its place, from 0.
+        index: usize,
+    },
+}
+
+/// A call that makes no sense now. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The job is not known here.
+    #[error("job {0} is not known: start it first")]
+    UnknownJob(JobId),
+    /// The job runs already.
+    #[error("job {0} exists already: give a new job a new id")]
+    JobExists(JobId),
+    /// The task is not held here.
+    #[error("task {0} is not known, or is finished: submit each task that was assigned once")]
+    UnknownTask(TaskId),
+    /// The result is stored, so the task can no longer be withdrawn.
+    #[error("task {0} has a result already: use it")]
+    TaskDone(TaskId),
+    /// No such record is waiting.
+    #[error("record {0} is not waiting to be stored: confirm each record once")]
+    UnknownRecord(RecordId),
+    /// No such signature was asked for, or it came too late.
+    #[error("signature {0} is not awaited (any more): drop it")]
+    UnknownSignature(SignatureId),
+    /// A context, headers, a label or a name that is too long.
+    #[error("{what} is larger than {limit} bytes: make it smaller")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A table of the machine is full.
+    #[error("there are {limit} {what} already: finish some first, or raise the limit")]
+    Full {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// The machine is registering or registered already.
+    #[error("the client is registering or registered already: quit first")]
+    AlreadyRegistering,
+    /// Nothing to do that in this state.
+    #[error("the client is not registered: wait for `SetAuth`")]
+    NotRegistered,
+    /// A setting that cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// A message that was refused. It was counted; nothing else has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Dropped {
+    /// Longer than a message may be, or than a stranger's may be.
+    #[error("the message exceeds the limit")]
+    TooLong,
+    /// Not a message of this protocol.
+    #[error("the message does not parse")]
+    Malformed,
+    /// A version that is not spoken here.
+    #[error("the message has an unknown version")]
+    Version,
+    /// An answer to nothing that is outstanding.
+    #[error("the message answers nothing that was asked")]
+    Unasked,
+    /// Of a session that is not known.
+    #[error("the message belongs to no session")]
+    NoSession,
+    /// Its seal does not open, or its token is wrong.
+    #[error("the message is not authentic")]
+    Unauthentic,
+    /// It was here before, or is too old to tell.
+    #[error("the message repeats an older one")]
+    Repeated,
+    /// A proof or certificate in it was not accepted.
+    #[error("the message does not prove its sender")]
+    Unproven,
+    /// The sender has asked for too much.
+    #[error("the sender exceeds its budget")]
+    OverBudget,
+    /// A stale or foreign cookie.
+    #[error("the registration answers no recent challenge")]
+    Cookie,
+    /// It makes no sense in the state of this machine.
+    #[error("the message makes no sense now")]
+    Unexpected,
+}

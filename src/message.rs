@@ -1,0 +1,22 @@
+//! The vocabulary: what clients and servers say to each other, whatever the wire.
+
+mod code;
+mod id;
+mod payload;
+mod properties;
+mod reply;
+mod request;
+
+pub use code::{Refusal, ReturnCode};
+pub use id::{InstanceId, JobId, PeerId, RecordId, SessionId, SignatureId, Ssid, TaskId, Token};
+pub use payload::{BLOCK, Digest, Payload};
+pub use properties::Properties;
+pub use request::{JobReport, Outcome, Progress};
+
+pub(crate) use id::RequestId;
+pub(crate) use payload::{Blocks, PayloadHead, Place, digest_blocks};
+pub(crate) use reply::{
+    Failure, FetchReply, Goodbye, HeartbeatReply, PullReply, PushReply, Reply, SubmitReply,
+    TaskHead,
+};
+pub(crate) use request::{Fetch, Heartbeat, PullTask, Push, Quit, Request, SubmitResult};

@@ -1,0 +1,89 @@
+//! Return codes, and the reasons for which a result is refused.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a request ended. The codes are those that NVIDIA FLARE's cells use, so that both
+/// bindings report the same ones. Their order is their number on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ReturnCode {
+    /// Done.
+    Ok,
+    /// Nothing came back in time.
+    Timeout,
+    /// There is no such addressee.
+    InvalidTarget,
+    /// The addressee cannot be reached now.
+    TargetUnreachable,
+    /// The carrier failed.
+    CommError,
+    /// The message exceeds a limit.
+    MsgTooBig,
+    /// A filter of the peer refused the message.
+    FilterError,
+    /// The request makes no sense to the peer.
+    InvalidRequest,
+    /// The peer failed while it worked on the request.
+    ProcessException,
+    /// The peer does not believe who sent this.
+    AuthenticationError,
+    /// The peer is not ready or is overloaded; try later.
+    ServiceUnavailable,
+    /// The session is not known (any more).
+    InvalidSession,
+    /// The run is over.
+    AbortRun,
+    /// The sender must register first.
+    Unauthenticated,
+}
+
+impl fmt::Display for ReturnCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Timeout => "timeout",
+            Self::InvalidTarget => "invalid_target",
+            Self::TargetUnreachable => "target_unreachable",
+            Self::CommError => "comm_error",
+            Self::MsgTooBig => "msg_too_big",
+            Self::FilterError => "filter_error",
+            Self::InvalidRequest => "invalid_request",
+            Self::ProcessException => "process_exception",
+            Self::AuthenticationError => "authentication_error",
+            Self::ServiceUnavailable => "service_unavailable",
+            Self::InvalidSession => "invalid_session",
+            Self::AbortRun => "abort_run",
+            Self::Unauthenticated => "unauthenticated",
+        })
+    }
+}
+
+/// Why a result was refused for good. It has left the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The task was withdrawn, perhaps given to another site.
+    Withdrawn,
+    /// The job has ended.
+    JobGone,
+    /// The task belongs to another service session of the server.
+    OtherSsid,
+    /// The bytes did not match their digest, twice.
+    BadDigest,
+    /// The payload exceeds the server's limit.
+    TooBig,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Withdrawn => "the task was withdrawn",
+            Self::JobGone => "the job has ended",
+            Self::OtherSsid => "the server has lost the jobs that this task belonged to",
+            Self::BadDigest => "the bytes do not match their digest",
+            Self::TooBig => "the payload exceeds the server's limit",
+        })
+    }
+}

@@ -1,0 +1,234 @@
+//! Payloads: opaque bytes with labels, hashed by block so that a part can be checked.
+
+use core::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Bytes of a payload that are hashed, checked and stored together when it travels in
+/// chunks: 8 MiB keeps the list of digests short and the loss of a restart small.
+pub const BLOCK: usize = 8 << 20;
+
+/// SHA-256 over the concatenated SHA-256 of each block of [`BLOCK`] bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The hash as bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) fn of_list(list: &[u8]) -> Self {
+        Self(Sha256::digest(list).into())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..4]
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("…")
+    }
+}
+
+/// The digests of all blocks, one after another, and the digest of that list.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    pub(crate) list: Bytes,
+    pub(crate) digest: Digest,
+}
+
+pub(crate) fn digest_blocks(bytes: &[u8]) -> Blocks {
+    let list: Vec<u8> = bytes.chunks(BLOCK).flat_map(Sha256::digest).collect();
+    let digest = Digest::of_list(&list);
+    Blocks {
+        list: list.into(),
+        digest,
+    }
+}
+
+/// Opaque bytes of a task or a result, with the labels that tell what they are.
+///
+/// Cloning shares the bytes and their digests: give every site a clone and a model is
+/// held and hashed once. Bytes that the host keeps elsewhere, such as a memory map, come
+/// in through [`Bytes::from_owner`]. Empty payloads are legal.
+#[derive(Clone)]
+pub struct Payload(Arc<Inner>);
+
+struct Inner {
+    bytes: Bytes,
+    content_type: String,
+    encoding: String,
+    blocks: OnceLock<Blocks>,
+}
+
+impl Payload {
+    /// A payload without labels.
+    #[must_use]
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        Self::labelled(bytes, "", "")
+    }
+
+    /// A payload with its content type (`application/x-npy`) and the encoding that the
+    /// host applied (`zstd`); each at most 255 bytes, checked where the payload is given
+    /// to a machine.
+    #[must_use]
+    pub fn labelled(
+        bytes: impl Into<Bytes>,
+        content_type: impl Into<String>,
+        encoding: impl Into<String>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            bytes: bytes.into(),
+            content_type: content_type.into(),
+            encoding: encoding.into(),
+            blocks: OnceLock::new(),
+        }))
+    }
+
+    /// The bytes themselves; cloning them shares them.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.0.bytes
+    }
+
+    /// What the bytes are; empty if nobody said.
+    #[must_use]
+    pub fn content_type(&self) -> &str {
+        &self.0.content_type
+    }
+
+    /// How the host encoded them; empty for not at all.
+    #[must_use]
+    pub fn encoding(&self) -> &str {
+        &self.0.encoding
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    /// Whether there is not one byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.bytes.is_empty()
+    }
+
+    /// The digest under which the payload travels. Computed at most once, in one pass.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.blocks().digest
+    }
+
+    pub(crate) fn blocks(&self) -> &Blocks {
+        self.0.blocks.get_or_init(|| digest_blocks(&self.0.bytes))
+    }
+
+    /// What announces this payload: inline up to `inline_limit` bytes, else apart.
+    pub(crate) fn head(&self, inline_limit: usize) -> PayloadHead {
+        let place = if self.len() <= inline_limit {
+            Place::Inline
+        } else {
+            Place::Apart {
+                size: self.len() as u64,
+                digest: self.digest(),
+            }
+        };
+        PayloadHead {
+            content_type: self.0.content_type.clone(),
+            encoding: self.0.encoding.clone(),
+            place,
+        }
+    }
+
+    /// Whether the labels are within their limit.
+    pub(crate) fn labels_fit(&self) -> bool {
+        [&self.0.content_type, &self.0.encoding]
+            .iter()
+            .all(|label| label.len() <= PayloadHead::MAX_LABEL)
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.bytes == other.0.bytes
+            && self.0.content_type == other.0.content_type
+            && self.0.encoding == other.0.encoding
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Payload({} bytes, {:?}, {:?})",
+            self.len(),
+            self.content_type(),
+            self.encoding()
+        )
+    }
+}
+
+/// What a message says of its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PayloadHead {
+    pub(crate) content_type: String,
+    pub(crate) encoding: String,
+    pub(crate) place: Place,
+}
+
+/// Where the payload's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Place {
+    /// Behind the body of this message.
+    Inline,
+    /// To be moved in chunks.
+    Apart { size: u64, digest: Digest },
+}
+
+impl PayloadHead {
+    /// Labels are names, not data.
+    pub(crate) const MAX_LABEL: usize = 255;
+
+    pub(crate) fn with(self, bytes: Bytes) -> Payload {
+        Payload::labelled(bytes, self.content_type, self.encoding)
+    }
+
+    pub(crate) fn labels_fit(&self) -> bool {
+        self.content_type.len() <= Self::MAX_LABEL && self.encoding.len() <= Self::MAX_LABEL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_over_the_digests_of_the_blocks() {
+        let bytes = vec![3u8; BLOCK + 1];
+        let list = [Sha256::digest(&bytes[..BLOCK]), Sha256::digest([3u8])].concat();
+        assert_eq!(
+            Payload::new(bytes).digest().as_bytes()[..],
+            Sha256::digest(list)[..]
+        );
+        assert_eq!(
+            Payload::new(Bytes::new()).digest().as_bytes()[..],
+            Sha256::digest([])[..]
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let shown = format!("{:?}", Payload::labelled("secret", "text/plain", ""));
+        assert_eq!(shown, "Payload(6 bytes, \"text/plain\", \"\")");
+    }
+}

@@ -1,0 +1,106 @@
+//! What a client asks of the server once it is registered.
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobId, PayloadHead, Properties, Ssid, TaskId};
+
+/// How far a job has come, in thousandths; at most 1,000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Progress(u16);
+
+impl Progress {
+    /// Progress of `permille` thousandths; more than 1,000 counts as 1,000.
+    #[must_use]
+    pub const fn from_permille(permille: u16) -> Self {
+        Self(if permille > 1000 { 1000 } else { permille })
+    }
+
+    /// Thousandths done.
+    #[must_use]
+    pub const fn permille(self) -> u16 {
+        self.0
+    }
+}
+
+/// What a heartbeat says of one job that runs on the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobReport {
+    /// The job.
+    pub job: JobId,
+    /// How far it has come, if the host said.
+    pub progress: Option<Progress>,
+}
+
+/// How the work on a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The payload is the result.
+    Ok,
+    /// The work failed; headers and payload may say why.
+    Failed,
+    /// The work was given up. Told to the server once, not repeated.
+    Aborted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heartbeat {
+    pub(crate) jobs: Vec<JobReport>,
+    /// The device will be silent for this long (milliseconds) and keeps its place.
+    pub(crate) suspending: Option<u64>,
+    pub(crate) context: Properties,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PullTask {
+    pub(crate) job: JobId,
+    /// The last task that the client holds or has held, payload included.
+    pub(crate) last_task: Option<TaskId>,
+    pub(crate) context: Properties,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SubmitResult {
+    pub(crate) job: JobId,
+    pub(crate) task: TaskId,
+    /// The service session under which the task was assigned.
+    pub(crate) ssid: Ssid,
+    pub(crate) outcome: Outcome,
+    pub(crate) headers: Properties,
+    pub(crate) payload: PayloadHead,
+    pub(crate) context: Properties,
+}
+
+/// Asks for a part of a task's payload. Offsets count in the transfer: the digests of
+/// the blocks first, then the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fetch {
+    pub(crate) job: JobId,
+    pub(crate) task: TaskId,
+    pub(crate) offset: u64,
+    pub(crate) len: u32,
+}
+
+/// Brings a part of a result's payload, offsets as in [`Fetch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Push {
+    pub(crate) job: JobId,
+    pub(crate) task: TaskId,
+    pub(crate) offset: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quit {
+    pub(crate) reason: String,
+    pub(crate) context: Properties,
+}
+
+/// Every request of a session. The order is the number on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Request {
+    Heartbeat(Heartbeat),
+    PullTask(PullTask),
+    SubmitResult(SubmitResult),
+    Fetch(Fetch),
+    Push(Push),
+    Quit(Quit),
+}

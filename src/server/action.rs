@@ -1,0 +1,123 @@
+//! What a server machine asks of its host.
+
+use bytes::Bytes;
+
+use crate::identity::Name;
+use crate::message::{
+    JobId, JobReport, Outcome, Payload, Properties, RecordId, SignatureId, TaskId,
+};
+
+/// An output of the server. Actions come in the order in which they arose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerAction {
+    /// A client stands registered.
+    ClientJoined(Joined),
+    /// Another process of the same name has taken the place of the one before.
+    ClientReplaced(Joined),
+    /// A client has said goodbye. Its unfinished tasks stay its own until they are
+    /// withdrawn or reassigned.
+    ClientLeft {
+        /// Its name.
+        client: Name,
+        /// The reason that it gave.
+        reason: String,
+        /// The context of its farewell.
+        context: Properties,
+    },
+    /// A client has been silent for too long, or its session has ended without another.
+    ClientDead {
+        /// Its name.
+        client: Name,
+    },
+    /// A heartbeat brought something to tell: a context, or progress.
+    HeartbeatReceived {
+        /// Who sent it.
+        client: Name,
+        /// The jobs that run there.
+        jobs: Vec<JobReport>,
+        /// The context.
+        context: Properties,
+    },
+    /// A client asks for work and nothing is queued for it. Assign something, or end the
+    /// job; it asks again.
+    TaskWanted {
+        /// Who asks.
+        client: Name,
+        /// For which job.
+        job: JobId,
+        /// The context of the request.
+        context: Properties,
+    },
+    /// A result is stored. Use it, then call [`taken`](crate::Server::taken).
+    ResultReceived(ResultReceived),
+    /// A job that a client should run, did run, and no longer reports.
+    JobMissingOnClient {
+        /// The client.
+        client: Name,
+        /// The job.
+        job: JobId,
+    },
+    /// The private key is elsewhere: sign these bytes and hand the signature to
+    /// [`signed`](crate::Server::signed).
+    Sign {
+        /// Names the answer.
+        request: SignatureId,
+        /// What to sign, with Ed25519.
+        bytes: Bytes,
+    },
+    /// Store `header` followed by `payload` as one record, durably, then call
+    /// [`persisted`](crate::Server::persisted).
+    Persist {
+        /// Names the answer.
+        record: RecordId,
+        /// The first part of the record.
+        header: Bytes,
+        /// The rest of it; often a payload, shared rather than copied.
+        payload: Bytes,
+    },
+    /// No wall clock was given, so the dates of this client's certificates were not
+    /// checked.
+    DatesUnchecked {
+        /// The client.
+        client: Name,
+    },
+}
+
+/// A client that stands registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Its proven name.
+    pub client: Name,
+    /// The same process registered again, for example because its session was to expire.
+    pub renewed: bool,
+    /// The address that it believes it has.
+    pub address: String,
+    /// Facts about the site.
+    pub site_info: Properties,
+    /// The context of its registration.
+    pub context: Properties,
+}
+
+/// A result that the server holds for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultReceived {
+    /// Who did the work.
+    pub client: Name,
+    /// The job.
+    pub job: JobId,
+    /// The task.
+    pub task: TaskId,
+    /// The task's name.
+    pub name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Details from the client.
+    pub headers: Properties,
+    /// The output.
+    pub payload: Payload,
+    /// The context of the submission.
+    pub context: Properties,
+    /// Given before, by the process whose records this one was restored from.
+    pub again: bool,
+}

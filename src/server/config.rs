@@ -1,0 +1,83 @@
+//! What a server is told before it starts.
+
+use core::time::Duration;
+
+use crate::identity::Name;
+use crate::suite::Suites;
+
+/// Settings of a server.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The federation's name, the same on all clients.
+    pub project: Name,
+    /// The suites to accept. Default: sealed alone.
+    pub suites: Suites,
+    /// The carrier is trusted end to end, so the bearer suite needs no channel binding.
+    /// Default: false.
+    pub trusted_path: bool,
+    /// How long a cookie and the keys behind it live. Default: 60 s.
+    pub registration_window: Duration,
+    /// How long a token lives, at most. Default: 24 h.
+    pub session_lifetime: Duration,
+    /// Time between a client's heartbeats. Default: 10 s.
+    pub heartbeat_interval: Duration,
+    /// Silence after which a client counts as dead. Default: 600 s.
+    pub dead_after: Duration,
+    /// Wait that a client is told when there is no task for it. Default: 1 s.
+    pub poll_interval: Duration,
+    /// Least time that clients are told to wait for answers about tasks; zero leaves it
+    /// to them. Default: zero.
+    pub min_task_timeout: Duration,
+    /// Handshakes a second that strangers may start, all together; a burst may take one
+    /// second's worth. Default: 2,000.
+    pub challenge_budget: u32,
+    /// The same for one peer. Default: 20.
+    pub peer_budget: u32,
+    /// Clients that may be registered at once. Default: 1,000,000.
+    pub max_clients: usize,
+    /// Jobs that may run at once. Default: 1,024.
+    pub max_jobs: usize,
+    /// Jobs that one client may report. Default: 1,024.
+    pub max_jobs_per_client: usize,
+    /// Tasks queued, assigned, or done in jobs that run. Default: 1,000,000.
+    pub max_tasks: usize,
+    /// Payloads up to this many bytes travel inside their message. Default: 1 MiB, which
+    /// is also the limit.
+    pub inline_limit: usize,
+    /// Largest payload of a result in bytes. Default: 4 GiB.
+    pub max_payload: u64,
+    /// Announced bytes of all unfinished uploads together; past it a client is told to
+    /// come later. Default: 8 GiB.
+    pub max_upload_bytes: u64,
+    /// Actions and messages that may wait for the host before requests are answered with
+    /// `service_unavailable`. Default: 65,536.
+    pub max_waiting: usize,
+}
+
+impl ServerConfig {
+    /// The defaults for a federation of this name.
+    #[must_use]
+    pub fn new(project: Name) -> Self {
+        Self {
+            project,
+            suites: Suites::default(),
+            trusted_path: false,
+            registration_window: Duration::from_secs(60),
+            session_lifetime: Duration::from_secs(24 * 3600),
+            heartbeat_interval: Duration::from_secs(10),
+            dead_after: Duration::from_secs(600),
+            poll_interval: Duration::from_secs(1),
+            min_task_timeout: Duration::ZERO,
+            challenge_budget: 2000,
+            peer_budget: 20,
+            max_clients: 1_000_000,
+            max_jobs: 1024,
+            max_jobs_per_client: 1024,
+            max_tasks: 1_000_000,
+            inline_limit: 1 << 20,
+            max_payload: 4 << 30,
+            max_upload_bytes: 8 << 30,
+            max_waiting: 65_536,
+        }
+    }
+}

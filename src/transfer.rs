@@ -1,0 +1,435 @@
+//! Large payloads in chunks: what is sent, what has arrived, what must be sent again.
+//!
+//! A transfer is the list of block digests followed by the payload, and offsets count
+//! from the start of the list. The list is checked against the payload's digest before a
+//! byte behind it is used, and each block against the list as soon as it is whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::{Bytes, BytesMut};
+use sha2::{Digest as _, Sha256};
+
+use crate::message::{BLOCK, Digest, Payload, RequestId};
+
+/// Bytes in one chunk. Larger chunks save nothing and make a lost one dearer.
+pub(crate) const CHUNK: usize = 256 << 10;
+
+/// Chunks in flight at once: 2 MiB keep a fast network busy and are all that a broken
+/// connection can make travel twice.
+pub(crate) const WINDOW_CHUNKS: usize = 8;
+
+/// Bytes in flight at once.
+pub(crate) const WINDOW: u64 = (CHUNK * WINDOW_CHUNKS) as u64;
+
+/// Blocks in one payload, so that the list of their digests stays below 512 KiB.
+pub(crate) const MAX_BLOCKS: u64 = 16_384;
+
+/// Bytes of a digest in the list.
+const HASH: u64 = 32;
+
+/// Where the parts of a transfer lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) size: u64,
+    pub(crate) digest: Digest,
+}
+
+impl Layout {
+    pub(crate) fn of(payload: &Payload) -> Self {
+        Self {
+            size: payload.len() as u64,
+            digest: payload.digest(),
+        }
+    }
+
+    fn blocks(self) -> u64 {
+        self.size.div_ceil(BLOCK as u64)
+    }
+
+    fn list_len(self) -> u64 {
+        self.blocks().saturating_mul(HASH)
+    }
+
+    /// Bytes to move in all.
+    pub(crate) fn total(self) -> u64 {
+        self.list_len().saturating_add(self.size)
+    }
+
+    /// Where the chunk that starts at `offset` ends. No chunk reaches across the border
+    /// between list and payload, so a chunk is always one slice.
+    fn chunk_end(self, offset: u64) -> u64 {
+        let border = if offset < self.list_len() {
+            self.list_len()
+        } else {
+            self.total()
+        };
+        border.min(offset.saturating_add(CHUNK as u64))
+    }
+}
+
+/// The bytes of a transfer from `offset` on, at most `len` of them and at most one chunk.
+/// `None` outside the transfer.
+pub(crate) fn chunk(payload: &Payload, offset: u64, len: usize) -> Option<Bytes> {
+    let layout = Layout::of(payload);
+    if offset >= layout.total() {
+        return None;
+    }
+    let len = (layout.chunk_end(offset) - offset).min(len as u64);
+    let (source, start) = match offset.checked_sub(layout.list_len()) {
+        None => (&payload.blocks().list, offset),
+        Some(start) => (payload.bytes(), start),
+    };
+    let start = usize::try_from(start).ok()?;
+    Some(source.slice(start..start.checked_add(usize::try_from(len).ok()?)?))
+}
+
+/// The bytes did not match their digest for the second time in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadDigest;
+
+/// Puts a payload together from chunks in any order, in memory of the announced size and
+/// at most a window of early chunks.
+#[derive(Debug)]
+pub(crate) struct Reassembler {
+    layout: Layout,
+    list: Vec<u8>,
+    data: BytesMut,
+    /// The hash of the block that is growing.
+    hasher: Sha256,
+    early: BTreeMap<u64, Bytes>,
+    /// Where bytes were found wrong once.
+    bad_at: Option<u64>,
+}
+
+impl Reassembler {
+    /// Nothing when the payload would have more blocks than a list may name.
+    pub(crate) fn new(layout: Layout) -> Option<Self> {
+        if layout.blocks() > MAX_BLOCKS {
+            return None;
+        }
+        Some(Self {
+            layout,
+            list: Vec::new(),
+            data: BytesMut::with_capacity(usize::try_from(layout.size).ok()?),
+            hasher: Sha256::new(),
+            early: BTreeMap::new(),
+            bad_at: None,
+        })
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Everything before this offset has arrived.
+    pub(crate) fn wanted(&self) -> u64 {
+        self.list.len() as u64 + self.data.len() as u64
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.wanted() == self.layout.total()
+    }
+
+    /// Whole blocks that are checked; the last one counts when the payload is complete.
+    pub(crate) fn checked_blocks(&self) -> u64 {
+        if self.is_complete() {
+            self.layout.blocks()
+        } else {
+            (self.data.len() / BLOCK) as u64
+        }
+    }
+
+    /// A copy of the checked block `index`, to be stored.
+    pub(crate) fn block(&self, index: u64) -> Option<Bytes> {
+        if index >= self.checked_blocks() {
+            return None;
+        }
+        let start = usize::try_from(index).ok()?.checked_mul(BLOCK)?;
+        let end = start.saturating_add(BLOCK).min(self.data.len());
+        self.data.get(start..end).map(Bytes::copy_from_slice)
+    }
+
+    /// The checked list of block digests, once it is whole.
+    pub(crate) fn list(&self) -> Option<Bytes> {
+        (self.list.len() as u64 == self.layout.list_len())
+            .then(|| Bytes::copy_from_slice(&self.list))
+    }
+
+    /// Takes the bytes at `offset`. What has arrived before is ignored, what is too early
+    /// by more than a window is dropped.
+    pub(crate) fn put(&mut self, offset: u64, bytes: Bytes) -> Result<(), BadDigest> {
+        let wanted = self.wanted();
+        if offset > wanted {
+            if offset < wanted.saturating_add(WINDOW) && bytes.len() <= CHUNK {
+                self.early.insert(offset, bytes);
+            }
+            while self.early.len() > WINDOW_CHUNKS {
+                self.early.pop_last();
+            }
+            return Ok(());
+        }
+        self.take(offset, bytes)?;
+        while let Some((offset, bytes)) = self.early.pop_first() {
+            if offset > self.wanted() {
+                self.early.insert(offset, bytes);
+                break;
+            }
+            self.take(offset, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The payload, once it is complete.
+    pub(crate) fn finish(self) -> Option<Bytes> {
+        self.is_complete().then(|| self.data.freeze())
+    }
+
+    /// Appends bytes that start at or before `wanted`.
+    fn take(&mut self, offset: u64, mut bytes: Bytes) -> Result<(), BadDigest> {
+        let known = usize::try_from(self.wanted().saturating_sub(offset)).unwrap_or(usize::MAX);
+        if known >= bytes.len() {
+            return Ok(());
+        }
+        let mut rest = bytes.split_off(known);
+        while !rest.is_empty() && !self.is_complete() {
+            let list_room = self.layout.list_len() - self.list.len() as u64;
+            let room = if list_room > 0 {
+                list_room
+            } else {
+                let block_end = (self.data.len() as u64 / BLOCK as u64 + 1) * BLOCK as u64;
+                block_end.min(self.layout.size) - self.data.len() as u64
+            };
+            let part = rest.split_to(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            if list_room > 0 {
+                self.list.extend_from_slice(&part);
+                if self.list.len() as u64 == self.layout.list_len() {
+                    self.check_list()?;
+                }
+            } else {
+                self.data.extend_from_slice(&part);
+                self.hasher.update(&part);
+                if part.len() as u64 == room {
+                    self.check_block()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_list(&mut self) -> Result<(), BadDigest> {
+        if Digest::of_list(&self.list) == self.layout.digest {
+            return Ok(());
+        }
+        self.list.clear();
+        self.start_again(0)
+    }
+
+    fn check_block(&mut self) -> Result<(), BadDigest> {
+        let hash: [u8; 32] = self.hasher.finalize_reset().into();
+        let index = (self.data.len() - 1) / BLOCK;
+        let expected = self.list.get(index * hash.len()..(index + 1) * hash.len());
+        if expected == Some(&hash) {
+            return Ok(());
+        }
+        self.data.truncate(index * BLOCK);
+        self.start_again(self.wanted())
+    }
+
+    fn start_again(&mut self, offset: u64) -> Result<(), BadDigest> {
+        self.early.clear();
+        if self.bad_at.replace(offset) == Some(offset) {
+            return Err(BadDigest);
+        }
+        Ok(())
+    }
+}
+
+/// Which chunks of a transfer to ask for or to send next.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    layout: Layout,
+    next: u64,
+    in_flight: BTreeMap<RequestId, u64>,
+    lost: BTreeSet<u64>,
+    /// The furthest byte ever put in flight.
+    reached: u64,
+    /// Bytes put in flight more than once.
+    twice: u64,
+}
+
+impl Window {
+    pub(crate) fn new(layout: Layout, from: u64) -> Self {
+        Self {
+            layout,
+            next: from,
+            in_flight: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            reached: from,
+            twice: 0,
+        }
+    }
+
+    /// The next chunk as offset and length, while the window has room for one.
+    pub(crate) fn next_chunk(&self) -> Option<(u64, usize)> {
+        if self.in_flight.len() >= WINDOW_CHUNKS {
+            return None;
+        }
+        let offset = self.lost.first().copied().unwrap_or(self.next);
+        let len = self.layout.chunk_end(offset).checked_sub(offset)?;
+        (offset < self.layout.total()).then_some((offset, usize::try_from(len).ok()?))
+    }
+
+    /// The chunk of [`Window::next_chunk`] is on its way under `request`.
+    pub(crate) fn started(&mut self, request: RequestId, offset: u64) {
+        let end = self.layout.chunk_end(offset);
+        if !self.lost.remove(&offset) {
+            self.next = end;
+        }
+        self.twice += end.min(self.reached).saturating_sub(offset);
+        self.reached = self.reached.max(end);
+        self.in_flight.insert(request, offset);
+    }
+
+    /// The request was answered; false if it is not one of this transfer.
+    pub(crate) fn done(&mut self, request: RequestId) -> bool {
+        self.in_flight.remove(&request).is_some()
+    }
+
+    /// The request will not be answered: its chunk goes again.
+    pub(crate) fn lost(&mut self, request: RequestId) -> bool {
+        match self.in_flight.remove(&request) {
+            Some(offset) => self.lost.insert(offset),
+            None => false,
+        }
+    }
+
+    /// Starts again at `offset`; what is in flight no longer counts.
+    pub(crate) fn resume(&mut self, offset: u64) {
+        self.in_flight.clear();
+        self.lost.clear();
+        self.next = offset;
+    }
+
+    /// Whether every chunk was sent and answered.
+    pub(crate) fn is_through(&self) -> bool {
+        self.in_flight.is_empty() && self.lost.is_empty() && self.next >= self.layout.total()
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.layout.total()
+    }
+
+    pub(crate) fn sent_twice(&self) -> u64 {
+        self.twice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(len: usize) -> Payload {
+        Payload::new((0..len).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>())
+    }
+
+    fn chunks(payload: &Payload) -> Vec<(u64, Bytes)> {
+        let mut window = Window::new(Layout::of(payload), 0);
+        let mut all = Vec::new();
+        while let Some((offset, len)) = window.next_chunk() {
+            window.started(RequestId(offset), offset);
+            assert!(window.done(RequestId(offset)));
+            all.push((offset, chunk(payload, offset, len).unwrap()));
+        }
+        assert!(window.is_through());
+        assert_eq!(window.sent_twice(), 0);
+        all
+    }
+
+    #[test]
+    fn a_payload_arrives_whole_in_order_and_out_of_order() {
+        let payload = payload(BLOCK + CHUNK + 5);
+        let all = chunks(&payload);
+        for swap in [false, true] {
+            let mut reassembler = Reassembler::new(Layout::of(&payload)).unwrap();
+            for pair in all.chunks(2) {
+                let order: Vec<_> = if swap {
+                    pair.iter().rev().collect()
+                } else {
+                    pair.iter().collect()
+                };
+                for (offset, bytes) in order {
+                    reassembler.put(*offset, bytes.clone()).unwrap();
+                    reassembler.put(*offset, bytes.clone()).unwrap();
+                }
+            }
+            assert!(reassembler.is_complete());
+            assert_eq!(reassembler.checked_blocks(), 2);
+            assert_eq!(reassembler.finish().unwrap(), payload.bytes());
+        }
+    }
+
+    #[test]
+    fn a_bad_block_goes_back_to_its_start_once_and_then_fails() {
+        let payload = payload(CHUNK * 3);
+        let mut reassembler = Reassembler::new(Layout::of(&payload)).unwrap();
+        let all = chunks(&payload);
+        let spoil = |bytes: &Bytes| {
+            let mut bytes = bytes.to_vec();
+            bytes[0] ^= 1;
+            Bytes::from(bytes)
+        };
+        for (offset, bytes) in &all[..3] {
+            reassembler.put(*offset, bytes.clone()).unwrap();
+        }
+        reassembler.put(all[3].0, spoil(&all[3].1)).unwrap();
+        assert_eq!(reassembler.wanted(), all[1].0);
+        for (offset, bytes) in &all[1..3] {
+            reassembler.put(*offset, bytes.clone()).unwrap();
+        }
+        assert_eq!(reassembler.put(all[3].0, spoil(&all[3].1)), Err(BadDigest));
+    }
+
+    #[test]
+    fn a_list_that_is_not_the_announced_one_is_refused_before_any_block() {
+        let payload = payload(CHUNK);
+        let mut reassembler = Reassembler::new(Layout::of(&payload)).unwrap();
+        reassembler.put(0, Bytes::from_static(&[9; 32])).unwrap();
+        assert_eq!(reassembler.wanted(), 0);
+        assert_eq!(
+            reassembler.put(0, Bytes::from_static(&[9; 32])),
+            Err(BadDigest)
+        );
+    }
+
+    #[test]
+    fn early_chunks_are_bounded() {
+        let payload = payload(CHUNK * 40);
+        let mut reassembler = Reassembler::new(Layout::of(&payload)).unwrap();
+        for (offset, bytes) in chunks(&payload).into_iter().skip(1) {
+            reassembler.put(offset, bytes).unwrap();
+        }
+        assert!(reassembler.early.len() <= WINDOW_CHUNKS);
+        assert_eq!(reassembler.wanted(), 0);
+    }
+
+    #[test]
+    fn a_lost_chunk_goes_again_and_counts_as_sent_twice() {
+        let payload = payload(CHUNK * 2);
+        let mut window = Window::new(Layout::of(&payload), 0);
+        for id in 0..3 {
+            let (offset, _) = window.next_chunk().unwrap();
+            window.started(RequestId(id), offset);
+        }
+        assert_eq!(window.next_chunk(), None);
+        assert!(window.lost(RequestId(1)));
+        let (offset, len) = window.next_chunk().unwrap();
+        assert_eq!((offset, len), (32, CHUNK));
+        window.started(RequestId(9), offset);
+        assert_eq!(window.sent_twice(), CHUNK as u64);
+        assert!(!window.done(RequestId(1)));
+        for id in [0, 2, 9] {
+            assert!(window.done(RequestId(id)));
+        }
+        assert!(window.is_through());
+    }
+}
