@@ -38,7 +38,7 @@ struct Parts {
 
 pub(super) enum Evidence {
     /// The leaf, and then its issuers.
-    Certificates(Certificate, Vec<Certificate>),
+    Certificates(Box<Certificate>, Vec<Certificate>),
     Pinned(PublicKey),
 }
 
@@ -141,12 +141,13 @@ impl Chain {
         let evidence = match kind {
             X509 => {
                 Self::check_limits(&items)?;
-                let mut certificates = Vec::with_capacity(items.len());
-                for (position, item) in items.into_iter().enumerate() {
-                    certificates.push(Certificate::from_der(bytes.slice_ref(item), position)?);
-                }
-                let leaf = certificates.remove(0);
-                Evidence::Certificates(leaf, certificates)
+                let mut certificates = items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(position, item)| Certificate::from_der(bytes.slice_ref(item), position));
+                let leaf = certificates.next().ok_or(ChainError::Empty)??;
+                let issuers = certificates.collect::<Result<_, _>>()?;
+                Evidence::Certificates(Box::new(leaf), issuers)
             }
             PINNED => {
                 let [key] = items[..] else {
