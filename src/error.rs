@@ -11,19 +11,27 @@ pub enum ConfigError {
     #[error("no suite is enabled: enable `sealed`")]
     NoSuite,
     /// Plain beside another suite.
-    #[error("the plain suite cannot be enabled beside another: a listener could choose it; enable one or the other")]
+    #[error(
+        "the plain suite cannot be enabled beside another: a listener could choose it; enable one or the other"
+    )]
     PlainBesideOthers,
     /// A proof is needed and there is no key.
     #[error("the suites need certificates or a pinned key: give the identity a chain and a signer")]
     NoKey,
     /// There is nothing to verify the peer against.
-    #[error("no root certificate and no pinned key is configured, so no peer could ever be trusted: add the project's root")]
+    #[error(
+        "no root certificate and no pinned key is configured, so no peer could ever be trusted: add the project's root"
+    )]
     NoRoots,
     /// The signer's key is not the certificate's.
-    #[error("the private key does not belong to the certificate: give the key that it was made for")]
+    #[error(
+        "the private key does not belong to the certificate: give the key that it was made for"
+    )]
     KeyMismatch,
     /// The certificate says another name.
-    #[error("the certificate is for `{certificate}` but the identity is named `{configured}`: use one name in both")]
+    #[error(
+        "the certificate is for `{certificate}` but the identity is named `{configured}`: use one name in both"
+    )]
     NameMismatch {
         /// The name in the certificate, or that there is none.
         certificate: String,
@@ -45,7 +53,9 @@ pub enum ConfigError {
         bounds: &'static str,
     },
     /// A stored record that cannot be read.
-    #[error("stored record {index} cannot be read: restore from an intact store, or start anew and lose what it held")]
+    #[error(
+        "stored record {index} cannot be read: restore from an intact store, or start anew and lose what it held"
+    )]
     Record {
         /// Its place, from 0.
         index: usize,

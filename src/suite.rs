@@ -68,7 +68,11 @@ impl Suites {
 
     /// The best suite that is in both.
     pub(crate) fn best_common(&self, others: &[Suite]) -> Option<Suite> {
-        self.0.iter().rev().copied().find(|suite| others.contains(suite))
+        self.0
+            .iter()
+            .rev()
+            .copied()
+            .find(|suite| others.contains(suite))
     }
 }
 
@@ -81,7 +85,10 @@ mod tests {
         assert!(Suites::new([]).is_err());
         assert!(Suites::new([Suite::Plain, Suite::Sealed]).is_err());
         let both = Suites::new([Suite::Sealed, Suite::Bearer]).unwrap();
-        assert_eq!(both.best_common(&[Suite::Bearer, Suite::Sealed]), Some(Suite::Sealed));
+        assert_eq!(
+            both.best_common(&[Suite::Bearer, Suite::Sealed]),
+            Some(Suite::Sealed)
+        );
         assert_eq!(both.best_common(&[Suite::Plain]), None);
     }
 }

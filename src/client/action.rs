@@ -253,7 +253,9 @@ impl fmt::Display for Suspicion {
         match self {
             Self::Chain(error) => write!(f, "the server's certificates are not accepted: {error}"),
             Self::Proof => f.write_str("the server's proof does not match this exchange"),
-            Self::Seal => f.write_str("the server's answer does not open: it was changed on its way"),
+            Self::Seal => {
+                f.write_str("the server's answer does not open: it was changed on its way")
+            }
             Self::Suite => f.write_str("the server chose a suite that was not offered"),
             Self::TokenSignature => f.write_str("the token's signature is not the server's"),
             Self::Malformed => f.write_str("the server's answer makes no sense"),
@@ -271,7 +273,9 @@ pub struct Rejection {
 }
 
 /// The rules by which a server refuses a client for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[non_exhaustive]
 pub enum RejectReason {
     /// The certificates, the name or the proof were not accepted.

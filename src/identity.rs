@@ -1,0 +1,31 @@
+//! Who a peer is: names, keys, certificate chains, and the judgement over them.
+//!
+//! A peer proves itself with a signature by the key of its [`Chain`]. The chain is
+//! either certificates that lead to one of the project's [`Roots`], or a bare key
+//! that the roots pin to the peer's name. [`verify`] judges a chain; it knows no
+//! clock, so the time is an argument, and says when there was none to check dates
+//! against. Private keys are behind [`Signer`] and need not be in this process.
+//!
+//! Everything is Ed25519, with signatures checked strictly (small-order points and
+//! encodings that are not canonical are refused).
+
+mod certificate;
+mod chain;
+mod der;
+mod error;
+mod extensions;
+mod key;
+mod name;
+mod revoked;
+mod roots;
+mod signer;
+mod verify;
+
+pub use chain::{Chain, MAX_CERTIFICATES, MAX_CHAIN_BYTES};
+pub use error::{ChainError, KeyError};
+pub use key::PublicKey;
+pub use name::{MAX_NAME_BYTES, Name, NameError};
+pub use revoked::{CertificateId, Revoked};
+pub use roots::Roots;
+pub use signer::{LocalSigner, Signer};
+pub use verify::{Role, Verified, verify};

@@ -1,0 +1,7 @@
+//! The server machine.
+
+mod action;
+mod config;
+
+pub use action::{Joined, ResultReceived, ServerAction};
+pub use config::ServerConfig;
