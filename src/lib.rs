@@ -7,12 +7,15 @@ mod digest;
 mod entropy;
 pub mod error;
 pub mod identity;
+mod link;
 pub mod message;
 mod server;
 mod suite;
 mod time;
 mod timer;
 mod transfer;
+mod transmit;
+mod wire;
 
 pub use client::{
     Auth, ClientAction, ClientConfig, CloseReason, Direction, Mode, RejectReason, Rejection,
@@ -21,3 +24,9 @@ pub use client::{
 pub use server::{Joined, ResultReceived, ServerAction, ServerConfig};
 pub use suite::{Suite, Suites};
 pub use time::Instant;
+pub use transmit::{ServerTransmit, Transmit};
+
+/// Messages on a carrier of bytes.
+pub mod frame {
+    pub use crate::wire::native::{FrameError, Frames, frame_header};
+}

@@ -1,0 +1,112 @@
+//! What a machine shows of itself, and what it trusts in others.
+
+use std::sync::Arc;
+
+use super::{Chain, Name, Revoked, Roots, Signer};
+use crate::error::ConfigError;
+
+/// Who this machine is, with its evidence and its trust. Cloning shares everything.
+#[derive(Clone)]
+pub struct Identity {
+    name: Name,
+    proof: Option<(Chain, Key)>,
+    pub(crate) roots: Roots,
+    pub(crate) revoked: Revoked,
+}
+
+/// Where the private key is.
+#[derive(Clone)]
+pub(crate) enum Key {
+    Here(Arc<dyn Signer>),
+    /// In a module or a service: the machine asks with an action.
+    Elsewhere,
+}
+
+impl Identity {
+    /// An identity whose key signs at once.
+    ///
+    /// # Errors
+    /// When the certificate carries another name, when the key is not the chain's, or
+    /// when the roots trust nobody.
+    pub fn new(
+        name: Name,
+        chain: Chain,
+        signer: Arc<dyn Signer>,
+        roots: Roots,
+    ) -> Result<Self, ConfigError> {
+        if signer.public_key() != chain.key() {
+            return Err(ConfigError::KeyMismatch);
+        }
+        Self::proven(name, chain, Key::Here(signer), roots)
+    }
+
+    /// An identity whose key is elsewhere: in a TPM, an HSM, a signing service. The
+    /// machine asks for each signature with an action `Sign`.
+    ///
+    /// # Errors
+    /// As [`Identity::new`].
+    pub fn with_key_elsewhere(name: Name, chain: Chain, roots: Roots) -> Result<Self, ConfigError> {
+        Self::proven(name, chain, Key::Elsewhere, roots)
+    }
+
+    /// A bare name, for the plain suite alone.
+    #[must_use]
+    pub fn unproven(name: Name) -> Self {
+        Self {
+            name,
+            proof: None,
+            roots: Roots::new(),
+            revoked: Revoked::new(),
+        }
+    }
+
+    /// The same identity, refusing these certificates.
+    #[must_use]
+    pub fn revoking(mut self, revoked: Revoked) -> Self {
+        self.revoked = revoked;
+        self
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub(crate) fn proof(&self) -> Option<(&Chain, &Key)> {
+        self.proof.as_ref().map(|(chain, key)| (chain, key))
+    }
+
+    /// The chain bytes; empty without a proof.
+    pub(crate) fn chain_bytes(&self) -> &[u8] {
+        self.proof
+            .as_ref()
+            .map_or(&[], |(chain, _)| chain.as_bytes())
+    }
+
+    fn proven(name: Name, chain: Chain, key: Key, roots: Roots) -> Result<Self, ConfigError> {
+        if !chain.is_pinned() && chain.common_name().as_ref() != Some(&name) {
+            return Err(ConfigError::NameMismatch {
+                certificate: chain
+                    .common_name()
+                    .map_or_else(|| "nobody".to_owned(), |name| name.to_string()),
+                configured: name,
+            });
+        }
+        if roots.is_empty() {
+            return Err(ConfigError::NoRoots);
+        }
+        Ok(Self {
+            name,
+            proof: Some((chain, key)),
+            roots,
+            revoked: Revoked::new(),
+        })
+    }
+}
+
+impl core::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Identity({})", self.name)
+    }
+}

@@ -1,0 +1,3 @@
+//! One peer of one binding: handshake, protection, correlation.
+
+pub(crate) mod native;

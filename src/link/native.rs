@@ -1,0 +1,9 @@
+//! The native binding: who proves what to whom, and under which keys.
+
+pub(crate) mod budget;
+pub(crate) mod client;
+pub(crate) mod cookie;
+pub(crate) mod seal;
+pub(crate) mod server;
+pub(crate) mod session;
+pub(crate) mod transcript;

@@ -1,0 +1,7 @@
+//! The server's end: strangers at the door, and the sessions of those who came in.
+
+mod door;
+mod sessions;
+
+pub(crate) use door::{Admission, Door, Entered, Knock};
+pub(crate) use sessions::{Sessions, Standing};

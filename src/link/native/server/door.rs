@@ -1,0 +1,669 @@
+//! The handshake as the server sees it. Nothing is kept of a stranger before its proof.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use crate::Instant;
+use crate::client::RejectReason;
+use crate::digest::{self, Hash};
+use crate::entropy::Entropy;
+use crate::error::Dropped;
+use crate::identity::{
+    self, CertificateId, Chain, ChainError, Identity, Key, Name, Role, Verified,
+};
+use crate::link::native::budget::Budgets;
+use crate::link::native::cookie::{Cookies, Exchange};
+use crate::link::native::seal::Key as SealKey;
+use crate::link::native::session::{End, Protection, Seal, Session};
+use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
+use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid, Token};
+use crate::server::ServerConfig;
+use crate::suite::Suite;
+use crate::time::millis;
+use crate::wire::native::{
+    self, Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Grant,
+    RefusalSeal, Register, lp, take_lp,
+};
+
+/// Signatures awaited from a key that is elsewhere, at once. More would only wait longer.
+const MAX_SIGNING: usize = 64;
+
+/// How long a stranger is told to wait when the budgets are used up; milliseconds.
+const BUDGET_WAIT: u64 = 2_000;
+
+/// Where strangers are met.
+pub(crate) struct Door {
+    cookies: Cookies,
+    budgets: Budgets,
+    /// The newest registration of each name, until its cookie ends.
+    remembered: BTreeMap<Name, Remembered>,
+    forget: BTreeSet<(Instant, Name)>,
+    signing: BTreeMap<SignatureId, Pending>,
+    next_signature: u64,
+    /// The identity before the latest change, while cookies made under it count.
+    previous: Option<(Identity, Instant)>,
+}
+
+struct Remembered {
+    number: u64,
+    register: Hash,
+    /// None while a signature is awaited.
+    reply: Option<Bytes>,
+    until: Instant,
+}
+
+enum Pending {
+    Challenge(Box<PendingChallenge>),
+    Register(Box<PendingRegister>),
+}
+
+struct PendingChallenge {
+    peer: PeerId,
+    hello_s: Vec<u8>,
+    keys: Option<Keys>,
+    chain: Vec<u8>,
+    until: Instant,
+}
+
+struct PendingRegister {
+    peer: PeerId,
+    client_nonce: [u8; 16],
+    entered: Entered,
+    protection: Protection,
+    reply_key: Option<SealKey>,
+    grant: Grant,
+    until: Instant,
+}
+
+/// What the door needs of the house.
+pub(crate) struct Admission<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a ServerConfig,
+    pub(crate) identity: &'a Identity,
+    pub(crate) entropy: &'a mut Entropy,
+    pub(crate) ssid: Ssid,
+    /// Unix seconds.
+    pub(crate) wall: Option<u64>,
+    pub(crate) binding: &'a Binding,
+    /// Whether a proven name may come in, and how long its first interval is
+    /// (milliseconds). Must change nothing.
+    pub(crate) admit: &'a dyn Fn(&Name, InstanceId) -> Result<(), Denied>,
+}
+
+/// Who came in, with a session that waits for its first valid message.
+pub(crate) struct Entered {
+    pub(crate) client: Name,
+    pub(crate) instance: InstanceId,
+    pub(crate) session: SessionId,
+    pub(crate) bound_to: Option<PeerId>,
+    pub(crate) address: String,
+    pub(crate) site_info: Properties,
+    pub(crate) context: Properties,
+    pub(crate) certificates: Box<[CertificateId]>,
+    pub(crate) dates_checked: bool,
+    /// Seconds that the session may last.
+    pub(crate) lifetime: u64,
+}
+
+/// What a knock at the door led to.
+pub(crate) enum Knock {
+    /// Something goes back; nothing is kept.
+    Answer(Bytes),
+    /// A key that is elsewhere has to sign first.
+    Sign(SignatureId, Bytes),
+    /// Somebody has proved who they are. The session is to be entered before the answer
+    /// goes back.
+    Entered(Box<Entered>, Session, Bytes),
+    /// The same Register is being worked on.
+    Wait,
+}
+
+impl Door {
+    pub(crate) fn new(config: &ServerConfig, now: Instant, entropy: &mut Entropy) -> Self {
+        Self {
+            cookies: Cookies::new(config.registration_window, now, entropy),
+            budgets: Budgets::new(config.challenge_budget, config.peer_budget, now, entropy),
+            remembered: BTreeMap::new(),
+            forget: BTreeSet::new(),
+            signing: BTreeMap::new(),
+            next_signature: 0,
+            previous: None,
+        }
+    }
+
+    /// Forgets what is too old. Call it before any input is handled.
+    pub(crate) fn rotate(&mut self, now: Instant, entropy: &mut Entropy) {
+        self.cookies.rotate(now, entropy);
+        while let Some((until, name)) = self.forget.pop_first() {
+            if until > now {
+                self.forget.insert((until, name));
+                break;
+            }
+            if self
+                .remembered
+                .get(&name)
+                .is_some_and(|known| known.until <= now)
+            {
+                self.remembered.remove(&name);
+            }
+        }
+        self.previous.take_if(|(_, until)| *until <= now);
+        self.signing.retain(|_, pending| pending.until() > now);
+    }
+
+    /// Cookies made under `identity` go on counting for one window.
+    pub(crate) fn identity_changed(
+        &mut self,
+        config: &ServerConfig,
+        now: Instant,
+        identity: Identity,
+    ) {
+        self.previous = Some((identity, now + config.registration_window));
+    }
+
+    /// Whether a stranger may take the server's time, and if not, whether it gets an
+    /// answer.
+    pub(crate) fn draw(&mut self, peer: PeerId, now: Instant) -> bool {
+        self.budgets.draw(peer, now)
+    }
+
+    pub(crate) fn challenge(
+        &mut self,
+        peer: PeerId,
+        admission: &mut Admission<'_>,
+        hello_c: &[u8],
+        challenge: &Challenge,
+    ) -> Knock {
+        let refuse = |denial, message: &str| {
+            let denied = Denied {
+                denial,
+                message: message.to_owned(),
+                retry_after: None,
+            };
+            Knock::Answer(native::refusal(&challenge.client_nonce, &denied).into())
+        };
+        let binding = match challenge.binding {
+            BindingKind::None => &Binding::None,
+            BindingKind::TlsExporter => admission.binding,
+        };
+        let Some(suite) = choose_suite(admission.config, binding, challenge) else {
+            return refuse(
+                Denial::NoCommonSuite,
+                "no suite that both sides accept on this connection",
+            );
+        };
+        let chain = match suite {
+            Suite::Plain => &[],
+            Suite::Bearer | Suite::Sealed => admission.identity.chain_bytes(),
+        };
+        let mut reply = ChallengeReply {
+            suite,
+            client_nonce: challenge.client_nonce,
+            server_nonce: admission.entropy.uuid(),
+            server_share: None,
+            cookie: Cookie {
+                number: [0; 8],
+                issued: [0; 8],
+                code: [0; 32],
+            },
+        };
+        let exchange = Exchange { hello_c, chain };
+        let secret =
+            self.cookies
+                .issue(admission.now, &exchange, &mut reply, suite == Suite::Sealed);
+        let hello_s = native::challenge_reply(&reply);
+        let th0 = transcript::hello(hello_c, &hello_s, binding);
+        let keys = match (&secret, challenge.client_share) {
+            (Some(secret), Some(share)) => match Keys::new(secret, share, &th0) {
+                Some(keys) => Some(keys),
+                None => return refuse(Denial::NoCommonSuite, "the share is not a valid one"),
+            },
+            _ => None,
+        };
+        let to_sign = transcript::server_proof(&transcript::server(&th0, chain));
+        let pending = PendingChallenge {
+            peer,
+            hello_s,
+            keys,
+            chain: chain.to_vec(),
+            until: admission.now + admission.config.registration_window,
+        };
+        match admission.identity.proof() {
+            _ if suite == Suite::Plain => Knock::Answer(pending.finish(&[])),
+            Some((_, Key::Here(signer))) => Knock::Answer(pending.finish(&signer.sign(&to_sign))),
+            Some((_, Key::Elsewhere)) if self.signing.len() < MAX_SIGNING => {
+                let id = self.await_signature(Pending::Challenge(Box::new(pending)));
+                Knock::Sign(id, to_sign.into())
+            }
+            Some((_, Key::Elsewhere)) | None => refuse(Denial::Busy, "the signer is busy"),
+        }
+    }
+
+    /// A short refusal for one who asks for too much.
+    pub(crate) fn over_budget(client_nonce: &[u8; 16]) -> Bytes {
+        let denied = Denied {
+            denial: Denial::Busy,
+            message: "too many handshakes at once".to_owned(),
+            retry_after: Some(BUDGET_WAIT),
+        };
+        native::refusal(client_nonce, &denied).into()
+    }
+
+    pub(crate) fn register(
+        &mut self,
+        peer: PeerId,
+        admission: &mut Admission<'_>,
+        message: &[u8],
+        register: &Register,
+        clear: usize,
+    ) -> Result<Knock, Dropped> {
+        let mut exchange = self.exchange(peer, admission, message, register, clear)?;
+        let applicant = &exchange.applicant;
+        let number = register.reply.cookie.number();
+        let hash = digest::bare(message);
+        if let Some(known) = self.remembered.get(&applicant.name) {
+            if number < known.number || (number == known.number && hash != known.register) {
+                return Err(Dropped::Repeated);
+            }
+            if number == known.number {
+                return Ok(known.reply.clone().map_or(Knock::Wait, Knock::Answer));
+            }
+        }
+        let verified = match exchange.judge(admission, register) {
+            Ok(verified) => verified,
+            Err(denied) => {
+                let answer = exchange.refuse(admission.entropy, &denied);
+                return Ok(Knock::Answer(answer));
+            }
+        };
+        // As many as there may be clients: one each, forgotten within a window.
+        if self.remembered.len() >= admission.config.max_clients
+            && !self.remembered.contains_key(&exchange.applicant.name)
+        {
+            let denied = busy("the server is full");
+            return Ok(Knock::Answer(exchange.refuse(admission.entropy, &denied)));
+        }
+        let until = self.cookies.end_of(&register.reply.cookie);
+        let name = exchange.applicant.name.clone();
+        let shown = exchange.shown.clone();
+        let (pending, to_sign) = exchange.grant(peer, admission, register, &verified);
+        let knock = match shown.proof() {
+            _ if register.reply.suite == Suite::Plain => pending.finish(&[]),
+            Some((_, Key::Here(signer))) => pending.finish(&signer.sign(&to_sign)),
+            Some((_, Key::Elsewhere)) if self.signing.len() < MAX_SIGNING => {
+                let id = self.await_signature(Pending::Register(Box::new(pending)));
+                Knock::Sign(id, to_sign.into())
+            }
+            Some((_, Key::Elsewhere)) | None => return Err(Dropped::OverBudget),
+        };
+        let reply = match &knock {
+            Knock::Entered(_, _, reply) => Some(reply.clone()),
+            Knock::Answer(_) | Knock::Sign(..) | Knock::Wait => None,
+        };
+        self.forget.insert((until, name.clone()));
+        self.remembered.insert(
+            name,
+            Remembered {
+                number,
+                register: hash,
+                reply,
+                until,
+            },
+        );
+        Ok(knock)
+    }
+
+    /// A signature has come from elsewhere: what it was for, and where that goes.
+    pub(crate) fn signed(
+        &mut self,
+        id: SignatureId,
+        signature: &[u8; 64],
+    ) -> Option<(PeerId, Knock)> {
+        match self.signing.remove(&id)? {
+            Pending::Challenge(pending) => {
+                Some((pending.peer, Knock::Answer(pending.finish(signature))))
+            }
+            Pending::Register(pending) => {
+                let peer = pending.peer;
+                let knock = pending.finish(signature);
+                if let Knock::Entered(entered, _, reply) = &knock
+                    && let Some(known) = self.remembered.get_mut(&entered.client)
+                {
+                    known.reply = Some(reply.clone());
+                }
+                Some((peer, knock))
+            }
+        }
+    }
+
+    fn await_signature(&mut self, pending: Pending) -> SignatureId {
+        self.next_signature += 1;
+        let id = SignatureId(self.next_signature);
+        self.signing.insert(id, pending);
+        id
+    }
+
+    /// Checks the cookie and opens what the client said of itself.
+    fn exchange(
+        &self,
+        peer: PeerId,
+        admission: &Admission<'_>,
+        message: &[u8],
+        register: &Register,
+        clear: usize,
+    ) -> Result<Opening, Dropped> {
+        let identities = [
+            Some(admission.identity),
+            self.previous.as_ref().map(|(it, _)| it),
+        ];
+        let suite = register.reply.suite;
+        let (identity_used, chain, secret) = identities
+            .into_iter()
+            .flatten()
+            .find_map(|identity| {
+                let chain = match suite {
+                    Suite::Plain => &[],
+                    Suite::Bearer | Suite::Sealed => identity.chain_bytes(),
+                };
+                let exchange = Exchange {
+                    hello_c: &register.hello_c,
+                    chain,
+                };
+                let secret = self
+                    .cookies
+                    .check(admission.now, &exchange, &register.reply)?;
+                Some((identity, chain, secret))
+            })
+            .ok_or(Dropped::Cookie)?;
+        let binding = match register.challenge.binding {
+            BindingKind::None => &Binding::None,
+            BindingKind::TlsExporter => admission.binding,
+        };
+        let th0 = transcript::hello(&register.hello_c, &register.hello_s, binding);
+        let keys = match (secret, register.challenge.client_share) {
+            (Some(secret), Some(share)) => {
+                Some(Keys::new(&secret, share, &th0).ok_or(Dropped::Malformed)?)
+            }
+            (Some(_), None) => return Err(Dropped::Malformed),
+            (None, _) => None,
+        };
+        let protected = Zeroizing::new(match &keys {
+            Some(keys) => keys
+                .client_hello()
+                .open_once(message, clear)
+                .ok_or(Dropped::Unauthentic)?,
+            None => message.get(clear..).unwrap_or_default().to_vec(),
+        });
+        let (identity, rest) = take_lp(&protected).ok_or(Dropped::Malformed)?;
+        let (proof, rest) = take_lp(rest).ok_or(Dropped::Malformed)?;
+        let applicant: Applicant = native::decode_all(identity).ok_or(Dropped::Malformed)?;
+        if !rest.is_empty() || !applicant.fits() {
+            return Err(Dropped::Malformed);
+        }
+        let th2 = transcript::client(&transcript::server(&th0, chain), identity);
+        let bound = suite == Suite::Bearer && *binding != Binding::None;
+        Ok(Opening {
+            client_nonce: register.challenge.client_nonce,
+            th3: transcript::session(&th2, proof),
+            th2,
+            proof: proof.to_vec(),
+            applicant,
+            keys,
+            bound_to: bound.then_some(peer),
+            shown: identity_used.clone(),
+        })
+    }
+}
+
+/// A Register whose cookie and seal are right.
+struct Opening {
+    client_nonce: [u8; 16],
+    th2: Hash,
+    th3: Hash,
+    proof: Vec<u8>,
+    applicant: Applicant,
+    keys: Option<Keys>,
+    bound_to: Option<PeerId>,
+    /// The identity that the client was shown, which signs its token too.
+    shown: Identity,
+}
+
+impl Opening {
+    /// Every check, the cheap ones first.
+    fn judge(
+        &self,
+        admission: &Admission<'_>,
+        register: &Register,
+    ) -> Result<Option<Verified>, Denied> {
+        let chain_denied = |error: ChainError| {
+            denied(
+                RejectReason::Unauthenticated,
+                format!("the client's certificates are not accepted: {error}"),
+            )
+        };
+        let verified = if register.reply.suite == Suite::Plain {
+            None
+        } else {
+            let chain = Chain::parse(&self.applicant.chain).map_err(chain_denied)?;
+            let identity = admission.identity;
+            Some(
+                identity::verify(
+                    &chain,
+                    &identity.roots,
+                    &identity.revoked,
+                    Role::Client,
+                    &self.applicant.name,
+                    admission.wall,
+                )
+                .map_err(chain_denied)?,
+            )
+        };
+        if register.challenge.project != admission.config.project {
+            return Err(denied(
+                RejectReason::WrongProject,
+                format!(
+                    "this server serves the project `{}`",
+                    admission.config.project
+                ),
+            ));
+        }
+        (admission.admit)(&self.applicant.name, self.applicant.instance)?;
+        if let Some(verified) = &verified {
+            let proven = self.proof[..].try_into().is_ok_and(|proof| {
+                verified
+                    .key
+                    .verify(&transcript::client_proof(&self.th2), proof)
+            });
+            if !proven {
+                return Err(denied(
+                    RejectReason::Unauthenticated,
+                    "the client's proof does not match this exchange".to_owned(),
+                ));
+            }
+        }
+        Ok(verified)
+    }
+
+    fn refuse(&self, entropy: &mut Entropy, denied: &Denied) -> Bytes {
+        match &self.keys {
+            None => native::refusal(&self.client_nonce, denied),
+            Some(keys) => {
+                let refusal_id = entropy.bytes();
+                transcript::seal_refusal(
+                    &keys.refusal(&self.th3, &refusal_id),
+                    native::refusal_header(&self.client_nonce, RefusalSeal::Sealed { refusal_id }),
+                    denied,
+                )
+            }
+        }
+        .into()
+    }
+
+    /// A session for who has proved itself, all but the token's signature; and what that
+    /// has to sign.
+    fn grant(
+        &mut self,
+        peer: PeerId,
+        admission: &mut Admission<'_>,
+        register: &Register,
+        verified: &Option<Verified>,
+    ) -> (PendingRegister, Vec<u8>) {
+        let suite = register.reply.suite;
+        let config = admission.config;
+        let session = SessionId::from_bytes(admission.entropy.bytes());
+        let token = (suite != Suite::Plain && self.applicant.want_token)
+            .then(|| Token::from_bytes(admission.entropy.uuid()));
+        let issued = admission
+            .wall
+            .unwrap_or(admission.now.as_micros() / 1_000_000);
+        let not_after = verified
+            .as_ref()
+            .and_then(|verified| verified.not_after)
+            .filter(|_| admission.wall.is_some());
+        let expires = issued
+            .saturating_add(config.session_lifetime.as_secs())
+            .min(not_after.unwrap_or(u64::MAX));
+        let grant = Grant {
+            token,
+            token_signature: Vec::new(),
+            ssid: admission.ssid,
+            issued,
+            expires,
+            interval: millis(config.heartbeat_interval),
+        };
+        let to_sign = TokenClaims {
+            suite,
+            project: config.project.as_str(),
+            name: self.applicant.name.as_str(),
+            token: grant.token.as_ref(),
+            ssid: grant.ssid,
+            issued,
+            expires,
+            interval: grant.interval,
+            th3: &self.th3,
+        }
+        .to_sign();
+        let keys = self
+            .keys
+            .as_ref()
+            .map(|keys| keys.session(&self.th3, session));
+        let reply_key = keys.as_ref().map(|keys| keys.to_client.clone());
+        let protection = match (keys, &grant.token) {
+            (Some(keys), _) => Protection::Sealed(Box::new(Seal::new(keys, End::Server))),
+            (None, Some(token)) => Protection::Bearer(token.clone()),
+            (None, None) => Protection::Plain,
+        };
+        let (certificates, dates_checked) = verified.as_ref().map_or_else(
+            || (Box::default(), true),
+            |it| (it.certificates.clone().into(), it.dates_checked),
+        );
+        let pending = PendingRegister {
+            peer,
+            client_nonce: self.client_nonce,
+            entered: Entered {
+                client: self.applicant.name.clone(),
+                instance: self.applicant.instance,
+                session,
+                bound_to: self.bound_to,
+                address: core::mem::take(&mut self.applicant.address),
+                site_info: core::mem::take(&mut self.applicant.site_info),
+                context: core::mem::take(&mut self.applicant.context),
+                certificates,
+                dates_checked,
+                lifetime: expires.saturating_sub(issued),
+            },
+            protection,
+            reply_key,
+            grant,
+            until: self_until(admission),
+        };
+        (pending, to_sign)
+    }
+}
+
+impl Pending {
+    fn until(&self) -> Instant {
+        match self {
+            Self::Challenge(it) => it.until,
+            Self::Register(it) => it.until,
+        }
+    }
+}
+
+impl PendingChallenge {
+    fn finish(self, proof: &[u8]) -> Bytes {
+        let mut protected = Vec::with_capacity(self.chain.len() + proof.len() + 8);
+        lp(&mut protected, &self.chain);
+        lp(&mut protected, proof);
+        match &self.keys {
+            Some(keys) => keys.server_hello().seal_once(self.hello_s, &protected),
+            None => [self.hello_s, protected].concat(),
+        }
+        .into()
+    }
+}
+
+impl PendingRegister {
+    fn finish(mut self, signature: &[u8]) -> Knock {
+        self.grant.token_signature = signature.to_vec();
+        let header = native::register_reply_header(&self.client_nonce, self.entered.session);
+        let grant = Zeroizing::new(native::encode(&self.grant, Vec::new()));
+        let reply = match &self.reply_key {
+            Some(key) => key.seal_once(header, &grant),
+            None => [&header[..], &grant].concat(),
+        };
+        let session = Session::new(self.entered.session, self.protection, End::Server);
+        Knock::Entered(Box::new(self.entered), session, reply.into())
+    }
+}
+
+impl Applicant {
+    /// Addresses are host names and ports.
+    const MAX_ADDRESS: usize = 255;
+    /// Before registration a map is smaller than later.
+    pub(crate) const MAX_PROPERTIES: usize = 16 << 10;
+
+    fn fits(&self) -> bool {
+        self.address.len() <= Self::MAX_ADDRESS
+            && self.site_info.size() <= Self::MAX_PROPERTIES
+            && self.context.size() <= Self::MAX_PROPERTIES
+    }
+}
+
+/// The best suite that both accept and that this carrier permits.
+fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge) -> Option<Suite> {
+    let offered: Vec<Suite> = challenge
+        .suites
+        .iter()
+        .copied()
+        .filter(|suite| match suite {
+            Suite::Plain => challenge.suites.len() == 1,
+            Suite::Bearer => config.trusted_path || *binding != Binding::None,
+            Suite::Sealed => challenge.client_share.is_some(),
+        })
+        .collect();
+    config.suites.best_common(&offered)
+}
+
+fn denied(reason: RejectReason, message: String) -> Denied {
+    Denied {
+        denial: Denial::Rejected(reason),
+        message,
+        retry_after: None,
+    }
+}
+
+/// Not now.
+pub(crate) fn busy(message: &str) -> Denied {
+    Denied {
+        denial: Denial::Busy,
+        message: message.to_owned(),
+        retry_after: None,
+    }
+}
+
+fn self_until(admission: &Admission<'_>) -> Instant {
+    admission.now + admission.config.registration_window
+}

@@ -1,0 +1,175 @@
+//! A session as both ends hold it: how its messages are protected.
+
+use bytes::{Buf, Bytes, BytesMut};
+use serde::Serialize;
+
+use super::seal::{self, Key, LAST_NUMBER};
+use super::transcript::SessionKeys;
+use crate::error::Dropped;
+use crate::message::{RequestId, SessionId, Token};
+use crate::wire::native::{HEADER, TAG, clear_header, encode, sealed_header};
+
+/// Which end of the session this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Client,
+    Server,
+}
+
+/// How the messages of a session are protected.
+pub(crate) enum Protection {
+    Plain,
+    /// Requests carry the token.
+    Bearer(Token),
+    Sealed(Box<Seal>),
+}
+
+/// The keys and counters of a sealed session.
+pub(crate) struct Seal {
+    outgoing: Key,
+    incoming: Key,
+    next: u64,
+    window: seal::Window,
+}
+
+impl Seal {
+    /// The RegisterReply is the server's number 0, so both ends start there.
+    pub(crate) fn new(keys: SessionKeys, end: End) -> Self {
+        let (outgoing, incoming) = match end {
+            End::Client => (keys.to_server, keys.to_client),
+            End::Server => (keys.to_client, keys.to_server),
+        };
+        let mut window = seal::Window::default();
+        let mut next = 0;
+        match end {
+            End::Client => window.mark(0),
+            End::Server => next = 1,
+        }
+        Self {
+            outgoing,
+            incoming,
+            next,
+            window,
+        }
+    }
+}
+
+/// A session message ready to go.
+pub(crate) struct Written {
+    pub(crate) header: Bytes,
+    pub(crate) payload: Bytes,
+    /// What a server without this session would echo: number and tag.
+    pub(crate) number: u64,
+    pub(crate) tag: [u8; TAG],
+}
+
+/// A session message from the peer. `body` is postcard, the payload behind it.
+pub(crate) struct Opened {
+    pub(crate) request: RequestId,
+    pub(crate) body: BytesMut,
+}
+
+/// One session.
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) protection: Protection,
+    end: End,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, protection: Protection, end: End) -> Self {
+        Self {
+            id,
+            protection,
+            end,
+        }
+    }
+
+    /// Writes one message. `None` when the session has sealed all that it may.
+    pub(crate) fn write(
+        &mut self,
+        request: RequestId,
+        body: &impl Serialize,
+        payload: &Bytes,
+    ) -> Option<Written> {
+        let token = match &mut self.protection {
+            Protection::Sealed(seal) => {
+                if seal.next >= LAST_NUMBER {
+                    return None;
+                }
+                let number = seal.next;
+                seal.next += 1;
+                /// Room for every body but long lists and contexts.
+                const BODY: usize = 128;
+                let mut message = Vec::with_capacity(HEADER + BODY + payload.len() + TAG);
+                message.extend_from_slice(&sealed_header(self.id, number));
+                message.extend_from_slice(&request.0.to_be_bytes());
+                let mut message = encode(body, message);
+                message.extend_from_slice(payload);
+                seal.outgoing.seal(number, &mut message, HEADER);
+                let tag = message.last_chunk().copied().unwrap_or_default();
+                return Some(Written {
+                    header: message.into(),
+                    payload: Bytes::new(),
+                    number,
+                    tag,
+                });
+            }
+            Protection::Bearer(token) if self.end == End::Client => Some(token.expose()),
+            Protection::Bearer(_) | Protection::Plain => None,
+        };
+        Some(Written {
+            header: encode(body, clear_header(self.id, request, token)).into(),
+            payload: payload.clone(),
+            number: request.0,
+            tag: [0; TAG],
+        })
+    }
+
+    /// Opens a sealed message in place. The window moves only if it is authentic.
+    pub(crate) fn open_sealed(
+        &mut self,
+        number: u64,
+        message: BytesMut,
+    ) -> Result<Opened, Dropped> {
+        let Protection::Sealed(seal) = &mut self.protection else {
+            return Err(Dropped::Unauthentic);
+        };
+        if !seal.window.is_new(number) {
+            return Err(Dropped::Repeated);
+        }
+        let mut body = seal::open_in_place(&seal.incoming, number, message, HEADER)
+            .ok_or(Dropped::Unauthentic)?;
+        seal.window.mark(number);
+        let request = body.try_get_u64().map_err(|_| Dropped::Malformed)?;
+        Ok(Opened {
+            request: RequestId(request),
+            body,
+        })
+    }
+
+    /// Takes a clear message, if this session is clear and its token right.
+    pub(crate) fn open_clear(
+        &self,
+        request: RequestId,
+        token: Option<[u8; 16]>,
+        mut message: BytesMut,
+        clear: usize,
+    ) -> Result<Opened, Dropped> {
+        let expected = match &self.protection {
+            Protection::Sealed(_) => return Err(Dropped::Unauthentic),
+            Protection::Bearer(expected) if self.end == End::Server => Some(expected),
+            Protection::Bearer(_) | Protection::Plain => None,
+        };
+        if token.map(Token::from_bytes).as_ref() != expected {
+            return Err(Dropped::Unauthentic);
+        }
+        if clear > message.len() {
+            return Err(Dropped::Malformed);
+        }
+        Ok(Opened {
+            request,
+            body: message.split_off(clear),
+        })
+    }
+}

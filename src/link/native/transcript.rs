@@ -1,0 +1,173 @@
+//! What is hashed and signed of an exchange, so that no proof fits another one.
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::seal::Key;
+use crate::digest::{self, Hash};
+use crate::message::{SessionId, Ssid, Token};
+use crate::suite::Suite;
+use crate::wire::native::{BindingKind, Denied, lp};
+
+/// A value that both ends of the carrier know and that is never sent (RFC 9266).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Binding {
+    #[default]
+    None,
+    TlsExporter([u8; 32]),
+}
+
+impl Binding {
+    pub(crate) fn kind(&self) -> BindingKind {
+        match self {
+            Self::None => BindingKind::None,
+            Self::TlsExporter(_) => BindingKind::TlsExporter,
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::None => lp(&mut out, b"none"),
+            Self::TlsExporter(value) => {
+                lp(&mut out, b"tls-exporter");
+                lp(&mut out, value);
+            }
+        }
+        out
+    }
+}
+
+/// The hash of the hellos: `th0`.
+pub(crate) fn hello(hello_c: &[u8], hello_s: &[u8], binding: &Binding) -> Hash {
+    digest::hash("fedlink v1 hello", &[hello_c, hello_s, &binding.bytes()])
+}
+
+/// The hash up to the server's chain: `th1`.
+pub(crate) fn server(th0: &Hash, chain: &[u8]) -> Hash {
+    digest::hash("fedlink v1 server", &[th0, &digest::bare(chain)])
+}
+
+/// The hash up to the client's identity: `th2`.
+pub(crate) fn client(th1: &Hash, identity: &[u8]) -> Hash {
+    digest::hash("fedlink v1 client", &[th1, identity])
+}
+
+/// The hash of the whole exchange: `th3`.
+pub(crate) fn session(th2: &Hash, proof: &[u8]) -> Hash {
+    digest::hash("fedlink v1 session", &[th2, proof])
+}
+
+/// What the server's proof signs.
+pub(crate) fn server_proof(th1: &Hash) -> Vec<u8> {
+    labelled(b"fedlink v1 server proof", th1)
+}
+
+/// What the client's proof signs.
+pub(crate) fn client_proof(th2: &Hash) -> Vec<u8> {
+    labelled(b"fedlink v1 client proof", th2)
+}
+
+/// What a token's signature covers.
+pub(crate) struct TokenClaims<'a> {
+    pub(crate) suite: Suite,
+    pub(crate) project: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) token: Option<&'a Token>,
+    pub(crate) ssid: Ssid,
+    pub(crate) issued: u64,
+    pub(crate) expires: u64,
+    pub(crate) interval: u64,
+    pub(crate) th3: &'a Hash,
+}
+
+impl TokenClaims<'_> {
+    /// What the token's signature signs.
+    pub(crate) fn to_sign(&self) -> Vec<u8> {
+        let hash = digest::hash(
+            "fedlink v1 token",
+            &[
+                &(self.suite as u64).to_be_bytes(),
+                self.project.as_bytes(),
+                self.name.as_bytes(),
+                self.token.map_or(&[][..], |token| token.expose()),
+                self.ssid.as_bytes(),
+                &self.issued.to_be_bytes(),
+                &self.expires.to_be_bytes(),
+                &self.interval.to_be_bytes(),
+                self.th3,
+            ],
+        );
+        labelled(b"fedlink v1 token", &hash)
+    }
+}
+
+fn labelled(label: &[u8], hash: &Hash) -> Vec<u8> {
+    [label, &[0], hash].concat()
+}
+
+/// The keys of the sealed suite, all from one exchange of shares.
+pub(crate) struct Keys {
+    extracted: Hkdf<Sha256>,
+    th0: Hash,
+}
+
+/// Both directions of a session.
+pub(crate) struct SessionKeys {
+    pub(crate) to_server: Key,
+    pub(crate) to_client: Key,
+}
+
+impl Keys {
+    /// `None` when the shares give the all-zero secret, which no honest share does.
+    pub(crate) fn new(
+        secret: &x25519_dalek::StaticSecret,
+        share: [u8; 32],
+        th0: &Hash,
+    ) -> Option<Self> {
+        let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(share));
+        shared.was_contributory().then(|| Self {
+            extracted: Hkdf::new(Some(th0), shared.as_bytes()),
+            th0: *th0,
+        })
+    }
+
+    /// Seals the server's chain and proof.
+    pub(crate) fn server_hello(&self) -> Key {
+        self.expand(b"fedlink v1 hs s2c", &[&self.th0])
+    }
+
+    /// Seals the client's identity and proof.
+    pub(crate) fn client_hello(&self) -> Key {
+        self.expand(b"fedlink v1 hs c2s", &[&self.th0])
+    }
+
+    /// Seals one refusal.
+    pub(crate) fn refusal(&self, th3: &Hash, refusal_id: &[u8; 16]) -> Key {
+        self.expand(b"fedlink v1 refuse", &[th3, refusal_id])
+    }
+
+    pub(crate) fn session(&self, th3: &Hash, session: SessionId) -> SessionKeys {
+        SessionKeys {
+            to_server: self.expand(b"fedlink v1 c2s", &[th3, session.as_bytes()]),
+            to_client: self.expand(b"fedlink v1 s2c", &[th3, session.as_bytes()]),
+        }
+    }
+
+    fn expand(&self, label: &[u8], rest: &[&[u8]]) -> Key {
+        let info: Vec<&[u8]> = core::iter::once(label)
+            .chain(rest.iter().copied())
+            .collect();
+        let mut key = Zeroizing::new([0; 32]);
+        // HKDF refuses lengths over 255 hashes; this is one.
+        let expanded = self.extracted.expand_multi_info(&info, &mut *key);
+        debug_assert!(expanded.is_ok());
+        Key::new(key)
+    }
+}
+
+/// Seals a refusal: its clear part is `header`.
+pub(crate) fn seal_refusal(key: &Key, header: Vec<u8>, denied: &Denied) -> Vec<u8> {
+    key.seal_once(header, &crate::wire::native::encode(denied, Vec::new()))
+}

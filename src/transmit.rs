@@ -1,0 +1,57 @@
+//! Messages on their way out.
+
+use bytes::Bytes;
+
+use crate::message::PeerId;
+
+/// One message to send: `header` followed by `payload`, best in one vectored write. On a
+/// byte stream the length of both goes before them
+/// ([`frame_header`](crate::frame::frame_header)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The first part of the message.
+    pub header: Bytes,
+    /// The rest of it: a payload that is shared, not copied; often empty.
+    pub payload: Bytes,
+    /// Names the message if the carrier fails to send it.
+    pub id: u64,
+}
+
+impl Transmit {
+    /// Bytes of the whole message.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+
+    /// Whether there is nothing to send; never so for what a machine gives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One message of the server, and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTransmit {
+    /// The peer that the message is for.
+    pub peer: PeerId,
+    /// The first part of the message.
+    pub header: Bytes,
+    /// The rest of it: a payload that is shared, not copied; often empty.
+    pub payload: Bytes,
+}
+
+impl ServerTransmit {
+    /// Bytes of the whole message.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+
+    /// Whether there is nothing to send; never so for what a machine gives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

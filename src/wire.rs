@@ -1,0 +1,3 @@
+//! Pure codecs: bytes to messages and back.
+
+pub(crate) mod native;

@@ -1,0 +1,19 @@
+//! The native wire: `version ‖ kind ‖ body`, with postcard bodies and payloads behind
+//! them.
+
+mod body;
+mod envelope;
+mod frame;
+mod hello;
+
+pub(crate) use body::{decode, decode_all, encode};
+pub(crate) use envelope::{
+    CLEAR_OVERHEAD, Envelope, HEADER, InvalidSession, MAX_MESSAGE, MAX_STRANGER, NoEnvelope, TAG,
+    challenge, clear_header, invalid_session, parse, sealed_header, versions,
+};
+pub use frame::{FrameError, Frames, frame_header};
+pub(crate) use hello::{
+    Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Grant, RefusalSeal,
+    Register, challenge_reply, lp, refusal, refusal_header, register, register_reply_header,
+    take_lp,
+};

@@ -1,0 +1,247 @@
+//! The outside of a message: what it is and whose, before any key is used.
+
+use bytes::{BufMut, BytesMut};
+
+use super::hello::{self, Challenge, ChallengeReply, RefusalSeal, Register};
+use crate::message::{RequestId, SessionId};
+
+/// The protocol's version.
+const VERSION: u8 = 1;
+/// The first byte of a list of versions.
+const VERSIONS: u8 = 0;
+
+const CHALLENGE: u8 = 0x01;
+const CHALLENGE_REPLY: u8 = 0x02;
+const REGISTER: u8 = 0x03;
+const REGISTER_REPLY: u8 = 0x04;
+const REFUSAL: u8 = 0x05;
+const INVALID_SESSION: u8 = 0x06;
+const SEALED: u8 = 0x10;
+const CLEAR: u8 = 0x11;
+
+/// Longest message: a chunk or an inline payload with room to spare.
+pub(crate) const MAX_MESSAGE: usize = 2 << 20;
+/// Longest message before registration: two chains, a context and site information.
+pub(crate) const MAX_STRANGER: usize = 32 << 10;
+/// Length of a Poly1305 tag.
+pub(crate) const TAG: usize = 16;
+/// Length of the clear part of a sealed message: version, kind, session, number.
+pub(crate) const HEADER: usize = 26;
+/// What a clear session message adds to its body when it carries a token.
+pub(crate) const CLEAR_OVERHEAD: usize = HEADER + 4 + 16;
+
+/// A message taken apart as far as that needs no key. Offsets lead into the message.
+#[derive(Debug)]
+pub(crate) enum Envelope {
+    /// The peer does not speak our version, but these.
+    Versions(Vec<u8>),
+    /// A Challenge of a version that we do not speak.
+    ForeignChallenge,
+    Challenge(Challenge),
+    /// `hello` is the length of `hello_s`; the server's chain and proof follow.
+    ChallengeReply {
+        reply: ChallengeReply,
+        hello: usize,
+    },
+    /// Identity and proof start at `clear`.
+    Register {
+        register: Register,
+        clear: usize,
+    },
+    /// The grant starts at `clear`.
+    RegisterReply {
+        client_nonce: [u8; 16],
+        session: SessionId,
+        clear: usize,
+    },
+    Refusal {
+        client_nonce: [u8; 16],
+        seal: RefusalSeal,
+        clear: usize,
+    },
+    InvalidSession(InvalidSession),
+    Sealed {
+        session: SessionId,
+        number: u64,
+    },
+    /// The body starts at `clear`.
+    Clear {
+        session: SessionId,
+        request: RequestId,
+        token: Option<[u8; 16]>,
+        clear: usize,
+    },
+}
+
+/// Why a message is no envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoEnvelope {
+    Malformed,
+    Version,
+}
+
+/// What a server without the session echoes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidSession {
+    pub(crate) session: SessionId,
+    pub(crate) number: u64,
+    /// The request's last 16 bytes; zeros for a clear message.
+    pub(crate) tag: [u8; TAG],
+}
+
+pub(crate) fn parse(message: &[u8]) -> Result<Envelope, NoEnvelope> {
+    let (version, rest) = message.split_first().ok_or(NoEnvelope::Malformed)?;
+    let (kind, body) = rest.split_first().ok_or(NoEnvelope::Malformed)?;
+    match *version {
+        VERSION => parse_kind(message, *kind, body).ok_or(NoEnvelope::Malformed),
+        VERSIONS if usize::from(*kind) == body.len() => Ok(Envelope::Versions(body.to_vec())),
+        VERSIONS => Err(NoEnvelope::Malformed),
+        _ if *kind == CHALLENGE => Ok(Envelope::ForeignChallenge),
+        _ => Err(NoEnvelope::Version),
+    }
+}
+
+fn parse_kind(message: &[u8], kind: u8, body: &[u8]) -> Option<Envelope> {
+    let rest_at = |rest: &[u8]| message.len() - rest.len();
+    Some(match kind {
+        CHALLENGE => Envelope::Challenge(super::decode_all(body)?),
+        CHALLENGE_REPLY => {
+            let (reply, rest) = super::decode(body)?;
+            Envelope::ChallengeReply {
+                reply,
+                hello: rest_at(rest),
+            }
+        }
+        REGISTER => {
+            let (hello_c, rest) = hello::take_lp(body)?;
+            let (hello_s, rest) = hello::take_lp(rest)?;
+            Envelope::Register {
+                register: Register::parse(hello_c, hello_s)?,
+                clear: rest_at(rest),
+            }
+        }
+        REGISTER_REPLY => {
+            let (client_nonce, rest) = body.split_first_chunk()?;
+            let (session, rest) = rest.split_first_chunk()?;
+            Envelope::RegisterReply {
+                client_nonce: *client_nonce,
+                session: SessionId::from_bytes(*session),
+                clear: rest_at(rest),
+            }
+        }
+        REFUSAL => {
+            let (client_nonce, rest) = body.split_first_chunk()?;
+            let (seal, rest) = RefusalSeal::parse(rest)?;
+            Envelope::Refusal {
+                client_nonce: *client_nonce,
+                seal,
+                clear: rest_at(rest),
+            }
+        }
+        INVALID_SESSION => {
+            let (session, rest) = body.split_first_chunk()?;
+            let (number, rest) = rest.split_first_chunk()?;
+            Envelope::InvalidSession(InvalidSession {
+                session: SessionId::from_bytes(*session),
+                number: u64::from_be_bytes(*number),
+                tag: rest.try_into().ok()?,
+            })
+        }
+        SEALED => {
+            let (session, rest) = body.split_first_chunk()?;
+            let (number, rest) = rest.split_first_chunk()?;
+            // The shortest plaintext is a request id and the number of a variant.
+            if rest.len() < TAG + 9 {
+                return None;
+            }
+            Envelope::Sealed {
+                session: SessionId::from_bytes(*session),
+                number: u64::from_be_bytes(*number),
+            }
+        }
+        CLEAR => {
+            let (session, rest) = body.split_first_chunk()?;
+            let (request, rest) = rest.split_first_chunk()?;
+            let (token, rest) = hello::take_lp(rest)?;
+            Envelope::Clear {
+                session: SessionId::from_bytes(*session),
+                request: RequestId(u64::from_be_bytes(*request)),
+                token: match token {
+                    [] => None,
+                    token => Some(token.try_into().ok()?),
+                },
+                clear: rest_at(rest),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Tells a peer of another version which ones are spoken here.
+pub(crate) fn versions() -> BytesMut {
+    BytesMut::from(&[VERSIONS, 1, VERSION][..])
+}
+
+pub(crate) fn challenge(challenge: &Challenge) -> Vec<u8> {
+    super::encode(challenge, vec![VERSION, CHALLENGE])
+}
+
+pub(super) fn start(kind: Hello) -> Vec<u8> {
+    let kind = match kind {
+        Hello::ChallengeReply => CHALLENGE_REPLY,
+        Hello::Register => REGISTER,
+        Hello::RegisterReply => REGISTER_REPLY,
+        Hello::Refusal => REFUSAL,
+    };
+    vec![VERSION, kind]
+}
+
+/// The messages of the handshake that `hello` writes.
+pub(super) enum Hello {
+    ChallengeReply,
+    Register,
+    RegisterReply,
+    Refusal,
+}
+
+pub(super) fn is_challenge(hello: &[u8]) -> Option<&[u8]> {
+    hello.strip_prefix(&[VERSION, CHALLENGE])
+}
+
+pub(super) fn is_challenge_reply(hello: &[u8]) -> Option<&[u8]> {
+    hello.strip_prefix(&[VERSION, CHALLENGE_REPLY])
+}
+
+pub(crate) fn invalid_session(echo: InvalidSession) -> BytesMut {
+    let mut out = BytesMut::with_capacity(HEADER + TAG);
+    out.put_slice(&[VERSION, INVALID_SESSION]);
+    out.put_slice(echo.session.as_bytes());
+    out.put_u64(echo.number);
+    out.put_slice(&echo.tag);
+    out
+}
+
+/// The clear part of a sealed message.
+pub(crate) fn sealed_header(session: SessionId, number: u64) -> [u8; HEADER] {
+    header(SEALED, session, number)
+}
+
+/// The start of a clear session message, up to its body.
+pub(crate) fn clear_header(
+    session: SessionId,
+    request: RequestId,
+    token: Option<&[u8; 16]>,
+) -> Vec<u8> {
+    let mut out = header(CLEAR, session, request.0).to_vec();
+    hello::lp(&mut out, token.map_or(&[], <[u8; 16]>::as_slice));
+    out
+}
+
+fn header(kind: u8, session: SessionId, number: u64) -> [u8; HEADER] {
+    let mut out = [0; HEADER];
+    out[0] = VERSION;
+    out[1] = kind;
+    out[2..18].copy_from_slice(session.as_bytes());
+    out[18..].copy_from_slice(&number.to_be_bytes());
+    out
+}

@@ -1,0 +1,200 @@
+//! The bodies of the handshake.
+
+use serde::{Deserialize, Serialize};
+
+use super::envelope::{self, Hello};
+use crate::client::RejectReason;
+use crate::identity::Name;
+use crate::message::{InstanceId, Properties, SessionId, Ssid, Token};
+use crate::suite::Suite;
+
+/// The kind of channel binding that a client takes part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BindingKind {
+    None,
+    /// The exporter value of RFC 9266.
+    TlsExporter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Challenge {
+    pub(crate) suites: Vec<Suite>,
+    pub(crate) project: Name,
+    pub(crate) binding: BindingKind,
+    pub(crate) client_nonce: [u8; 16],
+    /// An X25519 public key, in the sealed suite.
+    pub(crate) client_share: Option<[u8; 32]>,
+    /// Makes a datagram so long that its answer is no amplification.
+    pub(crate) padding: Vec<u8>,
+}
+
+/// The clear part of a ChallengeReply. The cookie is last, so that what it covers is what
+/// stands before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChallengeReply {
+    pub(crate) suite: Suite,
+    pub(crate) client_nonce: [u8; 16],
+    pub(crate) server_nonce: [u8; 16],
+    pub(crate) server_share: Option<[u8; 32]>,
+    pub(crate) cookie: Cookie,
+}
+
+/// All that the server keeps of a challenge, kept by the client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cookie {
+    pub(crate) number: [u8; 8],
+    /// The server's clock in microseconds.
+    pub(crate) issued: [u8; 8],
+    pub(crate) code: [u8; 32],
+}
+
+impl Cookie {
+    pub(crate) const LEN: usize = 48;
+
+    pub(crate) fn number(&self) -> u64 {
+        u64::from_be_bytes(self.number)
+    }
+}
+
+/// The clear part of a Register.
+#[derive(Clone, Debug)]
+pub(crate) struct Register {
+    pub(crate) hello_c: Vec<u8>,
+    pub(crate) hello_s: Vec<u8>,
+    pub(crate) challenge: Challenge,
+    pub(crate) reply: ChallengeReply,
+}
+
+impl Register {
+    pub(super) fn parse(hello_c: &[u8], hello_s: &[u8]) -> Option<Self> {
+        let challenge = super::decode_all(envelope::is_challenge(hello_c)?)?;
+        let reply = super::decode_all(envelope::is_challenge_reply(hello_s)?)?;
+        Some(Self {
+            hello_c: hello_c.to_vec(),
+            hello_s: hello_s.to_vec(),
+            challenge,
+            reply,
+        })
+    }
+}
+
+/// What a client says of itself, once it knows whom it tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Applicant {
+    pub(crate) name: Name,
+    pub(crate) instance: InstanceId,
+    pub(crate) chain: Vec<u8>,
+    pub(crate) want_token: bool,
+    pub(crate) address: String,
+    pub(crate) site_info: Properties,
+    pub(crate) context: Properties,
+}
+
+/// What a registration yields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) token: Option<Token>,
+    pub(crate) token_signature: Vec<u8>,
+    pub(crate) ssid: Ssid,
+    /// Unix seconds; the server's best guess if it was given no wall clock.
+    pub(crate) issued: u64,
+    pub(crate) expires: u64,
+    /// Milliseconds between heartbeats.
+    pub(crate) interval: u64,
+}
+
+/// Why there is no registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Denial {
+    /// For good.
+    Rejected(RejectReason),
+    /// Not now: not ready, full, or overloaded.
+    Busy,
+    /// No suite in common.
+    NoCommonSuite,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Denied {
+    pub(crate) denial: Denial,
+    pub(crate) message: String,
+    /// Milliseconds.
+    pub(crate) retry_after: Option<u64>,
+}
+
+/// Whether a refusal is sealed, and under which key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusalSeal {
+    Clear,
+    Sealed { refusal_id: [u8; 16] },
+}
+
+impl RefusalSeal {
+    pub(super) fn parse(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        match bytes.split_first()? {
+            (0, rest) => Some((Self::Clear, rest)),
+            (1, rest) => {
+                let (refusal_id, rest) = rest.split_first_chunk()?;
+                Some((
+                    Self::Sealed {
+                        refusal_id: *refusal_id,
+                    },
+                    rest,
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Appends the length of `item` and `item`.
+pub(crate) fn lp(out: &mut Vec<u8>, item: &[u8]) {
+    out.extend_from_slice(&u32::try_from(item.len()).unwrap_or(u32::MAX).to_be_bytes());
+    out.extend_from_slice(item);
+}
+
+/// Takes an item behind its length from the front of `bytes`.
+pub(crate) fn take_lp(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)
+}
+
+/// `hello_s`: the start of a ChallengeReply up to the end of its cookie.
+pub(crate) fn challenge_reply(reply: &ChallengeReply) -> Vec<u8> {
+    super::encode(reply, envelope::start(Hello::ChallengeReply))
+}
+
+/// The clear part of a Register.
+pub(crate) fn register(hello_c: &[u8], hello_s: &[u8]) -> Vec<u8> {
+    let mut out = envelope::start(Hello::Register);
+    lp(&mut out, hello_c);
+    lp(&mut out, hello_s);
+    out
+}
+
+/// The clear part of a RegisterReply.
+pub(crate) fn register_reply_header(client_nonce: &[u8; 16], session: SessionId) -> Vec<u8> {
+    let mut out = envelope::start(Hello::RegisterReply);
+    out.extend_from_slice(client_nonce);
+    out.extend_from_slice(session.as_bytes());
+    out
+}
+
+/// The clear part of a refusal.
+pub(crate) fn refusal_header(client_nonce: &[u8; 16], seal: RefusalSeal) -> Vec<u8> {
+    let mut out = envelope::start(Hello::Refusal);
+    out.extend_from_slice(client_nonce);
+    match seal {
+        RefusalSeal::Clear => out.push(0),
+        RefusalSeal::Sealed { refusal_id } => {
+            out.push(1);
+            out.extend_from_slice(&refusal_id);
+        }
+    }
+    out
+}
+
+/// A whole refusal that nothing protects.
+pub(crate) fn refusal(client_nonce: &[u8; 16], denied: &Denied) -> Vec<u8> {
+    super::encode(denied, refusal_header(client_nonce, RefusalSeal::Clear))
+}
