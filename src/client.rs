@@ -1,10 +1,530 @@
-//! The client machine.
+//! The client machine: a site of the federation.
 
 mod action;
+mod backoff;
+mod commands;
 mod config;
+mod counters;
+mod cx;
+mod farewell;
+mod heartbeat;
+mod registration;
+mod state;
+mod work;
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 
 pub use action::{
     Auth, ClientAction, CloseReason, Direction, RejectReason, Rejection, RetryReason, Suspicion,
     Task,
 };
 pub use config::{ClientConfig, Mode};
+pub use counters::ClientCounters;
+pub use cx::Timer;
+pub use state::{Phase, Trigger};
+
+use crate::Instant;
+use crate::entropy::Entropy;
+use crate::error::{ConfigError, Dropped, Misuse};
+use crate::identity::{Identity, Name};
+use crate::link::native::client::{Event, Hello, Link, Unsent};
+use crate::link::native::transcript::Binding;
+use crate::message::{
+    Failure, InstanceId, Properties, RecordId, Reply, RequestId, ReturnCode, Ssid,
+};
+use crate::suite::Suite;
+use crate::time::WallClock;
+use crate::timer::Timers;
+use crate::transmit::Transmit;
+use cx::{Asks, Cx, Records};
+use registration::HandshakeEvent;
+use state::State;
+use work::{Wish, Work};
+
+/// What the host knows of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carrier {
+    /// The host name that was connected to. Expected in the server's certificate when the
+    /// configuration names no server.
+    pub host_name: Option<Name>,
+    /// The value of the `tls-exporter` channel binding (RFC 9266), if the carrier is TLS
+    /// and both hosts give it to their machines.
+    pub tls_exporter: Option<[u8; 32]>,
+}
+
+/// One site of a federation, as a state machine.
+///
+/// Feed it with `handle_*` and commands; each finishes all its work before it returns.
+/// Then take what it wants with [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_action`](Self::poll_action), in any order, and call
+/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout)
+/// says.
+pub struct Client {
+    config: Arc<ClientConfig>,
+    identity: Identity,
+    instance: InstanceId,
+    entropy: Entropy,
+    now: Instant,
+    wall: Option<WallClock>,
+    state: State,
+    link: Link,
+    work: Work,
+    timers: Timers<Timer>,
+    asks: Asks,
+    records: Records,
+    actions: VecDeque<ClientAction>,
+    counters: ClientCounters,
+    carrier: Option<Binding>,
+    /// Connections that failed in a row without one valid message.
+    lost_carriers: u32,
+    host_name: Option<Name>,
+    address: String,
+    site_info: Properties,
+    context: Properties,
+    ssid: Option<Ssid>,
+    next_signature: u64,
+}
+
+impl Client {
+    /// A client that has done nothing yet. The seed is all the randomness that it ever
+    /// uses: 32 bytes from a cryptographic generator, fresh for each machine, forgotten
+    /// by the host afterwards.
+    ///
+    /// # Errors
+    /// When the settings contradict each other or cannot work with this identity.
+    pub fn new(
+        config: Arc<ClientConfig>,
+        identity: Identity,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        Self::restore(config, identity, seed, now, [])
+    }
+
+    /// A client that goes on where another process stopped, from all the records that it
+    /// stored, in their order. Unfinished tasks come again as
+    /// [`TaskAssigned`](ClientAction::TaskAssigned) with `again: true`; results go on
+    /// being sent. The seed must be a fresh one.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and when a record cannot be read.
+    pub fn restore(
+        config: Arc<ClientConfig>,
+        identity: Identity,
+        mut seed: [u8; 32],
+        now: Instant,
+        records: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Self, ConfigError> {
+        config.check(&identity)?;
+        let mut entropy = Entropy::new(&mut seed);
+        let instance = InstanceId::from_bytes(entropy.bytes());
+        let mut client = Self {
+            config,
+            identity,
+            instance,
+            entropy,
+            now,
+            wall: None,
+            state: State::Idle,
+            link: Link::default(),
+            work: Work::default(),
+            timers: Timers::default(),
+            asks: Asks::default(),
+            records: Records::default(),
+            actions: VecDeque::new(),
+            counters: ClientCounters::default(),
+            carrier: None,
+            lost_carriers: 0,
+            host_name: None,
+            address: String::new(),
+            site_info: Properties::new(),
+            context: Properties::new(),
+            ssid: None,
+            next_signature: 0,
+        };
+        client.work = client.work(|_, cx| Work::restore(records, cx))?;
+        client.settle();
+        Ok(client)
+    }
+
+    /// Takes one message from the server. It is opened in place.
+    ///
+    /// # Errors
+    /// When the message was dropped: it was counted, and nothing else has changed. Errors
+    /// are for information; a session never ends by one.
+    pub fn handle_message(&mut self, now: Instant, message: BytesMut) -> Result<(), Dropped> {
+        self.advance(now);
+        self.counters.messages_received += 1;
+        self.counters.bytes_received += message.len() as u64;
+        let mut taken = Err(Dropped::Unexpected);
+        if self.carrier.is_some() {
+            taken = self.with_hello(|link, hello| {
+                let now = hello.now;
+                link.handle_message(now, hello, message)
+            });
+        }
+        let event = match taken {
+            Ok(event) => event,
+            Err(reason) => {
+                tracing::trace!(%reason, "a message was dropped");
+                self.counters.count_drop(reason);
+                return Err(reason);
+            }
+        };
+        match HandshakeEvent::try_from(event) {
+            Ok(event) => self.handshake_event(event),
+            Err(Event::Registered { auth, interval }) => {
+                self.alive();
+                self.registered(auth, interval);
+            }
+            Err(Event::Reply {
+                id,
+                reply,
+                payload,
+                elapsed,
+            }) => {
+                self.alive();
+                self.timers.disarm(Timer::Request(id.0));
+                self.handle_reply(id, reply, payload, elapsed);
+            }
+            Err(_) => self.session_doubted(),
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// Tells the time. Call it when [`poll_timeout`](Self::poll_timeout) says; calling it
+    /// earlier or later is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            self.fire(timer);
+            self.settle();
+        }
+    }
+
+    /// A connection to the server stands.
+    ///
+    /// # Errors
+    /// When nothing tells which server to expect, or none of the suites can be used on
+    /// this connection.
+    pub fn handle_connected(&mut self, now: Instant, carrier: Carrier) -> Result<(), ConfigError> {
+        self.advance(now);
+        if self.config.server.is_none() && carrier.host_name.is_none() && self.needs_name() {
+            return Err(ConfigError::NoServerName);
+        }
+        let binding = carrier
+            .tls_exporter
+            .map_or(Binding::None, Binding::TlsExporter);
+        if self.link.offered(&self.config, &binding).is_empty() {
+            return Err(ConfigError::NoChannelBinding);
+        }
+        if self.carrier.is_some() {
+            self.carrier_lost();
+        }
+        self.host_name = carrier.host_name;
+        self.carrier = Some(binding);
+        self.timers.disarm(Timer::Connect);
+        self.attempt_connected();
+        if matches!(self.state, State::Active(_)) {
+            self.work(|work, cx| work.on_connected(cx));
+            self.heartbeat_due();
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// The connection is gone, or could not be made. If the client wants another one, an
+    /// action [`Retry`](ClientAction::Retry) says when.
+    pub fn handle_disconnected(&mut self, now: Instant) {
+        self.advance(now);
+        self.carrier_lost();
+        if self.wants_carrier() {
+            self.carrier_missing(RetryReason::Disconnected);
+        }
+        self.settle();
+    }
+
+    /// The carrier could not send the message of this [`Transmit::id`].
+    pub fn handle_send_failed(&mut self, now: Instant, id: u64) {
+        self.advance(now);
+        match self.link.send_failed(id) {
+            Some(Unsent::Handshake) => self.attempt_send_failed(),
+            Some(Unsent::Request(request)) => {
+                self.timers.disarm(Timer::Request(request.0));
+                self.request_failed(request, ReturnCode::CommError, None);
+            }
+            None => {}
+        }
+        self.settle();
+    }
+
+    /// The next message to send. Changed by every input and command.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = self.link.poll_transmit()?;
+        self.counters.messages_sent += 1;
+        self.counters.bytes_sent += transmit.len() as u64;
+        Some(transmit)
+    }
+
+    /// The next thing to do for the client. Changed by every input and command.
+    pub fn poll_action(&mut self) -> Option<ClientAction> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and which timer it is for.
+    /// Changed by every input and command.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        self.timers.next()
+    }
+
+    fn handle_reply(&mut self, id: RequestId, reply: Reply, payload: Bytes, elapsed: Duration) {
+        match reply {
+            Reply::Failed(Failure {
+                code, retry_after, ..
+            }) => self.request_failed(id, code, retry_after.map(Duration::from_millis)),
+            Reply::Heartbeat(reply) if self.is_heartbeat(id) => {
+                self.heartbeat_answered(reply, elapsed);
+            }
+            Reply::Quit(goodbye) => self.goodbye(id, goodbye),
+            reply => {
+                let wish = self.work(|work, cx| work.on_reply(cx, id, reply, payload));
+                self.grant(wish);
+            }
+        }
+    }
+
+    /// A request was answered with a failure, or not at all.
+    fn request_failed(&mut self, id: RequestId, code: ReturnCode, retry_after: Option<Duration>) {
+        if self.farewell_failed(id, code) {
+            return;
+        }
+        if matches!(code, ReturnCode::Unauthenticated | ReturnCode::InvalidSession) {
+            self.session_lost();
+        } else if self.is_heartbeat(id) {
+            self.heartbeat_failed(code, retry_after);
+        } else {
+            let wish = self.work(|work, cx| work.on_failure(cx, id, code, retry_after));
+            self.grant(wish);
+        }
+    }
+
+    fn grant(&mut self, wish: Option<Wish>) {
+        match wish {
+            Some(Wish::Reregister) => self.renew(),
+            None => {}
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Connect => self.carrier_missing(RetryReason::NotConnected),
+            Timer::Handshake => self.handshake_timed_out(),
+            Timer::Backoff => self.backed_off(),
+            Timer::Heartbeat => self.heartbeat_due(),
+            Timer::HeartbeatRelease => self.heartbeat_released(None),
+            Timer::Renewal => self.renew(),
+            Timer::Silence => self.session_silent(),
+            Timer::Hint => self.hint_stands(),
+            Timer::Request(number) => {
+                let id = RequestId(number);
+                self.link.cancel(id);
+                self.request_failed(id, ReturnCode::Timeout, None);
+            }
+            Timer::Pull(_) | Timer::Outbox(_) => {
+                self.work(|work, cx| work.on_timer(cx, timer));
+            }
+        }
+    }
+
+    /// Something valid came in the session, or made one.
+    fn alive(&mut self) {
+        self.lost_carriers = 0;
+        self.timers.disarm(Timer::Silence);
+        self.timers.disarm(Timer::Hint);
+    }
+
+    /// The server may have forgotten the session, or somebody says so: one request at
+    /// once will show it.
+    fn session_doubted(&mut self) {
+        if self.farewell_doubted() || self.timers.is_armed(Timer::Hint) {
+            return;
+        }
+        let at = self.now + self.config.maintenance_timeout;
+        self.timers.arm(Timer::Hint, at);
+        self.send_heartbeat(None, None);
+    }
+
+    /// Nothing has refuted the hint: register anew beside the session, not all clients at
+    /// the same time.
+    fn hint_stands(&mut self) {
+        /// Jitter before the first new registration after a hint.
+        const SPREAD_MICROS: u64 = 2_000_000;
+        let wait = self.entropy.between(1, SPREAD_MICROS);
+        let at = self.now + Duration::from_micros(wait);
+        self.retry(at, 1, RetryReason::SessionSilent);
+        self.timers.arm(Timer::Renewal, at);
+    }
+
+    fn session_silent(&mut self) {
+        self.hint_stands();
+    }
+
+    /// There is no connection although one is wanted.
+    fn carrier_missing(&mut self, reason: RetryReason) {
+        if self.carrier.is_some() || !self.wants_carrier() {
+            return;
+        }
+        self.lost_carriers += 1;
+        let failures = self.lost_carriers;
+        let at = self.now + backoff::delay(&self.config, &mut self.entropy, failures, None);
+        self.retry(at, failures, reason);
+        let patience = at + self.config.connect_timeout;
+        self.timers.arm(Timer::Connect, patience);
+    }
+
+    fn wants_carrier(&self) -> bool {
+        matches!(self.state, State::Registering(_) | State::Active(_))
+    }
+
+    fn carrier_lost(&mut self) {
+        let Some(binding) = self.carrier.take() else {
+            return;
+        };
+        self.link.drop_transmits();
+        self.attempt_disconnected();
+        self.void_requests();
+        self.timers.disarm(Timer::Silence);
+        self.timers.disarm(Timer::Hint);
+        self.work(|work, cx| work.on_disconnected(cx));
+        self.farewell_disconnected();
+        if binding != Binding::None && self.link.suite() == Some(Suite::Bearer) {
+            // The session lived in that connection.
+            self.session_lost();
+        }
+    }
+
+    /// Outstanding requests will not be answered (any more).
+    fn void_requests(&mut self) {
+        self.timers.disarm_where(|timer| matches!(timer, Timer::Request(_)));
+        self.asks.clear();
+        self.link.cancel_all();
+        self.heartbeat_void();
+    }
+
+    fn stop_session_timers(&mut self) {
+        for timer in [
+            Timer::Heartbeat,
+            Timer::HeartbeatRelease,
+            Timer::Renewal,
+            Timer::Silence,
+            Timer::Hint,
+        ] {
+            self.timers.disarm(timer);
+        }
+        self.work(|work, cx| work.on_disconnected(cx));
+    }
+
+    /// No more of its own accord: all timers stop, secrets are forgotten.
+    fn rest(&mut self) {
+        self.link.drop_handshake();
+        self.link.drop_session();
+        self.void_requests();
+        self.stop_session_timers();
+        self.timers = Timers::default();
+    }
+
+    fn retry(&mut self, at: Instant, attempt: u32, reason: RetryReason) {
+        self.counters.retries += 1;
+        tracing::debug!(?reason, attempt, %at, "tries again");
+        self.actions.push_back(ClientAction::Retry {
+            at,
+            attempt,
+            reason,
+        });
+    }
+
+    /// Hands what the parts have asked for to the link.
+    fn settle(&mut self) {
+        for id in self.asks.take_cancelled() {
+            self.timers.disarm(Timer::Request(id.0));
+            self.link.cancel(id);
+        }
+        while let Some(ask) = self.asks.pop() {
+            let sent = self.carrier.is_some()
+                && self.link.request(self.now, ask.id, &ask.request, &ask.payload);
+            let at = self.now + ask.timeout;
+            self.timers.arm(Timer::Request(ask.id.0), at);
+            if sent && !self.timers.is_armed(Timer::Silence) && self.is_active() {
+                let at = self.now + self.config.silence_limit;
+                self.timers.arm(Timer::Silence, at);
+            }
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        matches!(self.state, State::Active(_))
+    }
+
+    fn needs_name(&self) -> bool {
+        !self.config.suites.contains(Suite::Plain)
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// Lends the working half what it needs.
+    fn work<T>(&mut self, run: impl FnOnce(&mut Work, &mut Cx<'_>) -> T) -> T {
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            entropy: &mut self.entropy,
+            actions: &mut self.actions,
+            timers: &mut self.timers,
+            asks: &mut self.asks,
+            records: &mut self.records,
+            counters: &mut self.counters,
+            ssid: self.ssid,
+            context: &self.context,
+            ready: self.carrier.is_some() && matches!(self.state, State::Active(_)),
+        };
+        run(&mut self.work, &mut cx)
+    }
+
+    /// Lends the link what a handshake needs.
+    fn with_hello<T>(&mut self, run: impl FnOnce(&mut Link, &mut Hello<'_>) -> T) -> T {
+        let nobody = Name::unnamed();
+        let server = self.config.server.as_ref().or(self.host_name.as_ref());
+        let mut hello = Hello {
+            now: self.now,
+            config: &self.config,
+            identity: &self.identity,
+            entropy: &mut self.entropy,
+            server: server.unwrap_or(&nobody),
+            instance: self.instance,
+            address: &self.address,
+            site_info: &self.site_info,
+            context: &self.context,
+            wall: self.wall.map(|wall| wall.unix_time(self.now)),
+            binding: self.carrier.as_ref().unwrap_or(&Binding::None),
+        };
+        run(&mut self.link, &mut hello)
+    }
+
+    /// Whether `record` waits to be confirmed.
+    fn confirm(&mut self, record: RecordId) -> Result<(), Misuse> {
+        self.work(|work, cx| work.persisted(cx, record))
+    }
+}
+
+impl core::fmt::Debug for Client {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Client({}, {:?})", self.identity.name(), self.state.phase())
+    }
+}

@@ -50,6 +50,11 @@ impl<K: Copy + Ord> Timers<K> {
         self.armed.contains_key(&timer)
     }
 
+    /// When `timer` is due.
+    pub(crate) fn when(&self, timer: K) -> Option<Instant> {
+        self.armed.get(&timer).copied()
+    }
+
     /// The earliest timer, and when it is due.
     pub(crate) fn next(&self) -> Option<(Instant, K)> {
         self.order.first().copied()

@@ -2,8 +2,12 @@
 
 use core::time::Duration;
 
-use crate::identity::Name;
-use crate::suite::Suites;
+use crate::error::ConfigError;
+use crate::identity::{Identity, Name};
+use crate::suite::{Suite, Suites};
+
+/// Largest payload inside a message, so that message and payload stay below 2 MiB.
+pub(crate) const MAX_INLINE: usize = 1 << 20;
 
 /// Whether the client works or only plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +95,34 @@ impl ClientConfig {
             max_payload: 4 << 30,
             max_jobs: 1024,
             max_held: 1024,
+        }
+    }
+
+    /// Whether these settings can work, with this identity.
+    pub(crate) fn check(&self, identity: &Identity) -> Result<(), ConfigError> {
+        if identity.proof().is_none() && !self.suites.contains(Suite::Plain) {
+            return Err(ConfigError::NoKey);
+        }
+        let bounds = [
+            (self.retry_min.is_zero(), "retry_min", "longer than zero"),
+            (
+                self.retry_max < self.retry_min,
+                "retry_max",
+                "at least `retry_min`",
+            ),
+            (
+                self.maintenance_timeout.is_zero(),
+                "maintenance_timeout",
+                "longer than zero",
+            ),
+            (self.task_timeout.is_zero(), "task_timeout", "longer than zero"),
+            (self.failed_wait.is_zero(), "failed_wait", "longer than zero"),
+            (self.silence_limit.is_zero(), "silence_limit", "longer than zero"),
+            (self.inline_limit > MAX_INLINE, "inline_limit", "at most 1 MiB"),
+        ];
+        match bounds.iter().find(|(wrong, ..)| *wrong) {
+            Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
+            None => Ok(()),
         }
     }
 }

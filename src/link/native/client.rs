@@ -13,7 +13,7 @@ use crate::client::{Auth, ClientConfig, RejectReason, Suspicion};
 use crate::digest::Hash;
 use crate::entropy::Entropy;
 use crate::error::Dropped;
-use crate::identity::{self, Chain, Identity, Key, Name, PublicKey, Role};
+use crate::identity::{self, CertificateId, Chain, Identity, Key, Name, Revoked, Role, Verified};
 use crate::message::{InstanceId, Properties, Reply, Request, RequestId, SessionId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;
@@ -39,6 +39,16 @@ pub(crate) struct Link {
     transmits: VecDeque<Transmit>,
     /// Numbers transmits, for the carrier to report those that it could not send.
     sent: u64,
+    /// The latest message of the handshake.
+    handshake_transmit: Option<u64>,
+    /// What the server of the session proved itself with.
+    server_certificates: Vec<CertificateId>,
+}
+
+/// What a message that could not be sent was for.
+pub(crate) enum Unsent {
+    Handshake,
+    Request(RequestId),
 }
 
 #[derive(Default)]
@@ -66,7 +76,7 @@ struct Signing {
     clear: Vec<u8>,
     identity: Vec<u8>,
     th2: Hash,
-    server_key: Option<PublicKey>,
+    server: Option<Verified>,
 }
 
 struct Registering {
@@ -75,7 +85,7 @@ struct Registering {
     keys: Option<Keys>,
     register: Bytes,
     th3: Hash,
-    server_key: Option<PublicKey>,
+    server: Option<Verified>,
 }
 
 /// A request that waits for its answer.
@@ -84,10 +94,12 @@ struct Outstanding {
     /// What a server without this session would echo of the latest copy.
     number: u64,
     tag: [u8; TAG],
+    transmit: u64,
 }
 
 /// What the handshake is told by the client.
 pub(crate) struct Hello<'a> {
+    pub(crate) now: Instant,
     pub(crate) config: &'a ClientConfig,
     pub(crate) identity: &'a Identity,
     pub(crate) entropy: &'a mut Entropy,
@@ -105,7 +117,7 @@ pub(crate) struct Hello<'a> {
 /// What a message meant.
 pub(crate) enum Event {
     /// The handshake goes on when these bytes are signed.
-    Sign(Bytes),
+    Sign { bytes: Bytes, dates_checked: bool },
     /// The server proved itself and the Register is on its way.
     Registering { dates_checked: bool },
     /// Something that claims to come from the server cannot be trusted.
@@ -140,6 +152,47 @@ impl Link {
         self.session.as_ref().map(|session| session.id)
     }
 
+    /// The suite of the session.
+    pub(crate) fn suite(&self) -> Option<Suite> {
+        self.session
+            .as_ref()
+            .map(|session| session.protection.suite())
+    }
+
+    /// The suites that this carrier permits: bearer needs one that protects end to end.
+    pub(crate) fn offered(&self, config: &ClientConfig, binding: &Binding) -> Vec<Suite> {
+        let safe = config.trusted_path || *binding != Binding::None;
+        let suites = config.suites.as_slice().iter().copied();
+        suites
+            .filter(|suite| *suite != Suite::Bearer || safe)
+            .collect()
+    }
+
+    /// Whether one of the certificates that the server proved itself with is revoked now.
+    pub(crate) fn server_is_revoked(&self, revoked: &Revoked) -> bool {
+        self.server_certificates
+            .iter()
+            .any(|certificate| revoked.contains(certificate))
+    }
+
+    /// Stops waiting for every request.
+    pub(crate) fn cancel_all(&mut self) {
+        self.outstanding.clear();
+    }
+
+    /// What the transmit of this number was for, if it still matters.
+    pub(crate) fn send_failed(&mut self, transmit: u64) -> Option<Unsent> {
+        let request = self
+            .outstanding
+            .iter()
+            .find_map(|(id, it)| (it.transmit == transmit).then_some(*id));
+        if let Some(id) = request {
+            self.outstanding.remove(&id);
+            return Some(Unsent::Request(id));
+        }
+        (self.handshake_transmit == Some(transmit)).then_some(Unsent::Handshake)
+    }
+
     /// Forgets the session and what waits for it.
     pub(crate) fn drop_session(&mut self) {
         self.session = None;
@@ -165,7 +218,7 @@ impl Link {
             .then(|| x25519_dalek::StaticSecret::from(hello.entropy.bytes::<32>()));
         let client_nonce = hello.entropy.uuid();
         let mut challenge = Challenge {
-            suites: hello.config.suites.as_slice().to_vec(),
+            suites: self.offered(hello.config, hello.binding),
             project: hello.config.project.clone(),
             binding: hello.binding.kind(),
             client_nonce,
@@ -179,7 +232,7 @@ impl Link {
             challenge.padding = vec![0; PADDED_CHALLENGE.saturating_sub(len)];
         }
         let hello_c = native::challenge(&challenge);
-        self.transmit(hello_c.clone().into(), Bytes::new());
+        self.transmit_handshake(hello_c.clone().into());
         self.handshake = Handshake::Challenged(Box::new(Challenged {
             hello_c,
             client_nonce,
@@ -195,7 +248,7 @@ impl Link {
             return false;
         };
         let register = registering.register.clone();
-        self.transmit(register, Bytes::new());
+        self.transmit_handshake(register);
         true
     }
 
@@ -230,15 +283,16 @@ impl Link {
             return false;
         };
         let sent_at = self.outstanding.get(&id).map_or(now, |known| known.sent_at);
+        let transmit = self.transmit(written.header, written.payload);
         self.outstanding.insert(
             id,
             Outstanding {
                 sent_at,
                 number: written.number,
                 tag: written.tag,
+                transmit,
             },
         );
-        self.transmit(written.header, written.payload);
         true
     }
 
@@ -313,15 +367,16 @@ impl Link {
             return Err(Dropped::OverBudget);
         }
         challenged.checked += 1;
-        let (signing, dates_checked) = match challenged.accept(hello, message, reply, hello_len) {
+        let signing = match challenged.accept(hello, message, reply, hello_len) {
             Ok(accepted) => accepted,
             Err(suspicion) => return Ok(Event::Suspect(suspicion)),
         };
         let to_sign = transcript::client_proof(&signing.th2);
+        let dates_checked = signing.server.as_ref().is_none_or(|it| it.dates_checked);
         match hello.identity.proof() {
             Some((_, Key::Elsewhere)) if signing.suite != Suite::Plain => {
                 self.handshake = Handshake::Signing(Box::new(signing));
-                Ok(Event::Sign(to_sign.into()))
+                Ok(Event::Sign { bytes: to_sign.into(), dates_checked })
             }
             Some((_, Key::Here(signer))) if signing.suite != Suite::Plain => {
                 self.register(signing, &signer.sign(&to_sign));
@@ -344,14 +399,14 @@ impl Link {
             None => [&signing.clear[..], &protected].concat(),
         }
         .into();
-        self.transmit(register.clone(), Bytes::new());
+        self.transmit_handshake(register.clone());
         self.handshake = Handshake::Registering(Box::new(Registering {
             client_nonce: signing.client_nonce,
             suite: signing.suite,
             keys: signing.keys,
             register,
             th3,
-            server_key: signing.server_key,
+            server: signing.server,
         }));
     }
 
@@ -382,6 +437,11 @@ impl Link {
             expires: grant.expires,
             session_hash: registering.th3,
         };
+        self.server_certificates = registering
+            .server
+            .as_ref()
+            .map(|server| server.certificates.clone())
+            .unwrap_or_default();
         self.handshake = Handshake::Idle;
         self.outstanding.clear();
         self.session = Some(Session::new(session, protection, End::Client));
@@ -478,13 +538,18 @@ impl Link {
             .ok_or(Dropped::NoSession)
     }
 
-    fn transmit(&mut self, header: Bytes, payload: Bytes) {
+    fn transmit(&mut self, header: Bytes, payload: Bytes) -> u64 {
         self.sent += 1;
         self.transmits.push_back(Transmit {
             header,
             payload,
             id: self.sent,
         });
+        self.sent
+    }
+
+    fn transmit_handshake(&mut self, message: Bytes) {
+        self.handshake_transmit = Some(self.transmit(message, Bytes::new()));
     }
 }
 
@@ -496,7 +561,7 @@ impl Challenged {
         message: &[u8],
         reply: &ChallengeReply,
         hello_len: usize,
-    ) -> Result<(Signing, bool), Suspicion> {
+    ) -> Result<Signing, Suspicion> {
         if !hello.config.suites.contains(reply.suite) {
             return Err(Suspicion::Suite);
         }
@@ -522,8 +587,8 @@ impl Challenged {
             return Err(Suspicion::Malformed);
         }
         let th1 = transcript::server(&th0, chain);
-        let (server_key, dates_checked) = if reply.suite == Suite::Plain {
-            (None, true)
+        let server = if reply.suite == Suite::Plain {
+            None
         } else {
             let chain = Chain::parse(chain).map_err(Suspicion::Chain)?;
             let verified = identity::verify(
@@ -539,7 +604,7 @@ impl Challenged {
             if !verified.key.verify(&transcript::server_proof(&th1), proof) {
                 return Err(Suspicion::Proof);
             }
-            (Some(verified.key), verified.dates_checked)
+            Some(verified)
         };
         let applicant = Applicant {
             name: hello.identity.name().clone(),
@@ -561,9 +626,9 @@ impl Challenged {
             clear: native::register(&self.hello_c, hello_s),
             th2: transcript::client(&th1, &identity),
             identity,
-            server_key,
+            server,
         };
-        Ok((signing, dates_checked))
+        Ok(signing)
     }
 }
 
@@ -588,7 +653,7 @@ impl Registering {
             None => message.get(clear..).unwrap_or_default().to_vec(),
         };
         let grant: Grant = native::decode_all(&body).ok_or(Suspicion::Malformed)?;
-        if let Some(key) = &self.server_key {
+        if let Some(server) = &self.server {
             let claims = TokenClaims {
                 suite: self.suite,
                 project: hello.config.project.as_str(),
@@ -603,7 +668,7 @@ impl Registering {
             let signature = grant.token_signature[..]
                 .try_into()
                 .map_err(|_| Suspicion::TokenSignature)?;
-            if !key.verify(&claims.to_sign(), signature) {
+            if !server.key.verify(&claims.to_sign(), signature) {
                 return Err(Suspicion::TokenSignature);
             }
         }

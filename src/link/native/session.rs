@@ -7,6 +7,7 @@ use super::seal::{self, Key, LAST_NUMBER};
 use super::transcript::SessionKeys;
 use crate::error::Dropped;
 use crate::message::{RequestId, SessionId, Token};
+use crate::suite::Suite;
 use crate::wire::native::{HEADER, TAG, clear_header, encode, sealed_header};
 
 /// Which end of the session this is.
@@ -22,6 +23,16 @@ pub(crate) enum Protection {
     /// Requests carry the token.
     Bearer(Token),
     Sealed(Box<Seal>),
+}
+
+impl Protection {
+    pub(crate) fn suite(&self) -> Suite {
+        match self {
+            Self::Plain => Suite::Plain,
+            Self::Bearer(_) => Suite::Bearer,
+            Self::Sealed(_) => Suite::Sealed,
+        }
+    }
 }
 
 /// The keys and counters of a sealed session.

@@ -1,0 +1,184 @@
+//! Heartbeats: that this client lives, which jobs run here, and which should not.
+
+use core::time::Duration;
+
+use super::state::{State, Trigger};
+use super::{Client, ClientAction, CloseReason, Mode, RetryReason, Timer};
+use crate::Instant;
+use crate::message::{Heartbeat, HeartbeatReply, Properties, Request, RequestId, ReturnCode};
+use crate::time::millis;
+
+/// How long a heartbeat that is due waits for the host's word.
+const RELEASE: Duration = Duration::from_millis(100);
+
+/// Bounds of the time between heartbeats, whatever the server says.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest time for which a device may say that it sleeps.
+pub(crate) const MAX_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
+
+/// The heartbeats of one registration.
+pub(crate) struct Heartbeats {
+    interval: Duration,
+    beat: Beat,
+    failures: u32,
+    paused: bool,
+}
+
+/// Where the current heartbeat is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beat {
+    Waiting,
+    /// Due, and waiting for the host's word.
+    Due,
+    Asked(RequestId),
+}
+
+impl Heartbeats {
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self {
+            interval: interval.clamp(MIN_INTERVAL, MAX_INTERVAL),
+            beat: Beat::Waiting,
+            failures: 0,
+            paused: false,
+        }
+    }
+
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval.clamp(MIN_INTERVAL, MAX_INTERVAL);
+    }
+}
+
+impl Client {
+    /// Tells the host that a heartbeat is about to go.
+    pub(super) fn heartbeat_due(&mut self) {
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        if active.heartbeats.paused || self.carrier.is_none() {
+            return;
+        }
+        active.heartbeats.beat = Beat::Due;
+        let at = self.now + RELEASE;
+        self.timers.disarm(Timer::Heartbeat);
+        self.timers.arm(Timer::HeartbeatRelease, at);
+        self.actions.push_back(ClientAction::HeartbeatDue);
+    }
+
+    /// Sends the heartbeat that is due.
+    pub(super) fn heartbeat_released(&mut self, context: Option<Properties>) {
+        let due = matches!(&self.state, State::Active(active) if active.heartbeats.beat == Beat::Due);
+        if due {
+            self.send_heartbeat(context, None);
+        }
+    }
+
+    /// Sends a heartbeat now. With `suspending`, no other follows for so long.
+    pub(super) fn send_heartbeat(
+        &mut self,
+        context: Option<Properties>,
+        suspending: Option<Duration>,
+    ) {
+        self.timers.disarm(Timer::HeartbeatRelease);
+        self.timers.disarm(Timer::Heartbeat);
+        let request = Request::Heartbeat(Heartbeat {
+            jobs: self.work.reports(),
+            suspending: suspending.map(millis),
+            context: context.unwrap_or_else(|| self.context.clone()),
+        });
+        let timeout = self.config.maintenance_timeout;
+        let id = self.asks.send(request, bytes::Bytes::new(), timeout);
+        if let State::Active(active) = &mut self.state {
+            active.heartbeats.beat = Beat::Asked(id);
+        }
+        if let Some(span) = suspending {
+            let at = self.now + span;
+            self.timers.arm(Timer::Heartbeat, at);
+        }
+    }
+
+    /// Whether `id` is the heartbeat under way.
+    pub(super) fn is_heartbeat(&self, id: RequestId) -> bool {
+        matches!(&self.state, State::Active(active) if active.heartbeats.beat == Beat::Asked(id))
+    }
+
+    pub(super) fn heartbeat_answered(&mut self, reply: HeartbeatReply, elapsed: Duration) {
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        let beats = &mut active.heartbeats;
+        beats.beat = Beat::Waiting;
+        beats.failures = 0;
+        beats.set_interval(Duration::from_millis(reply.interval));
+        let interval = u64::try_from(beats.interval.as_micros()).unwrap_or(u64::MAX);
+        let newer = active.generation.is_none_or(|seen| seen <= reply.generation);
+        if newer {
+            active.generation = Some(reply.generation);
+        }
+        if !self.timers.is_armed(Timer::Heartbeat) {
+            // A little early at random, so that clients that started together part.
+            let wait = self.entropy.between(interval / 10 * 9, interval);
+            let at = self.now + Duration::from_micros(wait);
+            self.timers.arm(Timer::Heartbeat, at);
+        }
+        self.actions
+            .push_back(ClientAction::HeartbeatAnswered { elapsed });
+        if newer {
+            self.work(|work, cx| work.lists(cx, &reply.abort, &reply.start));
+        }
+    }
+
+    pub(super) fn heartbeat_failed(&mut self, code: ReturnCode, retry_after: Option<Duration>) {
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        active.heartbeats.beat = Beat::Waiting;
+        active.heartbeats.failures += 1;
+        let failures = active.heartbeats.failures;
+        if self.config.mode == Mode::Simulate {
+            self.rest();
+            self.actions.push_back(ClientAction::ClearAuth);
+            self.actions.push_back(ClientAction::Closed {
+                answered: false,
+                message: format!("a heartbeat failed: {code}"),
+                reason: CloseReason::HeartbeatFailed,
+            });
+            self.state.change(Trigger::HeartbeatFailed, State::Closed);
+            return;
+        }
+        let wait = self.config.failed_wait.max(retry_after.unwrap_or_default());
+        let at = self.now + wait;
+        self.timers.arm(Timer::Heartbeat, at);
+        self.retry(at, failures, RetryReason::Heartbeat(code));
+    }
+
+    /// No heartbeat goes out until they are resumed.
+    pub(super) fn set_heartbeats_paused(&mut self, paused: bool) {
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        active.heartbeats.paused = paused;
+        if paused {
+            active.heartbeats.beat = Beat::Waiting;
+            self.timers.disarm(Timer::Heartbeat);
+            self.timers.disarm(Timer::HeartbeatRelease);
+        } else if !self.timers.is_armed(Timer::HeartbeatRelease) {
+            self.heartbeat_due();
+        }
+    }
+
+    /// Requests of before are void: a heartbeat that was under way is.
+    pub(super) fn heartbeat_void(&mut self) {
+        if let State::Active(active) = &mut self.state {
+            active.heartbeats.beat = Beat::Waiting;
+        }
+        self.timers.disarm(Timer::Heartbeat);
+        self.timers.disarm(Timer::HeartbeatRelease);
+    }
+
+    /// When the next heartbeat is due, for the host to know.
+    pub(super) fn next_heartbeat(&self) -> Option<Instant> {
+        self.timers.when(Timer::Heartbeat)
+    }
+}

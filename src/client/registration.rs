@@ -1,0 +1,388 @@
+//! From nothing to a session: carrier, challenge, register, and what to do when one of
+//! them fails.
+
+use core::mem::Discriminant;
+use core::time::Duration;
+
+use super::state::{Active, State, Trigger};
+use super::{Client, ClientAction, RetryReason, Suspicion, Timer, backoff};
+use crate::client::Rejection;
+use crate::client::heartbeat::Heartbeats;
+use crate::error::Misuse;
+use crate::link::native::client::Event;
+use crate::message::SignatureId;
+use crate::wire::native::{Denial, Denied};
+
+/// A Register that is not answered is sent again so often before a new challenge.
+const REGISTER_COPIES: u32 = 2;
+
+/// How long a key that is elsewhere may take; half of a usual cookie's life.
+const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest wait that a server may ask for, if nobody else can have said so.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// One way to a session, across all its tries.
+#[derive(Default)]
+pub(crate) struct Attempt {
+    step: Step,
+    /// Tries that have failed in a row.
+    failures: u32,
+    /// How the latest handshakes failed, and how many of them alike.
+    alike: Option<(Discriminant<Suspicion>, u32)>,
+    /// The handshake under way has been counted in `alike`.
+    counted: bool,
+    /// What an unprotected refusal said in the handshake under way.
+    excuse: Option<(RetryReason, Duration)>,
+}
+
+/// How far a try has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Waiting for the carrier.
+    #[default]
+    Carrier,
+    /// Waiting for the answer to a challenge.
+    Challenged,
+    /// Waiting for a signature from elsewhere.
+    Signing(SignatureId),
+    /// Waiting for the answer to a Register that has been sent so often.
+    Registering(u32),
+    /// Waiting before the next try.
+    Backoff,
+}
+
+impl Client {
+    /// Starts the way to a session, with the first try now if there is a carrier.
+    pub(super) fn start_attempt(&mut self) {
+        if self.carrier.is_some() {
+            self.challenge();
+        } else if !self.timers.is_armed(Timer::Connect) {
+            let at = self.now + self.config.connect_timeout;
+            self.timers.arm(Timer::Connect, at);
+        }
+    }
+
+    /// Sends a challenge with a fresh nonce.
+    pub(super) fn challenge(&mut self) {
+        let Some(attempt) = self.state.attempt() else {
+            return;
+        };
+        attempt.step = Step::Challenged;
+        attempt.counted = false;
+        attempt.excuse = None;
+        self.timers.disarm(Timer::Backoff);
+        let at = self.now + self.config.maintenance_timeout;
+        self.timers.arm(Timer::Handshake, at);
+        self.with_hello(|link, hello| link.challenge(hello));
+    }
+
+    /// The carrier is gone, and a try that was under way with it.
+    pub(super) fn attempt_disconnected(&mut self) {
+        if let Some(attempt) = self.state.attempt() {
+            attempt.step = Step::Carrier;
+        }
+        self.timers.disarm(Timer::Handshake);
+        self.timers.disarm(Timer::Backoff);
+        self.link.drop_handshake();
+    }
+
+    /// The carrier is there: a try that waited for it begins.
+    pub(super) fn attempt_connected(&mut self) {
+        if self.state.attempt().is_some() {
+            self.challenge();
+        }
+    }
+
+    /// The carrier could not send a message of the handshake.
+    pub(super) fn attempt_send_failed(&mut self) {
+        let under_way = self
+            .state
+            .attempt()
+            .is_some_and(|attempt| !matches!(attempt.step, Step::Carrier | Step::Backoff));
+        if under_way {
+            self.attempt_failed(RetryReason::SendFailed, Duration::ZERO);
+        }
+    }
+
+    /// No answer came in time.
+    pub(super) fn handshake_timed_out(&mut self) {
+        let Some(attempt) = self.state.attempt() else {
+            return;
+        };
+        let suspect = attempt.counted;
+        let (reason, wait) = match attempt.step {
+            Step::Registering(copies) if copies < REGISTER_COPIES && !suspect => {
+                attempt.step = Step::Registering(copies + 1);
+                let at = self.now + self.config.maintenance_timeout;
+                self.timers.arm(Timer::Handshake, at);
+                self.counters.retries += 1;
+                self.link.repeat_register();
+                return;
+            }
+            Step::Signing(_) => (RetryReason::SignerSilent, Duration::ZERO),
+            Step::Challenged | Step::Registering(_) if suspect => {
+                (RetryReason::ChallengeSuspect, Duration::ZERO)
+            }
+            Step::Challenged => attempt
+                .excuse
+                .unwrap_or((RetryReason::ChallengeUnanswered, Duration::ZERO)),
+            Step::Registering(_) => attempt
+                .excuse
+                .unwrap_or((RetryReason::RegisterUnanswered, Duration::ZERO)),
+            Step::Carrier | Step::Backoff => return,
+        };
+        self.attempt_failed(reason, wait);
+    }
+
+    /// The try has failed: another follows, not before `at_least` has passed.
+    fn attempt_failed(&mut self, reason: RetryReason, at_least: Duration) {
+        let Some(attempt) = self.state.attempt() else {
+            return;
+        };
+        if !attempt.counted {
+            attempt.alike = None;
+        }
+        attempt.failures += 1;
+        attempt.step = Step::Backoff;
+        let failures = attempt.failures;
+        self.link.drop_handshake();
+        self.timers.disarm(Timer::Handshake);
+        let wait = backoff::delay(&self.config, &mut self.entropy, failures, Some(at_least));
+        let at = self.now + wait;
+        self.timers.arm(Timer::Backoff, at);
+        self.retry(at, failures, reason);
+    }
+
+    /// The wait is over.
+    pub(super) fn backed_off(&mut self) {
+        if self.state.attempt().is_some() {
+            self.start_attempt();
+        }
+    }
+
+    /// What the link made of a message of the handshake.
+    pub(super) fn handshake_event(&mut self, event: HandshakeEvent) {
+        match event {
+            HandshakeEvent::Proven {
+                to_sign,
+                dates_checked,
+            } => {
+                if !dates_checked {
+                    self.actions.push_back(ClientAction::DatesUnchecked);
+                }
+                match to_sign {
+                    Some(bytes) => self.ask_signature(bytes),
+                    None => self.register_sent(),
+                }
+            }
+            HandshakeEvent::Suspect(suspicion) => self.suspect(suspicion),
+            HandshakeEvent::Denied(denied, protected) => self.denied(denied, protected),
+            HandshakeEvent::OtherVersion => {
+                if let Some(attempt) = self.state.attempt() {
+                    attempt.excuse = Some((RetryReason::NoCommonProtocol, Duration::ZERO));
+                }
+            }
+        }
+    }
+
+    /// A signature from elsewhere.
+    pub(super) fn handshake_signed(
+        &mut self,
+        request: SignatureId,
+        signature: &[u8; 64],
+    ) -> Result<(), Misuse> {
+        let awaited = self
+            .state
+            .attempt()
+            .is_some_and(|attempt| attempt.step == Step::Signing(request));
+        if !awaited || !self.link.signed(signature) {
+            return Err(Misuse::UnknownSignature(request));
+        }
+        self.register_sent();
+        Ok(())
+    }
+
+    fn ask_signature(&mut self, bytes: bytes::Bytes) {
+        self.next_signature += 1;
+        let request = SignatureId(self.next_signature);
+        if let Some(attempt) = self.state.attempt() {
+            attempt.step = Step::Signing(request);
+        }
+        let at = self.now + SIGNER_TIMEOUT;
+        self.timers.arm(Timer::Handshake, at);
+        self.actions
+            .push_back(ClientAction::Sign { request, bytes });
+    }
+
+    fn register_sent(&mut self) {
+        if let Some(attempt) = self.state.attempt() {
+            attempt.step = Step::Registering(1);
+            attempt.counted = false;
+        }
+        let at = self.now + self.config.maintenance_timeout;
+        self.timers.arm(Timer::Handshake, at);
+    }
+
+    fn suspect(&mut self, suspicion: Suspicion) {
+        let reject_after = self.config.reject_after;
+        let Some(attempt) = self.state.attempt() else {
+            return;
+        };
+        let kind = suspicion.kind();
+        if !attempt.counted {
+            attempt.counted = true;
+            attempt.alike = match attempt.alike {
+                Some((before, times)) if before == kind => Some((kind, times + 1)),
+                Some(_) | None => Some((kind, 1)),
+            };
+        }
+        let repeated = attempt
+            .alike
+            .is_some_and(|(before, times)| before == kind && times >= reject_after);
+        tracing::warn!(%suspicion, repeated, "the server's answer was dropped");
+        self.actions.push_back(ClientAction::Suspect {
+            suspicion,
+            repeated,
+        });
+    }
+
+    fn denied(&mut self, denied: Denied, protected: bool) {
+        let wait = denied.retry_after.map_or(Duration::ZERO, Duration::from_millis);
+        if protected && let Some(reason) = denied.rejection() {
+            self.actions.push_back(ClientAction::Rejected(Rejection {
+                reason,
+                message: denied.message,
+            }));
+            self.rejected();
+            return;
+        }
+        let reason = match denied.denial {
+            Denial::Rejected(_) | Denial::Busy => RetryReason::ServerBusy,
+            Denial::NoCommonSuite => RetryReason::NoCommonProtocol,
+        };
+        if protected {
+            self.attempt_failed(reason, wait.min(MAX_RETRY_AFTER));
+        } else if let Some(attempt) = self.state.attempt() {
+            // Anybody may have said so: go on waiting, and believe it if nothing better
+            // comes.
+            attempt.excuse = Some((reason, wait.min(self.config.retry_max)));
+        }
+    }
+
+    fn rejected(&mut self) {
+        if self.link.has_session() {
+            self.actions.push_back(ClientAction::ClearAuth);
+        }
+        self.rest();
+        self.state.change(Trigger::Refused, State::Rejected);
+    }
+
+    /// A session stands.
+    pub(super) fn registered(&mut self, auth: super::Auth, interval: Duration) {
+        self.timers.disarm(Timer::Handshake);
+        self.void_requests();
+        self.ssid = Some(auth.ssid);
+        // Early enough for many tries, and not all clients at once.
+        let lifetime = auth.expires.saturating_sub(auth.issued).saturating_mul(1000);
+        let renewal = self
+            .entropy
+            .between(lifetime / 10 * 8, lifetime / 10 * 9);
+        let at = self.now + Duration::from_millis(renewal);
+        self.timers.arm(Timer::Renewal, at);
+        self.actions.push_back(ClientAction::SetAuth(auth));
+        match &mut self.state {
+            State::Active(active) => {
+                active.renewal = None;
+                active.generation = None;
+                active.heartbeats.set_interval(interval);
+            }
+            State::Idle
+            | State::Registering(_)
+            | State::Quitting(_)
+            | State::Rejected
+            | State::Closed => {
+                let active = Active {
+                    heartbeats: Heartbeats::new(interval),
+                    renewal: None,
+                    generation: None,
+                };
+                self.state
+                    .change(Trigger::Registered, State::Active(Box::new(active)));
+            }
+        }
+        self.work(|work, cx| work.on_session(cx));
+        self.heartbeat_due();
+    }
+
+    /// Registers anew beside the session that there is.
+    pub(super) fn renew(&mut self) {
+        if let State::Active(active) = &mut self.state
+            && active.renewal.is_none()
+        {
+            active.renewal = Some(Attempt::default());
+            self.start_attempt();
+        }
+    }
+
+    /// The session is gone for certain: a new one is needed before work goes on.
+    pub(super) fn session_lost(&mut self) {
+        self.link.drop_session();
+        self.void_requests();
+        self.stop_session_timers();
+        self.actions.push_back(ClientAction::ClearAuth);
+        let attempt = match &mut self.state {
+            State::Active(active) => active.renewal.take(),
+            State::Idle
+            | State::Registering(_)
+            | State::Quitting(_)
+            | State::Rejected
+            | State::Closed => return,
+        };
+        let under_way = attempt.is_some();
+        self.state.change(
+            Trigger::SessionLost,
+            State::Registering(Box::new(attempt.unwrap_or_default())),
+        );
+        if !under_way {
+            self.start_attempt();
+        }
+    }
+}
+
+/// The events of the link that belong to the handshake.
+pub(super) enum HandshakeEvent {
+    /// The server proved itself. The Register is on its way, or waits for a signature.
+    Proven {
+        to_sign: Option<bytes::Bytes>,
+        dates_checked: bool,
+    },
+    Suspect(Suspicion),
+    Denied(Denied, bool),
+    OtherVersion,
+}
+
+impl HandshakeEvent {
+    /// Tells the handshake's events from the others.
+    pub(super) fn try_from(event: Event) -> Result<Self, Event> {
+        Ok(match event {
+            Event::Sign {
+                bytes,
+                dates_checked,
+            } => Self::Proven {
+                to_sign: Some(bytes),
+                dates_checked,
+            },
+            Event::Registering { dates_checked } => Self::Proven {
+                to_sign: None,
+                dates_checked,
+            },
+            Event::Suspect(suspicion) => Self::Suspect(suspicion),
+            Event::Denied { denied, protected } => Self::Denied(denied, protected),
+            Event::OtherVersion => Self::OtherVersion,
+            other @ (Event::Registered { .. } | Event::Reply { .. } | Event::SessionDoubted) => {
+                return Err(other);
+            }
+        })
+    }
+}

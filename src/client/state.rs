@@ -1,0 +1,142 @@
+//! What a client can be doing, and every way from one to another.
+
+use super::heartbeat::Heartbeats;
+use super::registration::Attempt;
+use crate::message::RequestId;
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Made or restored, and not asked to register.
+    Idle,
+    /// On the way to a registration, however long it takes.
+    Registering,
+    /// Registered: heartbeats go out, tasks come in.
+    Active,
+    /// Saying goodbye.
+    Quitting,
+    /// Refused for good.
+    Rejected,
+    /// Gone. Its records hold what was not finished.
+    Closed,
+}
+
+/// What leads from one phase to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trigger {
+    /// The host calls `register`.
+    Register,
+    /// The server grants a session.
+    Registered,
+    /// The server refuses the client for good.
+    Refused,
+    /// The session is gone.
+    SessionLost,
+    /// The host calls `quit`.
+    Quit,
+    /// The server answers the farewell, or does not.
+    Farewell,
+    /// In a simulation, a heartbeat failed.
+    HeartbeatFailed,
+}
+
+/// Every change of phase that there is.
+pub(crate) const TRANSITIONS: &[(Phase, Trigger, Phase)] = &[
+    (Phase::Idle, Trigger::Register, Phase::Registering),
+    (Phase::Idle, Trigger::Quit, Phase::Closed),
+    (Phase::Registering, Trigger::Registered, Phase::Active),
+    (Phase::Registering, Trigger::Refused, Phase::Rejected),
+    (Phase::Registering, Trigger::Quit, Phase::Closed),
+    (Phase::Active, Trigger::SessionLost, Phase::Registering),
+    (Phase::Active, Trigger::Refused, Phase::Rejected),
+    (Phase::Active, Trigger::Quit, Phase::Quitting),
+    (Phase::Active, Trigger::HeartbeatFailed, Phase::Closed),
+    (Phase::Quitting, Trigger::Farewell, Phase::Closed),
+    (Phase::Rejected, Trigger::Register, Phase::Registering),
+    (Phase::Rejected, Trigger::Quit, Phase::Closed),
+    (Phase::Closed, Trigger::Register, Phase::Registering),
+];
+
+/// A phase with the data that lives only in it.
+pub(crate) enum State {
+    Idle,
+    Registering(Box<Attempt>),
+    Active(Box<Active>),
+    Quitting(Box<Quitting>),
+    Rejected,
+    Closed,
+}
+
+/// What lives as long as a registration.
+pub(crate) struct Active {
+    pub(crate) heartbeats: Heartbeats,
+    /// A registration made anew beside this one.
+    pub(crate) renewal: Option<Attempt>,
+    /// The latest count of changes that lists of jobs came with, in this session.
+    pub(crate) generation: Option<u64>,
+}
+
+/// A farewell under way.
+pub(crate) struct Quitting {
+    pub(crate) request: RequestId,
+    pub(crate) reason: String,
+    pub(crate) tries: u32,
+}
+
+impl State {
+    pub(crate) fn phase(&self) -> Phase {
+        match self {
+            Self::Idle => Phase::Idle,
+            Self::Registering(_) => Phase::Registering,
+            Self::Active(_) => Phase::Active,
+            Self::Quitting(_) => Phase::Quitting,
+            Self::Rejected => Phase::Rejected,
+            Self::Closed => Phase::Closed,
+        }
+    }
+
+    /// The handshake under way, for a first registration or a new one.
+    pub(crate) fn attempt(&mut self) -> Option<&mut Attempt> {
+        match self {
+            Self::Registering(attempt) => Some(attempt),
+            Self::Active(active) => active.renewal.as_mut(),
+            Self::Idle | Self::Quitting(_) | Self::Rejected | Self::Closed => None,
+        }
+    }
+
+    /// Moves to `next`. Only the ways of the table are taken.
+    pub(crate) fn change(&mut self, trigger: Trigger, next: Self) {
+        let way = (self.phase(), trigger, next.phase());
+        debug_assert!(TRANSITIONS.contains(&way), "{way:?} is not in the table");
+        tracing::debug!(from = ?way.0, trigger = ?way.1, to = ?way.2, "client changes phase");
+        *self = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_diagram_of_the_readme_shows_exactly_the_table() {
+        let drawn: BTreeSet<String> = include_str!("../../README.md")
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.contains(" --> ") && line.contains(": "))
+            .map(str::to_owned)
+            .collect();
+        let table: BTreeSet<String> = TRANSITIONS
+            .iter()
+            .map(|(from, trigger, to)| format!("{from:?} --> {to:?}: {trigger:?}"))
+            .collect();
+        assert_eq!(drawn, table);
+    }
+
+    #[test]
+    fn a_phase_and_a_trigger_lead_to_one_phase() {
+        let ways: BTreeSet<_> = TRANSITIONS.iter().map(|(from, by, _)| (from, by)).collect();
+        assert_eq!(ways.len(), TRANSITIONS.len());
+    }
+}
