@@ -15,8 +15,8 @@ mod timer;
 mod transfer;
 
 pub use client::{
-    Auth, ClientAction, ClientConfig, CloseReason, Direction, Mode, RejectReason, Rejection,
-    RetryReason, Suspicion, Task,
+    Auth, ClientAction, ClientConfig, ClientCounters, CloseReason, Direction, Mode, RejectReason,
+    Rejection, RetryReason, Suspicion, Task, Timer,
 };
 pub use server::{Joined, ResultReceived, ServerAction, ServerConfig};
 pub use suite::{Suite, Suites};
