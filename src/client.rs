@@ -231,7 +231,7 @@ impl Client {
         self.timers.disarm(Timer::Connect);
         self.attempt_connected();
         if matches!(self.state, State::Active(_)) {
-            self.work(|work, cx| work.on_connected(cx));
+            self.work(|work, cx| work.on_session(cx));
             self.heartbeat_due();
         }
         self.settle();
@@ -304,7 +304,10 @@ impl Client {
         if self.farewell_failed(id, code) {
             return;
         }
-        if matches!(code, ReturnCode::Unauthenticated | ReturnCode::InvalidSession) {
+        if matches!(
+            code,
+            ReturnCode::Unauthenticated | ReturnCode::InvalidSession
+        ) {
             self.session_lost();
         } else if self.is_heartbeat(id) {
             self.heartbeat_failed(code, retry_after);
@@ -411,7 +414,8 @@ impl Client {
 
     /// Outstanding requests will not be answered (any more).
     fn void_requests(&mut self) {
-        self.timers.disarm_where(|timer| matches!(timer, Timer::Request(_)));
+        self.timers
+            .disarm_where(|timer| matches!(timer, Timer::Request(_)));
         self.asks.clear();
         self.link.cancel_all();
         self.heartbeat_void();
@@ -457,7 +461,9 @@ impl Client {
         }
         while let Some(ask) = self.asks.pop() {
             let sent = self.carrier.is_some()
-                && self.link.request(self.now, ask.id, &ask.request, &ask.payload);
+                && self
+                    .link
+                    .request(self.now, ask.id, &ask.request, &ask.payload);
             let at = self.now + ask.timeout;
             self.timers.arm(Timer::Request(ask.id.0), at);
             if sent && !self.timers.is_armed(Timer::Silence) && self.is_active() {
@@ -499,7 +505,7 @@ impl Client {
 
     /// Lends the link what a handshake needs.
     fn with_hello<T>(&mut self, run: impl FnOnce(&mut Link, &mut Hello<'_>) -> T) -> T {
-        let nobody = Name::unnamed();
+        let nobody = Name::nobody();
         let server = self.config.server.as_ref().or(self.host_name.as_ref());
         let mut hello = Hello {
             now: self.now,
@@ -525,6 +531,11 @@ impl Client {
 
 impl core::fmt::Debug for Client {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Client({}, {:?})", self.identity.name(), self.state.phase())
+        write!(
+            f,
+            "Client({}, {:?})",
+            self.identity.name(),
+            self.state.phase()
+        )
     }
 }

@@ -42,7 +42,9 @@ pub enum ConfigError {
     #[error("the server's name is not known: set `server`, or tell the host name when connected")]
     NoServerName,
     /// Bearer alone, on a carrier that nobody vouches for.
-    #[error("the bearer suite needs a channel binding or `trusted_path`: give the carrier's TLS exporter value, or enable `sealed`")]
+    #[error(
+        "the bearer suite needs a channel binding or `trusted_path`: give the carrier's TLS exporter value, or enable `sealed`"
+    )]
     NoChannelBinding,
     /// A chain that cannot be used at all.
     #[error("the certificate chain cannot be used: {0}")]

@@ -18,8 +18,8 @@ mod transmit;
 mod wire;
 
 pub use client::{
-    Auth, ClientAction, ClientConfig, CloseReason, Direction, Mode, RejectReason, Rejection,
-    RetryReason, Suspicion, Task,
+    Auth, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason, Direction,
+    Mode, Phase, RejectReason, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
 pub use server::{Joined, ResultReceived, ServerAction, ServerConfig};
 pub use suite::{Suite, Suites};

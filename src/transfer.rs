@@ -315,6 +315,11 @@ impl Window {
         self.in_flight.is_empty() && self.lost.is_empty() && self.next >= self.layout.total()
     }
 
+    /// Whether no chunk is in flight.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.layout.total()
     }

@@ -121,16 +121,23 @@ impl Client {
 
     /// A job has ended here, or could not be started. Its unfinished tasks are dropped;
     /// its results in the outbox are not.
-    pub fn job_ended(&mut self, now: Instant, job: JobId) {
+    ///
+    /// # Errors
+    /// When nothing is known of such a job.
+    pub fn job_ended(&mut self, now: Instant, job: JobId) -> Result<(), Misuse> {
         self.advance(now);
-        self.work(|work, cx| work.job_ended(cx, job));
+        self.work(|work, cx| work.job_ended(cx, job))?;
         self.settle();
+        Ok(())
     }
 
     /// A job that was to be aborted still runs: the client will be told again.
-    pub fn job_abort_failed(&mut self, now: Instant, job: JobId) {
+    ///
+    /// # Errors
+    /// When the job was not to be aborted.
+    pub fn job_abort_failed(&mut self, now: Instant, job: JobId) -> Result<(), Misuse> {
         self.advance(now);
-        self.work(|work, cx| work.job_abort_failed(cx, job));
+        self.work.job_abort_failed(job)
     }
 
     /// How far a job has come, for the next heartbeats.
@@ -144,7 +151,7 @@ impl Client {
         progress: Progress,
     ) -> Result<(), Misuse> {
         self.advance(now);
-        self.work(|work, cx| work.report_progress(cx, job, progress))
+        self.work.report_progress(job, progress)
     }
 
     /// Asks for a task of this job, again and again, until there is one

@@ -115,10 +115,26 @@ impl ClientConfig {
                 "maintenance_timeout",
                 "longer than zero",
             ),
-            (self.task_timeout.is_zero(), "task_timeout", "longer than zero"),
-            (self.failed_wait.is_zero(), "failed_wait", "longer than zero"),
-            (self.silence_limit.is_zero(), "silence_limit", "longer than zero"),
-            (self.inline_limit > MAX_INLINE, "inline_limit", "at most 1 MiB"),
+            (
+                self.task_timeout.is_zero(),
+                "task_timeout",
+                "longer than zero",
+            ),
+            (
+                self.failed_wait.is_zero(),
+                "failed_wait",
+                "longer than zero",
+            ),
+            (
+                self.silence_limit.is_zero(),
+                "silence_limit",
+                "longer than zero",
+            ),
+            (
+                self.inline_limit > MAX_INLINE,
+                "inline_limit",
+                "at most 1 MiB",
+            ),
         ];
         match bounds.iter().find(|(wrong, ..)| *wrong) {
             Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),

@@ -48,7 +48,10 @@ impl Client {
         let State::Quitting(quitting) = &mut self.state else {
             return false;
         };
-        if matches!(code, ReturnCode::Unauthenticated | ReturnCode::InvalidSession) {
+        if matches!(
+            code,
+            ReturnCode::Unauthenticated | ReturnCode::InvalidSession
+        ) {
             self.end(true, "the session is gone", CloseReason::SessionGone);
         } else if quitting.tries >= COPIES {
             let message = format!("no goodbye: {code}");

@@ -68,7 +68,8 @@ impl Client {
 
     /// Sends the heartbeat that is due.
     pub(super) fn heartbeat_released(&mut self, context: Option<Properties>) {
-        let due = matches!(&self.state, State::Active(active) if active.heartbeats.beat == Beat::Due);
+        let due =
+            matches!(&self.state, State::Active(active) if active.heartbeats.beat == Beat::Due);
         if due {
             self.send_heartbeat(context, None);
         }
@@ -112,7 +113,9 @@ impl Client {
         beats.failures = 0;
         beats.set_interval(Duration::from_millis(reply.interval));
         let interval = u64::try_from(beats.interval.as_micros()).unwrap_or(u64::MAX);
-        let newer = active.generation.is_none_or(|seen| seen <= reply.generation);
+        let newer = active
+            .generation
+            .is_none_or(|seen| seen <= reply.generation);
         if newer {
             active.generation = Some(reply.generation);
         }

@@ -248,7 +248,9 @@ impl Client {
     }
 
     fn denied(&mut self, denied: Denied, protected: bool) {
-        let wait = denied.retry_after.map_or(Duration::ZERO, Duration::from_millis);
+        let wait = denied
+            .retry_after
+            .map_or(Duration::ZERO, Duration::from_millis);
         if protected && let Some(reason) = denied.rejection() {
             self.actions.push_back(ClientAction::Rejected(Rejection {
                 reason,
@@ -284,10 +286,11 @@ impl Client {
         self.void_requests();
         self.ssid = Some(auth.ssid);
         // Early enough for many tries, and not all clients at once.
-        let lifetime = auth.expires.saturating_sub(auth.issued).saturating_mul(1000);
-        let renewal = self
-            .entropy
-            .between(lifetime / 10 * 8, lifetime / 10 * 9);
+        let lifetime = auth
+            .expires
+            .saturating_sub(auth.issued)
+            .saturating_mul(1000);
+        let renewal = self.entropy.between(lifetime / 10 * 8, lifetime / 10 * 9);
         let at = self.now + Duration::from_millis(renewal);
         self.timers.arm(Timer::Renewal, at);
         self.actions.push_back(ClientAction::SetAuth(auth));

@@ -36,6 +36,11 @@ impl Name {
         Ok(Self(Arc::from(text)))
     }
 
+    /// A name that nobody can have.
+    pub(crate) fn nobody() -> Self {
+        Self("".into())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -376,7 +376,10 @@ impl Link {
         match hello.identity.proof() {
             Some((_, Key::Elsewhere)) if signing.suite != Suite::Plain => {
                 self.handshake = Handshake::Signing(Box::new(signing));
-                Ok(Event::Sign { bytes: to_sign.into(), dates_checked })
+                Ok(Event::Sign {
+                    bytes: to_sign.into(),
+                    dates_checked,
+                })
             }
             Some((_, Key::Here(signer))) if signing.suite != Suite::Plain => {
                 self.register(signing, &signer.sign(&to_sign));

@@ -1,0 +1,162 @@
+//! What the parts of the client share while one input is handled.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::Instant;
+use crate::entropy::Entropy;
+use crate::message::{JobId, Properties, RecordId, Request, RequestId, Ssid, TaskId};
+use crate::timer::Timers;
+
+use super::{ClientAction, ClientConfig, ClientCounters, RetryReason};
+
+/// Why [`poll_timeout`](crate::Client::poll_timeout) names a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// The carrier should be up by now.
+    Connect,
+    /// The server should have answered a challenge or a registration.
+    Handshake,
+    /// A failed handshake is tried again.
+    Backoff,
+    /// The next heartbeat is due.
+    Heartbeat,
+    /// A heartbeat goes out even if the host has not released it.
+    HeartbeatRelease,
+    /// The session is renewed before it expires.
+    Renewal,
+    /// The session has had no valid answer for too long.
+    Silence,
+    /// A hint that the session is gone was not refuted in time.
+    Hint,
+    /// A request, by its number, should have been answered.
+    Request(u64),
+    /// A task of this job is asked for, or its payload fetched, again.
+    Pull(JobId),
+    /// The result of this task is sent again.
+    Outbox(TaskId),
+}
+
+/// What an input is handled with.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a ClientConfig,
+    pub(crate) entropy: &'a mut Entropy,
+    pub(crate) actions: &'a mut VecDeque<ClientAction>,
+    pub(crate) timers: &'a mut Timers<Timer>,
+    pub(crate) asks: &'a mut Asks,
+    pub(crate) records: &'a mut Records,
+    pub(crate) counters: &'a mut ClientCounters,
+    /// The service session of the current registration.
+    pub(crate) ssid: Option<Ssid>,
+    /// What the host wants to ride on requests.
+    pub(crate) context: &'a Properties,
+    /// Registered and connected: requests may go out.
+    pub(crate) ready: bool,
+}
+
+impl Cx<'_> {
+    pub(crate) fn act(&mut self, action: ClientAction) {
+        self.actions.push_back(action);
+    }
+
+    /// Arms `timer` for `wait` from now and tells the host why.
+    pub(crate) fn retry(&mut self, timer: Timer, wait: Duration, attempt: u32, why: RetryReason) {
+        let at = self.now + wait;
+        self.timers.arm(timer, at);
+        self.counters.retries += 1;
+        self.act(ClientAction::Retry {
+            at,
+            attempt,
+            reason: why,
+        });
+    }
+}
+
+/// A request on its way to the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) id: RequestId,
+    pub(crate) request: Request,
+    pub(crate) payload: Bytes,
+    /// Wait for the answer.
+    pub(crate) timeout: Duration,
+}
+
+/// Requests that the parts want to send, drained into the link after every input.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    last: u64,
+    queue: VecDeque<Ask>,
+    cancelled: Vec<RequestId>,
+}
+
+impl Asks {
+    pub(crate) fn send(
+        &mut self,
+        request: Request,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> RequestId {
+        self.last += 1;
+        let id = RequestId(self.last);
+        self.repeat(id, request, payload, timeout);
+        id
+    }
+
+    /// Sends a request again under the number that it had.
+    pub(crate) fn repeat(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        payload: Bytes,
+        timeout: Duration,
+    ) {
+        self.queue.push_back(Ask {
+            id,
+            request,
+            payload,
+            timeout,
+        });
+    }
+
+    /// Whatever comes of this request, nobody wants to hear of it.
+    pub(crate) fn cancel(&mut self, id: RequestId) {
+        let before = self.queue.len();
+        self.queue.retain(|ask| ask.id != id);
+        if self.queue.len() == before {
+            self.cancelled.push(id);
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Ask> {
+        self.queue.pop_front()
+    }
+
+    /// The requests cancelled since the last call that had left the queue before.
+    pub(crate) fn take_cancelled(&mut self) -> Vec<RequestId> {
+        core::mem::take(&mut self.cancelled)
+    }
+
+    /// Forgets what has not been drained: the session that it was meant for is gone.
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+        self.cancelled.clear();
+    }
+}
+
+/// Numbers the records handed to the host.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    last: u64,
+}
+
+impl Records {
+    pub(crate) fn next_id(&mut self) -> RecordId {
+        self.last += 1;
+        RecordId(self.last)
+    }
+}

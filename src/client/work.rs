@@ -1,0 +1,347 @@
+//! The client's work, whatever carries it: jobs, tasks, results, and what must be stored
+//! of them.
+//!
+//! Requests go out through [`Cx::asks`]; each comes back once, as a reply or as a failure,
+//! unless it is cancelled or its session ends.
+
+mod fetch;
+mod held;
+mod job;
+mod outbox;
+mod pull;
+mod record;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::error::{ConfigError, Dropped, Misuse};
+use crate::message::{
+    BLOCK, JobId, JobReport, Outcome, Payload, PayloadHead, Progress, Properties, RecordId, Reply,
+    RequestId, ReturnCode, TaskId,
+};
+use crate::transfer::MAX_BLOCKS;
+
+use super::cx::{Cx, Timer};
+use super::{ClientAction, Mode};
+
+use held::Held;
+use job::Jobs;
+use outbox::{MAX_HEADERS, Outbox};
+use pull::{Pulled, Pulls};
+use record::{Gate, Record, Store, StoredResult, StoredTask};
+
+/// What the work needs of the registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// The server does not know this registration.
+    Reregister,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    jobs: Jobs,
+    held: Held,
+    pulls: Pulls,
+    outbox: Outbox,
+    store: Store,
+}
+
+/// The host's commands.
+impl Work {
+    pub(crate) fn job_started(&mut self, cx: &mut Cx<'_>, job: JobId) -> Result<(), Misuse> {
+        self.jobs.start(job, cx.config.max_jobs)
+    }
+
+    /// The job has stopped, or cannot start. Its tasks are dropped; its results stay in
+    /// the outbox.
+    pub(crate) fn job_ended(&mut self, cx: &mut Cx<'_>, job: JobId) -> Result<(), Misuse> {
+        let known = self.jobs.is_running(job) || self.jobs.is_starting(job);
+        if !known && !self.held.has_job(job) {
+            return Err(Misuse::UnknownJob(job));
+        }
+        self.jobs.end(job, cx.config.max_jobs);
+        self.pulls.end(cx, job);
+        self.held.end(job);
+        self.store.note(cx, &Record::JobEnded(job));
+        Ok(())
+    }
+
+    /// The job could not be stopped: the next list says so again.
+    pub(crate) fn job_abort_failed(&mut self, job: JobId) -> Result<(), Misuse> {
+        self.jobs.stop_failed(job)
+    }
+
+    pub(crate) fn report_progress(&mut self, job: JobId, progress: Progress) -> Result<(), Misuse> {
+        self.jobs.set_progress(job, progress)
+    }
+
+    /// Asks for a task of a running job until one arrives or the run is over. Does nothing
+    /// if that is under way, or if the job is to stop.
+    pub(crate) fn pull_task(&mut self, cx: &mut Cx<'_>, job: JobId) -> Result<(), Misuse> {
+        if !self.jobs.is_running(job) {
+            return Err(Misuse::UnknownJob(job));
+        }
+        if self.jobs.is_stopping(job) || self.pulls.is_active(job) {
+            return Ok(());
+        }
+        let limit = cx.config.max_held;
+        if self.held.len() + self.outbox.len() + self.pulls.active() >= limit {
+            return Err(Misuse::Full {
+                what: "tasks asked for or held and results in the outbox",
+                limit,
+            });
+        }
+        self.pulls.start(cx, &self.held, job);
+        Ok(())
+    }
+
+    /// Takes the result of a task that was given to the host.
+    pub(crate) fn submit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: TaskId,
+        outcome: Outcome,
+        headers: Properties,
+        payload: Payload,
+    ) -> Result<(), Misuse> {
+        let stored = self.held.get(task)?;
+        check_sizes(&headers, &payload)?;
+        let result = StoredResult {
+            job: stored.job,
+            task,
+            ssid: stored.head.ssid,
+            outcome,
+            headers,
+            content_type: payload.content_type().to_owned(),
+            encoding: payload.encoding().to_owned(),
+        };
+        self.held.remove(task);
+        self.outbox.insert(cx, &mut self.store, result, payload);
+        Ok(())
+    }
+
+    /// A record is stored.
+    pub(crate) fn persisted(&mut self, cx: &mut Cx<'_>, record: RecordId) -> Result<(), Misuse> {
+        match self.store.persisted(record)? {
+            Gate::Task(task) => {
+                if let Some(job) = self.held.give(cx, task) {
+                    self.pulls.finished(job);
+                }
+            }
+            Gate::Result(task) => self.outbox.stored(cx, &mut self.store, task),
+            Gate::Open => {}
+        }
+        Ok(())
+    }
+}
+
+/// What the session brings.
+impl Work {
+    /// The server's lists of an answered heartbeat.
+    pub(crate) fn lists(&mut self, cx: &mut Cx<'_>, abort: &[JobId], start: &[JobId]) {
+        if cx.config.mode == Mode::Work {
+            let here = |job: &JobId| self.jobs.is_running(*job) || self.held.has_job(*job);
+            let listed: Vec<JobId> = abort.iter().copied().filter(here).collect();
+            let stop = self.jobs.to_stop(listed.into_iter());
+            for job in &stop {
+                self.pulls.end(cx, *job);
+                self.held.drop_unseen(*job);
+            }
+            if !stop.is_empty() {
+                cx.act(ClientAction::AbortJobs(stop));
+            }
+        }
+        let start = self.jobs.to_start(start, cx.config.max_jobs);
+        if !start.is_empty() {
+            cx.act(ClientAction::StartJobs(start));
+        }
+    }
+
+    pub(crate) fn on_reply(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: RequestId,
+        reply: Reply,
+        payload: Bytes,
+    ) -> Option<Wish> {
+        if let Reply::Failed(failure) = reply {
+            let retry_after = failure.retry_after.map(Duration::from_millis);
+            return self.on_failure(cx, id, failure.code, retry_after);
+        }
+        if self.outbox.owns(id) {
+            self.outbox.on_reply(cx, &mut self.store, id, &reply);
+        } else if self.pulls.owns(id) {
+            let known = |job, task| self.held.knows(job, task) || self.outbox.contains(task);
+            let store = &mut self.store;
+            match self.pulls.on_reply(cx, store, known, id, reply, payload) {
+                Pulled::Nothing => {}
+                Pulled::Task(task, payload, since) => {
+                    self.held.insert(cx, store, task, payload, since);
+                }
+                Pulled::Unfit(task, why) => self.refuse_task(cx, &task, why),
+            }
+        } else {
+            cx.counters.count_drop(Dropped::Unasked);
+        }
+        None
+    }
+
+    pub(crate) fn on_failure(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: RequestId,
+        code: ReturnCode,
+        retry_after: Option<Duration>,
+    ) -> Option<Wish> {
+        self.outbox
+            .on_failure(cx, &mut self.store, id, code, retry_after);
+        self.pulls.on_failure(cx, id, code, retry_after)
+    }
+
+    /// Takes a timer of this part; others are ignored.
+    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, timer: Timer) {
+        match timer {
+            Timer::Pull(job) => self.pulls.on_timer(cx, &self.held, job),
+            Timer::Outbox(task) => self.outbox.on_timer(cx, &mut self.store, task),
+            Timer::Connect
+            | Timer::Handshake
+            | Timer::Backoff
+            | Timer::Heartbeat
+            | Timer::HeartbeatRelease
+            | Timer::Renewal
+            | Timer::Silence
+            | Timer::Hint
+            | Timer::Request(_) => {}
+        }
+    }
+
+    /// A registration stands, new or with a new connection: asks again for everything.
+    pub(crate) fn on_session(&mut self, cx: &mut Cx<'_>) {
+        self.on_disconnected(cx);
+        self.pulls.resume(cx, &self.held);
+        self.outbox.resume(cx, &mut self.store);
+    }
+
+    /// Requests will no longer be answered.
+    pub(crate) fn on_disconnected(&mut self, cx: &mut Cx<'_>) {
+        self.pulls.forget_requests(cx);
+        self.outbox.forget_requests(cx, &mut self.store);
+    }
+
+    /// Answers for the host where it could never see the task.
+    fn refuse_task(&mut self, cx: &mut Cx<'_>, task: &StoredTask, why: &str) {
+        tracing::warn!(task = %task.head.task, "a task was refused: {why}");
+        let result = StoredResult {
+            job: task.job,
+            task: task.head.task,
+            ssid: task.head.ssid,
+            outcome: Outcome::Failed,
+            headers: Properties::new().with("error", why),
+            content_type: String::new(),
+            encoding: String::new(),
+        };
+        let payload = Payload::new(Bytes::new());
+        self.outbox.insert(cx, &mut self.store, result, payload);
+    }
+}
+
+/// What there is.
+impl Work {
+    /// What a heartbeat tells: the running jobs, and those of tasks that a restored client
+    /// still holds.
+    pub(crate) fn reports(&self) -> Vec<JobReport> {
+        let mut reports: BTreeMap<JobId, Option<Progress>> =
+            self.held.jobs().map(|job| (job, None)).collect();
+        reports.extend(self.jobs.running());
+        reports
+            .into_iter()
+            .map(|(job, progress)| JobReport { job, progress })
+            .collect()
+    }
+
+    /// Results that the server has not accepted.
+    pub(crate) fn outbox_len(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Tasks without a result.
+    pub(crate) fn held_len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether nothing is asked for, held or to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outbox.len() + self.held.len() + self.pulls.active() == 0
+    }
+}
+
+/// What outlives the process.
+impl Work {
+    /// The records that restore this state, instead of all that were stored before.
+    pub(crate) fn snapshot(&self) -> Vec<Bytes> {
+        let mut records = Vec::new();
+        self.held.snapshot(&mut records);
+        self.outbox.snapshot(&mut records);
+        self.pulls.snapshot(&mut records);
+        records
+    }
+
+    /// Goes on from stored records, in the order in which they were handed out. Unfinished
+    /// tasks are given to the host again.
+    pub(crate) fn restore(
+        records: impl IntoIterator<Item = Bytes>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Self, ConfigError> {
+        let mut work = Self::default();
+        for (index, bytes) in records.into_iter().enumerate() {
+            let (record, payload) = Record::decode(&bytes).ok_or(ConfigError::Record { index })?;
+            work.apply(cx, record, payload);
+        }
+        work.held.give_again(cx);
+        Ok(work)
+    }
+
+    fn apply(&mut self, cx: &Cx<'_>, record: Record, payload: Bytes) {
+        let limit = cx.config.max_jobs;
+        match record {
+            Record::Task(task) => {
+                self.pulls.restore_whole(task.job);
+                self.held.restore(task, payload, limit);
+            }
+            Record::Result(result) => {
+                self.held.remove(result.task);
+                self.outbox.restore(result, payload);
+            }
+            Record::Settled(task) => self.outbox.restore_settled(task),
+            Record::JobEnded(job) => {
+                self.pulls.restore_whole(job);
+                self.held.end(job);
+            }
+            Record::Fetch(task) => self.pulls.restore_fetch(task, payload),
+            Record::Block { job, task, index } => {
+                self.pulls.restore_block(job, task, index, payload);
+            }
+            Record::Last { job, task } => self.held.set_last(job, task, limit),
+        }
+    }
+}
+
+fn check_sizes(headers: &Properties, payload: &Payload) -> Result<(), Misuse> {
+    let max_payload = MAX_BLOCKS * BLOCK as u64;
+    let (what, limit) = if headers.size() > MAX_HEADERS {
+        ("the set of headers", MAX_HEADERS as u64)
+    } else if !payload.labels_fit() {
+        ("a label of the payload", PayloadHead::MAX_LABEL as u64)
+    } else if payload.len() as u64 > max_payload {
+        ("the payload", max_payload)
+    } else {
+        return Ok(());
+    };
+    Err(Misuse::TooLarge { what, limit })
+}

@@ -1,0 +1,179 @@
+//! One large payload of a task on its way here.
+
+use bytes::Bytes;
+
+use crate::client::cx::Cx;
+use crate::client::{ClientAction, Direction};
+use crate::message::{BLOCK, Place, RequestId, TaskId};
+use crate::transfer::{BadDigest, Layout, Reassembler, WINDOW, Window};
+
+use super::record::{Gate, Record, Store, StoredTask};
+
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    pub(crate) task: StoredTask,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    reassembler: Reassembler,
+    window: Window,
+    /// Blocks handed to the host's storage.
+    stored: u64,
+    resumed_at: u64,
+    /// The connection broke, or the process ended, under way.
+    cut: bool,
+}
+
+impl Fetch {
+    /// Nothing if the payload is not apart, or has too many blocks.
+    pub(crate) fn new(task: StoredTask) -> Option<Self> {
+        let Place::Apart { size, digest } = task.head.payload.place else {
+            return None;
+        };
+        let layout = Layout { size, digest };
+        Some(Self {
+            task,
+            failures: 0,
+            reassembler: Reassembler::new(layout)?,
+            window: Window::new(layout, 0),
+            stored: 0,
+            resumed_at: 0,
+            cut: false,
+        })
+    }
+
+    /// A fetch of an earlier process, of which the list of digests was stored.
+    pub(crate) fn restore(task: StoredTask, list: Bytes) -> Option<Self> {
+        let mut fetch = Self::new(task)?;
+        fetch.reassembler.put(0, list).ok()?;
+        fetch.cut = true;
+        Some(fetch)
+    }
+
+    /// A block that was stored. One that does not match is fetched again.
+    pub(crate) fn restore_block(&mut self, task: TaskId, index: u64, block: Bytes) {
+        let Some(list) = self.reassembler.list() else {
+            return;
+        };
+        let start = index.saturating_mul(BLOCK as u64);
+        if self.task.head.task == task {
+            let offset = start.saturating_add(list.len() as u64);
+            let _ = self.reassembler.put(offset, block);
+            self.stored = self.reassembler.checked_blocks();
+        }
+    }
+
+    /// The records that bring the fetch back to where it is.
+    pub(crate) fn snapshot(&self, records: &mut Vec<Bytes>) {
+        let Some(list) = self.reassembler.list().filter(|_| self.stored > 0) else {
+            return;
+        };
+        records.push(Record::Fetch(self.task.clone()).with(&list));
+        for index in 0..self.stored {
+            if let Some(block) = self.reassembler.block(index) {
+                records.push(self.block_record(index).with(&block));
+            }
+        }
+    }
+
+    /// The next part to ask for, as offset and length. What lies more than a window ahead
+    /// of the first gap would be dropped when it arrives, so it is not asked for.
+    pub(crate) fn next_part(&self) -> Option<(u64, usize)> {
+        let limit = self.reassembler.wanted().saturating_add(WINDOW);
+        self.window
+            .next_chunk()
+            .filter(|(offset, _)| *offset < limit)
+    }
+
+    pub(crate) fn asked(&mut self, id: RequestId, offset: u64) {
+        self.window.started(id, offset);
+    }
+
+    pub(crate) fn lost(&mut self, id: RequestId) {
+        self.window.lost(id);
+    }
+
+    /// The connection or the session is gone, and with it what was in flight.
+    pub(crate) fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// Goes on from the first byte that is missing.
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>) {
+        self.failures = 0;
+        self.window.resume(self.reassembler.wanted());
+        if core::mem::take(&mut self.cut) {
+            self.resumed_at = self.reassembler.wanted();
+            cx.counters.resumed_downloads += 1;
+            self.tell(cx);
+        }
+    }
+
+    /// Takes the answer to a request. True if bytes before it turned out to be wrong, so
+    /// that what is in flight is worth nothing.
+    pub(crate) fn put(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        id: RequestId,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Result<bool, BadDigest> {
+        let before = self.reassembler.wanted();
+        self.window.done(id);
+        self.reassembler.put(offset, bytes)?;
+        self.failures = 0;
+        let wanted = self.reassembler.wanted();
+        if wanted > before {
+            self.tell(cx);
+            self.store_blocks(cx, store);
+        }
+        let stuck = self.window.is_quiet() && self.next_part().is_none();
+        Ok(wanted < before || (stuck && !self.is_complete()))
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.reassembler.is_complete()
+    }
+
+    /// The task and its payload, once complete.
+    pub(crate) fn finish(self) -> Option<(StoredTask, Bytes)> {
+        Some((self.task, self.reassembler.finish()?))
+    }
+
+    /// Stores the blocks that became whole. The last one makes the payload complete, and
+    /// then the task is stored instead.
+    fn store_blocks(&mut self, cx: &mut Cx<'_>, store: &mut Store) {
+        if self.is_complete() {
+            return;
+        }
+        while let Some(block) = self.reassembler.block(self.stored) {
+            if self.stored == 0 {
+                let record = Record::Fetch(self.task.clone());
+                let list = self.reassembler.list().unwrap_or_default();
+                store.persist(cx, &record, list, Gate::Open);
+            }
+            store.persist(cx, &self.block_record(self.stored), block, Gate::Open);
+            self.stored += 1;
+        }
+    }
+
+    fn block_record(&self, index: u64) -> Record {
+        Record::Block {
+            job: self.task.job,
+            task: self.task.head.task,
+            index,
+        }
+    }
+
+    fn tell(&self, cx: &mut Cx<'_>) {
+        cx.act(ClientAction::TransferProgress {
+            job: self.task.job,
+            task: self.task.head.task,
+            direction: Direction::Down,
+            done: self.reassembler.wanted(),
+            total: self.window.total(),
+            resumed_at: self.resumed_at,
+            sent_twice: self.window.sent_twice(),
+        });
+    }
+}

@@ -1,0 +1,520 @@
+//! Results, from the host's word until the server's receipt.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use crate::Instant;
+use crate::client::action::is_optional;
+use crate::client::backoff::{self, at_most_longest};
+use crate::client::cx::{Cx, Timer};
+use crate::client::{ClientAction, RetryReason};
+use crate::error::Dropped;
+use crate::message::{
+    JobId, Payload, Place, Push, PushReply, Refusal, Reply, Request, RequestId, ReturnCode,
+    SubmitReply, SubmitResult, TaskId,
+};
+
+use super::record::{Gate, Record, Store, StoredResult};
+use super::upload::Upload;
+
+/// Bytes of a task's or a result's headers.
+pub(crate) const MAX_HEADERS: usize = 64 << 10;
+
+/// Results that move at once: enough to keep a connection busy, few enough that what is
+/// queued for it stays below 16 MiB, a window each.
+const AT_ONCE: usize = 8;
+
+/// The shortest wait before the server is asked again, whatever it says.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    entries: BTreeMap<TaskId, Entry>,
+    asked: BTreeMap<RequestId, Asked>,
+    /// What may go as soon as there is room.
+    queue: VecDeque<TaskId>,
+    /// What is being submitted or pushed.
+    moving: BTreeSet<TaskId>,
+}
+
+/// What a request of this part was for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Submit(TaskId),
+    Push(TaskId),
+}
+
+#[derive(Debug)]
+struct Entry {
+    result: StoredResult,
+    payload: Payload,
+    state: State,
+    first_sent: Option<Instant>,
+    /// Failures in a row.
+    failures: u32,
+    /// Outlives the state in which it moves, so that the server can name another offset
+    /// and bytes sent twice are known.
+    upload: Option<Upload>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not stored, so not promised.
+    Storing,
+    /// In the queue, or until the timer, or a session. A request that failed is repeated
+    /// under its number.
+    Waiting {
+        again: Option<RequestId>,
+    },
+    Submitting,
+    Pushing,
+}
+
+impl Outbox {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn contains(&self, task: TaskId) -> bool {
+        self.entries.contains_key(&task)
+    }
+
+    pub(crate) fn owns(&self, id: RequestId) -> bool {
+        self.asked.contains_key(&id)
+    }
+
+    /// Takes a result; it is sent when it is stored.
+    pub(crate) fn insert(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        result: StoredResult,
+        payload: Payload,
+    ) {
+        let task = result.task;
+        let record = Record::Result(result.clone());
+        store.persist(cx, &record, payload.bytes().clone(), Gate::Result(task));
+        let entry = Entry::new(result, payload, State::Storing);
+        self.entries.insert(task, entry);
+    }
+
+    /// The result is stored.
+    pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+        let Some(entry) = self.entries.get_mut(&task) else {
+            return;
+        };
+        if entry.state == State::Storing {
+            entry.state = State::Waiting { again: None };
+            self.enqueue(cx, store, task);
+            self.send_queued(cx);
+        }
+    }
+
+    /// Takes the reply to a request of this part.
+    pub(crate) fn on_reply(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        id: RequestId,
+        reply: &Reply,
+    ) {
+        let Some(asked) = self.asked.get(&id).copied() else {
+            return;
+        };
+        match (asked, reply) {
+            (Asked::Submit(task), Reply::SubmitResult(reply)) => {
+                self.asked.remove(&id);
+                self.on_submitted(cx, store, task, *reply);
+            }
+            (Asked::Push(task), Reply::Push(reply)) => {
+                self.asked.remove(&id);
+                self.on_pushed(cx, task, id, *reply);
+            }
+            _ => {
+                cx.counters.count_drop(Dropped::Unexpected);
+                self.on_failure(cx, store, id, ReturnCode::ProcessException, None);
+            }
+        }
+        self.send_queued(cx);
+    }
+
+    pub(crate) fn on_failure(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        id: RequestId,
+        code: ReturnCode,
+        retry_after: Option<Duration>,
+    ) {
+        match self.asked.remove(&id) {
+            Some(Asked::Submit(task)) => {
+                let again = Some(id);
+                let reason = RetryReason::SubmitResult(code);
+                self.wait(cx, store, task, again, reason, |cx, failures| {
+                    backoff::delay(cx.config, cx.entropy, failures, retry_after)
+                });
+            }
+            Some(Asked::Push(task)) => self.on_part_lost(cx, store, task, id, code, retry_after),
+            None => {}
+        }
+        self.send_queued(cx);
+    }
+
+    /// The timer of this result is due.
+    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+        match self.entries.get(&task).map(|entry| entry.state) {
+            Some(State::Pushing) => self.push_parts(cx, task),
+            Some(State::Waiting { .. }) => {
+                self.enqueue(cx, store, task);
+                self.send_queued(cx);
+            }
+            Some(State::Storing | State::Submitting) | None => {}
+        }
+    }
+
+    /// What is outstanding will never be answered.
+    pub(crate) fn forget_requests(&mut self, cx: &mut Cx<'_>, store: &mut Store) {
+        self.asked.clear();
+        self.queue.clear();
+        cx.timers
+            .disarm_where(|timer| matches!(timer, Timer::Outbox(_)));
+        for task in core::mem::take(&mut self.moving) {
+            if let Some(upload) = self.upload_mut(task) {
+                upload.cut();
+            }
+            self.give_up_optional(cx, store, task);
+        }
+        for entry in self.entries.values_mut() {
+            if entry.state != State::Storing {
+                entry.state = State::Waiting { again: None };
+            }
+        }
+    }
+
+    /// Sends everything that waits.
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, store: &mut Store) {
+        let waiting: Vec<TaskId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| matches!(entry.state, State::Waiting { .. }))
+            .map(|(task, _)| *task)
+            .collect();
+        for task in waiting {
+            cx.timers.disarm(Timer::Outbox(task));
+            self.enqueue(cx, store, task);
+        }
+        self.send_queued(cx);
+    }
+
+    pub(crate) fn restore(&mut self, result: StoredResult, payload: Bytes) {
+        let payload = Payload::labelled(
+            payload,
+            result.content_type.clone(),
+            result.encoding.clone(),
+        );
+        let task = result.task;
+        let entry = Entry::new(result, payload, State::Waiting { again: None });
+        self.entries.insert(task, entry);
+    }
+
+    pub(crate) fn restore_settled(&mut self, task: TaskId) {
+        self.entries.remove(&task);
+    }
+
+    pub(crate) fn snapshot(&self, records: &mut Vec<Bytes>) {
+        for entry in self.entries.values() {
+            records.push(Record::Result(entry.result.clone()).with(entry.payload.bytes()));
+        }
+    }
+
+    /// Puts a stored result into the queue, or refuses it if the server has lost its job.
+    fn enqueue(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+        let Some(entry) = self.entries.get(&task) else {
+            return;
+        };
+        if cx.ssid.is_some_and(|ssid| ssid != entry.result.ssid) {
+            self.refused(cx, store, task, Refusal::OtherSsid);
+        } else if !self.queue.contains(&task) {
+            self.queue.push_back(task);
+        }
+    }
+
+    fn send_queued(&mut self, cx: &mut Cx<'_>) {
+        while cx.ready && self.moving.len() < AT_ONCE {
+            let Some(task) = self.queue.pop_front() else {
+                return;
+            };
+            self.submit(cx, task);
+        }
+    }
+
+    fn submit(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+        let Some(entry) = self.entries.get_mut(&task) else {
+            return;
+        };
+        let request = Request::SubmitResult(SubmitResult {
+            job: entry.result.job,
+            task,
+            ssid: entry.result.ssid,
+            outcome: entry.result.outcome,
+            headers: entry.result.headers.clone(),
+            payload: entry.payload.head(cx.config.inline_limit),
+            context: cx.context.clone(),
+        });
+        let bytes = if entry.is_apart(cx) {
+            Bytes::new()
+        } else {
+            entry.payload.bytes().clone()
+        };
+        let timeout = cx.config.task_timeout;
+        let id = match entry.state {
+            State::Waiting { again: Some(id) } => {
+                cx.asks.repeat(id, request, bytes, timeout);
+                id
+            }
+            State::Waiting { again: None }
+            | State::Storing
+            | State::Submitting
+            | State::Pushing => cx.asks.send(request, bytes, timeout),
+        };
+        entry.state = State::Submitting;
+        entry.first_sent.get_or_insert(cx.now);
+        self.asked.insert(id, Asked::Submit(task));
+        self.moving.insert(task);
+    }
+
+    fn on_submitted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        task: TaskId,
+        reply: SubmitReply,
+    ) {
+        let Some(entry) = self.entries.get_mut(&task) else {
+            return;
+        };
+        match reply {
+            SubmitReply::Accepted => {
+                let action = ClientAction::ResultAccepted {
+                    job: entry.result.job,
+                    task,
+                    bytes: entry.payload.len() as u64,
+                    elapsed: cx.now.since(entry.first_sent.unwrap_or(cx.now)),
+                };
+                cx.act(action);
+                self.settle(cx, store, task);
+            }
+            SubmitReply::Refused(refusal) => self.refused(cx, store, task, refusal),
+            SubmitReply::Later(after) => {
+                let reason = RetryReason::SubmitResult(ReturnCode::ServiceUnavailable);
+                let after = at_most_longest(Duration::from_millis(after)).max(SHORTEST_WAIT);
+                self.wait(cx, store, task, None, reason, |_, _| after);
+            }
+            SubmitReply::SendFrom(offset) if entry.can_send_from(cx, offset) => {
+                entry.failures = 0;
+                entry.state = State::Pushing;
+                let (upload, resumed) = match &mut entry.upload {
+                    Some(upload) => {
+                        let resumed = upload.send_from(offset);
+                        (upload, resumed)
+                    }
+                    none => (none.insert(Upload::new(&entry.payload, offset)), offset > 0),
+                };
+                if resumed {
+                    cx.counters.resumed_uploads += 1;
+                    upload.tell(cx, entry.result.job, task);
+                }
+                self.push_parts(cx, task);
+            }
+            SubmitReply::SendFrom(_) => {
+                cx.counters.count_drop(Dropped::Unexpected);
+                let reason = RetryReason::SubmitResult(ReturnCode::ProcessException);
+                self.wait(cx, store, task, None, reason, |cx, failures| {
+                    backoff::delay(cx.config, cx.entropy, failures, None)
+                });
+            }
+        }
+    }
+
+    fn on_pushed(&mut self, cx: &mut Cx<'_>, task: TaskId, id: RequestId, reply: PushReply) {
+        let Some(entry) = self.entries.get_mut(&task) else {
+            return;
+        };
+        let Some(upload) = entry.upload.as_mut() else {
+            return;
+        };
+        match reply {
+            PushReply::Wanted(offset) => {
+                entry.failures = 0;
+                if upload.arrived(id, offset) {
+                    upload.tell(cx, entry.result.job, task);
+                }
+                self.push_parts(cx, task);
+            }
+            PushReply::Unknown => {
+                upload.cut();
+                self.submit_again(cx, task);
+            }
+        }
+    }
+
+    fn on_part_lost(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        task: TaskId,
+        id: RequestId,
+        code: ReturnCode,
+        retry_after: Option<Duration>,
+    ) {
+        if self.give_up_optional(cx, store, task) {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(&task) else {
+            return;
+        };
+        if let Some(upload) = &mut entry.upload {
+            upload.lost(id);
+        }
+        if !cx.timers.is_armed(Timer::Outbox(task)) {
+            entry.failures = entry.failures.saturating_add(1);
+            let wait = backoff::delay(cx.config, cx.entropy, entry.failures, retry_after);
+            let reason = RetryReason::Transfer(code);
+            cx.retry(Timer::Outbox(task), wait, entry.failures, reason);
+        }
+    }
+
+    /// Fills the window, unless a failed part has to wait. When nothing is left to send
+    /// the server is asked what it thinks: it commits, or names what is missing.
+    fn push_parts(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+        if !cx.ready || cx.timers.is_armed(Timer::Outbox(task)) {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(&task) else {
+            return;
+        };
+        let Some(upload) = &mut entry.upload else {
+            return;
+        };
+        let job = entry.result.job;
+        while let Some((offset, bytes)) = upload.next_part(&entry.payload) {
+            let request = Request::Push(Push { job, task, offset });
+            let id = cx.asks.send(request, bytes, cx.config.task_timeout);
+            cx.counters.bytes_sent_twice += upload.sent(id, offset);
+            self.asked.insert(id, Asked::Push(task));
+        }
+        if upload.is_quiet() {
+            self.submit_again(cx, task);
+        }
+    }
+
+    fn submit_again(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+        self.drop_requests(cx, task);
+        cx.timers.disarm(Timer::Outbox(task));
+        self.submit(cx, task);
+    }
+
+    /// Tells the host that the result goes again, and when; what is optional goes once.
+    fn wait(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        task: TaskId,
+        again: Option<RequestId>,
+        reason: RetryReason,
+        delay: impl FnOnce(&mut Cx<'_>, u32) -> Duration,
+    ) {
+        self.moving.remove(&task);
+        if self.give_up_optional(cx, store, task) {
+            return;
+        }
+        if let Some(entry) = self.entries.get_mut(&task) {
+            entry.state = State::Waiting { again };
+            entry.failures = entry.failures.saturating_add(1);
+            let wait = delay(cx, entry.failures);
+            cx.retry(Timer::Outbox(task), wait, entry.failures, reason);
+        }
+    }
+
+    /// Drops the result if the server need not have it. False if it must stay.
+    fn give_up_optional(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) -> bool {
+        let optional = self
+            .entries
+            .get(&task)
+            .is_some_and(|entry| is_optional(entry.result.outcome));
+        if optional {
+            cx.counters.quiet_failures += 1;
+            tracing::debug!(%task, "the server may not know that this task was given up");
+            self.settle(cx, store, task);
+        }
+        optional
+    }
+
+    fn refused(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId, refusal: Refusal) {
+        if let Some(entry) = self.entries.get(&task) {
+            cx.act(ClientAction::ResultRefused {
+                job: entry.result.job,
+                task,
+                refusal,
+            });
+            self.settle(cx, store, task);
+        }
+    }
+
+    /// The result leaves for good.
+    fn settle(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+        self.drop_requests(cx, task);
+        cx.timers.disarm(Timer::Outbox(task));
+        self.moving.remove(&task);
+        self.queue.retain(|queued| *queued != task);
+        self.entries.remove(&task);
+        store.note(cx, &Record::Settled(task));
+    }
+
+    fn drop_requests(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+        self.asked.retain(|id, asked| {
+            let keep = asked.task() != task;
+            if !keep {
+                cx.asks.cancel(*id);
+            }
+            keep
+        });
+    }
+
+    fn upload_mut(&mut self, task: TaskId) -> Option<&mut Upload> {
+        self.entries.get_mut(&task)?.upload.as_mut()
+    }
+}
+
+impl Asked {
+    fn task(self) -> TaskId {
+        match self {
+            Self::Submit(task) | Self::Push(task) => task,
+        }
+    }
+}
+
+impl Entry {
+    fn new(result: StoredResult, payload: Payload, state: State) -> Self {
+        Self {
+            result,
+            payload,
+            state,
+            first_sent: None,
+            failures: 0,
+            upload: None,
+        }
+    }
+
+    fn is_apart(&self, cx: &Cx<'_>) -> bool {
+        self.payload.len() > cx.config.inline_limit
+    }
+
+    /// Whether the server can want the bytes from `offset` on. If nothing is missing it
+    /// has to accept, or the two would ask each other for ever.
+    fn can_send_from(&self, cx: &Cx<'_>, offset: u64) -> bool {
+        self.is_apart(cx) && offset < Upload::total(&self.payload)
+    }
+}

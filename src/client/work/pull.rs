@@ -1,0 +1,472 @@
+//! Asking for tasks, one request a job, and fetching their payloads.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::Instant;
+use crate::client::backoff::{self, at_most_longest};
+use crate::client::cx::{Cx, Timer};
+use crate::client::{ClientAction, RetryReason};
+use crate::error::Dropped;
+use crate::message::{
+    Fetch as FetchPart, FetchReply, JobId, Place, Properties, PullReply, PullTask, Reply, Request,
+    RequestId, ReturnCode, TaskHead, TaskId,
+};
+
+use super::Wish;
+use super::fetch::Fetch;
+use super::held::Held;
+use super::outbox::MAX_HEADERS;
+use super::record::{Store, StoredTask};
+
+/// The shortest wait between two requests for a task, whatever the server says: 0 would
+/// keep both sides busy with nothing.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
+/// So many refusals of this client's identity in a row mean that the registration is void.
+const REFUSALS: u32 = 3;
+
+#[derive(Debug, Default)]
+pub(crate) struct Pulls {
+    jobs: BTreeMap<JobId, Pull>,
+    asked: BTreeMap<RequestId, Asked>,
+    /// Fetches of an earlier process, until the server gives their task again.
+    earlier: BTreeMap<JobId, Fetch>,
+}
+
+/// What a request of this part was for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    job: JobId,
+    /// Offset and length, if it was for a part of a payload.
+    part: Option<(u64, usize)>,
+}
+
+#[derive(Debug)]
+struct Pull {
+    state: State,
+    /// When the host began to ask.
+    since: Instant,
+    /// Failures in a row.
+    failures: u32,
+    /// Refusals of this client's identity in a row.
+    refusals: u32,
+    /// The server's idea of how long to wait for an answer.
+    least_timeout: Duration,
+    /// The server's last idea of how long to wait before the next request.
+    poll_wait: Duration,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The host has not asked for a task.
+    Idle,
+    /// Until the timer, or a session. A failed request is repeated under its number.
+    Waiting { again: Option<RequestId> },
+    /// A request is outstanding.
+    Asking,
+    /// The task is known, its payload is on its way.
+    Fetching(Box<Fetch>),
+    /// The task is here and not yet stored.
+    Storing,
+}
+
+/// What came of a reply.
+#[derive(Debug)]
+pub(crate) enum Pulled {
+    Nothing,
+    /// A whole task, asked for since that moment.
+    Task(StoredTask, Bytes, Instant),
+    /// A task that cannot be taken, and why.
+    Unfit(StoredTask, &'static str),
+}
+
+impl Pulls {
+    /// Pulls under way; each may bring one task.
+    pub(crate) fn active(&self) -> usize {
+        self.jobs
+            .values()
+            .filter(|pull| !matches!(pull.state, State::Idle))
+            .count()
+    }
+
+    pub(crate) fn is_active(&self, job: JobId) -> bool {
+        self.jobs
+            .get(&job)
+            .is_some_and(|pull| !matches!(pull.state, State::Idle))
+    }
+
+    pub(crate) fn owns(&self, id: RequestId) -> bool {
+        self.asked.contains_key(&id)
+    }
+
+    /// Asks for a task until there is one.
+    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
+        let pull = self.jobs.entry(job).or_insert_with(|| Pull {
+            state: State::Idle,
+            since: cx.now,
+            failures: 0,
+            refusals: 0,
+            least_timeout: Duration::ZERO,
+            poll_wait: cx.config.retry_min,
+        });
+        if matches!(pull.state, State::Idle) {
+            pull.since = cx.now;
+            pull.state = State::Waiting { again: None };
+            self.ask(cx, held, job);
+        }
+    }
+
+    /// The job's task has reached the host, or is dropped.
+    pub(crate) fn finished(&mut self, job: JobId) {
+        if let Some(pull) = self.jobs.get_mut(&job) {
+            pull.state = State::Idle;
+        }
+    }
+
+    /// Gives up whatever is under way for the job.
+    pub(crate) fn end(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        self.drop_requests(cx, job);
+        cx.timers.disarm(Timer::Pull(job));
+        self.jobs.remove(&job);
+        self.earlier.remove(&job);
+    }
+
+    /// Takes the reply to a request of this part. `known` tells whether a task came before.
+    pub(crate) fn on_reply(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        known: impl Fn(JobId, TaskId) -> bool,
+        id: RequestId,
+        reply: Reply,
+        payload: Bytes,
+    ) -> Pulled {
+        let Some(Asked { job, part }) = self.asked.get(&id).copied() else {
+            return Pulled::Nothing;
+        };
+        match (reply, part) {
+            (Reply::PullTask(PullReply::Task(head)), None) if is_sound(&head, &payload) => {
+                self.asked.remove(&id);
+                self.on_task(cx, known, StoredTask { job, head }, payload)
+            }
+            (Reply::PullTask(PullReply::TryAgain { after, timeout }), None) => {
+                self.asked.remove(&id);
+                self.on_try_again(cx, job, millis(after), millis(timeout));
+                Pulled::Nothing
+            }
+            (Reply::PullTask(PullReply::RunEnded), None) => {
+                self.asked.remove(&id);
+                self.finished(job);
+                cx.act(ClientAction::RunEnded { job });
+                Pulled::Nothing
+            }
+            (Reply::Fetch(FetchReply::Bytes { offset }), Some(part))
+                if part == (offset, payload.len()) =>
+            {
+                self.asked.remove(&id);
+                self.on_part(cx, store, job, id, offset, payload)
+            }
+            (Reply::Fetch(FetchReply::Gone), Some(_)) => {
+                self.drop_requests(cx, job);
+                self.poll_again(cx, job);
+                Pulled::Nothing
+            }
+            _ => {
+                cx.counters.count_drop(Dropped::Unexpected);
+                self.on_failure(cx, id, ReturnCode::ProcessException, None);
+                Pulled::Nothing
+            }
+        }
+    }
+
+    pub(crate) fn on_failure(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: RequestId,
+        code: ReturnCode,
+        retry_after: Option<Duration>,
+    ) -> Option<Wish> {
+        let Asked { job, .. } = self.asked.remove(&id)?;
+        let pull = self.jobs.get_mut(&job)?;
+        let timer = Timer::Pull(job);
+        if let State::Fetching(fetch) = &mut pull.state {
+            fetch.lost(id);
+            if !cx.timers.is_armed(timer) {
+                fetch.failures = fetch.failures.saturating_add(1);
+                let wait = backoff::delay(cx.config, cx.entropy, fetch.failures, retry_after);
+                cx.retry(timer, wait, fetch.failures, RetryReason::Transfer(code));
+            }
+            return None;
+        }
+        pull.state = State::Waiting { again: Some(id) };
+        pull.failures = pull.failures.saturating_add(1);
+        let wait = at_most_longest(retry_after.unwrap_or_default()).max(cx.config.failed_wait);
+        cx.retry(timer, wait, pull.failures, RetryReason::PullTask(code));
+        if code == ReturnCode::AuthenticationError {
+            pull.refusals += 1;
+            if pull.refusals == REFUSALS {
+                pull.refusals = 0;
+                return Some(Wish::Reregister);
+            }
+        } else {
+            pull.refusals = 0;
+            cx.counters.quiet_failures += 1;
+            tracing::debug!(%job, %code, "no task");
+        }
+        None
+    }
+
+    /// The job's timer is due.
+    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
+        self.ask(cx, held, job);
+        self.fetch_parts(cx, job);
+    }
+
+    /// What is outstanding will never be answered.
+    pub(crate) fn forget_requests(&mut self, cx: &mut Cx<'_>) {
+        self.asked.clear();
+        cx.timers
+            .disarm_where(|timer| matches!(timer, Timer::Pull(_)));
+        for pull in self.jobs.values_mut() {
+            match &mut pull.state {
+                State::Asking | State::Waiting { .. } => {
+                    pull.state = State::Waiting { again: None };
+                }
+                State::Fetching(fetch) => fetch.cut(),
+                State::Idle | State::Storing => {}
+            }
+        }
+    }
+
+    /// Asks for everything that is wanted.
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, held: &Held) {
+        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
+        for job in jobs {
+            self.ask(cx, held, job);
+            if let Some(fetch) = self.fetch_mut(job) {
+                fetch.resume(cx);
+                self.fetch_parts(cx, job);
+            }
+        }
+    }
+
+    pub(crate) fn restore_fetch(&mut self, task: StoredTask, list: Bytes) {
+        let job = task.job;
+        let same = |fetch: &Fetch| fetch.task == task;
+        if self.earlier.get(&job).is_some_and(same) {
+            return;
+        }
+        if let Some(fetch) = Fetch::restore(task, list) {
+            self.earlier.insert(job, fetch);
+        }
+    }
+
+    pub(crate) fn restore_block(&mut self, job: JobId, task: TaskId, index: u64, block: Bytes) {
+        if let Some(fetch) = self.earlier.get_mut(&job) {
+            fetch.restore_block(task, index, block);
+        }
+    }
+
+    /// The job has a whole task, so an earlier fetch is over.
+    pub(crate) fn restore_whole(&mut self, job: JobId) {
+        self.earlier.remove(&job);
+    }
+
+    pub(crate) fn snapshot(&self, records: &mut Vec<Bytes>) {
+        for fetch in self.earlier.values() {
+            fetch.snapshot(records);
+        }
+        for pull in self.jobs.values() {
+            if let State::Fetching(fetch) = &pull.state {
+                fetch.snapshot(records);
+            }
+        }
+    }
+
+    fn ask(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
+        let Some(pull) = self.jobs.get_mut(&job).filter(|_| cx.ready) else {
+            return;
+        };
+        let State::Waiting { again } = pull.state else {
+            return;
+        };
+        let request = Request::PullTask(PullTask {
+            job,
+            last_task: held.last(job),
+            context: cx.context.clone(),
+        });
+        let timeout = cx.config.task_timeout.max(pull.least_timeout);
+        let id = match again {
+            Some(id) => {
+                cx.asks.repeat(id, request, Bytes::new(), timeout);
+                id
+            }
+            None => cx.asks.send(request, Bytes::new(), timeout),
+        };
+        self.asked.insert(id, Asked { job, part: None });
+        pull.state = State::Asking;
+    }
+
+    fn on_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        known: impl Fn(JobId, TaskId) -> bool,
+        task: StoredTask,
+        payload: Bytes,
+    ) -> Pulled {
+        let job = task.job;
+        let Some(pull) = self.jobs.get_mut(&job) else {
+            return Pulled::Nothing;
+        };
+        (pull.failures, pull.refusals) = (0, 0);
+        if known(job, task.head.task) {
+            self.poll_again(cx, job);
+            return Pulled::Nothing;
+        }
+        let earlier = self.earlier.remove(&job);
+        let size = match task.head.payload.place {
+            Place::Inline => payload.len() as u64,
+            Place::Apart { size, .. } => size,
+        };
+        if size > cx.config.max_payload {
+            self.poll_again(cx, job);
+            return Pulled::Unfit(task, "the payload is larger than this site accepts");
+        }
+        if task.head.payload.place == Place::Inline {
+            pull.state = State::Storing;
+            return Pulled::Task(task, payload, pull.since);
+        }
+        let fetch = earlier
+            .filter(|fetch| fetch.task == task)
+            .or_else(|| Fetch::new(task.clone()));
+        let Some(mut fetch) = fetch else {
+            self.poll_again(cx, job);
+            return Pulled::Unfit(task, "the payload has too many blocks");
+        };
+        fetch.resume(cx);
+        pull.state = State::Fetching(Box::new(fetch));
+        self.fetch_parts(cx, job);
+        self.take_complete(job)
+    }
+
+    fn on_try_again(&mut self, cx: &mut Cx<'_>, job: JobId, after: Duration, timeout: Duration) {
+        if let Some(pull) = self.jobs.get_mut(&job) {
+            (pull.failures, pull.refusals) = (0, 0);
+            pull.least_timeout = at_most_longest(timeout);
+            pull.poll_wait = at_most_longest(after).max(SHORTEST_WAIT);
+            let at = cx.now + pull.poll_wait;
+            cx.act(ClientAction::TryAgain { job, at });
+        }
+        self.poll_again(cx, job);
+    }
+
+    fn on_part(
+        &mut self,
+        cx: &mut Cx<'_>,
+        store: &mut Store,
+        job: JobId,
+        id: RequestId,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Pulled {
+        let Some(fetch) = self.fetch_mut(job) else {
+            return Pulled::Nothing;
+        };
+        match fetch.put(cx, store, id, offset, bytes) {
+            Ok(false) => {}
+            Ok(true) => {
+                fetch.resume(cx);
+                self.drop_requests(cx, job);
+            }
+            Err(_) => {
+                let task = fetch.task.clone();
+                self.drop_requests(cx, job);
+                self.poll_again(cx, job);
+                return Pulled::Unfit(task, "the payload does not match its digest");
+            }
+        }
+        self.fetch_parts(cx, job);
+        self.take_complete(job)
+    }
+
+    /// Fills the window, unless a failed part has to wait.
+    fn fetch_parts(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        if !cx.ready || cx.timers.is_armed(Timer::Pull(job)) {
+            return;
+        }
+        let Some(pull) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let State::Fetching(fetch) = &mut pull.state else {
+            return;
+        };
+        let timeout = cx.config.task_timeout.max(pull.least_timeout);
+        while let Some((offset, len)) = fetch.next_part() {
+            let request = Request::Fetch(FetchPart {
+                job,
+                task: fetch.task.head.task,
+                offset,
+                len: u32::try_from(len).unwrap_or(u32::MAX),
+            });
+            let id = cx.asks.send(request, Bytes::new(), timeout);
+            fetch.asked(id, offset);
+            let part = Some((offset, len));
+            self.asked.insert(id, Asked { job, part });
+        }
+    }
+
+    fn take_complete(&mut self, job: JobId) -> Pulled {
+        let Some(pull) = self.jobs.get_mut(&job) else {
+            return Pulled::Nothing;
+        };
+        match core::mem::replace(&mut pull.state, State::Storing) {
+            State::Fetching(fetch) if fetch.is_complete() => match fetch.finish() {
+                Some((task, payload)) => Pulled::Task(task, payload, pull.since),
+                None => Pulled::Nothing,
+            },
+            other => {
+                pull.state = other;
+                Pulled::Nothing
+            }
+        }
+    }
+
+    /// Asks for a task again when the server's wait is over.
+    fn poll_again(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        if let Some(pull) = self.jobs.get_mut(&job) {
+            pull.state = State::Waiting { again: None };
+            cx.timers.arm(Timer::Pull(job), cx.now + pull.poll_wait);
+        }
+    }
+
+    fn fetch_mut(&mut self, job: JobId) -> Option<&mut Fetch> {
+        match &mut self.jobs.get_mut(&job)?.state {
+            State::Fetching(fetch) => Some(fetch),
+            State::Idle | State::Waiting { .. } | State::Asking | State::Storing => None,
+        }
+    }
+
+    fn drop_requests(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        self.asked.retain(|id, asked| {
+            let keep = asked.job != job;
+            if !keep {
+                cx.asks.cancel(*id);
+            }
+            keep
+        });
+    }
+}
+
+/// Whether what the server says of a task is within its limits.
+fn is_sound(head: &TaskHead, payload: &Bytes) -> bool {
+    head.payload.labels_fit()
+        && Properties::size(&head.headers) <= MAX_HEADERS
+        && (head.payload.place == Place::Inline || payload.is_empty())
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

@@ -1,0 +1,127 @@
+//! What the host stores durably, and what it has confirmed.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::client::ClientAction;
+use crate::client::cx::Cx;
+use crate::error::Misuse;
+use crate::message::{JobId, Outcome, Properties, RecordId, Ssid, TaskHead, TaskId};
+
+/// The first byte of every record; another one belongs to another version.
+const VERSION: u8 = 1;
+
+/// One line of the client's log. Applying one twice is the same as once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Record {
+    /// A whole task; its payload follows.
+    Task(StoredTask),
+    /// A result; its payload follows.
+    Result(StoredResult),
+    /// The result has left the outbox.
+    Settled(TaskId),
+    /// The job's tasks are no longer wanted.
+    JobEnded(JobId),
+    /// A payload of several blocks is being fetched; the list of their digests follows.
+    Fetch(StoredTask),
+    /// A checked block of such a payload follows.
+    Block {
+        job: JobId,
+        task: TaskId,
+        index: u64,
+    },
+    /// The last task that was held for the job.
+    Last { job: JobId, task: TaskId },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredTask {
+    pub(crate) job: JobId,
+    pub(crate) head: TaskHead,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredResult {
+    pub(crate) job: JobId,
+    pub(crate) task: TaskId,
+    pub(crate) ssid: Ssid,
+    pub(crate) outcome: Outcome,
+    pub(crate) headers: Properties,
+    pub(crate) content_type: String,
+    pub(crate) encoding: String,
+}
+
+impl Record {
+    /// What stands before the payload.
+    pub(crate) fn header(&self) -> Bytes {
+        self.encoded().into()
+    }
+
+    /// The whole record, its payload copied behind the header.
+    pub(crate) fn with(&self, payload: &[u8]) -> Bytes {
+        let mut bytes = self.encoded();
+        bytes.extend_from_slice(payload);
+        bytes.into()
+    }
+
+    /// The record and its payload, which shares the memory of `bytes`.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<(Self, Bytes)> {
+        let (version, body) = bytes.split_first()?;
+        if *version != VERSION {
+            return None;
+        }
+        let (record, payload) = postcard::take_from_bytes(body).ok()?;
+        Some((record, bytes.slice_ref(payload)))
+    }
+
+    fn encoded(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![VERSION]).expect("a record encodes into memory")
+    }
+}
+
+/// What waits for a record to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// The task goes to the host.
+    Task(TaskId),
+    /// The result goes to the server.
+    Result(TaskId),
+    /// Nothing.
+    Open,
+}
+
+/// The records that the host has not confirmed yet.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    waiting: BTreeMap<RecordId, Gate>,
+}
+
+impl Store {
+    pub(crate) fn persist(&mut self, cx: &mut Cx<'_>, record: &Record, payload: Bytes, gate: Gate) {
+        let id = cx.records.next_id();
+        self.waiting.insert(id, gate);
+        cx.act(ClientAction::Persist {
+            record: id,
+            header: record.header(),
+            payload,
+        });
+    }
+
+    /// A record that nothing waits for.
+    pub(crate) fn note(&mut self, cx: &mut Cx<'_>, record: &Record) {
+        self.persist(cx, record, Bytes::new(), Gate::Open);
+    }
+
+    pub(crate) fn persisted(&mut self, record: RecordId) -> Result<Gate, Misuse> {
+        self.waiting
+            .remove(&record)
+            .ok_or(Misuse::UnknownRecord(record))
+    }
+
+    /// Whether `record` is one of these, so that the caller may ask elsewhere.
+    pub(crate) fn awaits(&self, record: RecordId) -> bool {
+        self.waiting.contains_key(&record)
+    }
+}
