@@ -18,6 +18,9 @@ pub use client::{
     Auth, ClientAction, ClientConfig, CloseReason, Direction, Mode, RejectReason, Rejection,
     RetryReason, Suspicion, Task,
 };
-pub use server::{Joined, ResultReceived, ServerAction, ServerConfig};
+pub use server::{
+    Assignee, Joined, NewTask, ResultReceived, ServerAction, ServerConfig, Sites, TaskState,
+    TaskView,
+};
 pub use suite::{Suite, Suites};
 pub use time::Instant;
