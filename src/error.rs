@@ -77,6 +77,14 @@ pub enum Misuse {
     /// The job runs already.
     #[error("job {0} exists already: give a new job a new id")]
     JobExists(JobId),
+    /// The site takes no part in the job.
+    #[error("`{client}` is not a site of job {job}: start the job for it too, or choose another")]
+    NotASite {
+        /// The job.
+        job: JobId,
+        /// The site.
+        client: Name,
+    },
     /// The task is not held here.
     #[error("task {0} is not known, or is finished: submit each task that was assigned once")]
     UnknownTask(TaskId),

@@ -21,7 +21,10 @@ pub use client::{
     Auth, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason, Direction,
     Mode, Phase, RejectReason, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
-pub use server::{Joined, ResultReceived, ServerAction, ServerConfig};
+pub use server::{
+    Assignee, Joined, NewTask, ResultReceived, ServerAction, ServerConfig, Sites, TaskState,
+    TaskView,
+};
 pub use suite::{Suite, Suites};
 pub use time::Instant;
 pub use transmit::{ServerTransmit, Transmit};

@@ -2,6 +2,8 @@
 
 mod action;
 mod config;
+mod ledger;
 
 pub use action::{Joined, ResultReceived, ServerAction};
 pub use config::ServerConfig;
+pub use ledger::{Assignee, NewTask, Sites, TaskState, TaskView};

@@ -1,0 +1,316 @@
+//! What the server must not forget: jobs, tasks, results, uploads under way.
+//!
+//! The ledger knows names of clients, but neither links nor sessions. Everything durable
+//! is in [`State`] and changes only by applying a [`Record`], so that what is restored
+//! from the records is what was there. Around it stands what a restart may forget: what
+//! waits for a record to be stored, and which jobs each site has reported.
+//!
+//! Records must be stored in the order in which they are given: one is confirmed only
+//! when all before it are stored.
+
+mod assign;
+mod heartbeat;
+mod job;
+mod pull;
+mod record;
+mod restore;
+mod shelf;
+mod state;
+mod submit;
+mod task;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::heartbeat::Seen;
+use self::record::Record;
+use self::state::State;
+use crate::error::Misuse;
+use crate::identity::Name;
+use crate::message::{
+    Failure, JobId, PeerId, PullReply, RecordId, Reply, RequestId, ReturnCode, SessionId, Ssid,
+    SubmitReply, TaskId,
+};
+use crate::server::{ServerAction, ServerConfig};
+
+pub(crate) use self::heartbeat::JobLists;
+pub use self::job::Sites;
+pub use self::task::{Assignee, NewTask, TaskState, TaskView};
+
+/// Where a reply goes: nothing to the ledger, which only hands it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ReplyTo {
+    pub(crate) peer: PeerId,
+    pub(crate) session: SessionId,
+    pub(crate) request: RequestId,
+}
+
+/// A reply, with the bytes that follow its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) to: ReplyTo,
+    pub(crate) reply: Reply,
+    pub(crate) payload: Bytes,
+}
+
+/// Where the ledger puts what it has to say.
+pub(crate) struct Out<'a> {
+    pub(crate) actions: &'a mut VecDeque<ServerAction>,
+    pub(crate) answers: &'a mut Vec<Answer>,
+}
+
+impl Out<'_> {
+    fn answer(&mut self, to: ReplyTo, reply: Reply) {
+        self.answer_with(to, reply, Bytes::new());
+    }
+
+    fn answer_with(&mut self, to: ReplyTo, reply: Reply, payload: Bytes) {
+        self.answers.push(Answer { to, reply, payload });
+    }
+
+    fn invalid(&mut self, to: ReplyTo, message: &str) {
+        let failure = Failure {
+            code: ReturnCode::InvalidRequest,
+            message: message.to_owned(),
+            retry_after: None,
+        };
+        self.answer(to, Reply::Failed(failure));
+    }
+}
+
+/// The server's durable half.
+pub(crate) struct Ledger {
+    config: Arc<ServerConfig>,
+    state: State,
+    next_record: u64,
+    /// Changes of the job table in this process.
+    generation: u64,
+    /// What each record that is not confirmed yet holds up.
+    awaited: BTreeMap<RecordId, Awaited>,
+    /// Tasks whose latest record is not confirmed yet.
+    unconfirmed: BTreeMap<TaskId, Unconfirmed>,
+    /// Jobs whose end is not confirmed yet: until it is, nobody is told of it.
+    ending: BTreeSet<JobId>,
+    seen: Seen,
+}
+
+/// What the confirmation of a record releases.
+#[derive(Debug)]
+enum Awaited {
+    Nothing,
+    Task(TaskId),
+    Reassignment { old: TaskId, new: TaskId },
+    JobEnd { job: JobId, pulls: Vec<ReplyTo> },
+}
+
+/// A task that waits for a record.
+#[derive(Debug)]
+struct Unconfirmed {
+    record: RecordId,
+    /// The newest request that waits with it: a pull while the task is open, a
+    /// submission when its result is being stored.
+    to: Option<ReplyTo>,
+}
+
+impl Ledger {
+    /// An empty ledger under a fresh service session.
+    pub(crate) fn new(config: Arc<ServerConfig>, ssid: Ssid, out: &mut Out<'_>) -> Self {
+        let mut ledger = Self::with(config, State::new(ssid));
+        ledger.commit(Record::Ssid(ssid), Bytes::new(), Awaited::Nothing, out);
+        ledger
+    }
+
+    fn with(config: Arc<ServerConfig>, state: State) -> Self {
+        Self {
+            config,
+            state,
+            next_record: 0,
+            generation: 0,
+            awaited: BTreeMap::new(),
+            unconfirmed: BTreeMap::new(),
+            ending: BTreeSet::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    pub(crate) fn ssid(&self) -> Ssid {
+        self.state.ssid
+    }
+
+    /// Records that the host has not confirmed yet.
+    pub(crate) fn unconfirmed_records(&self) -> usize {
+        self.awaited.len()
+    }
+
+    /// Takes the next number for a record, from the one counter of the whole server.
+    pub(crate) fn next_record(&mut self) -> RecordId {
+        let record = RecordId(self.next_record);
+        self.next_record = self.next_record.saturating_add(1);
+        record
+    }
+
+    /// All jobs that run, in the order of their ids.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> {
+        self.state.jobs.keys().copied()
+    }
+
+    /// Starts a job. Sites learn of it with their next heartbeat.
+    ///
+    /// # Errors
+    /// When it exists already, or there are too many.
+    pub(crate) fn start_job(
+        &mut self,
+        job: JobId,
+        sites: Sites,
+        out: &mut Out<'_>,
+    ) -> Result<(), Misuse> {
+        if self.state.jobs.contains_key(&job) || self.ending.contains(&job) {
+            return Err(Misuse::JobExists(job));
+        }
+        if self.state.jobs.len() >= self.config.max_jobs {
+            return Err(Misuse::Full {
+                what: "jobs",
+                limit: self.config.max_jobs,
+            });
+        }
+        let record = Record::JobStarted { job, sites };
+        self.commit(record, Bytes::new(), Awaited::Nothing, out);
+        self.generation = self.generation.saturating_add(1);
+        Ok(())
+    }
+
+    /// Ends a job and forgets its tasks, results and uploads. Sites abort it with their
+    /// next heartbeat; who pulls or submits is told once the end is stored.
+    ///
+    /// # Errors
+    /// When there is no such job.
+    pub(crate) fn end_job(&mut self, job: JobId, out: &mut Out<'_>) -> Result<(), Misuse> {
+        let ended = self.state.jobs.get(&job).ok_or(Misuse::UnknownJob(job))?;
+        let mut pulls = Vec::new();
+        for task in ended.tasks() {
+            let waiting = self.unconfirmed.remove(&task).and_then(|entry| entry.to);
+            if self.state.tasks.get(&task).is_some_and(|it| it.is_open()) {
+                pulls.extend(waiting);
+            }
+        }
+        let end = Awaited::JobEnd { job, pulls };
+        self.commit(Record::JobEnded { job }, Bytes::new(), end, out);
+        self.ending.insert(job);
+        self.generation = self.generation.saturating_add(1);
+        Ok(())
+    }
+
+    /// Keeps a name from registering; false if it was kept from it already.
+    pub(crate) fn disable(&mut self, client: &Name, out: &mut Out<'_>) -> bool {
+        if self.is_disabled(client) {
+            return false;
+        }
+        let client = client.clone();
+        let record = Record::Disabled { client };
+        self.commit(record, Bytes::new(), Awaited::Nothing, out);
+        true
+    }
+
+    /// Lets a name register again; false if it could anyway.
+    pub(crate) fn enable(&mut self, client: &Name, out: &mut Out<'_>) -> bool {
+        if !self.is_disabled(client) {
+            return false;
+        }
+        let client = client.clone();
+        let record = Record::Enabled { client };
+        self.commit(record, Bytes::new(), Awaited::Nothing, out);
+        true
+    }
+
+    pub(crate) fn is_disabled(&self, client: &Name) -> bool {
+        self.state.disabled.contains(client)
+    }
+
+    /// The disabled names in order.
+    pub(crate) fn disabled(&self) -> impl Iterator<Item = &Name> {
+        self.state.disabled.iter()
+    }
+
+    /// The host has stored `record`: releases what waited for it.
+    ///
+    /// # Errors
+    /// When the record is not awaited.
+    pub(crate) fn persisted(&mut self, record: RecordId, out: &mut Out<'_>) -> Result<(), Misuse> {
+        let awaited = self
+            .awaited
+            .remove(&record)
+            .ok_or(Misuse::UnknownRecord(record))?;
+        match awaited {
+            Awaited::Nothing => {}
+            Awaited::Task(task) => self.confirm(task, record, out),
+            Awaited::Reassignment { old, new } => {
+                self.confirm(old, record, out);
+                self.confirm(new, record, out);
+            }
+            Awaited::JobEnd { job, pulls } => {
+                self.ending.remove(&job);
+                for to in pulls {
+                    out.answer(to, Reply::PullTask(PullReply::RunEnded));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The latest record of a task is stored, unless a newer one has taken its place.
+    fn confirm(&mut self, id: TaskId, record: RecordId, out: &mut Out<'_>) {
+        if self.unconfirmed.get(&id).map(|entry| entry.record) != Some(record) {
+            return;
+        }
+        let to = self.unconfirmed.remove(&id).and_then(|entry| entry.to);
+        let Some(task) = self.state.tasks.get(&id) else {
+            return;
+        };
+        if let Some(result) = task.result_received(id, false) {
+            out.actions.push_back(ServerAction::ResultReceived(result));
+            if let Some(to) = to {
+                out.answer(to, Reply::SubmitResult(SubmitReply::Accepted));
+            }
+        } else if let Some(to) = to {
+            self.give(id, to, out);
+        }
+    }
+
+    /// Hands a record to the host and applies it.
+    fn commit(
+        &mut self,
+        record: Record,
+        payload: Bytes,
+        awaited: Awaited,
+        out: &mut Out<'_>,
+    ) -> RecordId {
+        let id = self.next_record();
+        out.actions.push_back(ServerAction::Persist {
+            record: id,
+            header: record.encode(),
+            payload: payload.clone(),
+        });
+        self.awaited.insert(id, awaited);
+        let applied = self.state.apply(record, payload);
+        debug_assert_eq!(applied, Ok(()), "a record that is made here applies");
+        id
+    }
+
+    /// Commits a record that must be stored before its task goes on; `to` waits for it.
+    fn commit_for(
+        &mut self,
+        task: TaskId,
+        record: Record,
+        payload: Bytes,
+        to: Option<ReplyTo>,
+        out: &mut Out<'_>,
+    ) {
+        let record = self.commit(record, payload, Awaited::Task(task), out);
+        self.unconfirmed.insert(task, Unconfirmed { record, to });
+    }
+}

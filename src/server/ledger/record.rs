@@ -1,0 +1,140 @@
+//! The records that the server's durable state is made of.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::job::Sites;
+use super::shelf::PayloadId;
+use super::task::{Entry, Owner};
+use super::upload::Block;
+use crate::identity::Name;
+use crate::message::{Digest, JobId, Outcome, PayloadHead, Properties, Ssid, TaskId};
+
+/// The first byte of each record. Any change of what follows is a new version.
+const VERSION: u8 = 1;
+
+/// One change of the durable state. A payload follows the record, outside serde.
+///
+/// Applying a record again changes nothing, so a snapshot may hold the effect of records
+/// that are stored behind it. The order is the number in storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Record {
+    /// The service session; the first record of a store.
+    Ssid(Ssid),
+    JobStarted {
+        job: JobId,
+        sites: Sites,
+    },
+    JobEnded {
+        job: JobId,
+    },
+    Disabled {
+        client: Name,
+    },
+    Enabled {
+        client: Name,
+    },
+    /// The input of tasks that follow, stored once however many they are.
+    Payload {
+        id: PayloadId,
+        labels: PayloadHead,
+    },
+    /// A new task, for its owner or for whoever asks.
+    Task {
+        entry: Entry,
+        input: PayloadId,
+    },
+    /// A task that was for whoever asks is this client's.
+    Claimed {
+        task: TaskId,
+        owner: Owner,
+    },
+    Withdrawn {
+        task: TaskId,
+    },
+    /// The work of `old` goes on as `new`; `old` is withdrawn.
+    Reassigned {
+        old: TaskId,
+        new: TaskId,
+        created: u64,
+        owner: Option<Owner>,
+    },
+    /// A checked block of an unfinished upload.
+    Block {
+        task: TaskId,
+        size: u64,
+        digest: Digest,
+        index: u64,
+        /// The checked list of digests, with the block of index 0.
+        list: Vec<u8>,
+    },
+    Result {
+        task: TaskId,
+        result: ResultHead,
+    },
+    Taken {
+        task: TaskId,
+    },
+    /// In snapshots only: a task that was taken or withdrawn, of which no more is kept.
+    Closed {
+        entry: Entry,
+        taken: bool,
+    },
+}
+
+/// A result without its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ResultHead {
+    pub(super) outcome: Outcome,
+    pub(super) headers: Properties,
+    pub(super) context: Properties,
+    /// Only its labels count: the payload follows.
+    pub(super) labels: PayloadHead,
+}
+
+impl Record {
+    /// The record of a checked block; its bytes follow.
+    pub(super) fn block(task: TaskId, block: &Block) -> Self {
+        Self::Block {
+            task,
+            size: block.layout.size,
+            digest: block.layout.digest,
+            index: block.index,
+            list: block.list.to_vec(),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Bytes {
+        postcard::to_extend(self, vec![VERSION])
+            .expect("postcard writes every record into memory")
+            .into()
+    }
+
+    /// The record and the payload behind it, which is shared, not copied.
+    pub(super) fn decode(stored: &Bytes) -> Option<(Self, Bytes)> {
+        let (&version, body) = stored.split_first()?;
+        if version != VERSION {
+            return None;
+        }
+        let (record, rest) = postcard::take_from_bytes::<Self>(body).ok()?;
+        let payload = stored.slice_ref(rest);
+        (payload.is_empty() || record.has_payload()).then_some((record, payload))
+    }
+
+    fn has_payload(&self) -> bool {
+        match self {
+            Self::Payload { .. } | Self::Block { .. } | Self::Result { .. } => true,
+            Self::Ssid(_)
+            | Self::JobStarted { .. }
+            | Self::JobEnded { .. }
+            | Self::Disabled { .. }
+            | Self::Enabled { .. }
+            | Self::Task { .. }
+            | Self::Claimed { .. }
+            | Self::Withdrawn { .. }
+            | Self::Reassigned { .. }
+            | Self::Taken { .. }
+            | Self::Closed { .. } => false,
+        }
+    }
+}

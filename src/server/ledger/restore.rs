@@ -1,0 +1,114 @@
+//! From records to a ledger, and back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::assign::labels;
+use super::record::Record;
+use super::state::State;
+use super::task::{Phase, Task};
+use super::{Ledger, Out};
+use crate::error::ConfigError;
+use crate::message::Ssid;
+use crate::server::{ServerAction, ServerConfig};
+
+impl Ledger {
+    /// The ledger that these records describe: the latest snapshot, then every record
+    /// given after it, each as its header followed by its payload. Payloads are shared
+    /// with the records. Results that were not taken are given again. When there is no
+    /// record at all, a new ledger under `fresh`.
+    ///
+    /// # Errors
+    /// When a record cannot be read, or contradicts those before it.
+    pub(crate) fn restore(
+        config: Arc<ServerConfig>,
+        fresh: Ssid,
+        records: impl IntoIterator<Item = Bytes>,
+        out: &mut Out<'_>,
+    ) -> Result<Self, ConfigError> {
+        let mut state = None;
+        for (index, stored) in records.into_iter().enumerate() {
+            replay(&mut state, &stored).ok_or(ConfigError::Record { index })?;
+        }
+        let Some(mut state) = state else {
+            return Ok(Self::new(config, fresh, out));
+        };
+        state.shelf.drop_unused();
+        for task in in_order(&state) {
+            if let Some(result) = task.result_received(task.entry.task, true) {
+                out.actions.push_back(ServerAction::ResultReceived(result));
+            }
+        }
+        Ok(Self::with(config, state))
+    }
+
+    /// The shortest list of records, each as header and payload, that restores what is
+    /// durable or on its way to be. It takes the place of all records given so far.
+    pub(crate) fn snapshot(&self) -> Vec<(Bytes, Bytes)> {
+        let state = &self.state;
+        let mut records = Vec::new();
+        let mut add = |record: Record, payload: Bytes| records.push((record.encode(), payload));
+        add(Record::Ssid(state.ssid), Bytes::new());
+        for client in &state.disabled {
+            let client = client.clone();
+            add(Record::Disabled { client }, Bytes::new());
+        }
+        for (job, it) in &state.jobs {
+            let sites = it.sites.clone();
+            add(Record::JobStarted { job: *job, sites }, Bytes::new());
+        }
+        for (id, payload) in state.shelf.iter() {
+            let labels = labels(payload);
+            add(Record::Payload { id: *id, labels }, payload.bytes().clone());
+        }
+        for task in in_order(state) {
+            let entry = task.entry.clone();
+            let id = entry.task;
+            match &task.phase {
+                Phase::Open(input) => {
+                    let input = input.id;
+                    add(Record::Task { entry, input }, Bytes::new());
+                }
+                Phase::Done(input, done) => {
+                    let input = input.id;
+                    add(Record::Task { entry, input }, Bytes::new());
+                    let result = done.head.clone();
+                    let payload = done.payload.bytes().clone();
+                    add(Record::Result { task: id, result }, payload);
+                }
+                Phase::Taken => add(Record::Closed { entry, taken: true }, Bytes::new()),
+                Phase::Withdrawn => add(
+                    Record::Closed {
+                        entry,
+                        taken: false,
+                    },
+                    Bytes::new(),
+                ),
+            }
+        }
+        for (task, block) in state.uploads.blocks() {
+            add(Record::block(task, &block), block.bytes);
+        }
+        records
+    }
+}
+
+fn replay(state: &mut Option<State>, stored: &Bytes) -> Option<()> {
+    let (record, payload) = Record::decode(stored)?;
+    match (state.as_mut(), record) {
+        (Some(state), record) => state.apply(record, payload).ok(),
+        (None, Record::Ssid(ssid)) => {
+            *state = Some(State::new(ssid));
+            Some(())
+        }
+        // Every store begins with its service session.
+        (None, _) => None,
+    }
+}
+
+/// All tasks, job by job, in the order of their creation.
+fn in_order(state: &State) -> impl Iterator<Item = &Task> {
+    let ids = state.jobs.values().flat_map(|job| job.tasks());
+    ids.filter_map(|id| state.tasks.get(&id))
+}

@@ -1,0 +1,167 @@
+//! Tasks: what the host gives and sees, and what the ledger keeps of each.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::ResultHead;
+use super::shelf::PayloadId;
+use crate::identity::Name;
+use crate::message::{JobId, Payload, Properties, TaskId};
+use crate::server::ResultReceived;
+
+/// Who is to do a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assignee {
+    /// This site.
+    Site(Name),
+    /// The first site of the job that asks and has nothing else to do.
+    Anyone,
+}
+
+/// Work to give to a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTask {
+    /// What to do, in the words of the job; at most 255 bytes.
+    pub name: String,
+    /// Details; at most 64 KiB.
+    pub headers: Properties,
+    /// The input. A clone given to several tasks is held and stored once.
+    pub payload: Payload,
+}
+
+/// How far a task has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskState {
+    /// It waits for whoever asks.
+    Queued,
+    /// It is a site's, which may not have asked for it yet.
+    Assigned,
+    /// Its result is stored, or is being stored.
+    Done,
+    /// The host has taken the result.
+    Taken,
+}
+
+/// A task as the server holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskView<'a> {
+    /// The assignment.
+    pub id: TaskId,
+    /// The job it belongs to.
+    pub job: JobId,
+    /// What to do.
+    pub name: &'a str,
+    /// Details.
+    pub headers: &'a Properties,
+    /// The input; none once the result was taken.
+    pub payload: Option<&'a Payload>,
+    /// Whose it is; none while it waits for whoever asks.
+    pub client: Option<&'a Name>,
+    /// How far it has come.
+    pub state: TaskState,
+}
+
+/// Whose a task is, and its place among the tasks given to sites. A task for whoever
+/// asks gets its place when it is claimed, so that it is not before one that the site
+/// has had already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Owner {
+    pub(super) client: Name,
+    pub(super) order: u64,
+}
+
+/// A task as it is recorded, without its input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) task: TaskId,
+    pub(super) job: JobId,
+    /// Its place among all tasks.
+    pub(super) created: u64,
+    pub(super) owner: Option<Owner>,
+    pub(super) name: String,
+    pub(super) headers: Properties,
+}
+
+/// A task in the table.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) entry: Entry,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Open(Input),
+    Done(Input, Box<TaskResult>),
+    /// Kept until the job ends, so that a late repetition of the result is known.
+    Taken,
+    /// Kept until the job ends, so that the site may name it as its last task.
+    Withdrawn,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    pub(super) id: PayloadId,
+    pub(super) payload: Payload,
+}
+
+#[derive(Debug)]
+pub(super) struct TaskResult {
+    pub(super) head: ResultHead,
+    pub(super) payload: Payload,
+}
+
+impl Task {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
+    }
+
+    pub(super) fn belongs_to(&self, client: &Name, job: JobId) -> bool {
+        let owner = self.entry.owner.as_ref();
+        self.entry.job == job && owner.is_some_and(|owner| owner.client == *client)
+    }
+
+    pub(super) fn input(&self) -> Option<&Input> {
+        match &self.phase {
+            Phase::Open(input) | Phase::Done(input, _) => Some(input),
+            Phase::Taken | Phase::Withdrawn => None,
+        }
+    }
+
+    /// What the host is told of the result; none unless there is one to take.
+    pub(super) fn result_received(&self, task: TaskId, again: bool) -> Option<ResultReceived> {
+        let Phase::Done(_, result) = &self.phase else {
+            return None;
+        };
+        Some(ResultReceived {
+            client: self.entry.owner.as_ref()?.client.clone(),
+            job: self.entry.job,
+            task,
+            name: self.entry.name.clone(),
+            outcome: result.head.outcome,
+            headers: result.head.headers.clone(),
+            payload: result.payload.clone(),
+            context: result.head.context.clone(),
+            again,
+        })
+    }
+
+    /// None once it was withdrawn.
+    pub(super) fn view(&self) -> Option<TaskView<'_>> {
+        let state = match (&self.phase, &self.entry.owner) {
+            (Phase::Open(_), None) => TaskState::Queued,
+            (Phase::Open(_), Some(_)) => TaskState::Assigned,
+            (Phase::Done(..), _) => TaskState::Done,
+            (Phase::Taken, _) => TaskState::Taken,
+            (Phase::Withdrawn, _) => return None,
+        };
+        Some(TaskView {
+            id: self.entry.task,
+            job: self.entry.job,
+            name: &self.entry.name,
+            headers: &self.entry.headers,
+            payload: self.input().map(|input| &input.payload),
+            client: self.entry.owner.as_ref().map(|owner| &owner.client),
+            state,
+        })
+    }
+}
