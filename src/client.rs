@@ -22,9 +22,12 @@ pub use action::{
     Auth, ClientAction, CloseReason, Direction, RejectReason, Rejection, RetryReason, Suspicion,
     Task,
 };
+pub(crate) use commands::MAX_PROPERTIES;
+pub(crate) use config::MAX_INLINE;
 pub use config::{ClientConfig, Mode};
 pub use counters::ClientCounters;
 pub use cx::Timer;
+pub(crate) use heartbeat::MAX_SUSPENSION;
 pub use state::{Phase, Trigger};
 
 use crate::Instant;

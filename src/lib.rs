@@ -22,8 +22,8 @@ pub use client::{
     Mode, Phase, RejectReason, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
 pub use server::{
-    Assignee, Joined, NewTask, ResultReceived, ServerAction, ServerConfig, Sites, TaskState,
-    TaskView,
+    Assignee, Joined, NewTask, ResultReceived, Server, ServerAction, ServerConfig, ServerCounters,
+    ServerTimer, Sites, TaskState, TaskView,
 };
 pub use suite::{Suite, Suites};
 pub use time::Instant;

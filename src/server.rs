@@ -1,9 +1,464 @@
 //! The server machine.
 
 mod action;
+mod commands;
 mod config;
+mod counters;
 mod ledger;
+mod registry;
+mod request;
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 
 pub use action::{Joined, ResultReceived, ServerAction};
 pub use config::ServerConfig;
+pub use counters::ServerCounters;
 pub use ledger::{Assignee, NewTask, Sites, TaskState, TaskView};
+
+use crate::Instant;
+use crate::entropy::Entropy;
+use crate::error::{ConfigError, Dropped};
+use crate::identity::{Identity, Name};
+use crate::link::native::server::{Admission, Door, Knock, Sessions};
+use crate::link::native::transcript::Binding;
+use crate::message::{PeerId, SessionId, Ssid};
+use crate::time::WallClock;
+use crate::timer::Timers;
+use crate::transmit::ServerTransmit;
+use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, Register, TAG};
+use ledger::{Answer, Ledger, Out};
+use registry::Registry;
+
+/// Why [`Server::poll_timeout`] names a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ServerTimer {
+    /// A session may have died, expired, or never begun.
+    Session(SessionId),
+    /// Secrets of handshakes are to be erased.
+    Window,
+    /// Clients that held tasks before a restart should have come back.
+    Restored,
+}
+
+/// The coordinator of a federation, as a state machine.
+///
+/// Feed it with `handle_*` and commands; each finishes all its work before it returns.
+/// Then take what it wants with [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_action`](Self::poll_action), in any order, and call
+/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout)
+/// says. Nothing that it does takes longer the more clients there are.
+pub struct Server {
+    config: Arc<ServerConfig>,
+    identity: Identity,
+    entropy: Entropy,
+    now: Instant,
+    /// Time in which this machine, or its host, must have slept.
+    slept: Duration,
+    wall: Option<WallClock>,
+    door: Door,
+    sessions: Sessions,
+    registry: Registry,
+    ledger: Ledger,
+    timers: Timers<ServerTimer>,
+    bindings: BTreeMap<PeerId, Binding>,
+    /// Clients that held tasks before a restart and have not come back.
+    awaited: BTreeSet<Name>,
+    actions: VecDeque<ServerAction>,
+    answers: Vec<Answer>,
+    transmits: VecDeque<ServerTransmit>,
+    counters: ServerCounters,
+}
+
+impl Server {
+    /// A server without jobs. The seed is all the randomness that it ever uses: 32 bytes
+    /// from a cryptographic generator, fresh for each machine, forgotten by the host
+    /// afterwards.
+    ///
+    /// Use it also when stored records are lost or incomplete: results of the jobs before
+    /// are then refused.
+    ///
+    /// # Errors
+    /// When the settings contradict each other or cannot work with this identity.
+    pub fn new(
+        config: Arc<ServerConfig>,
+        identity: Identity,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        Self::build(config, identity, seed, now, |config, ssid, out| {
+            Ok(Ledger::new(config, ssid, out))
+        })
+    }
+
+    /// A server that goes on where another process stopped, from all the records that it
+    /// stored, in their order. Results that were not
+    /// [`taken`](Self::taken) come again, marked so. Sessions are made anew by the
+    /// clients. The seed must be a fresh one.
+    ///
+    /// # Errors
+    /// As [`Server::new`], and when a record cannot be read.
+    pub fn restore(
+        config: Arc<ServerConfig>,
+        identity: Identity,
+        seed: [u8; 32],
+        now: Instant,
+        records: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Self, ConfigError> {
+        let mut server = Self::build(config, identity, seed, now, |config, ssid, out| {
+            Ledger::restore(config, ssid, records, out)
+        })?;
+        server.awaited = server.ledger.holders();
+        if !server.awaited.is_empty() {
+            let at = now + server.config.dead_after;
+            server.timers.arm(ServerTimer::Restored, at);
+        }
+        Ok(server)
+    }
+
+    fn build(
+        config: Arc<ServerConfig>,
+        identity: Identity,
+        mut seed: [u8; 32],
+        now: Instant,
+        ledger: impl FnOnce(Arc<ServerConfig>, Ssid, &mut Out<'_>) -> Result<Ledger, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        config.check(&identity)?;
+        let mut entropy = Entropy::new(&mut seed);
+        let door = Door::new(&config, now, &mut entropy);
+        let (mut actions, mut answers) = (VecDeque::new(), Vec::new());
+        let mut out = Out {
+            actions: &mut actions,
+            answers: &mut answers,
+        };
+        let ssid = Ssid::from_bytes(entropy.uuid());
+        let ledger = ledger(Arc::clone(&config), ssid, &mut out)?;
+        Ok(Self {
+            config,
+            identity,
+            entropy,
+            now,
+            slept: Duration::ZERO,
+            wall: None,
+            door,
+            sessions: Sessions::default(),
+            registry: Registry::default(),
+            ledger,
+            timers: Timers::default(),
+            bindings: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            actions,
+            answers,
+            transmits: VecDeque::new(),
+            counters: ServerCounters::default(),
+        })
+    }
+
+    /// Takes one message that came from `peer`. It is opened in place.
+    ///
+    /// # Errors
+    /// When the message was dropped: it was counted, and nothing else has changed. Errors
+    /// are for information; keep the connection.
+    pub fn handle_message(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        message: BytesMut,
+    ) -> Result<(), Dropped> {
+        self.advance(now);
+        self.counters.messages_received += 1;
+        self.counters.bytes_received += message.len() as u64;
+        let taken = self.take(peer, message);
+        if let Err(reason) = taken {
+            tracing::trace!(%peer, %reason, "a message was dropped");
+            self.counters.count_drop(reason);
+        }
+        self.send_answers();
+        taken
+    }
+
+    /// Takes many messages that came at once; gives how many were dropped.
+    pub fn handle_batch(
+        &mut self,
+        now: Instant,
+        messages: impl IntoIterator<Item = (PeerId, BytesMut)>,
+    ) -> usize {
+        messages
+            .into_iter()
+            .filter_map(|(peer, message)| self.handle_message(now, peer, message).err())
+            .count()
+    }
+
+    /// Tells the time. Call it when [`poll_timeout`](Self::poll_timeout) says; calling it
+    /// earlier or later is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            match timer {
+                ServerTimer::Session(session) => self.session_due(session),
+                ServerTimer::Window => self.window_due(),
+                ServerTimer::Restored => self.restored_due(),
+            }
+        }
+        self.send_answers();
+    }
+
+    /// A connection stands, with the value of its `tls-exporter` channel binding
+    /// (RFC 9266) if there is one. Only connections with a binding need to be told.
+    pub fn handle_connected(&mut self, now: Instant, peer: PeerId, tls_exporter: Option<[u8; 32]>) {
+        self.advance(now);
+        match tls_exporter {
+            Some(value) => self.bindings.insert(peer, Binding::TlsExporter(value)),
+            None => self.bindings.remove(&peer),
+        };
+    }
+
+    /// A connection is gone. Sessions go on, but for those that are bound to it, which
+    /// nobody can use any more.
+    pub fn handle_disconnected(&mut self, now: Instant, peer: PeerId) {
+        self.advance(now);
+        self.bindings.remove(&peer);
+    }
+
+    /// The next message to send. Changed by every input and command.
+    pub fn poll_transmit(&mut self) -> Option<ServerTransmit> {
+        let transmit = self.transmits.pop_front()?;
+        self.counters.messages_sent += 1;
+        self.counters.bytes_sent += transmit.len() as u64;
+        Some(transmit)
+    }
+
+    /// The next thing to do for the server. Changed by every input and command.
+    pub fn poll_action(&mut self) -> Option<ServerAction> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and which timer it is for.
+    /// Changed by every input and command.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, ServerTimer)> {
+        self.timers.next()
+    }
+
+    fn take(&mut self, peer: PeerId, message: BytesMut) -> Result<(), Dropped> {
+        if message.len() > native::MAX_MESSAGE {
+            return Err(Dropped::TooLong);
+        }
+        let envelope = native::parse(&message).map_err(|error| match error {
+            NoEnvelope::Malformed => Dropped::Malformed,
+            NoEnvelope::Version => Dropped::Version,
+        })?;
+        match envelope {
+            Envelope::Sealed { session, number } => {
+                let tag = message.last_chunk::<TAG>().copied().unwrap_or_default();
+                self.end_if_expired(session);
+                match self.sessions.open_sealed(session, number, message) {
+                    Ok(opened) => self.request(peer, session, opened),
+                    Err(reason) => Err(self.doubt(peer, session, number, tag, reason)),
+                }
+            }
+            Envelope::Clear {
+                session,
+                request,
+                token,
+                clear,
+            } => {
+                self.end_if_expired(session);
+                let opened = self
+                    .sessions
+                    .open_clear(peer, session, request, token, message, clear);
+                match opened {
+                    Ok(opened) => self.request(peer, session, opened),
+                    Err(reason) => Err(self.doubt(peer, session, request.0, [0; TAG], reason)),
+                }
+            }
+            Envelope::Challenge(challenge) => {
+                if message.len() > native::MAX_STRANGER {
+                    return Err(Dropped::TooLong);
+                }
+                if !self.door.draw(peer, self.now) {
+                    // Silence: an answer would be work too.
+                    return Err(Dropped::OverBudget);
+                }
+                if !self.timers.is_armed(ServerTimer::Window) {
+                    let at = self.now + self.config.registration_window;
+                    self.timers.arm(ServerTimer::Window, at);
+                }
+                let knock = self.at_door(peer, |door, admission| {
+                    door.challenge(peer, admission, &message, &challenge)
+                });
+                self.knocked(peer, knock);
+                Ok(())
+            }
+            Envelope::ForeignChallenge => {
+                if !self.door.draw(peer, self.now) {
+                    return Err(Dropped::OverBudget);
+                }
+                self.transmit(peer, native::versions().freeze(), Bytes::new());
+                Ok(())
+            }
+            Envelope::Register { register, clear } => {
+                self.register(peer, &message, &register, clear)
+            }
+            Envelope::ChallengeReply { .. }
+            | Envelope::RegisterReply { .. }
+            | Envelope::Refusal { .. }
+            | Envelope::InvalidSession(_)
+            | Envelope::Versions(_) => Err(Dropped::Unexpected),
+        }
+    }
+
+    fn register(
+        &mut self,
+        peer: PeerId,
+        message: &[u8],
+        register: &Register,
+        clear: usize,
+    ) -> Result<(), Dropped> {
+        if message.len() > native::MAX_STRANGER {
+            return Err(Dropped::TooLong);
+        }
+        if !self.door.draw(peer, self.now) {
+            return Err(Dropped::OverBudget);
+        }
+        let knock = self.at_door(peer, |door, admission| {
+            door.register(peer, admission, message, register, clear)
+        })?;
+        self.knocked(peer, knock);
+        Ok(())
+    }
+
+    /// Does what a knock at the door led to.
+    fn knocked(&mut self, peer: PeerId, knock: Knock) {
+        match knock {
+            Knock::Answer(answer) => self.transmit(peer, answer, Bytes::new()),
+            Knock::Sign(request, bytes) => {
+                self.actions
+                    .push_back(ServerAction::Sign { request, bytes });
+            }
+            Knock::Entered(entered, session, answer) => {
+                self.enter(*entered, session);
+                self.transmit(peer, answer, Bytes::new());
+            }
+            Knock::Wait => {}
+        }
+    }
+
+    /// Lends the door what a handshake needs.
+    fn at_door<T>(
+        &mut self,
+        peer: PeerId,
+        run: impl FnOnce(&mut Door, &mut Admission<'_>) -> T,
+    ) -> T {
+        let (registry, ledger, config) = (&self.registry, &self.ledger, &self.config);
+        let mut admission = Admission {
+            now: self.now,
+            config,
+            identity: &self.identity,
+            entropy: &mut self.entropy,
+            ssid: ledger.ssid(),
+            wall: self.wall.map(|wall| wall.unix_time(self.now)),
+            binding: self.bindings.get(&peer).unwrap_or(&Binding::None),
+            admit: &|name, instance| registry.admit(config, ledger, name, instance),
+        };
+        run(&mut self.door, &mut admission)
+    }
+
+    /// Tells a peer that its session is not known, if that is so and the budget allows.
+    fn doubt(
+        &mut self,
+        peer: PeerId,
+        session: SessionId,
+        number: u64,
+        tag: [u8; TAG],
+        reason: Dropped,
+    ) -> Dropped {
+        if reason == Dropped::NoSession && self.door.draw(peer, self.now) {
+            let echo = InvalidSession {
+                session,
+                number,
+                tag,
+            };
+            self.transmit(peer, native::invalid_session(echo).freeze(), Bytes::new());
+        }
+        reason
+    }
+
+    fn window_due(&mut self) {
+        if self.door.holds_secrets() {
+            let at = self.now + self.config.registration_window;
+            self.timers.arm(ServerTimer::Window, at);
+        }
+    }
+
+    fn restored_due(&mut self) {
+        for client in core::mem::take(&mut self.awaited) {
+            self.actions.push_back(ServerAction::ClientDead { client });
+        }
+    }
+
+    /// Seals what the parts have answered, for sessions that are still there. Who got no
+    /// answer asks again.
+    fn send_answers(&mut self) {
+        let mut answers = core::mem::take(&mut self.answers);
+        for Answer { to, reply, payload } in answers.drain(..) {
+            let written = self
+                .sessions
+                .write(to.session, to.request, &reply, &payload);
+            if let Some(written) = written {
+                self.transmit(to.peer, written.header, written.payload);
+            }
+        }
+        self.answers = answers;
+    }
+
+    fn transmit(&mut self, peer: PeerId, header: Bytes, payload: Bytes) {
+        self.transmits.push_back(ServerTransmit {
+            peer,
+            header,
+            payload,
+        });
+    }
+
+    /// Time goes on. Time that nobody was awake for counts against no client.
+    fn advance(&mut self, now: Instant) {
+        if now > self.now {
+            if let Some((due, _)) = self.timers.next() {
+                let late = now.since(due);
+                if late > self.config.heartbeat_interval {
+                    self.slept += late;
+                }
+            }
+            self.now = now;
+        }
+        self.door.rotate(self.now, &mut self.entropy);
+    }
+
+    /// The time without sleep, against which silence is measured.
+    fn awake(&self) -> Instant {
+        self.now - self.slept
+    }
+
+    fn ledger<T>(&mut self, run: impl FnOnce(&mut Ledger, &mut Entropy, &mut Out<'_>) -> T) -> T {
+        let mut out = Out {
+            actions: &mut self.actions,
+            answers: &mut self.answers,
+        };
+        run(&mut self.ledger, &mut self.entropy, &mut out)
+    }
+}
+
+impl core::fmt::Debug for Server {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "Server({}, {} sessions)",
+            self.identity.name(),
+            self.sessions.len()
+        )
+    }
+}

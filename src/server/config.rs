@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
-use crate::identity::Name;
-use crate::suite::Suites;
+use crate::client::MAX_INLINE;
+use crate::error::ConfigError;
+use crate::identity::{Identity, Name};
+use crate::suite::{Suite, Suites};
 
 /// Settings of a server.
 #[derive(Clone, Debug)]
@@ -78,6 +80,44 @@ impl ServerConfig {
             max_payload: 4 << 30,
             max_upload_bytes: 8 << 30,
             max_waiting: 65_536,
+        }
+    }
+
+    /// Whether these settings can work, with this identity.
+    pub(crate) fn check(&self, identity: &Identity) -> Result<(), ConfigError> {
+        if identity.proof().is_none() && !self.suites.contains(Suite::Plain) {
+            return Err(ConfigError::NoKey);
+        }
+        let bounds = [
+            (
+                self.registration_window.is_zero(),
+                "registration_window",
+                "longer than zero",
+            ),
+            (
+                self.heartbeat_interval.as_millis() < 2,
+                "heartbeat_interval",
+                "at least 2 ms",
+            ),
+            (
+                self.dead_after <= self.heartbeat_interval,
+                "dead_after",
+                "longer than `heartbeat_interval`",
+            ),
+            (
+                self.session_lifetime.as_secs() == 0,
+                "session_lifetime",
+                "at least 1 s",
+            ),
+            (
+                self.inline_limit > MAX_INLINE,
+                "inline_limit",
+                "at most 1 MiB",
+            ),
+        ];
+        match bounds.iter().find(|(wrong, ..)| *wrong) {
+            Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
+            None => Ok(()),
         }
     }
 }

@@ -231,6 +231,16 @@ impl Ledger {
         self.state.disabled.contains(client)
     }
 
+    /// The clients that hold tasks without a result.
+    pub(crate) fn holders(&self) -> BTreeSet<Name> {
+        self.state
+            .tasks
+            .values()
+            .filter(|task| task.is_open())
+            .filter_map(|task| task.view()?.client.cloned())
+            .collect()
+    }
+
     /// The disabled names in order.
     pub(crate) fn disabled(&self) -> impl Iterator<Item = &Name> {
         self.state.disabled.iter()

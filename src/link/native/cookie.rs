@@ -68,6 +68,11 @@ impl Cookies {
         self.previous = (age < self.window * 2).then_some(expired);
     }
 
+    /// Whether secrets of the window before are still kept.
+    pub(crate) fn holds_previous(&self) -> bool {
+        self.previous.is_some()
+    }
+
     /// Fills in number, share and cookie of a reply whose other fields are set. Gives the
     /// secret of the share.
     pub(crate) fn issue(

@@ -163,6 +163,14 @@ impl Door {
         self.previous = Some((identity, now + config.registration_window));
     }
 
+    /// Whether time alone will erase something.
+    pub(crate) fn holds_secrets(&self) -> bool {
+        self.cookies.holds_previous()
+            || self.previous.is_some()
+            || !self.remembered.is_empty()
+            || !self.signing.is_empty()
+    }
+
     /// Whether a stranger may take the server's time, and if not, whether it gets an
     /// answer.
     pub(crate) fn draw(&mut self, peer: PeerId, now: Instant) -> bool {

@@ -1,0 +1,29 @@
+//! What a server counts.
+
+use std::collections::BTreeMap;
+
+use crate::error::Dropped;
+
+/// Counts since the machine was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerCounters {
+    /// Messages handed out to be sent.
+    pub messages_sent: u64,
+    /// Messages that came in, dropped ones too.
+    pub messages_received: u64,
+    /// Bytes handed out to be sent.
+    pub bytes_sent: u64,
+    /// Bytes that came in.
+    pub bytes_received: u64,
+    /// Sessions that were granted.
+    pub registrations: u64,
+    /// Messages that were refused, by reason.
+    pub dropped: BTreeMap<Dropped, u64>,
+}
+
+impl ServerCounters {
+    pub(crate) fn count_drop(&mut self, reason: Dropped) {
+        *self.dropped.entry(reason).or_default() += 1;
+    }
+}
