@@ -8,4 +8,5 @@ mod keys;
 mod names;
 mod openssl;
 mod right_chains;
+mod wrong_certificates;
 mod wrong_chains;
