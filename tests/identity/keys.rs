@@ -76,6 +76,17 @@ fn bytes_after_a_key_are_refused() {
 }
 
 #[test]
+fn something_unreadable_beside_a_key_is_refused() {
+    let mut der = pkcs8(seed());
+    der[1] += 2;
+    der.extend([0x80, 9]);
+    assert_eq!(
+        LocalSigner::from_pkcs8_der(&der).unwrap_err(),
+        KeyError::NotPkcs8
+    );
+}
+
+#[test]
 fn a_key_of_the_wrong_length_is_refused() {
     for found in [0, 31, 33, 64] {
         let length = found as u8;
@@ -131,6 +142,19 @@ fn a_signature_with_the_group_order_added_is_refused() {
         carry >>= 8;
     }
     assert!(!signer.public_key().verify(b"message", &signature));
+}
+
+/// Its first half is the neutral point: without strictness it would be this key's
+/// signature of "message" (s = k * a).
+#[test]
+fn a_signature_with_a_point_of_small_order_is_refused() {
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    signature[32..].copy_from_slice(&hex(
+        "655eaba20e9de6b49405554814f9cdb3d8753873be252c29d0fb8494ffc6cf06",
+    ));
+    let key = LocalSigner::from_seed(&seed()).public_key();
+    assert!(!key.verify(b"message", &signature));
 }
 
 #[test]

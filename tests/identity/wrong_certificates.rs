@@ -147,9 +147,13 @@ fn a_common_name_that_is_no_name() {
     let fault = fault_of_leaf(|params| params.distinguished_name = subject("site-1\n"));
     assert_eq!(fault, ChainError::BadCommonName);
 
-    let fault = fault_of_leaf(|params| {
-        let text = DnValue::BmpString("site-1".try_into().unwrap());
-        params.distinguished_name.push(DnType::CommonName, text);
-    });
-    assert_eq!(fault, ChainError::BadCommonName);
+    for text in [
+        DnValue::BmpString("site-1".try_into().unwrap()),
+        DnValue::TeletexString("site-1".try_into().unwrap()),
+    ] {
+        let fault = fault_of_leaf(|params| {
+            params.distinguished_name.push(DnType::CommonName, text);
+        });
+        assert_eq!(fault, ChainError::BadCommonName);
+    }
 }

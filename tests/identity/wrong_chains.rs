@@ -17,9 +17,13 @@ pub(crate) fn judge(pki: &Pki, ders: &[&[u8]]) -> Result<Verified, ChainError> {
 }
 
 fn judge_at(pki: &Pki, ders: &[&[u8]], now: Option<u64>) -> Result<Verified, ChainError> {
+    judge_under(&pki.roots(), ders, now)
+}
+
+fn judge_under(roots: &Roots, ders: &[&[u8]], now: Option<u64>) -> Result<Verified, ChainError> {
     let chain = Chain::from_der(ders.to_vec())?;
-    let (roots, revoked) = (pki.roots(), Revoked::new());
-    verify(&chain, &roots, &revoked, Role::Client, &name("site-1"), now)
+    let (revoked, expected) = (Revoked::new(), name("site-1"));
+    verify(&chain, roots, &revoked, Role::Client, &expected, now)
 }
 
 /// The fault of a leaf of site-1 that was changed before it was issued.
@@ -168,10 +172,8 @@ fn a_root_that_is_not_valid_yet() {
         params.not_before = date_time_ymd(2035, 1, 1);
     });
     let leaf = root.leaf("site-1", Role::Client, SITE_SEED, |_| {});
-    let chain = Chain::from_der(vec![leaf]).unwrap();
     let roots = Roots::new().certificate(root.der()).unwrap();
-    let (revoked, expected) = (Revoked::new(), name("site-1"));
-    let fault = verify(&chain, &roots, &revoked, Role::Client, &expected, Some(NOW));
+    let fault = judge_under(&roots, &[&leaf], Some(NOW));
     assert!(matches!(
         fault,
         Err(ChainError::NotYetValid { position: 1, .. })
@@ -215,11 +217,9 @@ fn more_intermediates_than_the_path_length_of_the_root() {
     });
     let middle = root.authority("middle", [3; 32], |_| {});
     let leaf = middle.leaf("site-1", Role::Client, SITE_SEED, |_| {});
-    let chain = Chain::from_der(vec![&leaf[..], middle.der()]).unwrap();
     let roots = Roots::new().certificate(root.der()).unwrap();
-    let (revoked, expected) = (Revoked::new(), name("site-1"));
     assert_eq!(
-        verify(&chain, &roots, &revoked, Role::Client, &expected, Some(NOW)),
+        judge_under(&roots, &[&leaf, middle.der()], Some(NOW)),
         Err(ChainError::PathTooLong { position: 2 })
     );
 }
@@ -272,6 +272,23 @@ fn a_certificate_for_the_other_role() {
             })
         );
     }
+}
+
+#[test]
+fn a_root_for_the_other_role() {
+    let root = Authority::root_with("root", [2; 32], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let leaf = root.leaf("site-1", Role::Client, SITE_SEED, |_| {});
+    let roots = Roots::new().certificate(root.der()).unwrap();
+    let needed = "clientAuth";
+    assert_eq!(
+        judge_under(&roots, &[&leaf], Some(NOW)),
+        Err(ChainError::ExtendedKeyUsage {
+            position: 1,
+            needed
+        })
+    );
 }
 
 #[test]
