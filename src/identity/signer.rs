@@ -10,6 +10,11 @@ use super::{KeyError, PublicKey};
 /// Content of the OBJECT IDENTIFIER of Ed25519, 1.3.101.112 (RFC 8410).
 pub(super) const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
 
+/// First byte of the optional public key in PKCS#8: `[1] IMPLICIT` (RFC 5958).
+const PUBLIC_KEY: u8 = 0x81;
+/// The same as a whole BIT STRING inside `[1]`, as some programs write it.
+const PUBLIC_KEY_EXPLICIT: u8 = 0xa1;
+
 /// Something that signs with one Ed25519 key.
 ///
 /// [`sign`](Self::sign) is called while a message is handled, so it must answer at
@@ -80,11 +85,6 @@ impl LocalSigner {
         }
     }
 }
-
-/// `[1] IMPLICIT BIT STRING`, the public key in RFC 5958.
-const PUBLIC_KEY: u8 = 0x81;
-/// The same, as some programs write it.
-const PUBLIC_KEY_EXPLICIT: u8 = 0xa1;
 
 impl Signer for LocalSigner {
     fn public_key(&self) -> PublicKey {

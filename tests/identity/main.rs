@@ -1,0 +1,12 @@
+//! Names, keys, chains, and the judgement over them.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bytes;
+mod keys;
+mod names;
+mod openssl;
+mod right_chains;
+mod wrong_certificates;
+mod wrong_chains;
