@@ -43,7 +43,7 @@ pub(crate) struct Blocks {
     pub(crate) digest: Digest,
 }
 
-pub(crate) fn digest_blocks(bytes: &[u8]) -> Blocks {
+fn digest_blocks(bytes: &[u8]) -> Blocks {
     let list: Vec<u8> = bytes.chunks(BLOCK).flat_map(Sha256::digest).collect();
     let digest = Digest::of_list(&list);
     Blocks {

@@ -8,8 +8,8 @@ mod hello;
 
 pub(crate) use body::{decode, decode_all, encode};
 pub(crate) use envelope::{
-    CLEAR_OVERHEAD, Envelope, HEADER, InvalidSession, MAX_MESSAGE, MAX_STRANGER, NoEnvelope, TAG,
-    challenge, clear_header, invalid_session, parse, sealed_header, versions,
+    Envelope, HEADER, InvalidSession, MAX_MESSAGE, MAX_STRANGER, NoEnvelope, TAG, challenge,
+    clear_header, invalid_session, parse, sealed_header, versions,
 };
 pub use frame::{FrameError, Frames, frame_header};
 pub(crate) use hello::{

@@ -27,8 +27,6 @@ pub(crate) const MAX_STRANGER: usize = 32 << 10;
 pub(crate) const TAG: usize = 16;
 /// Length of the clear part of a sealed message: version, kind, session, number.
 pub(crate) const HEADER: usize = 26;
-/// What a clear session message adds to its body when it carries a token.
-pub(crate) const CLEAR_OVERHEAD: usize = HEADER + 4 + 16;
 
 /// A message taken apart as far as that needs no key. Offsets lead into the message.
 #[derive(Debug)]

@@ -30,9 +30,6 @@ use crate::wire::native::{
 /// Signatures awaited from a key that is elsewhere, at once. More would only wait longer.
 const MAX_SIGNING: usize = 64;
 
-/// How long a stranger is told to wait when the budgets are used up; milliseconds.
-const BUDGET_WAIT: u64 = 2_000;
-
 /// Where strangers are met.
 pub(crate) struct Door {
     cookies: Cookies,
@@ -247,16 +244,6 @@ impl Door {
             }
             Some((_, Key::Elsewhere)) | None => refuse(Denial::Busy, "the signer is busy"),
         }
-    }
-
-    /// A short refusal for one who asks for too much.
-    pub(crate) fn over_budget(client_nonce: &[u8; 16]) -> Bytes {
-        let denied = Denied {
-            denial: Denial::Busy,
-            message: "too many handshakes at once".to_owned(),
-            retry_after: Some(BUDGET_WAIT),
-        };
-        native::refusal(client_nonce, &denied).into()
     }
 
     pub(crate) fn register(
