@@ -1,0 +1,3 @@
+//! What the program `fedlink` is made of.
+
+pub mod training;
