@@ -1,0 +1,192 @@
+//! `fedlink provision`: makes a project, which is a root certificate and a kit for the
+//! coordinator and for each site.
+//!
+//! ```text
+//! wine/
+//! ├── authority/            stays with whoever runs the project
+//! │   ├── project.toml      the plan, for adding sites later
+//! │   ├── root-key.pem      whoever holds it can make sites
+//! │   └── root.pem
+//! ├── server/               goes to the coordinator
+//! │   ├── README.txt
+//! │   ├── certificate.pem
+//! │   ├── fedlink.toml
+//! │   ├── key.pem
+//! │   └── roots.pem
+//! └── sites/
+//!     └── site-1/           goes to the site of that name, with the same files in it
+//! ```
+//!
+//! Nothing is overwritten. A folder is written under another name and renamed when it is
+//! complete, so that there is never half a project or half a kit.
+
+mod authority;
+mod error;
+mod folder;
+mod plan;
+
+pub use error::ProvisionError;
+pub use plan::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, Plan};
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, SiteConfig};
+
+use authority::{Authority, Purpose};
+use folder::Staged;
+
+/// A project that stands on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Project {
+    /// The folder of the project.
+    pub folder: PathBuf,
+    /// The kit of the coordinator.
+    pub server: PathBuf,
+    /// The kits of the sites that were just made, by name.
+    pub sites: BTreeMap<String, PathBuf>,
+}
+
+/// Makes a project in `folder`, which must be empty or not exist, with a kit for the
+/// coordinator and for each of `sites`.
+///
+/// # Errors
+///
+/// A plan that cannot be carried out, a folder that is in use, or what the system says.
+/// Nothing is left behind then.
+pub fn make(folder: &Path, plan: &Plan, sites: &[String]) -> Result<Project, ProvisionError> {
+    let hosts = plan.check()?;
+    plan.check_sites(sites)?;
+    let authority = Authority::new(&plan.project)?;
+    let staged = Staged::begin(folder)?;
+
+    let private = staged.subfolder("authority")?;
+    folder::write_private(&private.join(ROOT_KEY), &authority.key_pem())?;
+    folder::write(&private.join(ROOT), authority.certificate_pem())?;
+    folder::write_toml(&private.join(PLAN), PLAN_HEADER, plan)?;
+
+    let server = staged.subfolder("server")?;
+    let leaf = authority.issue(&plan.server, Purpose::Server(&hosts), plan.days)?;
+    leaf.write(&server, &authority)?;
+    folder::write_toml(
+        &server.join(FILE_NAME),
+        KIT_HEADER,
+        &plan.server_config(&hosts),
+    )?;
+    folder::write(
+        &server.join("README.txt"),
+        &SERVER_README.replace("NAME", &plan.server),
+    )?;
+    Kit::<ServerConfig>::load(&server)?;
+
+    let kits = staged.subfolder("sites")?;
+    for site in sites {
+        write_site(
+            &folder::create(kits.join(site))?,
+            plan,
+            &hosts,
+            &authority,
+            site,
+        )?;
+    }
+    staged.finish(folder)?;
+    Ok(Project::at(folder, sites))
+}
+
+/// Adds a kit for each of `sites` to the project in `folder`.
+///
+/// # Errors
+///
+/// A folder that is no project, a site that is already in it, or what the system says.
+/// The sites before the one that fails have then been added.
+pub fn add(folder: &Path, sites: &[String]) -> Result<Project, ProvisionError> {
+    let private = folder.join("authority");
+    if !private.join(PLAN).exists() {
+        return Err(ProvisionError::NoProject(folder.to_owned()));
+    }
+    let plan: Plan = folder::read_toml(&private.join(PLAN))?;
+    let hosts = plan.check()?;
+    plan.check_sites(sites)?;
+    let key = folder::read(&private.join(ROOT_KEY))?;
+    let root = folder::read(&private.join(ROOT))?;
+    let authority = Authority::open(&plan.project, &key, root)?;
+    for site in sites {
+        let kit = folder.join("sites").join(site);
+        let staged = Staged::begin(&kit)?;
+        write_site(staged.folder(), &plan, &hosts, &authority, site)?;
+        staged.finish(&kit)?;
+    }
+    Ok(Project::at(folder, sites))
+}
+
+impl Project {
+    fn at(folder: &Path, sites: &[String]) -> Self {
+        let kits = folder.join("sites");
+        Self {
+            folder: folder.to_owned(),
+            server: folder.join("server"),
+            sites: sites
+                .iter()
+                .map(|site| (site.clone(), kits.join(site)))
+                .collect(),
+        }
+    }
+}
+
+const PLAN: &str = "project.toml";
+const ROOT: &str = "root.pem";
+const ROOT_KEY: &str = "root-key.pem";
+
+const PLAN_HEADER: &str = "# The plan of this project, for `fedlink provision --add-site`.\n\n";
+const KIT_HEADER: &str = "# Read by fedlink at its start. README.txt says how to start it.\n\n";
+
+const SERVER_README: &str = "\
+This folder is the kit of the coordinator, NAME.
+
+Start it with    fedlink serve --kit .
+Stop it with     Ctrl-C
+
+key.pem is the coordinator's own: keep it secret and do not copy it. If it gets into
+other hands, whoever has it can pretend to be the coordinator.
+fedlink.toml says where the coordinator listens. What must outlive the process goes to
+the folder state, which is made when it is needed.
+";
+
+const SITE_README: &str = "\
+This folder is the kit of the site NAME.
+
+Start it with    fedlink join --kit .
+Stop it with     Ctrl-C
+
+key.pem is the site's own: keep it secret and do not copy it. If it gets into other
+hands, tell whoever runs the project, so that the site's certificate is revoked.
+fedlink.toml says where the coordinator is. What must outlive the process goes to the
+folder state, which is made when it is needed.
+";
+
+fn write_site(
+    folder: &Path,
+    plan: &Plan,
+    hosts: &[plan::Host],
+    authority: &Authority,
+    site: &str,
+) -> Result<(), ProvisionError> {
+    authority
+        .issue(site, Purpose::Site, plan.days)?
+        .write(folder, authority)?;
+    folder::write_toml(
+        &folder.join(FILE_NAME),
+        KIT_HEADER,
+        &plan.site_config(hosts, site),
+    )?;
+    folder::write(
+        &folder.join("README.txt"),
+        &SITE_README.replace("NAME", site),
+    )?;
+    // Not given out unless it works: the root's files may have been mixed up.
+    Kit::<SiteConfig>::load(folder)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! The project's root, and the certificates that it issues.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
+};
+use zeroize::Zeroizing;
+
+use super::plan::Host;
+use super::{MAX_DAYS, ProvisionError, folder};
+
+/// The root of a project.
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+}
+
+/// What a certificate is for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    Server(&'a [Host]),
+    Site,
+}
+
+/// A certificate, and the key that it is for.
+pub(super) struct Leaf {
+    certificate: String,
+    key: Zeroizing<String>,
+}
+
+impl Authority {
+    /// A root with a new key.
+    pub(super) fn new(project: &str) -> Result<Self, ProvisionError> {
+        let params = root(project);
+        let failed = |source| ProvisionError::Certificate {
+            name: project.to_owned(),
+            source,
+        };
+        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(failed)?;
+        let certificate = params.self_signed(&key).map_err(failed)?.pem();
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+        })
+    }
+
+    /// The root that was made with this key.
+    pub(super) fn open(
+        project: &str,
+        key: &str,
+        certificate: String,
+    ) -> Result<Self, ProvisionError> {
+        let key = KeyPair::from_pkcs8_pem_and_sign_algo(key, &PKCS_ED25519)
+            .map_err(ProvisionError::RootKey)?;
+        Ok(Self {
+            issuer: Issuer::new(root(project), key),
+            certificate,
+        })
+    }
+
+    pub(super) fn certificate_pem(&self) -> &str {
+        &self.certificate
+    }
+
+    pub(super) fn key_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.issuer.key().serialize_pem())
+    }
+
+    /// A certificate for a new key, which counts from now for `days`.
+    pub(super) fn issue(
+        &self,
+        name: &str,
+        purpose: Purpose<'_>,
+        days: u32,
+    ) -> Result<Leaf, ProvisionError> {
+        let failed = |source| ProvisionError::Certificate {
+            name: name.to_owned(),
+            source,
+        };
+        let (hosts, usage) = match purpose {
+            Purpose::Server(hosts) => (names(name, hosts), ExtendedKeyUsagePurpose::ServerAuth),
+            Purpose::Site => (Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
+        };
+        let mut params = CertificateParams::new(hosts).map_err(failed)?;
+        params.distinguished_name = common_name(name);
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        count_from_now(&mut params, days);
+        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(failed)?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?.pem();
+        Ok(Leaf {
+            certificate,
+            key: Zeroizing::new(key.serialize_pem()),
+        })
+    }
+}
+
+impl Leaf {
+    /// Puts the certificate, the key and the root into the folder of a kit.
+    pub(super) fn write(&self, kit: &Path, authority: &Authority) -> Result<(), ProvisionError> {
+        folder::write_private(&kit.join("key.pem"), &self.key)?;
+        folder::write(&kit.join("certificate.pem"), &self.certificate)?;
+        folder::write(&kit.join("roots.pem"), authority.certificate_pem())
+    }
+}
+
+/// How long before it was made a certificate already counts: clocks differ.
+const LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn root(project: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(&format!("{project} root"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    count_from_now(&mut params, 2 * MAX_DAYS);
+    params
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+fn count_from_now(params: &mut CertificateParams, days: u32) {
+    let now = SystemTime::now();
+    params.not_before = (now - LEEWAY).into();
+    params.not_after = (now + Duration::from_secs(24 * 60 * 60) * days).into();
+}
+
+/// What TLS may know the coordinator by: its name, where sites reach it, and the machine
+/// itself, so that one can try it there.
+fn names(server: &str, hosts: &[Host]) -> Vec<String> {
+    let local = ["localhost", "127.0.0.1", "::1"];
+    let mut names: Vec<String> = Vec::new();
+    for name in [server]
+        .into_iter()
+        .chain(hosts.iter().map(|host| host.name.as_str()))
+        .chain(local)
+    {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}

@@ -1,0 +1,72 @@
+//! Why a project cannot be made.
+
+use std::io;
+use std::path::PathBuf;
+
+use fedlink_host::kit::{Fault, KitError};
+
+use super::{MAX_DAYS, MAX_NAME};
+
+/// Why a project cannot be made, or a site not be added to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// A name that this program does not give out.
+    #[error(
+        "{0:?} cannot be the name of a server or site: use at most {MAX_NAME} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
+    )]
+    Name(String),
+    /// Two members of a project with one name.
+    #[error("the name {0} is given twice: give each site and the server its own")]
+    NameTaken(String),
+    /// Something that is not the address of a host.
+    #[error(
+        "{0:?} is no host: write an address or a name, with a port if it is not the usual one, as in 192.0.2.7:8443"
+    )]
+    Host(String),
+    /// A time for which no certificate is made.
+    #[error("certificates cannot count for {0} days: give 1 to {MAX_DAYS}")]
+    Days(u32),
+    /// A choice that a kit cannot express.
+    #[error(transparent)]
+    Setting(#[from] Fault),
+    /// The folder already has something in it.
+    #[error("{} exists and is not empty: nothing is overwritten, so choose another folder or remove it", .0.display())]
+    InUse(PathBuf),
+    /// An earlier run was interrupted.
+    #[error("{} was left behind by a run that was interrupted: remove it and try again", .0.display())]
+    LeftOver(PathBuf),
+    /// A site cannot be added where there is no project.
+    #[error("{} is no project: give the folder that `fedlink provision` made", .0.display())]
+    NoProject(PathBuf),
+    /// The plan of a project cannot be understood.
+    #[error("{}: {problem}\ncorrect this line", .path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong there.
+        problem: String,
+    },
+    /// The root's key cannot be used.
+    #[error("the key of the project's root cannot be read ({0}): restore authority/root-key.pem")]
+    RootKey(rcgen::Error),
+    /// A certificate cannot be made.
+    #[error("a certificate for {name} cannot be made: {source}")]
+    Certificate {
+        /// Whose certificate.
+        name: String,
+        /// Why.
+        source: rcgen::Error,
+    },
+    /// A kit was written, but does not load.
+    #[error("the new kit does not work, so it was removed: {0}")]
+    Kit(#[from] KitError),
+    /// A file or folder cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}

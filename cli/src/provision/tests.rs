@@ -1,0 +1,176 @@
+use std::fs;
+
+use fedlink_host::kit::{ServerKit, SiteKit, Suite, Transport};
+use tempfile::TempDir;
+
+use super::*;
+
+fn plan() -> Plan {
+    Plan {
+        project: "wine".into(),
+        server: "coordinator".into(),
+        hosts: vec!["127.0.0.1:8443".into()],
+        days: 30,
+        suite: Suite::Sealed,
+        transport: Transport::Tls,
+        trusted_path: false,
+    }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn every_kit_of_a_project_loads() {
+    let place = TempDir::new().unwrap();
+    let project = make(
+        &place.path().join("wine"),
+        &plan(),
+        &names(&["site-1", "site-2"]),
+    )
+    .unwrap();
+
+    let server = ServerKit::load(&project.server).unwrap();
+    assert_eq!(server.config.listen, ["127.0.0.1:8443"]);
+    assert_eq!(server.warnings, []);
+    assert_eq!(project.sites.len(), 2);
+    for (name, folder) in &project.sites {
+        let site = SiteKit::load(folder).unwrap();
+        assert_eq!(&site.config.name, name);
+        assert_eq!(site.config.server.name, "coordinator");
+        assert_eq!(
+            site.credentials.root_certificates(),
+            server.credentials.root_certificates()
+        );
+        assert_eq!(site.warnings, []);
+        let readme = fs::read_to_string(folder.join("README.txt")).unwrap();
+        assert!(readme.contains(&format!("the site {name}.")), "{readme}");
+    }
+}
+
+#[test]
+fn sites_can_be_added_later() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("wine");
+    let first = make(&folder, &plan(), &names(&["site-1"])).unwrap();
+    let added = add(&folder, &names(&["site-2"])).unwrap();
+
+    let one = SiteKit::load(&first.sites["site-1"]).unwrap();
+    let two = SiteKit::load(&added.sites["site-2"]).unwrap();
+    assert_eq!(
+        one.credentials.root_certificates(),
+        two.credentials.root_certificates()
+    );
+    assert_eq!(one.config.server, two.config.server);
+
+    let error = add(&folder, &names(&["site-1"])).unwrap_err();
+    assert!(matches!(error, ProvisionError::InUse(_)), "{error}");
+    let error = add(place.path(), &names(&["site-3"])).unwrap_err();
+    assert!(matches!(error, ProvisionError::NoProject(_)), "{error}");
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("mine"), "precious").unwrap();
+    let error = make(place.path(), &plan(), &[]).unwrap_err();
+    assert!(matches!(error, ProvisionError::InUse(_)), "{error}");
+
+    let error = make(&place.path().join("mine"), &plan(), &[]).unwrap_err();
+    assert!(matches!(error, ProvisionError::InUse(_)), "{error}");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_empty_folder_is_used() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("empty");
+    fs::create_dir(&folder).unwrap();
+    make(&folder, &plan(), &[]).unwrap();
+    assert!(folder.join("server").exists());
+}
+
+#[test]
+fn a_run_that_was_interrupted_is_told() {
+    let place = TempDir::new().unwrap();
+    let left = place.path().join(".wine.partial");
+    fs::create_dir(&left).unwrap();
+    let error = make(&place.path().join("wine"), &plan(), &[]).unwrap_err();
+    assert!(
+        matches!(&error, ProvisionError::LeftOver(path) if *path == left),
+        "{error}"
+    );
+    assert!(left.exists());
+}
+
+#[test]
+fn a_plan_that_cannot_be_carried_out_leaves_nothing() {
+    type Change = fn(&mut Plan);
+    let changes: [(Change, &str); 7] = [
+        (|plan| plan.project = String::new(), "project"),
+        (|plan| plan.server = "../up".into(), "../up"),
+        (|plan| plan.days = 0, "0 days"),
+        (|plan| plan.days = MAX_DAYS + 1, "3651 days"),
+        (|plan| plan.hosts = vec![], "addresses"),
+        (|plan| plan.hosts = vec!["a b".into()], "a b"),
+        (
+            |plan| (plan.suite, plan.transport) = (Suite::Bearer, Transport::Tcp),
+            "trusted_path",
+        ),
+    ];
+    let place = TempDir::new().unwrap();
+    for (change, told) in changes {
+        let mut plan = plan();
+        change(&mut plan);
+        let error = make(&place.path().join("wine"), &plan, &names(&["site-1"]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    for (sites, told) in [
+        (["a", "a"], "twice"),
+        (["coordinator", "b"], "twice"),
+        (["a", ".."], ".."),
+    ] {
+        let error = make(&place.path().join("wine"), &plan(), &names(&sites))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_site_is_not_added_with_another_roots_key() {
+    let place = TempDir::new().unwrap();
+    let [wine, beer] = ["wine", "beer"].map(|name| place.path().join(name));
+    make(&wine, &plan(), &[]).unwrap();
+    make(&beer, &plan(), &[]).unwrap();
+    fs::copy(
+        beer.join("authority/root-key.pem"),
+        wine.join("authority/root-key.pem"),
+    )
+    .unwrap();
+    let error = add(&wine, &names(&["site-1"])).unwrap_err();
+    assert!(matches!(error, ProvisionError::Kit(_)), "{error}");
+    assert_eq!(fs::read_dir(wine.join("sites")).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = TempDir::new().unwrap();
+    let project = make(&place.path().join("wine"), &plan(), &names(&["site-1"])).unwrap();
+    let keys = [
+        project.folder.join("authority/root-key.pem"),
+        project.server.join("key.pem"),
+        project.sites["site-1"].join("key.pem"),
+    ];
+    for key in keys {
+        let mode = key.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", key.display());
+    }
+}

@@ -1,0 +1,203 @@
+//! Kits: a folder with all that a site or the coordinator needs to start.
+//!
+//! A kit holds `fedlink.toml` and the PEM files that it names. It is read whole and
+//! checked before anything is started, so that whatever does not fit together is told at
+//! once, with the file and the field that it stands in.
+
+mod config;
+mod credentials;
+mod error;
+
+pub use config::{
+    Config, Files, MAX_ADDRESSES, MAX_SECONDS, Role, ServerConfig, ServerEntry, ServerTimeouts,
+    SiteConfig, SiteTimeouts, Suite, Transport,
+};
+pub use credentials::Credentials;
+pub use error::{Fault, KitError, KitWarning};
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fedlink::identity::{self, Name};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use credentials::PemFile;
+
+/// The name of the configuration in the folder of a kit.
+pub const FILE_NAME: &str = "fedlink.toml";
+
+/// The largest file of a kit, in bytes. Four certificates in PEM have less than a tenth.
+pub const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// How long before the end of a certificate a kit begins to warn, in days.
+pub const RENEW_DAYS: u64 = 14;
+
+/// The kit of a site.
+pub type SiteKit = Kit<SiteConfig>;
+
+/// The kit of a coordinator.
+pub type ServerKit = Kit<ServerConfig>;
+
+/// A kit that was read and found to fit together.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Kit<C> {
+    /// What `fedlink.toml` says. Its paths are as written: see [`state`](Self::state).
+    pub config: C,
+    /// The certificates and the key.
+    pub credentials: Credentials,
+    /// The directory for what must outlive the process. It may not exist yet.
+    pub state: PathBuf,
+    /// What should be seen to, although the kit can be used.
+    pub warnings: Vec<KitWarning>,
+}
+
+impl<C: Config> Kit<C> {
+    /// Reads the kit in `folder`. Warnings are traced as well as returned.
+    ///
+    /// Dates of certificates give warnings only: a peer judges by its own clock.
+    ///
+    /// # Errors
+    ///
+    /// The first fault found, as a [`KitError`] of its own kind.
+    pub fn load(folder: &Path) -> Result<Self, KitError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let kit = Self::load_at(folder, now.as_secs())?;
+        for warning in &kit.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(kit)
+    }
+
+    fn load_at(folder: &Path, unix_time: u64) -> Result<Self, KitError> {
+        let config: C = read_config(folder)?;
+        let files = config.files();
+        let [certificate_path, key_path, roots_path] =
+            [&files.certificate, &files.key, &files.roots].map(|path| folder.join(path));
+        let certificate = read_pem(&certificate_path, "certificate")?;
+        let key = read_pem(&key_path, "key")?;
+        let roots = read_pem(&roots_path, "roots")?;
+        let credentials = Credentials::from_pem(&certificate, &key, &roots)?;
+
+        let refused = |source| KitError::Certificate {
+            path: certificate_path.clone(),
+            field: "certificate",
+            source,
+        };
+        let name = check_name(&config, folder)?;
+        let role = match C::ROLE {
+            Role::Site => identity::Role::Client,
+            Role::Server => identity::Role::Server,
+        };
+        let verified = credentials.verify(role, &name, None).map_err(refused)?;
+        let mut warnings = Vec::from_iter(exposed(&key_path));
+        let path = certificate_path.clone();
+        match credentials.verify(role, &name, Some(unix_time)) {
+            Err(source) => warnings.push(KitWarning::Dates { path, source }),
+            Ok(_) => {
+                let left = verified
+                    .not_after
+                    .map(|end| end.saturating_sub(unix_time) / SECONDS_A_DAY);
+                if let Some(days) = left.filter(|days| *days < RENEW_DAYS) {
+                    warnings.push(KitWarning::ExpiresSoon { path, days });
+                }
+            }
+        }
+        Ok(Self {
+            state: folder.join(&files.state),
+            config,
+            credentials,
+            warnings,
+        })
+    }
+}
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+
+fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
+    #[derive(Deserialize)]
+    struct WhoseKit {
+        role: Role,
+    }
+
+    let path = folder.join(FILE_NAME);
+    if !path.exists() {
+        return Err(KitError::NoKit(folder.to_owned()));
+    }
+    let bytes = read(&path)?;
+    let syntax = |problem: String| KitError::Syntax {
+        path: path.clone(),
+        problem,
+    };
+    let text = str::from_utf8(&bytes).map_err(|error| syntax(format!("not UTF-8: {error}")))?;
+    // The role alone comes first: fields of the wrong kit are better explained by it.
+    let WhoseKit { role } = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+    if role != C::ROLE {
+        return Err(KitError::WrongRole {
+            path,
+            expected: C::ROLE,
+            found: role,
+        });
+    }
+    let config: C = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+    config
+        .check()
+        .map_err(|fault| KitError::Field { path, fault })?;
+    Ok(config)
+}
+
+fn check_name(config: &impl Config, folder: &Path) -> Result<Name, KitError> {
+    Name::new(config.name()).map_err(|error| KitError::Field {
+        path: folder.join(FILE_NAME),
+        fault: Fault::new("name", error.to_string()),
+    })
+}
+
+fn read_pem<'a>(path: &'a Path, field: &'static str) -> Result<PemFile<'a>, KitError> {
+    Ok(PemFile {
+        path,
+        field,
+        content: read(path)?,
+    })
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KitError> {
+    let unreadable = |source| KitError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    // Reserved at once: a buffer that grows leaves copies of a key behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut content)
+        .map_err(unreadable)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
+        return Err(KitError::TooLarge(path.to_owned()));
+    }
+    Ok(content)
+}
+
+#[cfg(unix)]
+fn exposed(path: &Path) -> Option<KitWarning> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then(|| KitWarning::KeyExposed {
+        path: path.to_owned(),
+        mode,
+    })
+}
+
+#[cfg(not(unix))]
+fn exposed(_: &Path) -> Option<KitWarning> {
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! What `fedlink.toml` says.
+
+use std::path::PathBuf;
+
+use fedlink::identity::Name;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::Fault;
+
+/// The configuration of a site: a client that takes part in a project.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// Whose kit this is: [`Role::Site`].
+    pub role: Role,
+    /// The project, 1 to 255 bytes.
+    pub project: String,
+    /// The site's own name: the common name of its certificate.
+    pub name: String,
+    /// How messages are protected.
+    pub suite: Suite,
+    /// What carries them.
+    pub transport: Transport,
+    /// Lets suite `bearer` go over `tcp`: nobody but the two ends can read what is on the
+    /// way, for instance because a tunnel carries it. Both ends must say so.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trusted_path: bool,
+    /// The coordinator.
+    pub server: ServerEntry,
+    /// Where certificates, keys and state are.
+    #[serde(default)]
+    pub files: Files,
+    /// Waiting times other than fedlink's own.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: SiteTimeouts,
+}
+
+/// The configuration of a coordinator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Whose kit this is: [`Role::Server`].
+    pub role: Role,
+    /// The project, 1 to 255 bytes.
+    pub project: String,
+    /// The coordinator's own name: the common name of its certificate.
+    pub name: String,
+    /// How messages are protected.
+    pub suite: Suite,
+    /// What carries them.
+    pub transport: Transport,
+    /// See [`SiteConfig::trusted_path`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trusted_path: bool,
+    /// Where to wait for sites, each `address:port`; at least one.
+    pub listen: Vec<String>,
+    /// Where certificates, keys and state are.
+    #[serde(default)]
+    pub files: Files,
+    /// Waiting times other than fedlink's own.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: ServerTimeouts,
+}
+
+/// Whose kit a folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// A site's.
+    Site,
+    /// The coordinator's.
+    Server,
+}
+
+/// How messages are protected, whatever carries them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Suite {
+    /// Every message is encrypted and authenticated from end to end.
+    Sealed,
+    /// Messages carry a token: for carriers that protect end to end themselves.
+    Bearer,
+    /// No protection at all, for simulators and trusted rigs.
+    Plain,
+}
+
+/// What carries messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TLS 1.3 over TCP, with certificates on both sides.
+    Tls,
+    /// TCP as it is.
+    Tcp,
+}
+
+/// The coordinator, as a site knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerEntry {
+    /// The common name of the certificate that the coordinator must show.
+    pub name: String,
+    /// Where it may be reached, each `host:port`; at least one, tried in this order.
+    pub addresses: Vec<String>,
+}
+
+/// Files of a kit. Paths that are not absolute begin at the kit's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// The own certificate and its issuers up to the root, which may be left out; PEM.
+    pub certificate: PathBuf,
+    /// The own private key, Ed25519 in PKCS#8; PEM.
+    pub key: PathBuf,
+    /// The project's root certificates; PEM.
+    pub roots: PathBuf,
+    /// The directory for what must outlive the process.
+    pub state: PathBuf,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            certificate: "certificate.pem".into(),
+            key: "key.pem".into(),
+            roots: "roots.pem".into(),
+            state: "state".into(),
+        }
+    }
+}
+
+/// Waiting times of a site, in seconds, each from 1 to [`MAX_SECONDS`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteTimeouts {
+    /// For a connection to come up.
+    pub connect_seconds: Option<u32>,
+    /// For an answer to a challenge, a registration, a heartbeat or a farewell.
+    pub maintenance_seconds: Option<u32>,
+    /// For an answer to a pull or a submission.
+    pub task_seconds: Option<u32>,
+    /// Between a failure and the first retry.
+    pub retry_min_seconds: Option<u32>,
+    /// Between a failure and any retry.
+    pub retry_max_seconds: Option<u32>,
+}
+
+/// Waiting times of a coordinator, in seconds, each from 1 to [`MAX_SECONDS`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTimeouts {
+    /// Between two heartbeats of a site.
+    pub heartbeat_seconds: Option<u32>,
+    /// Until a silent site is taken for dead.
+    pub dead_after_seconds: Option<u32>,
+    /// Until a site must register again.
+    pub session_seconds: Option<u32>,
+}
+
+/// The longest waiting time: a week. A longer one is more likely a slip of the unit.
+pub const MAX_SECONDS: u32 = 7 * 24 * 60 * 60;
+
+/// The most addresses of a coordinator, or to listen at. Trying more would take longer
+/// than anyone waits.
+pub const MAX_ADDRESSES: usize = 16;
+
+/// What both kinds of configuration have in common.
+pub trait Config: DeserializeOwned + sealed::Sealed {
+    /// Whose configuration this is.
+    const ROLE: Role;
+
+    /// Finds what the types of the fields cannot rule out.
+    ///
+    /// # Errors
+    ///
+    /// The first field with a value that it cannot have.
+    fn check(&self) -> Result<(), Fault>;
+
+    /// The own name.
+    fn name(&self) -> &str;
+
+    /// Where certificates, keys and state are.
+    fn files(&self) -> &Files;
+}
+
+impl Config for SiteConfig {
+    const ROLE: Role = Role::Site;
+
+    fn check(&self) -> Result<(), Fault> {
+        let times = &self.timeouts;
+        name("project", &self.project)?;
+        name("name", &self.name)?;
+        name("server.name", &self.server.name)?;
+        addresses("server.addresses", &self.server.addresses)?;
+        protection(self.suite, self.transport, self.trusted_path)?;
+        seconds("timeouts.connect_seconds", times.connect_seconds)?;
+        seconds("timeouts.maintenance_seconds", times.maintenance_seconds)?;
+        seconds("timeouts.task_seconds", times.task_seconds)?;
+        seconds("timeouts.retry_min_seconds", times.retry_min_seconds)?;
+        seconds("timeouts.retry_max_seconds", times.retry_max_seconds)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn files(&self) -> &Files {
+        &self.files
+    }
+}
+
+impl Config for ServerConfig {
+    const ROLE: Role = Role::Server;
+
+    fn check(&self) -> Result<(), Fault> {
+        let times = &self.timeouts;
+        name("project", &self.project)?;
+        name("name", &self.name)?;
+        addresses("listen", &self.listen)?;
+        protection(self.suite, self.transport, self.trusted_path)?;
+        seconds("timeouts.heartbeat_seconds", times.heartbeat_seconds)?;
+        seconds("timeouts.dead_after_seconds", times.dead_after_seconds)?;
+        seconds("timeouts.session_seconds", times.session_seconds)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn files(&self) -> &Files {
+        &self.files
+    }
+}
+
+mod sealed {
+    /// Other kinds of kit are not foreseen.
+    pub trait Sealed {}
+    impl Sealed for super::SiteConfig {}
+    impl Sealed for super::ServerConfig {}
+}
+
+fn name(field: &'static str, value: &str) -> Result<(), Fault> {
+    match Name::new(value) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault::new(field, error.to_string())),
+    }
+}
+
+fn addresses(field: &'static str, values: &[String]) -> Result<(), Fault> {
+    if values.is_empty() || values.len() > MAX_ADDRESSES {
+        let remedy = format!("give 1 to {MAX_ADDRESSES} addresses, each \"host:port\"");
+        return Err(Fault::new(field, remedy));
+    }
+    match values.iter().find(|value| !is_address(value)) {
+        Some(value) => Err(Fault::new(
+            field,
+            format!("{value:?} is no address: write \"host:port\", as in \"192.0.2.7:8443\""),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn is_address(value: &str) -> bool {
+    value.rsplit_once(':').is_some_and(|(host, port)| {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let host_is_clear = match bare {
+            Some(address) => !address.is_empty(),
+            None => !host.is_empty() && !host.contains(':'),
+        };
+        host_is_clear && port.parse::<u16>().is_ok()
+    })
+}
+
+fn protection(suite: Suite, transport: Transport, trusted_path: bool) -> Result<(), Fault> {
+    if suite == Suite::Bearer && transport == Transport::Tcp && !trusted_path {
+        return Err(Fault::new(
+            "suite",
+            "over tcp anyone on the way can take a bearer token: choose transport \"tls\" or \
+             suite \"sealed\", or set trusted_path = true on both ends if nobody is on the way",
+        ));
+    }
+    Ok(())
+}
+
+fn seconds(field: &'static str, value: Option<u32>) -> Result<(), Fault> {
+    match value {
+        Some(value) if !(1..=MAX_SECONDS).contains(&value) => Err(Fault::new(
+            field,
+            format!("{value} is out of range: give 1 to {MAX_SECONDS} seconds"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

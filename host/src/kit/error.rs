@@ -1,0 +1,193 @@
+//! What can be wrong with a kit.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use fedlink::identity::{ChainError, KeyError};
+use rustls::pki_types::pem;
+
+use super::{FILE_NAME, MAX_FILE_BYTES, Role};
+
+/// Why a kit cannot be used. Each names the file and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KitError {
+    /// The folder has no configuration.
+    #[error(
+        "{} is no kit, it has no {FILE_NAME}: give the folder of a kit, or make one with `fedlink provision`",
+        .0.display()
+    )]
+    NoKit(PathBuf),
+    /// A file cannot be read.
+    #[error("{}: cannot be read ({source}): check that it exists and that you may read it", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is larger than any real one.
+    #[error("{}: has more than {MAX_FILE_BYTES} bytes: this is some other file", .0.display())]
+    TooLarge(PathBuf),
+    /// The configuration is not TOML, or its fields are not those of a kit.
+    #[error("{}: {problem}\ncorrect this line, or copy the file from the kit again", .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong there.
+        problem: String,
+    },
+    /// A field has a value that it cannot have.
+    #[error("{}: {fault}", .path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The field, and what is wrong with it.
+        fault: Fault,
+    },
+    /// A site was started with the coordinator's kit, or the other way round.
+    #[error("{}: this is the kit of a {found}, not of a {expected}: start it with `fedlink {}`", .path.display(), .found.command())]
+    WrongRole {
+        /// The file.
+        path: PathBuf,
+        /// Whose kit was wanted.
+        expected: Role,
+        /// Whose kit it is.
+        found: Role,
+    },
+    /// A file that should hold certificates or a key holds no whole PEM block of the kind.
+    #[error("{} (files.{field}): {}", .path.display(), pem_problem(.source))]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// The field that names it.
+        field: &'static str,
+        /// What the reader says.
+        source: pem::Error,
+    },
+    /// There is a key, but of another kind.
+    #[error("{} (files.key): this key is of the kind {found}: use the Ed25519 key in PKCS#8 that came with the kit", .path.display())]
+    KeyForm {
+        /// The file.
+        path: PathBuf,
+        /// The kind that it is.
+        found: &'static str,
+    },
+    /// The private key cannot be used.
+    #[error("{} (files.key): {source}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// Certificates that cannot be used at all, or not for this role, name and root.
+    #[error("{} (files.{field}): {source}", .path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// The field that names it.
+        field: &'static str,
+        /// What is wrong with them.
+        source: ChainError,
+    },
+    /// The key is not the one that the certificate is for.
+    #[error(
+        "{} (files.key): this is not the key of {}: take both files from the same kit",
+        .key.display(), .certificate.display()
+    )]
+    KeyMismatch {
+        /// The file of the key.
+        key: PathBuf,
+        /// The file of the certificate.
+        certificate: PathBuf,
+    },
+}
+
+/// A field of the configuration, and what is wrong with its value.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Fault {
+    field: &'static str,
+    problem: Cow<'static, str>,
+}
+
+impl Fault {
+    pub(super) fn new(field: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            field,
+            problem: problem.into(),
+        }
+    }
+
+    /// The field, as `table.field`.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+}
+
+/// What is not right with a kit, although it can be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KitWarning {
+    /// Other users may read the private key.
+    #[error("{} (files.key): other users can read this key (mode {mode:03o}): run `chmod 600` on it", .path.display())]
+    KeyExposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// By this machine's clock the certificate does not count now.
+    #[error("{} (files.certificate): {source}", .path.display())]
+    Dates {
+        /// The file.
+        path: PathBuf,
+        /// Which certificate, and its date.
+        source: ChainError,
+    },
+    /// The certificate counts, but not for long.
+    #[error("{} (files.certificate): expires in {days} days: have it renewed", .path.display())]
+    ExpiresSoon {
+        /// The file.
+        path: PathBuf,
+        /// Whole days that are left.
+        days: u64,
+    },
+}
+
+fn pem_problem(error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => {
+            "has no such PEM block: this is some other file, or it is encrypted or empty".into()
+        }
+        pem::Error::MissingSectionEnd { .. } => {
+            "ends in the middle of a PEM block: copy the whole file again".into()
+        }
+        pem::Error::Base64Decode(_) | pem::Error::IllegalSectionStart { .. } => {
+            "holds a damaged PEM block: copy the file again".into()
+        }
+        other => format!("{other}: copy the file again"),
+    }
+}
+
+impl Role {
+    /// The command that starts a kit of this role.
+    pub(super) fn command(self) -> &'static str {
+        match self {
+            Self::Site => "join",
+            Self::Server => "serve",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Site => "site",
+            Self::Server => "server",
+        })
+    }
+}
