@@ -1,4 +1,5 @@
 //! What several integration tests share. Each uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod pair;
 pub mod pki;
