@@ -134,6 +134,9 @@ impl State {
         let Some(job) = self.jobs.get_mut(&entry.job) else {
             return;
         };
+        if self.tasks.contains_key(&entry.task) {
+            return;
+        }
         job.add(&entry);
         let phase = if taken {
             Phase::Taken
