@@ -17,7 +17,6 @@ use crate::transfer::Layout;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Damaged;
 
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) ssid: Ssid,
     pub(super) disabled: BTreeSet<Name>,

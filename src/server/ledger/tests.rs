@@ -100,6 +100,8 @@ impl World {
             Ledger::restore(config, SSID, log.clone(), out).unwrap()
         });
         world.log = log;
+        // Each process has a seed of its own, or ids would come again.
+        world.entropy = Entropy::new(&mut [world.log.len() as u8; 32]);
         world
     }
 

@@ -164,6 +164,20 @@ fn a_parked_pull_is_sent_away_when_its_task_is_withdrawn() {
 }
 
 #[test]
+fn a_task_is_not_passed_over_before_its_withdrawal_is_stored() {
+    let mut world = World::new();
+    let first = world.assign("a", &bytes(1, 0));
+    let second = world.assign("a", &bytes(1, 1));
+    world.store();
+    world.withdraw(first).unwrap();
+    assert_eq!(world.pull_task("a", None), None);
+    let mut crashed = World::restored(world.log.clone());
+    assert_eq!(crashed.pull_task("a", None), Some(first));
+    world.store();
+    assert_eq!(world.pull_task("a", None), Some(second));
+}
+
+#[test]
 fn a_large_payload_is_fetched_by_its_own_client_alone() {
     let mut world = World::new();
     let payload = bytes(CHUNK + 7, 0);

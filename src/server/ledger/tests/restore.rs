@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::error::ConfigError;
-use crate::message::BLOCK;
+use crate::server::ledger::record::Record;
 
 const OTHER: JobId = JobId::from_bytes([7; 16]);
 
-/// A life with every kind of record, and the confirmed results that were not taken after
+/// A life with every kind of record but blocks, and the confirmed results that were not taken after
 /// each of them.
 fn life() -> (World, Vec<BTreeSet<TaskId>>) {
     let mut world = World::empty(config());
@@ -25,7 +25,7 @@ fn life() -> (World, Vec<BTreeSet<TaskId>>) {
     let withdrawn = world.assign("a", &model);
     let moved = world.assign("b", &bytes(5, 5));
     let shared = world.assign_anyone(&bytes(6, 6));
-    let uploading = world.assign("a", &model);
+    world.assign("a", &model);
     let of_other = world.call(|ledger, entropy, out| {
         let new = task("validate", &bytes(7, 7));
         ledger.assign(entropy, OTHER, Assignee::Anyone, new, out)
@@ -50,9 +50,6 @@ fn life() -> (World, Vec<BTreeSet<TaskId>>) {
     world.store();
     note(&world, &[done]);
     world.reassign(moved, "c").unwrap();
-    let large = bytes(BLOCK + CHUNK, 1);
-    world.submit("a", uploading, &large);
-    world.upload(uploading, &large, 0, BLOCK as u64 + 64);
     world.end(OTHER).unwrap();
     world.submit("c", shared, &bytes(1, 1));
     world.store();
@@ -95,6 +92,10 @@ fn a_snapshot_may_hold_what_is_stored_again_behind_it() {
     let (world, _) = life();
     let log = &world.log;
     for at in 1..=log.len() {
+        // A payload and its first task are recorded at once: no snapshot is between them.
+        if let Some((Record::Payload { .. }, _)) = Record::decode(&log[at - 1]) {
+            continue;
+        }
         let snapshot = World::restored(log[..at].to_vec()).snapshot();
         for from in 1..=at {
             let records = [&snapshot[..], &log[from..]].concat();

@@ -324,7 +324,9 @@ fn an_upload_goes_on_after_a_restart_from_its_last_checked_block() {
     world.submit("a", task, &payload);
     world.upload(task, &payload, 0, BLOCK as u64 + 3 * CHUNK as u64);
     world.store();
-    for log in [world.log.clone(), world.snapshot()] {
+    let snapshot = world.snapshot();
+    let repeated = [&snapshot[..], &world.log[1..]].concat();
+    for log in [world.log.clone(), snapshot, repeated] {
         let mut world = World::restored(log);
         let Some(SubmitReply::SendFrom(from)) = world.submit("a", task, &payload) else {
             panic!();
