@@ -299,10 +299,22 @@ fn chunks_outside_of_the_transfer_are_invalid() {
 }
 
 #[test]
-fn withdrawing_drops_the_upload() {
-    let (mut world, task) = with_task();
+fn withdrawing_drops_the_upload_and_makes_room_for_another() {
     let payload = bytes(CHUNK * 2, 0);
-    world.submit("a", task, &payload);
+    let mut world = World::empty(ServerConfig {
+        max_upload_bytes: payload.len() as u64,
+        ..config()
+    });
+    world.start(JOB, Sites::All).unwrap();
+    let task = world.assign("a", &bytes(1, 0));
+    let other = world.assign("b", &bytes(1, 0));
+    world.store();
+    let started = Some(SubmitReply::SendFrom(0));
+    assert_eq!(world.submit("a", task, &payload), started);
+    assert_eq!(
+        world.submit("b", other, &payload),
+        Some(SubmitReply::Later(1000))
+    );
     world.withdraw(task).unwrap();
     assert_eq!(world.withdraw(task), Err(Misuse::UnknownTask(task)));
     world.store();
@@ -314,6 +326,7 @@ fn withdrawing_drops_the_upload() {
         world.submit("a", task, &payload),
         refused(Refusal::Withdrawn)
     );
+    assert_eq!(world.submit("b", other, &payload), started);
 }
 
 #[test]
@@ -332,6 +345,8 @@ fn an_upload_goes_on_after_a_restart_from_its_last_checked_block() {
             panic!();
         };
         assert_eq!(from, 3 * 32 + BLOCK as u64);
+        let from = world.upload(task, &payload, from, from + 1);
+        assert!(world.unstored.is_empty());
         assert_eq!(world.upload(task, &payload, from, total), total);
         assert_eq!(world.submit("a", task, &payload), None);
         world.store();
