@@ -22,6 +22,7 @@ mod task;
 mod tests;
 mod upload;
 
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -51,11 +52,18 @@ pub(crate) struct ReplyTo {
 }
 
 /// A reply, with the bytes that follow its body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) to: ReplyTo,
     pub(crate) reply: Reply,
     pub(crate) payload: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { to, reply, payload } = self;
+        write!(f, "{reply:?} and {} bytes to {to:?}", payload.len())
+    }
 }
 
 /// Where the ledger puts what it has to say.
@@ -94,6 +102,10 @@ pub(crate) struct Ledger {
     awaited: BTreeMap<RecordId, Awaited>,
     /// Tasks whose latest record is not confirmed yet.
     unconfirmed: BTreeMap<TaskId, Unconfirmed>,
+    /// The latest task of a site whose withdrawal is not confirmed yet. Until it is, the
+    /// site gets no other: naming that one would pass over the first, and if the
+    /// withdrawal were lost, the first would never be given.
+    leaving: BTreeMap<(JobId, Name), TaskId>,
     /// Jobs whose end is not confirmed yet: until it is, nobody is told of it.
     ending: BTreeSet<JobId>,
     seen: Seen,
@@ -133,6 +145,7 @@ impl Ledger {
             generation: 0,
             awaited: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             ending: BTreeSet::new(),
             seen: Seen::default(),
         }
@@ -194,8 +207,11 @@ impl Ledger {
         let mut pulls = Vec::new();
         for task in ended.tasks() {
             let waiting = self.unconfirmed.remove(&task).and_then(|entry| entry.to);
-            if self.state.tasks.get(&task).is_some_and(|it| it.is_open()) {
-                pulls.extend(waiting);
+            if let Some(task) = self.state.tasks.get(&task) {
+                pulls.extend(waiting.filter(|_| task.is_open()));
+                if let Some(client) = task.client() {
+                    self.leaving.remove(&(job, client.clone()));
+                }
             }
         }
         let end = Awaited::JobEnd { job, pulls };
@@ -286,8 +302,15 @@ impl Ledger {
             if let Some(to) = to {
                 out.answer(to, Reply::SubmitResult(SubmitReply::Accepted));
             }
-        } else if let Some(to) = to {
-            self.give(id, to, out);
+        } else if task.is_open() {
+            if let Some(to) = to {
+                self.give(id, to, out);
+            }
+        } else if let Some(client) = task.client() {
+            let key = (task.entry.job, client.clone());
+            if self.leaving.get(&key) == Some(&id) {
+                self.leaving.remove(&key);
+            }
         }
     }
 

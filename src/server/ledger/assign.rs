@@ -138,8 +138,13 @@ impl Ledger {
         }
     }
 
-    /// Who waits for this task is to ask again.
+    /// Whose task this is, and who waits for it, is to ask again.
     fn send_away(&mut self, task: TaskId, out: &mut Out<'_>) {
+        if let Some(it) = self.state.tasks.get(&task)
+            && let Some(client) = it.client()
+        {
+            self.leaving.insert((it.entry.job, client.clone()), task);
+        }
         let waiting = self.unconfirmed.remove(&task).and_then(|entry| entry.to);
         if let Some(to) = waiting {
             out.answer(to, Reply::PullTask(self.try_again()));

@@ -32,6 +32,10 @@ impl Ledger {
             out.answer(to, Reply::PullTask(PullReply::RunEnded));
             return;
         }
+        if self.leaving.contains_key(&(request.job, client.clone())) {
+            out.answer(to, Reply::PullTask(self.try_again()));
+            return;
+        }
         let last = request
             .last_task
             .and_then(|last| self.state.tasks.get(&last))

@@ -17,7 +17,6 @@ use crate::transfer::Layout;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Damaged;
 
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) ssid: Ssid,
     pub(super) disabled: BTreeSet<Name>,
@@ -134,6 +133,9 @@ impl State {
         let Some(job) = self.jobs.get_mut(&entry.job) else {
             return;
         };
+        if self.tasks.contains_key(&entry.task) {
+            return;
+        }
         job.add(&entry);
         let phase = if taken {
             Phase::Taken

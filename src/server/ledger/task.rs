@@ -115,9 +115,12 @@ impl Task {
         matches!(self.phase, Phase::Open(_))
     }
 
+    pub(super) fn client(&self) -> Option<&Name> {
+        self.entry.owner.as_ref().map(|owner| &owner.client)
+    }
+
     pub(super) fn belongs_to(&self, client: &Name, job: JobId) -> bool {
-        let owner = self.entry.owner.as_ref();
-        self.entry.job == job && owner.is_some_and(|owner| owner.client == *client)
+        self.entry.job == job && self.client() == Some(client)
     }
 
     pub(super) fn input(&self) -> Option<&Input> {
@@ -133,7 +136,7 @@ impl Task {
             return None;
         };
         Some(ResultReceived {
-            client: self.entry.owner.as_ref()?.client.clone(),
+            client: self.client()?.clone(),
             job: self.entry.job,
             task,
             name: self.entry.name.clone(),
@@ -160,7 +163,7 @@ impl Task {
             name: &self.entry.name,
             headers: &self.entry.headers,
             payload: self.input().map(|input| &input.payload),
-            client: self.entry.owner.as_ref().map(|owner| &owner.client),
+            client: self.client(),
             state,
         })
     }

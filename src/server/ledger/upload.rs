@@ -9,21 +9,19 @@ use crate::message::TaskId;
 use crate::transfer::{Layout, Reassembler};
 
 /// The uploads of open tasks.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Uploads {
     by_task: BTreeMap<TaskId, Upload>,
     /// Announced bytes of all that grow.
     announced: u64,
 }
 
-#[derive(Debug)]
 enum Upload {
     Growing(Box<Growing>),
     /// Did not match its digest twice; remembered so that it is refused.
     Bad(Layout),
 }
 
-#[derive(Debug)]
 struct Growing {
     reassembler: Reassembler,
     /// Blocks that are recorded.
@@ -31,7 +29,6 @@ struct Growing {
 }
 
 /// What an announcement comes to.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Announced {
     /// All bytes are here.
     Complete(Bytes),
@@ -44,7 +41,6 @@ pub(super) enum Announced {
 }
 
 /// A checked block to record.
-#[derive(Debug)]
 pub(super) struct Block {
     pub(super) layout: Layout,
     pub(super) index: u64,

@@ -1,0 +1,191 @@
+//! What comes back after a restart.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::error::ConfigError;
+use crate::server::ledger::record::Record;
+
+const OTHER: JobId = JobId::from_bytes([7; 16]);
+
+/// A life with every kind of record but blocks, and the confirmed results that were not taken after
+/// each of them.
+fn life() -> (World, Vec<BTreeSet<TaskId>>) {
+    let mut world = World::empty(config());
+    let model = bytes(100, 0);
+    world.start(JOB, Sites::All).unwrap();
+    world
+        .start(OTHER, Sites::Named([name("a"), name("b")].into()))
+        .unwrap();
+    world.call(|ledger, _, out| ledger.disable(&name("x"), out));
+    world.call(|ledger, _, out| ledger.disable(&name("y"), out));
+    world.call(|ledger, _, out| ledger.enable(&name("y"), out));
+    let taken = world.assign("a", &model);
+    let done = world.assign("a", &model);
+    let withdrawn = world.assign("a", &model);
+    let moved = world.assign("b", &bytes(5, 5));
+    let shared = world.assign_anyone(&bytes(6, 6));
+    world.assign("a", &model);
+    let of_other = world.call(|ledger, entropy, out| {
+        let new = task("validate", &bytes(7, 7));
+        ledger.assign(entropy, OTHER, Assignee::Anyone, new, out)
+    });
+    of_other.unwrap();
+    world.store();
+
+    let mut held = vec![BTreeSet::new(); world.log.len() + 1];
+    let mut note = |world: &World, now: &[TaskId]| {
+        held.resize(world.log.len(), held.last().cloned().unwrap());
+        held.push(now.iter().copied().collect());
+    };
+    world.submit("a", taken, &bytes(9, 9));
+    world.store();
+    note(&world, &[taken]);
+    world.ask("c", JOB, None);
+    world.submit("a", done, &bytes(9, 8));
+    world.store();
+    note(&world, &[taken, done]);
+    world.withdraw(withdrawn).unwrap();
+    world.taken(taken).unwrap();
+    world.store();
+    note(&world, &[done]);
+    world.reassign(moved, "c").unwrap();
+    world.end(OTHER).unwrap();
+    world.submit("c", shared, &bytes(1, 1));
+    world.store();
+    note(&world, &[done, shared]);
+    (world, held)
+}
+
+#[test]
+fn at_every_point_just_the_untaken_results_are_given_again() {
+    let (world, held) = life();
+    for (stored, expected) in held.iter().enumerate().skip(1) {
+        let mut restored = World::restored(world.log[..stored].to_vec());
+        let results = restored.results();
+        assert!(results.iter().all(|result| result.again));
+        let given: BTreeSet<_> = results.iter().map(|result| result.task).collect();
+        assert_eq!(given.len(), results.len());
+        assert_eq!(&given, expected, "after {stored} records");
+        for task in given {
+            let reply = restored.submit("a", task, &bytes(1, 0));
+            let reply = reply.or_else(|| restored.submit("c", task, &bytes(1, 0)));
+            assert!(reply.is_some());
+            restored.taken(task).unwrap();
+        }
+        restored.store();
+        assert!(restored.results().is_empty());
+    }
+}
+
+#[test]
+fn records_and_snapshots_restore_the_same() {
+    let (world, _) = life();
+    let now = world.snapshot();
+    assert_eq!(World::restored(world.log.clone()).snapshot(), now);
+    assert_eq!(World::restored(now.clone()).snapshot(), now);
+    assert!(now.len() < world.log.len());
+}
+
+#[test]
+fn a_snapshot_may_hold_what_is_stored_again_behind_it() {
+    let (world, _) = life();
+    let log = &world.log;
+    for at in 1..=log.len() {
+        // A payload and its first task are recorded at once: no snapshot is between them.
+        if let Some((Record::Payload { .. }, _)) = Record::decode(&log[at - 1]) {
+            continue;
+        }
+        let snapshot = World::restored(log[..at].to_vec()).snapshot();
+        for from in 1..=at {
+            let records = [&snapshot[..], &log[from..]].concat();
+            assert_eq!(
+                World::restored(records).snapshot(),
+                world.snapshot(),
+                "snapshot after {at}, then all from {from}"
+            );
+        }
+    }
+}
+
+#[test]
+fn payloads_are_shared_with_the_stored_records() {
+    let mut world = World::new();
+    let model = bytes(1000, 0);
+    world.assign("a", &model);
+    world.store();
+    let restored = World::restored(world.log.clone());
+    let view = restored.ledger.tasks(JOB).next().unwrap();
+    let shared = view.payload.unwrap().bytes().as_ptr_range();
+    let inside = |record: &Bytes| {
+        let range = record.as_ptr_range();
+        range.start <= shared.start && shared.end <= range.end
+    };
+    assert!(world.log.iter().any(inside));
+}
+
+#[test]
+fn tasks_go_on_where_they_were() {
+    let mut world = World::new();
+    let shared = world.assign_anyone(&bytes(1, 0));
+    let own = world.assign("a", &bytes(1, 1));
+    world.store();
+    world.ask("a", JOB, Some(own));
+    world.store();
+    for log in [world.log.clone(), world.snapshot()] {
+        let mut world = World::restored(log);
+        assert!(world.unstored.is_empty());
+        assert_eq!(world.ledger.ssid(), SSID);
+        assert!(world.ledger.jobs().eq([JOB]));
+        assert_eq!(world.pull_task("a", None), Some(own));
+        assert_eq!(world.pull_task("a", Some(own)), Some(shared));
+        let next = world.assign("a", &bytes(1, 2));
+        world.store();
+        assert_eq!(world.pull_task("a", Some(shared)), Some(next));
+    }
+}
+
+#[test]
+fn an_empty_store_begins_a_new_service_session() {
+    let world = World::restored(Vec::new());
+    assert_eq!(world.ledger.ssid(), SSID);
+    assert_eq!(world.unstored.len(), 1);
+}
+
+#[test]
+fn records_that_cannot_be_read_are_named() {
+    let (world, _) = life();
+    let damaged = |change: fn(&mut Vec<Bytes>)| {
+        let mut log = world.log.clone();
+        change(&mut log);
+        let (mut actions, mut answers) = (VecDeque::new(), Vec::new());
+        let mut out = Out {
+            actions: &mut actions,
+            answers: &mut answers,
+        };
+        let restored = Ledger::restore(Arc::new(config()), SSID, log, &mut out);
+        match restored {
+            Err(ConfigError::Record { index }) => index,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("restored"),
+        }
+    };
+    assert_eq!(damaged(|log| log[1] = log[1].slice(..1)), 1);
+    assert_eq!(damaged(|log| log[2] = Bytes::new()), 2);
+    assert_eq!(
+        damaged(|log| log[1] = [&[9], &log[1][1..]].concat().into()),
+        1
+    );
+    assert_eq!(
+        damaged(|log| log[1] = [&log[1][..], b"x"].concat().into()),
+        1
+    );
+    assert_eq!(damaged(|log| log[0] = log[1].clone()), 0);
+    assert_eq!(
+        damaged(|log| {
+            let other = [&log[0][..log[0].len() - 1], &[0xff]].concat();
+            log.push(other.into());
+        }),
+        world.log.len()
+    );
+}
