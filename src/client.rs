@@ -44,7 +44,6 @@ use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::Transmit;
 use cx::{Asks, Cx, Records};
-use registration::HandshakeEvent;
 use state::State;
 use work::{Wish, Work};
 
@@ -178,23 +177,23 @@ impl Client {
                 return Err(reason);
             }
         };
-        match HandshakeEvent::try_from(event) {
-            Ok(event) => self.handshake_event(event),
-            Err(Event::Registered { auth, interval }) => {
+        match event {
+            Event::Handshake(event) => self.handshake_event(event),
+            Event::Registered { auth, interval } => {
                 self.alive();
                 self.registered(auth, interval);
             }
-            Err(Event::Reply {
+            Event::Reply {
                 id,
                 reply,
                 payload,
                 elapsed,
-            }) => {
+            } => {
                 self.alive();
                 self.timers.disarm(Timer::Request(id.0));
                 self.handle_reply(id, reply, payload, elapsed);
             }
-            Err(_) => self.session_doubted(),
+            Event::SessionDoubted => self.session_doubted(),
         }
         self.settle();
         Ok(())

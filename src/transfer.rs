@@ -310,16 +310,6 @@ impl Window {
         self.next = offset;
     }
 
-    /// Whether every chunk was sent and answered.
-    pub(crate) fn is_through(&self) -> bool {
-        self.in_flight.is_empty() && self.lost.is_empty() && self.next >= self.layout.total()
-    }
-
-    /// Whether no chunk is in flight.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.in_flight.is_empty()
-    }
-
     pub(crate) fn total(&self) -> u64 {
         self.layout.total()
     }
@@ -345,7 +335,7 @@ mod tests {
             assert!(window.done(RequestId(offset)));
             all.push((offset, chunk(payload, offset, len).unwrap()));
         }
-        assert!(window.is_through());
+        assert!(window.in_flight.is_empty());
         assert_eq!(window.sent_twice(), 0);
         all
     }
@@ -435,6 +425,6 @@ mod tests {
         for id in [0, 2, 9] {
             assert!(window.done(RequestId(id)));
         }
-        assert!(window.is_through());
+        assert_eq!(window.next_chunk(), None);
     }
 }

@@ -9,7 +9,7 @@ use super::{Client, ClientAction, RetryReason, Suspicion, Timer, backoff};
 use crate::client::Rejection;
 use crate::client::heartbeat::Heartbeats;
 use crate::error::Misuse;
-use crate::link::native::client::Event;
+use crate::link::native::client::HandshakeEvent;
 use crate::message::SignatureId;
 use crate::wire::native::{Denial, Denied};
 
@@ -177,7 +177,7 @@ impl Client {
                 }
             }
             HandshakeEvent::Suspect(suspicion) => self.suspect(suspicion),
-            HandshakeEvent::Denied(denied, protected) => self.denied(denied, protected),
+            HandshakeEvent::Denied { denied, protected } => self.denied(denied, protected),
             HandshakeEvent::OtherVersion => {
                 if let Some(attempt) = self.state.attempt() {
                     attempt.excuse = Some((RetryReason::NoCommonProtocol, Duration::ZERO));
@@ -350,42 +350,5 @@ impl Client {
         if !under_way {
             self.start_attempt();
         }
-    }
-}
-
-/// The events of the link that belong to the handshake.
-pub(super) enum HandshakeEvent {
-    /// The server proved itself. The Register is on its way, or waits for a signature.
-    Proven {
-        to_sign: Option<bytes::Bytes>,
-        dates_checked: bool,
-    },
-    Suspect(Suspicion),
-    Denied(Denied, bool),
-    OtherVersion,
-}
-
-impl HandshakeEvent {
-    /// Tells the handshake's events from the others.
-    pub(super) fn try_from(event: Event) -> Result<Self, Event> {
-        Ok(match event {
-            Event::Sign {
-                bytes,
-                dates_checked,
-            } => Self::Proven {
-                to_sign: Some(bytes),
-                dates_checked,
-            },
-            Event::Registering { dates_checked } => Self::Proven {
-                to_sign: None,
-                dates_checked,
-            },
-            Event::Suspect(suspicion) => Self::Suspect(suspicion),
-            Event::Denied { denied, protected } => Self::Denied(denied, protected),
-            Event::OtherVersion => Self::OtherVersion,
-            other @ (Event::Registered { .. } | Event::Reply { .. } | Event::SessionDoubted) => {
-                return Err(other);
-            }
-        })
     }
 }

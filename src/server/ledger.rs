@@ -39,7 +39,6 @@ use crate::message::{
 };
 use crate::server::{ServerAction, ServerConfig};
 
-pub(crate) use self::heartbeat::JobLists;
 pub use self::job::Sites;
 pub use self::task::{Assignee, NewTask, TaskState, TaskView};
 

@@ -116,18 +116,12 @@ pub(crate) struct Hello<'a> {
 
 /// What a message meant.
 pub(crate) enum Event {
-    /// The handshake goes on when these bytes are signed.
-    Sign { bytes: Bytes, dates_checked: bool },
-    /// The server proved itself and the Register is on its way.
-    Registering { dates_checked: bool },
-    /// Something that claims to come from the server cannot be trusted.
-    Suspect(Suspicion),
+    Handshake(HandshakeEvent),
     /// A session stands. The one before is gone, and its requests with it.
-    Registered { auth: Auth, interval: Duration },
-    /// The server refuses; `protected` if nobody else can have said so.
-    Denied { denied: Denied, protected: bool },
-    /// The server speaks no version of ours.
-    OtherVersion,
+    Registered {
+        auth: Auth,
+        interval: Duration,
+    },
     /// The answer to a request.
     Reply {
         id: RequestId,
@@ -137,6 +131,21 @@ pub(crate) enum Event {
     },
     /// The server may have forgotten the session.
     SessionDoubted,
+}
+
+/// What a message meant for the handshake.
+pub(crate) enum HandshakeEvent {
+    /// The server proved itself. The Register is on its way, or waits for a signature.
+    Proven {
+        to_sign: Option<Bytes>,
+        dates_checked: bool,
+    },
+    /// Something that claims to come from the server cannot be trusted.
+    Suspect(Suspicion),
+    /// The server refuses; `protected` if nobody else can have said so.
+    Denied { denied: Denied, protected: bool },
+    /// The server speaks no version of ours.
+    OtherVersion,
 }
 
 impl Link {
@@ -369,27 +378,27 @@ impl Link {
         challenged.checked += 1;
         let signing = match challenged.accept(hello, message, reply, hello_len) {
             Ok(accepted) => accepted,
-            Err(suspicion) => return Ok(Event::Suspect(suspicion)),
+            Err(suspicion) => return Ok(Event::Handshake(HandshakeEvent::Suspect(suspicion))),
         };
-        let to_sign = transcript::client_proof(&signing.th2);
-        let dates_checked = signing.server.as_ref().is_none_or(|it| it.dates_checked);
-        match hello.identity.proof() {
-            Some((_, Key::Elsewhere)) if signing.suite != Suite::Plain => {
+        let dates_checked = signing
+            .server
+            .as_ref()
+            .is_none_or(|server| server.dates_checked);
+        let bytes = transcript::client_proof(&signing.th2);
+        let proof = hello.identity.proof().filter(|_| signing.server.is_some());
+        let mut to_sign = None;
+        match proof {
+            Some((_, Key::Here(signer))) => self.register(signing, &signer.sign(&bytes)),
+            Some((_, Key::Elsewhere)) => {
                 self.handshake = Handshake::Signing(Box::new(signing));
-                Ok(Event::Sign {
-                    bytes: to_sign.into(),
-                    dates_checked,
-                })
+                to_sign = Some(bytes.into());
             }
-            Some((_, Key::Here(signer))) if signing.suite != Suite::Plain => {
-                self.register(signing, &signer.sign(&to_sign));
-                Ok(Event::Registering { dates_checked })
-            }
-            _ => {
-                self.register(signing, &[]);
-                Ok(Event::Registering { dates_checked })
-            }
+            None => self.register(signing, &[]),
         }
+        Ok(Event::Handshake(HandshakeEvent::Proven {
+            to_sign,
+            dates_checked,
+        }))
     }
 
     fn register(&mut self, signing: Signing, proof: &[u8]) {
@@ -429,7 +438,7 @@ impl Link {
         }
         let (grant, protection) = match registering.accept(hello, message, session, clear) {
             Ok(accepted) => accepted,
-            Err(suspicion) => return Ok(Event::Suspect(suspicion)),
+            Err(suspicion) => return Ok(Event::Handshake(HandshakeEvent::Suspect(suspicion))),
         };
         let auth = Auth {
             token: grant.token,
@@ -495,12 +504,17 @@ impl Link {
         if protected {
             self.handshake = Handshake::Idle;
         }
-        Ok(Event::Denied { denied, protected })
+        Ok(Event::Handshake(HandshakeEvent::Denied {
+            denied,
+            protected,
+        }))
     }
 
     fn versions(&self, versions: &[u8]) -> Result<Event, Dropped> {
         match self.handshake {
-            Handshake::Challenged(_) if !versions.contains(&1) => Ok(Event::OtherVersion),
+            Handshake::Challenged(_) if !versions.contains(&1) => {
+                Ok(Event::Handshake(HandshakeEvent::OtherVersion))
+            }
             _ => Err(Dropped::Unasked),
         }
     }
