@@ -310,6 +310,11 @@ impl Window {
         self.next = offset;
     }
 
+    /// Whether nothing is in flight.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.layout.total()
     }
