@@ -148,7 +148,7 @@ impl Work {
         if cx.config.mode == Mode::Work {
             let here = |job: &JobId| self.jobs.is_running(*job) || self.held.has_job(*job);
             let listed: Vec<JobId> = abort.iter().copied().filter(here).collect();
-            let stop = self.jobs.to_stop(listed.into_iter());
+            let stop = self.jobs.stop_listed(listed.into_iter());
             for job in &stop {
                 self.pulls.end(cx, *job);
                 self.held.drop_unseen(*job);
@@ -157,7 +157,7 @@ impl Work {
                 cx.act(ClientAction::AbortJobs(stop));
             }
         }
-        let start = self.jobs.to_start(start, cx.config.max_jobs);
+        let start = self.jobs.start_listed(start, cx.config.max_jobs);
         if !start.is_empty() {
             cx.act(ClientAction::StartJobs(start));
         }

@@ -12,8 +12,8 @@ use crate::client::cx::{Cx, Timer};
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::{
-    JobId, Payload, Place, Push, PushReply, Refusal, Reply, Request, RequestId, ReturnCode,
-    SubmitReply, SubmitResult, TaskId,
+    Payload, Push, PushReply, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply,
+    SubmitResult, TaskId,
 };
 
 use super::record::{Gate, Record, Store, StoredResult};
