@@ -4,13 +4,11 @@
 //! Requests go out through [`Cx::asks`]; each comes back once, as a reply or as a failure,
 //! unless it is cancelled or its session ends.
 
-mod fetch;
 mod held;
 mod job;
 mod outbox;
 mod pull;
 mod record;
-mod upload;
 
 #[cfg(test)]
 mod tests;

@@ -162,17 +162,17 @@ fn a_refused_result_leaves() {
 
 #[test]
 fn a_result_of_another_service_session_is_not_sent() {
-    let refused = ClientAction::ResultRefused {
+    let refused = [ClientAction::ResultRefused {
         job: JOB,
         task: TASK,
         refusal: Refusal::OtherSsid,
-    };
+    }];
     let other = Some(Ssid::from_bytes([8; 16]));
 
     let mut rig = Rig::holding();
     rig.ssid = other;
     rig.submit(Outcome::Ok, &Payload::new("result"));
-    assert_eq!(rig.store(), [refused.clone()]);
+    assert_eq!(rig.store(), refused);
     assert_eq!(rig.asks(), []);
 
     let mut rig = Rig::holding();
@@ -181,7 +181,7 @@ fn a_result_of_another_service_session_is_not_sent() {
     rig.ask();
     rig.ssid = other;
     rig.session();
-    assert_eq!(rig.store(), [refused]);
+    assert_eq!(rig.store(), refused);
     assert_eq!(rig.asks(), []);
     assert!(rig.work.is_idle());
 }

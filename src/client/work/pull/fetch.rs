@@ -7,7 +7,7 @@ use crate::client::{ClientAction, Direction};
 use crate::message::{BLOCK, Place, RequestId, TaskId};
 use crate::transfer::{BadDigest, Layout, Reassembler, WINDOW, Window};
 
-use super::record::{Gate, Record, Store, StoredTask};
+use crate::client::work::record::{Gate, Record, Store, StoredTask};
 
 #[derive(Debug)]
 pub(crate) struct Fetch {
