@@ -107,11 +107,9 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&task) else {
             return;
         };
-        if entry.state == State::Storing {
-            entry.state = State::Waiting { again: None };
-            self.enqueue(cx, store, task);
-            self.send_queued(cx);
-        }
+        entry.state = State::Waiting { again: None };
+        self.enqueue(cx, store, task);
+        self.send_queued(cx);
     }
 
     /// Takes the reply to a request of this part.

@@ -119,6 +119,8 @@ impl Fetch {
         bytes: Bytes,
     ) -> Result<bool, BadDigest> {
         let before = self.reassembler.wanted();
+        let end = offset.saturating_add(bytes.len() as u64);
+        let is_next = offset <= before && end > before;
         self.window.done(id);
         self.reassembler.put(offset, bytes)?;
         self.failures = 0;
@@ -127,8 +129,9 @@ impl Fetch {
             self.tell(cx);
             self.store_blocks(cx, store);
         }
+        let set_back = is_next && wanted <= before;
         let stuck = self.window.is_quiet() && self.next_part().is_none();
-        Ok(wanted < before || (stuck && !self.is_complete()))
+        Ok(set_back || (stuck && !self.is_complete()))
     }
 
     pub(crate) fn is_complete(&self) -> bool {

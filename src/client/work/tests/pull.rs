@@ -251,6 +251,51 @@ fn a_fetch_goes_on_where_the_connection_broke() {
 }
 
 #[test]
+fn a_gap_holds_the_window() {
+    let mut rig = Rig::pulling();
+    let payload = payload(CHUNK * 20);
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&payload));
+    let gap = rig.asks.pop().unwrap();
+    assert_eq!(progress(&serve(&mut rig, &payload, &[])), []);
+    assert!(rig.work.pulls.owns(gap.id));
+    rig.asks
+        .repeat(gap.id, gap.request, Bytes::new(), gap.timeout);
+    let progress = progress(&serve(&mut rig, &payload, &[]));
+    let total = Layout::of(&payload).total();
+    assert_eq!(progress.last(), Some(&(total, 0, 0)));
+    assert_eq!(assigned(&rig.store()).payload, payload);
+}
+
+#[test]
+fn a_bad_block_is_fetched_again_at_once() {
+    let mut rig = Rig::pulling();
+    let payload = payload(BLOCK + CHUNK * 12);
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&payload));
+    let start = 64;
+    let mut seen = 0;
+    while seen < 2 {
+        let ask = rig.asks.pop().unwrap();
+        let Request::Fetch(part) = ask.request else {
+            panic!("{ask:?}");
+        };
+        let mut bytes = chunk(&payload, part.offset, part.len as usize).unwrap();
+        if part.offset == start {
+            seen += 1;
+            if seen == 1 {
+                bytes = vec![0; CHUNK].into();
+            }
+        }
+        assert!(part.offset <= start + BLOCK as u64 + crate::transfer::WINDOW);
+        let offset = part.offset;
+        rig.reply_with(ask.id, Reply::Fetch(FetchReply::Bytes { offset }), bytes);
+    }
+    serve(&mut rig, &payload, &[]);
+    assert_eq!(assigned(&rig.store()).payload, payload);
+}
+
+#[test]
 fn a_task_that_is_gone_is_asked_for_anew() {
     let mut rig = Rig::pulling();
     let id = rig.ask().id;
