@@ -26,18 +26,11 @@ impl Pulls {
         let Some(fetch) = self.fetch_mut(job) else {
             return Pulled::Nothing;
         };
-        match fetch.put(cx, store, id, offset, bytes) {
-            Ok(false) => {}
-            Ok(true) => {
-                fetch.resume(cx);
-                self.drop_requests(cx, job);
-            }
-            Err(_) => {
-                let task = fetch.task.clone();
-                self.drop_requests(cx, job);
-                self.poll_again(cx, job);
-                return Pulled::Unfit(task, "the payload does not match its digest");
-            }
+        if fetch.put(cx, store, id, offset, bytes).is_err() {
+            let task = fetch.task.clone();
+            self.drop_requests(cx, job);
+            self.poll_again(cx, job);
+            return Pulled::Unfit(task, "the payload does not match its digest");
         }
         self.fetch_parts(cx, job);
         self.take_complete(job)
@@ -74,6 +67,7 @@ impl Pulls {
         let State::Fetching(fetch) = &mut pull.state else {
             return;
         };
+        fetch.close_gap();
         let timeout = cx.config.task_timeout.max(pull.least_timeout);
         while let Some((offset, len)) = fetch.next_part() {
             let request = Request::Fetch(FetchPart {

@@ -268,7 +268,7 @@ fn a_gap_holds_the_window() {
 }
 
 #[test]
-fn a_bad_block_is_fetched_again_at_once() {
+fn a_bad_block_is_fetched_again_before_what_follows() {
     let mut rig = Rig::pulling();
     let payload = payload(BLOCK + CHUNK * 12);
     let id = rig.ask().id;
@@ -291,6 +291,34 @@ fn a_bad_block_is_fetched_again_at_once() {
         let offset = part.offset;
         rig.reply_with(ask.id, Reply::Fetch(FetchReply::Bytes { offset }), bytes);
     }
+    serve(&mut rig, &payload, &[]);
+    assert_eq!(assigned(&rig.store()).payload, payload);
+}
+
+#[test]
+fn a_bad_block_is_fetched_again_even_if_what_follows_is_lost() {
+    let mut rig = Rig::pulling();
+    let payload = payload(BLOCK + CHUNK * 12);
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&payload));
+    let mut bad = Some(64);
+    while let Some(ask) = rig.asks.pop() {
+        let Request::Fetch(part) = ask.request else {
+            panic!("{ask:?}");
+        };
+        if part.offset >= 64 + BLOCK as u64 {
+            rig.fail(ask.id, ReturnCode::Timeout);
+            continue;
+        }
+        let mut bytes = chunk(&payload, part.offset, part.len as usize).unwrap();
+        if bad == Some(part.offset) {
+            bad = None;
+            bytes = vec![0; CHUNK].into();
+        }
+        let offset = part.offset;
+        rig.reply_with(ask.id, Reply::Fetch(FetchReply::Bytes { offset }), bytes);
+    }
+    rig.pass(Timer::Pull(JOB));
     serve(&mut rig, &payload, &[]);
     assert_eq!(assigned(&rig.store()).payload, payload);
 }
