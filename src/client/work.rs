@@ -4,13 +4,11 @@
 //! Requests go out through [`Cx::asks`]; each comes back once, as a reply or as a failure,
 //! unless it is cancelled or its session ends.
 
-mod fetch;
 mod held;
 mod job;
 mod outbox;
 mod pull;
 mod record;
-mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -148,7 +146,7 @@ impl Work {
         if cx.config.mode == Mode::Work {
             let here = |job: &JobId| self.jobs.is_running(*job) || self.held.has_job(*job);
             let listed: Vec<JobId> = abort.iter().copied().filter(here).collect();
-            let stop = self.jobs.to_stop(listed.into_iter());
+            let stop = self.jobs.stop_listed(listed.into_iter());
             for job in &stop {
                 self.pulls.end(cx, *job);
                 self.held.drop_unseen(*job);
@@ -157,7 +155,7 @@ impl Work {
                 cx.act(ClientAction::AbortJobs(stop));
             }
         }
-        let start = self.jobs.to_start(start, cx.config.max_jobs);
+        let start = self.jobs.start_listed(start, cx.config.max_jobs);
         if !start.is_empty() {
             cx.act(ClientAction::StartJobs(start));
         }

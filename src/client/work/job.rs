@@ -78,13 +78,13 @@ impl Jobs {
     }
 
     /// The jobs of `listed` that the host is to be told to stop now.
-    pub(crate) fn to_stop(&mut self, listed: impl Iterator<Item = JobId>) -> Vec<JobId> {
+    pub(crate) fn stop_listed(&mut self, listed: impl Iterator<Item = JobId>) -> Vec<JobId> {
         listed.filter(|job| self.stopping.insert(*job)).collect()
     }
 
     /// The jobs of `listed` that the host is to be told to start now, as far as `limit`
     /// leaves room.
-    pub(crate) fn to_start(&mut self, listed: &[JobId], limit: usize) -> Vec<JobId> {
+    pub(crate) fn start_listed(&mut self, listed: &[JobId], limit: usize) -> Vec<JobId> {
         self.starting.retain(|job| listed.contains(job));
         let mut new = Vec::new();
         for job in listed {

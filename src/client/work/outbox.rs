@@ -1,5 +1,8 @@
 //! Results, from the host's word until the server's receipt.
 
+mod push;
+mod upload;
+
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,12 +15,11 @@ use crate::client::cx::{Cx, Timer};
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::{
-    JobId, Payload, Place, Push, PushReply, Refusal, Reply, Request, RequestId, ReturnCode,
-    SubmitReply, SubmitResult, TaskId,
+    Payload, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply, SubmitResult, TaskId,
 };
 
 use super::record::{Gate, Record, Store, StoredResult};
-use super::upload::Upload;
+use upload::Upload;
 
 /// Bytes of a task's or a result's headers.
 pub(crate) const MAX_HEADERS: usize = 64 << 10;
@@ -105,11 +107,9 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&task) else {
             return;
         };
-        if entry.state == State::Storing {
-            entry.state = State::Waiting { again: None };
-            self.enqueue(cx, store, task);
-            self.send_queued(cx);
-        }
+        entry.state = State::Waiting { again: None };
+        self.enqueue(cx, store, task);
+        self.send_queued(cx);
     }
 
     /// Takes the reply to a request of this part.
@@ -338,84 +338,6 @@ impl Outbox {
         }
     }
 
-    fn on_pushed(&mut self, cx: &mut Cx<'_>, task: TaskId, id: RequestId, reply: PushReply) {
-        let Some(entry) = self.entries.get_mut(&task) else {
-            return;
-        };
-        let Some(upload) = entry.upload.as_mut() else {
-            return;
-        };
-        match reply {
-            PushReply::Wanted(offset) => {
-                entry.failures = 0;
-                if upload.arrived(id, offset) {
-                    upload.tell(cx, entry.result.job, task);
-                }
-                self.push_parts(cx, task);
-            }
-            PushReply::Unknown => {
-                upload.cut();
-                self.submit_again(cx, task);
-            }
-        }
-    }
-
-    fn on_part_lost(
-        &mut self,
-        cx: &mut Cx<'_>,
-        store: &mut Store,
-        task: TaskId,
-        id: RequestId,
-        code: ReturnCode,
-        retry_after: Option<Duration>,
-    ) {
-        if self.give_up_optional(cx, store, task) {
-            return;
-        }
-        let Some(entry) = self.entries.get_mut(&task) else {
-            return;
-        };
-        if let Some(upload) = &mut entry.upload {
-            upload.lost(id);
-        }
-        if !cx.timers.is_armed(Timer::Outbox(task)) {
-            entry.failures = entry.failures.saturating_add(1);
-            let wait = backoff::delay(cx.config, cx.entropy, entry.failures, retry_after);
-            let reason = RetryReason::Transfer(code);
-            cx.retry(Timer::Outbox(task), wait, entry.failures, reason);
-        }
-    }
-
-    /// Fills the window, unless a failed part has to wait. When nothing is left to send
-    /// the server is asked what it thinks: it commits, or names what is missing.
-    fn push_parts(&mut self, cx: &mut Cx<'_>, task: TaskId) {
-        if !cx.ready || cx.timers.is_armed(Timer::Outbox(task)) {
-            return;
-        }
-        let Some(entry) = self.entries.get_mut(&task) else {
-            return;
-        };
-        let Some(upload) = &mut entry.upload else {
-            return;
-        };
-        let job = entry.result.job;
-        while let Some((offset, bytes)) = upload.next_part(&entry.payload) {
-            let request = Request::Push(Push { job, task, offset });
-            let id = cx.asks.send(request, bytes, cx.config.task_timeout);
-            cx.counters.bytes_sent_twice += upload.sent(id, offset);
-            self.asked.insert(id, Asked::Push(task));
-        }
-        if upload.is_quiet() {
-            self.submit_again(cx, task);
-        }
-    }
-
-    fn submit_again(&mut self, cx: &mut Cx<'_>, task: TaskId) {
-        self.drop_requests(cx, task);
-        cx.timers.disarm(Timer::Outbox(task));
-        self.submit(cx, task);
-    }
-
     /// Tells the host that the result goes again, and when; what is optional goes once.
     fn wait(
         &mut self,
@@ -481,10 +403,6 @@ impl Outbox {
             }
             keep
         });
-    }
-
-    fn upload_mut(&mut self, task: TaskId) -> Option<&mut Upload> {
-        self.entries.get_mut(&task)?.upload.as_mut()
     }
 }
 

@@ -1,25 +1,28 @@
 //! Asking for tasks, one request a job, and fetching their payloads.
 
+mod fetch;
+mod part;
+
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
 use crate::Instant;
-use crate::client::backoff::{self, at_most_longest};
+use crate::client::backoff::at_most_longest;
 use crate::client::cx::{Cx, Timer};
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::{
-    Fetch as FetchPart, FetchReply, JobId, Place, Properties, PullReply, PullTask, Reply, Request,
-    RequestId, ReturnCode, TaskHead, TaskId,
+    FetchReply, JobId, Place, Properties, PullReply, PullTask, Reply, Request, RequestId,
+    ReturnCode, TaskHead, TaskId,
 };
 
 use super::Wish;
-use super::fetch::Fetch;
 use super::held::Held;
 use super::outbox::MAX_HEADERS;
 use super::record::{Store, StoredTask};
+use fetch::Fetch;
 
 /// The shortest wait between two requests for a task, whatever the server says: 0 would
 /// keep both sides busy with nothing.
@@ -189,22 +192,17 @@ impl Pulls {
         code: ReturnCode,
         retry_after: Option<Duration>,
     ) -> Option<Wish> {
-        let Asked { job, .. } = self.asked.remove(&id)?;
-        let pull = self.jobs.get_mut(&job)?;
-        let timer = Timer::Pull(job);
-        if let State::Fetching(fetch) = &mut pull.state {
-            fetch.lost(id);
-            if !cx.timers.is_armed(timer) {
-                fetch.failures = fetch.failures.saturating_add(1);
-                let wait = backoff::delay(cx.config, cx.entropy, fetch.failures, retry_after);
-                cx.retry(timer, wait, fetch.failures, RetryReason::Transfer(code));
-            }
+        let Asked { job, part } = self.asked.remove(&id)?;
+        if part.is_some() {
+            self.on_part_lost(cx, job, id, code, retry_after);
             return None;
         }
+        let pull = self.jobs.get_mut(&job)?;
         pull.state = State::Waiting { again: Some(id) };
         pull.failures = pull.failures.saturating_add(1);
         let wait = at_most_longest(retry_after.unwrap_or_default()).max(cx.config.failed_wait);
-        cx.retry(timer, wait, pull.failures, RetryReason::PullTask(code));
+        let reason = RetryReason::PullTask(code);
+        cx.retry(Timer::Pull(job), wait, pull.failures, reason);
         if code == ReturnCode::AuthenticationError {
             pull.refusals += 1;
             if pull.refusals == REFUSALS {
@@ -363,89 +361,11 @@ impl Pulls {
         self.poll_again(cx, job);
     }
 
-    fn on_part(
-        &mut self,
-        cx: &mut Cx<'_>,
-        store: &mut Store,
-        job: JobId,
-        id: RequestId,
-        offset: u64,
-        bytes: Bytes,
-    ) -> Pulled {
-        let Some(fetch) = self.fetch_mut(job) else {
-            return Pulled::Nothing;
-        };
-        match fetch.put(cx, store, id, offset, bytes) {
-            Ok(false) => {}
-            Ok(true) => {
-                fetch.resume(cx);
-                self.drop_requests(cx, job);
-            }
-            Err(_) => {
-                let task = fetch.task.clone();
-                self.drop_requests(cx, job);
-                self.poll_again(cx, job);
-                return Pulled::Unfit(task, "the payload does not match its digest");
-            }
-        }
-        self.fetch_parts(cx, job);
-        self.take_complete(job)
-    }
-
-    /// Fills the window, unless a failed part has to wait.
-    fn fetch_parts(&mut self, cx: &mut Cx<'_>, job: JobId) {
-        if !cx.ready || cx.timers.is_armed(Timer::Pull(job)) {
-            return;
-        }
-        let Some(pull) = self.jobs.get_mut(&job) else {
-            return;
-        };
-        let State::Fetching(fetch) = &mut pull.state else {
-            return;
-        };
-        let timeout = cx.config.task_timeout.max(pull.least_timeout);
-        while let Some((offset, len)) = fetch.next_part() {
-            let request = Request::Fetch(FetchPart {
-                job,
-                task: fetch.task.head.task,
-                offset,
-                len: u32::try_from(len).unwrap_or(u32::MAX),
-            });
-            let id = cx.asks.send(request, Bytes::new(), timeout);
-            fetch.asked(id, offset);
-            let part = Some((offset, len));
-            self.asked.insert(id, Asked { job, part });
-        }
-    }
-
-    fn take_complete(&mut self, job: JobId) -> Pulled {
-        let Some(pull) = self.jobs.get_mut(&job) else {
-            return Pulled::Nothing;
-        };
-        match core::mem::replace(&mut pull.state, State::Storing) {
-            State::Fetching(fetch) if fetch.is_complete() => match fetch.finish() {
-                Some((task, payload)) => Pulled::Task(task, payload, pull.since),
-                None => Pulled::Nothing,
-            },
-            other => {
-                pull.state = other;
-                Pulled::Nothing
-            }
-        }
-    }
-
     /// Asks for a task again when the server's wait is over.
     fn poll_again(&mut self, cx: &mut Cx<'_>, job: JobId) {
         if let Some(pull) = self.jobs.get_mut(&job) {
             pull.state = State::Waiting { again: None };
             cx.timers.arm(Timer::Pull(job), cx.now + pull.poll_wait);
-        }
-    }
-
-    fn fetch_mut(&mut self, job: JobId) -> Option<&mut Fetch> {
-        match &mut self.jobs.get_mut(&job)?.state {
-            State::Fetching(fetch) => Some(fetch),
-            State::Idle | State::Waiting { .. } | State::Asking | State::Storing => None,
         }
     }
 

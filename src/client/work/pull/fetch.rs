@@ -7,7 +7,7 @@ use crate::client::{ClientAction, Direction};
 use crate::message::{BLOCK, Place, RequestId, TaskId};
 use crate::transfer::{BadDigest, Layout, Reassembler, WINDOW, Window};
 
-use super::record::{Gate, Record, Store, StoredTask};
+use crate::client::work::record::{Gate, Record, Store, StoredTask};
 
 #[derive(Debug)]
 pub(crate) struct Fetch {
@@ -84,6 +84,14 @@ impl Fetch {
             .filter(|(offset, _)| *offset < limit)
     }
 
+    /// Goes back to the first gap if nothing else is left to ask for: bytes that had come
+    /// turned out to be wrong.
+    pub(crate) fn close_gap(&mut self) {
+        if self.window.is_quiet() && self.next_part().is_none() {
+            self.window.resume(self.reassembler.wanted());
+        }
+    }
+
     pub(crate) fn asked(&mut self, id: RequestId, offset: u64) {
         self.window.started(id, offset);
     }
@@ -108,8 +116,7 @@ impl Fetch {
         }
     }
 
-    /// Takes the answer to a request. True if bytes before it turned out to be wrong, so
-    /// that what is in flight is worth nothing.
+    /// Takes the answer to a request.
     pub(crate) fn put(
         &mut self,
         cx: &mut Cx<'_>,
@@ -117,7 +124,7 @@ impl Fetch {
         id: RequestId,
         offset: u64,
         bytes: Bytes,
-    ) -> Result<bool, BadDigest> {
+    ) -> Result<(), BadDigest> {
         let before = self.reassembler.wanted();
         self.window.done(id);
         self.reassembler.put(offset, bytes)?;
@@ -127,8 +134,7 @@ impl Fetch {
             self.tell(cx);
             self.store_blocks(cx, store);
         }
-        let stuck = self.window.is_quiet() && self.next_part().is_none();
-        Ok(wanted < before || (stuck && !self.is_complete()))
+        Ok(())
     }
 
     pub(crate) fn is_complete(&self) -> bool {

@@ -1,0 +1,232 @@
+//! What outlives the process.
+
+use super::*;
+
+use crate::message::SubmitResult;
+
+/// A restart from the log, one from a snapshot, and ones from repeated records.
+fn logs(rig: &Rig) -> Vec<Vec<Bytes>> {
+    let log = rig.log.clone();
+    let snapshot = rig.work.snapshot();
+    let stuttered = log.iter().flat_map(|r| [r.clone(), r.clone()]).collect();
+    let twice = [log.clone(), log.clone()].concat();
+    let both = [log.clone(), snapshot.clone()].concat();
+    vec![log, snapshot, stuttered, twice, both]
+}
+
+fn submission(rig: &mut Rig) -> SubmitResult {
+    match rig.ask().request {
+        Request::SubmitResult(result) => result,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_unfinished_task_is_given_again() {
+    let rig = Rig::holding();
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log);
+        let actions = rig.store();
+        let task = assigned(&actions);
+        assert_eq!((task.id, task.job, task.again), (TASK, JOB, true));
+        assert_eq!(task.payload, Payload::new("weights"));
+        assert_eq!((task.bytes, task.elapsed), (7, Duration::ZERO));
+        assert_eq!(rig.work.reports().len(), 1);
+
+        rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+        rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+        let Request::PullTask(pull) = rig.ask().request else {
+            panic!();
+        };
+        assert_eq!(pull.last_task, Some(TASK));
+        rig.submit(Outcome::Ok, &Payload::new("result"));
+        rig.store();
+        assert_eq!(submission(&mut rig).task, TASK);
+    }
+}
+
+#[test]
+fn a_result_in_the_outbox_goes_on() {
+    let mut rig = Rig::holding();
+    let payload = payload(50);
+    rig.submit(Outcome::Failed, &payload);
+    rig.store();
+    let before = submission(&mut rig);
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log);
+        assert_eq!(rig.store(), []);
+        rig.session();
+        assert_eq!(submission(&mut rig), before);
+        rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+        rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+        let Request::PullTask(pull) = rig.ask().request else {
+            panic!();
+        };
+        assert_eq!(pull.last_task, Some(TASK));
+    }
+}
+
+#[test]
+fn what_was_not_stored_is_not_promised() {
+    let mut rig = Rig::pulling();
+    let id = rig.ask().id;
+    rig.reply_with(id, task(TASK, "weights"), "weights");
+    rig.restart(Vec::new());
+    assert!(rig.work.is_idle());
+
+    let mut rig = Rig::holding();
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    let log = rig.log.clone();
+    rig.restart(log);
+    assert!(assigned(&rig.store()).again);
+}
+
+#[test]
+fn a_settled_result_does_not_come_back() {
+    let mut rig = Rig::holding();
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    rig.store();
+    let id = rig.ask().id;
+    rig.reply(id, Reply::SubmitResult(SubmitReply::Accepted));
+    let receipt_not_stored = rig.log.clone();
+    rig.store();
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log);
+        assert_eq!(rig.store(), []);
+        assert!(rig.work.is_idle());
+        assert_eq!(rig.work.snapshot().len(), 1);
+    }
+    rig.restart(receipt_not_stored);
+    rig.session();
+    assert_eq!(submission(&mut rig).task, TASK);
+}
+
+#[test]
+fn the_tasks_of_an_ended_job_do_not_come_back() {
+    let mut rig = Rig::holding();
+    rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
+    rig.store();
+    assert_eq!(rig.work.snapshot(), Vec::<Bytes>::new());
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log);
+        assert_eq!(rig.store(), []);
+        assert!(rig.work.snapshot().is_empty());
+    }
+}
+
+#[test]
+fn a_job_of_a_restored_task_can_be_aborted() {
+    let mut rig = Rig::holding();
+    let log = rig.log.clone();
+    rig.restart(log);
+    rig.store();
+    rig.with(|work, cx| work.lists(cx, &[JOB], &[]));
+    assert_eq!(rig.actions(), [ClientAction::AbortJobs(vec![JOB])]);
+    rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
+    assert!(rig.work.is_idle());
+}
+
+#[test]
+fn a_fetch_goes_on_from_its_stored_blocks() {
+    let payload = payload(BLOCK * 2 + CHUNK);
+    let mut rig = Rig::pulling();
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&payload));
+    serve(&mut rig, &payload, BLOCK / CHUNK + 4);
+    assert_eq!(rig.store().len(), BLOCK / CHUNK + 4);
+    assert_eq!(rig.log.len(), 2);
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log);
+        rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+        rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+        let id = rig.ask().id;
+        rig.reply(id, large_task(&payload));
+        let reached = BLOCK as u64 + 96;
+        assert_eq!(progress(&rig.actions()), [(reached, reached, 0)]);
+        assert_eq!(rig.counters.resumed_downloads, 1);
+        serve(&mut rig, &payload, usize::MAX);
+        let actions = rig.store();
+        assert_eq!(assigned(&actions).payload, payload);
+        let log = rig.log.clone();
+        rig.restart(log);
+        assert_eq!(assigned(&rig.store()).payload, payload);
+        assert_eq!(rig.work.snapshot().len(), 2);
+    }
+}
+
+#[test]
+fn an_earlier_fetch_serves_no_other_task() {
+    let stored = payload(BLOCK + CHUNK);
+    let mut rig = Rig::pulling();
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&stored));
+    serve(&mut rig, &stored, BLOCK / CHUNK + 1);
+    rig.store();
+    let log = rig.log.clone();
+    rig.restart(log);
+    rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+    rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+    let id = rig.ask().id;
+    let other = payload(CHUNK * 2);
+    rig.reply(id, large_task(&other));
+    serve(&mut rig, &other, usize::MAX);
+    assert_eq!(assigned(&rig.store()).payload, other);
+    assert_eq!(rig.counters.resumed_downloads, 0);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_named() {
+    let rig = Rig::holding();
+    let good = rig.log[0].clone();
+    for bad in [&b""[..], b"\x02\x00", b"\x01\x63", &good[..20]] {
+        let log = vec![good.clone(), Bytes::copy_from_slice(bad)];
+        let mut rig = Rig::new();
+        let restored = rig.with(|_, cx| Work::restore(log, cx).err());
+        assert_eq!(restored, Some(ConfigError::Record { index: 1 }));
+    }
+}
+
+#[test]
+fn a_restored_payload_shares_the_memory_of_its_record() {
+    let rig = Rig::holding();
+    let record = rig.log[0].clone();
+    let end = record.as_ptr_range().end;
+    let (_, payload) = Record::decode(&record).unwrap();
+    assert_eq!(payload.as_ptr_range().end, end);
+    assert_eq!(payload, "weights");
+}
+
+#[test]
+fn the_last_tasks_of_forgotten_jobs_are_bounded() {
+    let mut rig = Rig::new();
+    rig.config.max_jobs = 3;
+    let log = (0..10)
+        .map(|n| {
+            let (job, task) = (JobId::from_bytes([n; 16]), TASK);
+            Record::Last { job, task }.with(&[])
+        })
+        .collect();
+    rig.restart(log);
+    assert_eq!(rig.work.snapshot().len(), 3);
+}
+
+/// Answers up to `limit` requests for parts and drops the others.
+fn serve(rig: &mut Rig, payload: &Payload, limit: usize) {
+    let mut count = 0;
+    while let Some(ask) = rig.asks.pop() {
+        let Request::Fetch(part) = ask.request else {
+            panic!("{ask:?}");
+        };
+        if count < limit {
+            let bytes = chunk(payload, part.offset, part.len as usize).unwrap();
+            let offset = part.offset;
+            rig.reply_with(ask.id, Reply::Fetch(FetchReply::Bytes { offset }), bytes);
+            count += 1;
+        }
+    }
+}
