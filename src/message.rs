@@ -2,6 +2,7 @@
 
 mod code;
 mod id;
+mod opaque;
 mod payload;
 mod properties;
 mod reply;
@@ -9,6 +10,7 @@ mod request;
 
 pub use code::{Refusal, ReturnCode};
 pub use id::{InstanceId, JobId, PeerId, RecordId, SessionId, SignatureId, Ssid, TaskId, Token};
+pub use opaque::Opaque;
 pub use payload::{BLOCK, Digest, Payload};
 pub use properties::Properties;
 pub use request::{JobReport, Outcome, Progress};

@@ -419,8 +419,8 @@ impl Server {
     fn transmit(&mut self, peer: PeerId, header: Bytes, payload: Bytes) {
         self.transmits.push_back(ServerTransmit {
             peer,
-            header,
-            payload,
+            header: header.into(),
+            payload: payload.into(),
         });
     }
 

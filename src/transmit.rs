@@ -1,8 +1,6 @@
 //! Messages on their way out.
 
-use bytes::Bytes;
-
-use crate::message::PeerId;
+use crate::message::{Opaque, PeerId};
 
 /// One message to send: `header` followed by `payload`, best in one vectored write. On a
 /// byte stream the length of both goes before them
@@ -10,9 +8,9 @@ use crate::message::PeerId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
     /// The first part of the message.
-    pub header: Bytes,
+    pub header: Opaque,
     /// The rest of it: a payload that is shared, not copied; often empty.
-    pub payload: Bytes,
+    pub payload: Opaque,
     /// Names the message if the carrier fails to send it.
     pub id: u64,
 }
@@ -37,9 +35,9 @@ pub struct ServerTransmit {
     /// The peer that the message is for.
     pub peer: PeerId,
     /// The first part of the message.
-    pub header: Bytes,
+    pub header: Opaque,
     /// The rest of it: a payload that is shared, not copied; often empty.
-    pub payload: Bytes,
+    pub payload: Opaque,
 }
 
 impl ServerTransmit {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::identity::{ChainError, Name};
 use crate::message::{
-    JobId, Outcome, Payload, Properties, RecordId, Refusal, ReturnCode, SignatureId, Ssid, TaskId,
-    Token,
+    JobId, Opaque, Outcome, Payload, Properties, RecordId, Refusal, ReturnCode, SignatureId, Ssid,
+    TaskId, Token,
 };
 
 /// An output of the client. Actions come in the order in which they arose.
@@ -110,9 +110,9 @@ pub enum ClientAction {
         /// Names the answer.
         record: RecordId,
         /// The first part of the record.
-        header: Bytes,
+        header: Opaque,
         /// The rest of it; often a payload, shared rather than copied.
-        payload: Bytes,
+        payload: Opaque,
     },
     /// No wall clock was given, so the dates of the server's certificates were not
     /// checked.
@@ -144,7 +144,7 @@ pub struct Auth {
     /// The bearer token; none if the client wanted none.
     pub token: Option<Token>,
     /// The server's signature over token, name, ssid, times and `session_hash`.
-    pub token_signature: Bytes,
+    pub token_signature: Opaque,
     /// The name of this client.
     pub name: Name,
     /// The server's service session.

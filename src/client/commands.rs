@@ -333,6 +333,18 @@ impl Client {
         self.work.outbox_len()
     }
 
+    /// Tasks that the host holds and has not answered.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        self.work.held_len()
+    }
+
+    /// Whether nothing is asked for, held, or to be sent.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.work.is_idle()
+    }
+
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> &ClientCounters {

@@ -268,7 +268,7 @@ impl Work {
         self.outbox.len()
     }
 
-    /// Tasks without a result.
+    /// Tasks without a result that the host holds.
     pub(crate) fn held_len(&self) -> usize {
         self.held.len()
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::identity::Name;
 use crate::message::{
-    JobId, JobReport, Outcome, Payload, Properties, RecordId, SignatureId, TaskId,
+    JobId, JobReport, Opaque, Outcome, Payload, Properties, RecordId, SignatureId, TaskId,
 };
 
 /// An output of the server. Actions come in the order in which they arose.
@@ -72,9 +72,9 @@ pub enum ServerAction {
         /// Names the answer.
         record: RecordId,
         /// The first part of the record.
-        header: Bytes,
+        header: Opaque,
         /// The rest of it; often a payload, shared rather than copied.
-        payload: Bytes,
+        payload: Opaque,
     },
     /// No wall clock was given, so the dates of this client's certificates were not
     /// checked.

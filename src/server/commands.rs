@@ -87,6 +87,12 @@ impl Server {
         self.identity.revoked = revoked;
     }
 
+    /// Records that the host has not confirmed yet.
+    #[must_use]
+    pub fn unconfirmed_records(&self) -> usize {
+        self.ledger.unconfirmed_records()
+    }
+
     /// The shortest list of records that restores the same state, each in two parts to be
     /// written together. Replace the stored records with it at any time, at once or not
     /// at all; records that were handed out before are in it and count as stored when it

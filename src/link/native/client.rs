@@ -442,7 +442,7 @@ impl Link {
         };
         let auth = Auth {
             token: grant.token,
-            token_signature: grant.token_signature.into(),
+            token_signature: Bytes::from(grant.token_signature).into(),
             name: hello.identity.name().clone(),
             ssid: grant.ssid,
             issued: grant.issued,
@@ -558,8 +558,8 @@ impl Link {
     fn transmit(&mut self, header: Bytes, payload: Bytes) -> u64 {
         self.sent += 1;
         self.transmits.push_back(Transmit {
-            header,
-            payload,
+            header: header.into(),
+            payload: payload.into(),
             id: self.sent,
         });
         self.sent

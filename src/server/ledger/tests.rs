@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Answer, Assignee, JobLists, Ledger, NewTask, Out, ReplyTo, Sites, TaskState};
+use super::heartbeat::JobLists;
+use super::{Answer, Assignee, Ledger, NewTask, Out, ReplyTo, Sites, TaskState};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
 use crate::identity::Name;
