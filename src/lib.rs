@@ -1,5 +1,4 @@
-//! fedlink: the communication layer of federated learning as a pure state machine.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod client;

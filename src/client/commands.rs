@@ -289,11 +289,12 @@ impl Client {
         self.settle();
     }
 
-    /// The shortest list of records that restores the same state. Replace the stored
-    /// records with it at any time, at once or not at all; records that were handed out
-    /// before are in it and count as stored when it is.
+    /// The shortest list of records that restores the same state, each in two parts to be
+    /// written together. Replace the stored records with it at any time, at once or not
+    /// at all; records that were handed out before are in it and count as stored when it
+    /// is.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<Bytes> {
+    pub fn snapshot(&self) -> Vec<(Bytes, Bytes)> {
         self.work.snapshot()
     }
 

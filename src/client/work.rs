@@ -282,7 +282,7 @@ impl Work {
 /// What outlives the process.
 impl Work {
     /// The records that restore this state, instead of all that were stored before.
-    pub(crate) fn snapshot(&self) -> Vec<Bytes> {
+    pub(crate) fn snapshot(&self) -> Vec<(Bytes, Bytes)> {
         let mut records = Vec::new();
         self.held.snapshot(&mut records);
         self.outbox.snapshot(&mut records);

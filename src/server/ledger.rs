@@ -324,8 +324,8 @@ impl Ledger {
         let id = self.next_record();
         out.actions.push_back(ServerAction::Persist {
             record: id,
-            header: record.encode(),
-            payload: payload.clone(),
+            header: record.encode().into(),
+            payload: payload.clone().into(),
         });
         self.awaited.insert(id, awaited);
         let applied = self.state.apply(record, payload);

@@ -150,13 +150,13 @@ impl Held {
         }
     }
 
-    pub(crate) fn snapshot(&self, records: &mut Vec<Bytes>) {
+    pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         for held in self.tasks.values() {
-            records.push(Record::Task(held.stored.clone()).with(held.payload.bytes()));
+            records.push(Record::Task(held.stored.clone()).with(held.payload.bytes().clone()));
         }
         for (job, task) in &self.last {
             let (job, task) = (*job, *task);
-            records.push(Record::Last { job, task }.with(&[]));
+            records.push(Record::Last { job, task }.with(Bytes::new()));
         }
     }
 }

@@ -223,9 +223,9 @@ impl Outbox {
         self.entries.remove(&task);
     }
 
-    pub(crate) fn snapshot(&self, records: &mut Vec<Bytes>) {
+    pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         for entry in self.entries.values() {
-            records.push(Record::Result(entry.result.clone()).with(entry.payload.bytes()));
+            records.push(Record::Result(entry.result.clone()).with(entry.payload.bytes().clone()));
         }
     }
 

@@ -273,7 +273,7 @@ impl Pulls {
         self.earlier.remove(&job);
     }
 
-    pub(crate) fn snapshot(&self, records: &mut Vec<Bytes>) {
+    pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         for fetch in self.earlier.values() {
             fetch.snapshot(records);
         }

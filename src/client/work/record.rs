@@ -59,11 +59,9 @@ impl Record {
         self.encoded().into()
     }
 
-    /// The whole record, its payload copied behind the header.
-    pub(crate) fn with(&self, payload: &[u8]) -> Bytes {
-        let mut bytes = self.encoded();
-        bytes.extend_from_slice(payload);
-        bytes.into()
+    /// Both parts of the record.
+    pub(crate) fn with(&self, payload: Bytes) -> (Bytes, Bytes) {
+        (self.header(), payload)
     }
 
     /// The record and its payload, which shares the memory of `bytes`.
@@ -104,8 +102,8 @@ impl Store {
         self.waiting.insert(id, gate);
         cx.act(ClientAction::Persist {
             record: id,
-            header: record.header(),
-            payload,
+            header: record.header().into(),
+            payload: payload.into(),
         });
     }
 
@@ -118,10 +116,5 @@ impl Store {
         self.waiting
             .remove(&record)
             .ok_or(Misuse::UnknownRecord(record))
-    }
-
-    /// Whether `record` is one of these, so that the caller may ask elsewhere.
-    pub(crate) fn awaits(&self, record: RecordId) -> bool {
-        self.waiting.contains_key(&record)
     }
 }

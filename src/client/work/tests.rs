@@ -149,7 +149,7 @@ impl Rig {
                 payload,
             } = action
             {
-                self.log.push([header, payload].concat().into());
+                self.log.push([&header[..], &payload].concat().into());
                 self.with(|work, cx| work.persisted(cx, record)).unwrap();
             } else {
                 others.push(action);

@@ -148,7 +148,7 @@ impl World {
                 payload,
             } = action
             {
-                let stored = [header, payload].concat().into();
+                let stored = [&header[..], &payload].concat().into();
                 self.unstored.push_back((record, stored));
             } else {
                 self.actions.push(action);
@@ -348,7 +348,7 @@ impl World {
     fn snapshot(&self) -> Vec<Bytes> {
         let records = self.ledger.snapshot().into_iter();
         records
-            .map(|(header, payload)| [header, payload].concat().into())
+            .map(|(header, payload)| [&header[..], &payload].concat().into())
             .collect()
     }
 }

@@ -63,14 +63,14 @@ impl Fetch {
     }
 
     /// The records that bring the fetch back to where it is.
-    pub(crate) fn snapshot(&self, records: &mut Vec<Bytes>) {
+    pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         let Some(list) = self.reassembler.list().filter(|_| self.stored > 0) else {
             return;
         };
-        records.push(Record::Fetch(self.task.clone()).with(&list));
+        records.push(Record::Fetch(self.task.clone()).with(list));
         for index in 0..self.stored {
             if let Some(block) = self.reassembler.block(index) {
-                records.push(self.block_record(index).with(&block));
+                records.push(self.block_record(index).with(block));
             }
         }
     }

@@ -7,7 +7,12 @@ use crate::message::SubmitResult;
 /// A restart from the log, one from a snapshot, and ones from repeated records.
 fn logs(rig: &Rig) -> Vec<Vec<Bytes>> {
     let log = rig.log.clone();
-    let snapshot = rig.work.snapshot();
+    let snapshot: Vec<Bytes> = rig
+        .work
+        .snapshot()
+        .into_iter()
+        .map(|(header, payload)| [header, payload].concat().into())
+        .collect();
     let stuttered = log.iter().flat_map(|r| [r.clone(), r.clone()]).collect();
     let twice = [log.clone(), log.clone()].concat();
     let both = [log.clone(), snapshot.clone()].concat();
@@ -109,7 +114,7 @@ fn the_tasks_of_an_ended_job_do_not_come_back() {
     let mut rig = Rig::holding();
     rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
     rig.store();
-    assert_eq!(rig.work.snapshot(), Vec::<Bytes>::new());
+    assert!(rig.work.snapshot().is_empty());
     for log in logs(&rig) {
         let mut rig = Rig::new();
         rig.restart(log);
@@ -208,7 +213,7 @@ fn the_last_tasks_of_forgotten_jobs_are_bounded() {
     let log = (0..10)
         .map(|n| {
             let (job, task) = (JobId::from_bytes([n; 16]), TASK);
-            Record::Last { job, task }.with(&[])
+            Record::Last { job, task }.header()
         })
         .collect();
     rig.restart(log);
