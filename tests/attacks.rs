@@ -1,0 +1,306 @@
+//! What somebody on the way, a stranger, or an enrolled site might try. Each test names
+//! the attack and shows that it fails.
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use common::pair::{Pair, Setup};
+use common::pki::name;
+use fedlink::error::Dropped;
+use fedlink::message::{JobId, PeerId};
+use fedlink::{Carrier, ClientAction, Phase, ServerAction, Sites, Suite};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs a registration up to the Register, which is given and not delivered.
+fn up_to_register(pair: &mut Pair) -> BytesMut {
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    pair.deliver_to_server(challenge);
+    let reply = pair.to_client.pop().unwrap();
+    pair.deliver_to_client(reply);
+    pair.to_server.pop().unwrap()
+}
+
+/// The next heartbeat, taken off the wire.
+fn next_heartbeat(pair: &mut Pair) -> BytesMut {
+    loop {
+        pair.now = pair.now + SECOND;
+        pair.tick();
+        if let Some(message) = pair.to_server.pop() {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn a_register_that_arrives_twice_gets_the_same_reply_and_one_session() {
+    let mut pair = Pair::sealed();
+    let register = up_to_register(&mut pair);
+    pair.deliver_to_server(register.clone());
+    pair.deliver_to_server(register.clone());
+    assert_eq!(pair.to_client.len(), 2);
+    assert_eq!(pair.to_client[0], pair.to_client[1]);
+    assert_eq!(pair.server.counters().registrations, 1);
+    pair.pass(SECOND);
+    pair.deliver_to_server(register);
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+}
+
+#[test]
+fn a_register_that_arrives_after_its_window_is_dropped() {
+    let mut pair = Pair::sealed();
+    let register = up_to_register(&mut pair);
+    pair.now = pair.now + 61 * SECOND;
+    pair.server.handle_timeout(pair.now);
+    pair.deliver_to_server(register);
+    assert_eq!(pair.server_drops, [Dropped::Cookie]);
+}
+
+#[test]
+fn an_older_register_does_not_undo_a_newer_one() {
+    let mut pair = Pair::sealed();
+    let older = up_to_register(&mut pair);
+    pair.pass_silently(13 * SECOND);
+    pair.pass(15 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    pair.server_drops.clear();
+    pair.deliver_to_server(older);
+    assert_eq!(pair.server_drops, [Dropped::Repeated]);
+    pair.pass(30 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert!(pair.server.is_registered(&name("site-1")));
+}
+
+#[test]
+fn a_register_cannot_be_carried_over_to_a_restarted_server() {
+    let mut pair = Pair::sealed();
+    let register = up_to_register(&mut pair);
+    pair.restart_server();
+    pair.deliver_to_server(register);
+    assert_eq!(pair.server_drops, [Dropped::Cookie]);
+}
+
+#[test]
+fn a_repeated_request_is_opened_once() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let heartbeat = next_heartbeat(&mut pair);
+    pair.server_drops.clear();
+    pair.deliver_to_server(heartbeat.clone());
+    pair.deliver_to_server(heartbeat);
+    assert_eq!(pair.server_drops, [Dropped::Repeated]);
+}
+
+#[test]
+fn a_forged_end_of_session_is_refuted_by_one_request() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.pass(9 * SECOND);
+    pair.take_client();
+    // Somebody sees the next heartbeat, keeps it, and says that the session is unknown.
+    let heartbeat = next_heartbeat(&mut pair);
+    let mut forged = BytesMut::from(&[1, 6][..]);
+    forged.extend_from_slice(&heartbeat[2..26]);
+    forged.extend_from_slice(&heartbeat[heartbeat.len() - 16..]);
+    pair.deliver_to_client(forged.clone());
+    pair.run();
+    pair.pass(60 * SECOND);
+    let actions = pair.take_client();
+    assert!(!actions.contains(&ClientAction::ClearAuth));
+    assert!(
+        !actions
+            .iter()
+            .any(|it| matches!(it, ClientAction::SetAuth(_)))
+    );
+    // Later it echoes nothing that is outstanding.
+    pair.client_drops.clear();
+    pair.deliver_to_client(forged);
+    assert_eq!(pair.client_drops, [Dropped::Unasked]);
+}
+
+#[test]
+fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
+    let mut pair = Pair::sealed();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server[0].clone();
+    // The nonce stands behind suites (2 bytes), project (8) and binding (1).
+    let nonce = &challenge[2 + 2 + 8 + 1..][..16];
+    let mut forged = BytesMut::from(&[1, 5][..]);
+    forged.extend_from_slice(nonce);
+    // Clear; rejected: disabled; no message; wait for an hour.
+    forged.extend_from_slice(&[0, 0, 1, 0, 1, 0x80, 0xdd, 0xdb, 0x01]);
+    pair.deliver_to_client(forged);
+    assert!(pair.client_drops.is_empty(), "{:?}", pair.client_drops);
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert!(
+        !pair
+            .take_client()
+            .iter()
+            .any(|action| matches!(action, ClientAction::Rejected(_)))
+    );
+}
+
+#[test]
+fn answers_to_another_exchange_are_not_looked_at() {
+    let mut pair = Pair::sealed();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    pair.deliver_to_server(challenge);
+    let late = pair.to_client.pop().unwrap();
+    pair.pass_silently(8 * SECOND);
+    pair.client_drops.clear();
+    pair.deliver_to_client(late);
+    assert_eq!(pair.client_drops, [Dropped::Unasked]);
+}
+
+#[test]
+fn a_bearer_token_is_worth_nothing_on_another_connection() {
+    let mut pair = Setup::new(Suite::Bearer)
+        .client(|config| config.trusted_path = false)
+        .server(|config| config.trusted_path = false)
+        .build();
+    pair.server
+        .handle_connected(pair.now, pair.peer, Some([1; 32]));
+    let carrier = Carrier {
+        host_name: None,
+        tls_exporter: Some([1; 32]),
+    };
+    pair.client.handle_connected(pair.now, carrier).unwrap();
+    pair.client.register(pair.now).unwrap();
+    pair.run();
+    pair.now = pair.now + SECOND;
+    pair.client.handle_timeout(pair.now);
+    pair.drain();
+    let heartbeat = pair.to_server.pop().expect("a heartbeat");
+    let elsewhere = PeerId(99);
+    pair.server
+        .handle_connected(pair.now, elsewhere, Some([9; 32]));
+    assert_eq!(
+        pair.server
+            .handle_message(pair.now, elsewhere, heartbeat.clone()),
+        Err(Dropped::Unauthentic)
+    );
+    let mut guessed = heartbeat.clone();
+    guessed[30] ^= 1;
+    assert_eq!(
+        pair.server.handle_message(pair.now, pair.peer, guessed),
+        Err(Dropped::Unauthentic)
+    );
+    assert_eq!(
+        pair.server.handle_message(pair.now, pair.peer, heartbeat),
+        Ok(())
+    );
+}
+
+#[test]
+fn an_old_list_of_jobs_undoes_nothing() {
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.register();
+    let job = JobId::from_bytes([7; 16]);
+    pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    pair.pass(12 * SECOND);
+    assert!(
+        pair.take_client()
+            .contains(&ClientAction::StartJobs(vec![job]))
+    );
+    pair.client.job_started(pair.now, job).unwrap();
+    // The answer to a heartbeat is held back, the job ends, the next answer says so.
+    let heartbeat = next_heartbeat(&mut pair);
+    pair.deliver_to_server(heartbeat);
+    let held = pair.to_client.pop().unwrap();
+    pair.server.end_job(pair.now, job).unwrap();
+    pair.pass(20 * SECOND);
+    assert!(
+        pair.take_client()
+            .contains(&ClientAction::AbortJobs(vec![job]))
+    );
+    pair.client.job_ended(pair.now, job).unwrap();
+    pair.deliver_to_client(held);
+    pair.run();
+    assert!(
+        !pair
+            .take_client()
+            .iter()
+            .any(|action| matches!(action, ClientAction::StartJobs(_)))
+    );
+}
+
+#[test]
+fn a_server_that_slept_declares_nobody_dead() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.take_server();
+    // The machine sleeps for two hours, then wakes with all its timers due.
+    pair.now = pair.now + 7200 * SECOND;
+    pair.server.handle_timeout(pair.now);
+    pair.drain();
+    assert!(pair.take_server().is_empty());
+    pair.client.handle_timeout(pair.now);
+    pair.pass(30 * SECOND);
+    assert!(pair.server.is_registered(&name("site-1")));
+    // Silence after that counts.
+    let mut dead = Vec::new();
+    for _ in 0..70 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+        dead.extend(pair.take_server());
+    }
+    assert!(
+        matches!(dead[..], [ServerAction::ClientDead { .. }]),
+        "{dead:?}"
+    );
+}
+
+#[test]
+fn a_session_that_nobody_uses_ends_within_a_window_and_says_nothing() {
+    let mut pair = Pair::sealed();
+    let register = up_to_register(&mut pair);
+    pair.deliver_to_server(register);
+    pair.to_client.clear();
+    for _ in 0..7 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+    }
+    assert!(pair.take_server().is_empty());
+    assert!(!pair.server.is_registered(&name("site-1")));
+    assert_eq!(
+        format!("{:?}", pair.server),
+        "Server(coordinator, 0 sessions)"
+    );
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let mut pair = Setup::new(Suite::Bearer).build();
+    pair.register();
+    let auth = pair
+        .take_client()
+        .into_iter()
+        .find_map(|action| match action {
+            ClientAction::SetAuth(auth) => Some(auth),
+            _ => None,
+        })
+        .unwrap();
+    let token = auth.token.clone().unwrap();
+    let shown = format!("{auth:?} {:?} {:?}", pair.client, pair.server);
+    let decimal = format!("{:?}", token.expose());
+    let hex: String = token.expose().iter().map(|b| format!("{b:02x}")).collect();
+    assert!(
+        !shown.contains(&decimal) && !shown.contains(&hex),
+        "{shown}"
+    );
+}

@@ -1,0 +1,190 @@
+//! Any bytes, in every phase, on either side: an error or a counted drop, no panic, no
+//! growth, and the session goes on.
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use common::pair::{Pair, Setup};
+use fedlink::error::Dropped;
+use fedlink::{Phase, Suite};
+
+/// A generator for tests alone: xorshift64*.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn bytes(&mut self, len: usize) -> BytesMut {
+        (0..len).map(|_| self.next() as u8).collect::<Vec<_>>()[..].into()
+    }
+
+    /// One of the ways in which a message goes wrong.
+    fn mangle(&mut self, message: &BytesMut) -> BytesMut {
+        let mut bad = message.clone();
+        match self.below(4) {
+            0 => bad.truncate(self.below(message.len())),
+            1 => bad.extend_from_slice(&self.bytes(3)),
+            2 => {
+                let at = self.below(bad.len());
+                bad[at] ^= 1 << self.below(8);
+            }
+            _ => {
+                let at = self.below(bad.len());
+                bad[at..].iter_mut().for_each(|byte| *byte = 0xff);
+            }
+        }
+        bad
+    }
+}
+
+/// Every message of a session, both ways. In the sealed suite it is the very session that
+/// they are then thrown at; the others leave changes on the way to their carrier, so
+/// there they come from another one.
+fn messages(suite: Suite) -> Vec<BytesMut> {
+    let mut pair = Setup::new(suite).build();
+    if suite != Suite::Sealed {
+        pair.restart_client();
+        pair.restart_server();
+    }
+    let mut seen = Vec::new();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    for _ in 0..6 {
+        pair.drain();
+        seen.extend(pair.to_server.iter().chain(&pair.to_client).cloned());
+        pair.step();
+        pair.now = pair.now + Duration::from_millis(100);
+        pair.tick();
+    }
+    assert_eq!(pair.client.phase(), Phase::Active);
+    pair.client.quit(pair.now, "done");
+    pair.drain();
+    seen.extend(pair.to_server.iter().cloned());
+    seen
+}
+
+/// A pair in each phase that a client can be in for long.
+fn pair_in(suite: Suite, phase: Phase) -> Pair {
+    let mut pair = Setup::new(suite)
+        .server(|config| {
+            config.peer_budget = 1_000_000;
+            config.challenge_budget = 1_000_000;
+        })
+        .build();
+    match phase {
+        Phase::Idle => pair.connect(),
+        Phase::Registering => {
+            pair.connect();
+            pair.client.register(pair.now).unwrap();
+        }
+        Phase::Active => pair.register(),
+        Phase::Quitting => {
+            pair.register();
+            pair.client.quit(pair.now, "done");
+        }
+        Phase::Rejected | Phase::Closed => {
+            pair.connect();
+            pair.client.quit(pair.now, "done");
+        }
+    }
+    pair.drain();
+    pair
+}
+
+#[test]
+fn no_bytes_change_the_phase_or_stop_the_session() {
+    let mut noise = Noise(7);
+    let mut refused = 0;
+    for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
+        let known = messages(suite);
+        assert!(known.len() >= 6);
+        for phase in [
+            Phase::Idle,
+            Phase::Registering,
+            Phase::Active,
+            Phase::Quitting,
+            Phase::Closed,
+        ] {
+            let mut pair = pair_in(suite, phase);
+            let (to_server, to_client) = (pair.to_server.clone(), pair.to_client.clone());
+            for round in 0..600 {
+                let bad = if round % 3 == 0 {
+                    let len = noise.below(400);
+                    noise.bytes(len)
+                } else {
+                    let message = &known[noise.below(known.len())];
+                    noise.mangle(message)
+                };
+                let before = pair.client.phase();
+                refused += u32::from(pair.client.handle_message(pair.now, bad.clone()).is_err());
+                assert_eq!(pair.client.phase(), before);
+                refused += u32::from(
+                    pair.server
+                        .handle_message(pair.now, pair.peer, bad)
+                        .is_err(),
+                );
+                while pair.server.poll_transmit().is_some() {}
+                while pair.client.poll_transmit().is_some() {}
+            }
+            pair.to_server = to_server;
+            pair.to_client = to_client;
+            pair.pass(Duration::from_secs(30));
+            let expected = match phase {
+                Phase::Registering | Phase::Active => Phase::Active,
+                Phase::Quitting => Phase::Closed,
+                other => other,
+            };
+            assert_eq!(pair.client.phase(), expected, "{suite} {phase:?}");
+        }
+    }
+    assert!(refused > 15_000, "only {refused} messages were refused");
+}
+
+#[test]
+fn too_long_is_refused_before_it_is_read() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let long = BytesMut::from(&vec![1; (2 << 20) + 1][..]);
+    assert_eq!(
+        pair.client.handle_message(pair.now, long.clone()),
+        Err(Dropped::TooLong)
+    );
+    assert_eq!(
+        pair.server.handle_message(pair.now, pair.peer, long),
+        Err(Dropped::TooLong)
+    );
+}
+
+#[test]
+fn strangers_are_held_to_their_budget_and_leave_nothing() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.peer_budget = 5)
+        .build();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    for _ in 0..50 {
+        pair.deliver_to_server(challenge.clone());
+    }
+    assert_eq!(pair.to_client.len(), 5);
+    let over = pair.server.counters().dropped[&Dropped::OverBudget];
+    assert_eq!(over, 45);
+    assert_eq!(pair.server.clients().count(), 0);
+    // Other peers are not held to it.
+    let taken = pair
+        .server
+        .handle_message(pair.now, fedlink::message::PeerId(77), challenge);
+    assert_eq!(taken, Ok(()));
+}
