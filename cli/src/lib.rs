@@ -1,4 +1,6 @@
 //! What the program `fedlink` is made of.
 
+pub mod logging;
+pub mod options;
 pub mod provision;
 pub mod training;

@@ -33,6 +33,8 @@ use std::path::{Path, PathBuf};
 
 use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, SiteConfig};
 
+use crate::options::ProvisionOptions;
+
 use authority::{Authority, Purpose};
 use folder::Staged;
 
@@ -45,6 +47,37 @@ pub struct Project {
     pub server: PathBuf,
     /// The kits of the sites that were just made, by name.
     pub sites: BTreeMap<String, PathBuf>,
+}
+
+/// Does what the options ask for, and says what to do next.
+///
+/// # Errors
+///
+/// Those of [`make`] and [`add`].
+pub fn run(options: &ProvisionOptions) -> Result<String, ProvisionError> {
+    let name = options.project.clone().unwrap_or_default();
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from(&name));
+    if !options.add_sites.is_empty() {
+        return Ok(add(&folder, &options.add_sites)?.next_steps());
+    }
+    let plan = Plan {
+        project: name,
+        server: options.server.clone(),
+        hosts: options.hosts.clone(),
+        days: options.days,
+        suite: options.suite.into(),
+        transport: options.transport.into(),
+        trusted_path: options.trusted_path,
+    };
+    let project = make(&folder, &plan, &options.sites)?;
+    Ok(format!(
+        "The project is in {}. Keep {} to yourself: it makes sites.\n\
+         To the machine of the coordinator:\n  {}\n{}",
+        folder.display(),
+        folder.join("authority").display(),
+        project.server.display(),
+        project.next_steps(),
+    ))
 }
 
 /// Makes a project in `folder`, which must be empty or not exist, with a kit for the
@@ -120,6 +153,17 @@ pub fn add(folder: &Path, sites: &[String]) -> Result<Project, ProvisionError> {
 }
 
 impl Project {
+    fn next_steps(&self) -> String {
+        let sites: String = self
+            .sites
+            .values()
+            .map(|site| format!("  {}\n", site.display()))
+            .collect();
+        format!(
+            "To the machines of the sites, each its own:\n{sites}README.txt in each of them says how to start it.\n"
+        )
+    }
+
     fn at(folder: &Path, sites: &[String]) -> Self {
         let kits = folder.join("sites");
         Self {

@@ -1,0 +1,79 @@
+//! Traces, on the standard error output, as much of them as RUST_LOG asks for.
+
+use std::env::{self, VarError};
+use std::io;
+
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Why traces cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoggingError {
+    /// RUST_LOG says something else than which traces to show.
+    #[error(
+        "RUST_LOG is {value:?}: {source}: write a level, or target=level and commas, as in info,fedlink=trace"
+    )]
+    Filter {
+        /// What RUST_LOG is.
+        value: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+}
+
+/// Begins to show traces: warnings, or what RUST_LOG asks for. Does nothing if traces are
+/// shown already.
+///
+/// # Errors
+///
+/// A RUST_LOG that cannot be understood.
+pub fn start() -> Result<(), LoggingError> {
+    let filter = filter(env::var("RUST_LOG"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .try_init();
+    Ok(())
+}
+
+fn filter(asked: Result<String, VarError>) -> Result<Targets, LoggingError> {
+    match asked {
+        Ok(value) if !value.trim().is_empty() => value
+            .parse()
+            .map_err(|source| LoggingError::Filter { value, source }),
+        _ => Ok(Targets::new().with_default(LevelFilter::WARN)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn warnings_are_shown_unless_more_is_asked_for() {
+        for unset in [Err(VarError::NotPresent), Ok(String::new())] {
+            let filter = filter(unset).unwrap();
+            assert!(filter.would_enable("fedlink", &Level::WARN));
+            assert!(!filter.would_enable("fedlink", &Level::INFO));
+        }
+    }
+
+    #[test]
+    fn levels_can_differ_by_target() {
+        let filter = filter(Ok("info,fedlink=trace".into())).unwrap();
+        assert!(filter.would_enable("fedlink::client", &Level::TRACE));
+        assert!(filter.would_enable("rustls", &Level::INFO));
+        assert!(!filter.would_enable("rustls", &Level::DEBUG));
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_understood_is_told() {
+        let error = filter(Ok("fedlink=loud".into())).unwrap_err().to_string();
+        assert!(error.contains("RUST_LOG is \"fedlink=loud\""), "{error}");
+    }
+}

@@ -1,0 +1,380 @@
+//! The command line.
+
+mod text;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use fedlink_host::kit::{Suite, Transport};
+
+use crate::provision::{DEFAULT_PORT, MAX_DAYS};
+use crate::training::{MAX_PADDING, MAX_SITES};
+
+/// Federated learning across sites that keep their data.
+#[derive(Debug, Parser)]
+#[command(name = "fedlink", version, after_help = text::OVERVIEW)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a whole federation on this machine and show what it withstands
+    #[command(long_about = text::DEMO, after_long_help = text::DEMO_EXAMPLES)]
+    Demo(DemoOptions),
+    /// Make a project: certificates and a kit for the coordinator and for each site
+    #[command(long_about = text::PROVISION, after_long_help = text::PROVISION_EXAMPLES)]
+    Provision(ProvisionOptions),
+    /// Run the coordinator of a project
+    #[command(long_about = text::SERVE, after_long_help = text::SERVE_EXAMPLES)]
+    Serve(ServeOptions),
+    /// Run a site of a project
+    #[command(long_about = text::JOIN, after_long_help = text::JOIN_EXAMPLES)]
+    Join(JoinOptions),
+}
+
+/// Options of `fedlink demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoOptions {
+    /// How many sites take part
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = sites())]
+    pub sites: usize,
+    /// How many rounds they train
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = rounds())]
+    pub rounds: u32,
+    /// Pads each model to this many MiB, to show large transfers
+    #[arg(long, value_name = "MIB", default_value_t = 0, value_parser = payload())]
+    pub payload_mib: usize,
+    /// Decides which wines each site gets, and which are held out
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// What carries messages
+    #[arg(long, value_enum, default_value_t = DemoTransport::Tls)]
+    pub transport: DemoTransport,
+    /// How messages are protected
+    #[arg(long, value_enum, default_value_t = SuiteOption::Sealed)]
+    pub suite: SuiteOption,
+    /// Show nothing but the result
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `fedlink provision`.
+#[derive(Clone, Debug, Args)]
+pub struct ProvisionOptions {
+    /// The project's name
+    #[arg(long, value_name = "NAME", required_unless_present = "add_sites")]
+    pub project: Option<String>,
+    /// The coordinator's name
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "coordinator",
+        conflicts_with = "add_sites"
+    )]
+    pub server: String,
+    /// Where sites reach the coordinator
+    #[arg(
+        long = "host",
+        value_name = "HOST[:PORT]",
+        value_delimiter = ',',
+        required_unless_present = "add_sites",
+        conflicts_with = "add_sites",
+        help = format!("Where sites reach the coordinator; the port is {DEFAULT_PORT} unless given")
+    )]
+    pub hosts: Vec<String>,
+    /// The sites' names, separated by commas
+    #[arg(
+        long,
+        visible_alias = "site",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        required_unless_present = "add_sites",
+        conflicts_with = "add_sites"
+    )]
+    pub sites: Vec<String>,
+    /// The folder of the project; that of a new one is named after it unless given
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Adds sites to the project in the folder given with --out, and changes nothing else
+    #[arg(
+        long = "add-site",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        requires = "out",
+        conflicts_with_all = ["project", "days", "suite", "transport", "trusted_path"]
+    )]
+    pub add_sites: Vec<String>,
+    /// How many days the certificates count
+    #[arg(long, default_value_t = 365, value_parser = RangedU64ValueParser::<u32>::new().range(1..=u64::from(MAX_DAYS)))]
+    pub days: u32,
+    /// How messages are protected
+    #[arg(long, value_enum, default_value_t = SuiteOption::Sealed)]
+    pub suite: SuiteOption,
+    /// What carries messages
+    #[arg(long, value_enum, default_value_t = TransportOption::Tls)]
+    pub transport: TransportOption,
+    /// Lets suite bearer go over tcp: nobody else can read what is on the way
+    #[arg(long)]
+    pub trusted_path: bool,
+}
+
+/// Options of `fedlink serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeOptions {
+    /// The folder of the coordinator's kit
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub kit: PathBuf,
+    /// How many sites to wait for before the first round
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = sites())]
+    pub sites: usize,
+    /// How many rounds the sites train
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = rounds())]
+    pub rounds: u32,
+    /// Pads each model to this many MiB
+    #[arg(long, value_name = "MIB", default_value_t = 0, value_parser = payload())]
+    pub payload_mib: usize,
+    /// Decides which wines are held out; the same for all who take part
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Show nothing but warnings and the result
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Options of `fedlink join`.
+#[derive(Clone, Debug, Args)]
+pub struct JoinOptions {
+    /// The folder of the site's kit
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub kit: PathBuf,
+    /// Which share of the wines this site holds: the Kth of N
+    #[arg(long, value_name = "K/N")]
+    pub share: ShareOption,
+    /// Decides how the wines are shared out; the same for all who take part
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Show nothing but warnings
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// How messages are protected, as an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SuiteOption {
+    /// Encrypted and authenticated from end to end
+    Sealed,
+    /// With a token, for carriers that protect messages themselves
+    Bearer,
+    /// Not at all, for trusted rigs
+    Plain,
+}
+
+/// What carries messages between machines, as an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TransportOption {
+    /// TLS 1.3, with certificates on both sides
+    Tls,
+    /// TCP as it is
+    Tcp,
+}
+
+/// What carries messages within the demo, as an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DemoTransport {
+    /// TLS 1.3 over the loopback interface
+    Tls,
+    /// TCP over the loopback interface
+    Tcp,
+    /// Channels within the process
+    Memory,
+}
+
+/// A share of the data, as an option: `3/8` is the third of eight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareOption {
+    /// Which share, from 0.
+    pub index: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl FromStr for ShareOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let remedy =
+            || format!("write K/N, the Kth of N shares, with N up to {MAX_SITES}, as in 3/8");
+        let (number, of) = text.split_once('/').ok_or_else(remedy)?;
+        let [number, of] = [number, of].map(|part| part.parse::<usize>());
+        match (number, of) {
+            (Ok(number), Ok(of)) if (1..=of).contains(&number) && of <= MAX_SITES => Ok(Self {
+                index: number - 1,
+                of,
+            }),
+            _ => Err(remedy()),
+        }
+    }
+}
+
+impl From<SuiteOption> for Suite {
+    fn from(option: SuiteOption) -> Self {
+        match option {
+            SuiteOption::Sealed => Self::Sealed,
+            SuiteOption::Bearer => Self::Bearer,
+            SuiteOption::Plain => Self::Plain,
+        }
+    }
+}
+
+impl From<TransportOption> for Transport {
+    fn from(option: TransportOption) -> Self {
+        match option {
+            TransportOption::Tls => Self::Tls,
+            TransportOption::Tcp => Self::Tcp,
+        }
+    }
+}
+
+fn sites() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MAX_SITES as u64)
+}
+
+fn rounds() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(1..=u64::from(MAX_ROUNDS))
+}
+
+fn payload() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(0..=(MAX_PADDING >> 20) as u64)
+}
+
+/// The most rounds: the model is as good as it gets long before.
+const MAX_ROUNDS: u32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Options::try_parse_from(line.split_whitespace()).map(|options| options.command)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_given_at_length() {
+        for (command, text) in [("demo", text::DEMO), ("join", text::JOIN_EXAMPLES)] {
+            let help = parse(&format!("fedlink {command} --help"))
+                .unwrap_err()
+                .to_string();
+            let line = text.lines().last().unwrap();
+            assert!(help.contains(line), "{help}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_accepted() {
+        let texts = [
+            text::OVERVIEW,
+            text::DEMO_EXAMPLES,
+            text::PROVISION_EXAMPLES,
+            text::SERVE_EXAMPLES,
+            text::JOIN_EXAMPLES,
+        ];
+        for text in texts {
+            let examples = text
+                .lines()
+                .filter_map(|line| line.find("fedlink ").map(|at| &line[at..]));
+            assert!(examples.clone().count() > 0, "{text}");
+            for example in examples {
+                parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_demo_needs_no_options() {
+        let Command::Demo(options) = parse("fedlink demo").unwrap() else {
+            panic!()
+        };
+        assert_eq!((options.sites, options.rounds, options.seed), (8, 20, 1));
+        assert_eq!(
+            (options.transport, options.suite),
+            (DemoTransport::Tls, SuiteOption::Sealed)
+        );
+    }
+
+    #[test]
+    fn sites_are_named_in_any_way() {
+        let base = "fedlink provision --project wine --host 127.0.0.1";
+        for sites in [
+            "--sites a,b,c",
+            "--site a --site b --site c",
+            "--sites a,b --site c",
+        ] {
+            let Command::Provision(options) = parse(&format!("{base} {sites}")).unwrap() else {
+                panic!()
+            };
+            assert_eq!(options.sites, ["a", "b", "c"]);
+        }
+    }
+
+    #[test]
+    fn adding_sites_excludes_making_a_project() {
+        parse("fedlink provision --out wine --add-site d").unwrap();
+        for line in [
+            "fedlink provision",
+            "fedlink provision --add-site d",
+            "fedlink provision --out wine --add-site d --sites e",
+            "fedlink provision --out wine --add-site d --project wine",
+            "fedlink provision --out wine --add-site d --server coordinator",
+            "fedlink provision --project wine --sites a",
+            "fedlink provision --project wine --host 127.0.0.1",
+        ] {
+            parse(line).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn numbers_are_bounded() {
+        for option in [
+            "--sites 0",
+            "--sites 65",
+            "--rounds 0",
+            "--rounds 10001",
+            "--payload-mib 1025",
+        ] {
+            parse(&format!("fedlink demo {option}")).unwrap_err();
+        }
+        for option in ["--sites 64", "--payload-mib 1024"] {
+            parse(&format!("fedlink demo {option}")).unwrap();
+        }
+    }
+
+    #[test]
+    fn shares_are_counted_from_one() {
+        assert_eq!("1/8".parse(), Ok(ShareOption { index: 0, of: 8 }));
+        assert_eq!("64/64".parse(), Ok(ShareOption { index: 63, of: 64 }));
+        for text in ["", "1", "0/8", "9/8", "1/65", "-1/8", "a/b", "1/0"] {
+            assert!(
+                text.parse::<ShareOption>()
+                    .unwrap_err()
+                    .contains("as in 3/8"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What `--help` says at length. The examples are tested against the options.
+
+pub(super) const OVERVIEW: &str = "\
+To see a federation work, on this machine alone:
+  fedlink demo
+
+To run one of your own, make its kits, carry each to its machine, and start there:
+  fedlink provision --project wine --host 192.0.2.7 --sites site-1,site-2
+  fedlink serve --kit wine/server
+  fedlink join --kit wine/sites/site-1 --share 1/2
+
+Set RUST_LOG to see more: RUST_LOG=info, or RUST_LOG=fedlink=trace for every message.
+";
+
+pub(super) const DEMO: &str = "\
+Runs a whole federation on this machine and shows what it withstands.
+
+Makes a project in a temporary folder, starts a coordinator and its sites as peers of
+their own, and trains a model of red wines across them. On the way a connection is cut in
+the middle of an upload, a site and the coordinator are each dropped and come back from
+what they had stored, and a second job is aborted.
+
+Succeeds only if the federation is as good as one party with all the data (by 0.02), no
+worse than the median site on its own, nothing was lost, and every fault took place.";
+
+pub(super) const DEMO_EXAMPLES: &str = "\
+Examples:
+  fedlink demo
+  fedlink demo --sites 3 --rounds 10 --seed 7
+  fedlink demo --payload-mib 64 --transport tcp
+  fedlink demo --quiet --json
+";
+
+pub(super) const PROVISION: &str = "\
+Makes a project: certificates and a kit for the coordinator and for each site.
+
+The folder that it makes has three parts. authority/ stays with whoever runs the project:
+with the key in it sites are made. server/ goes to the coordinator, sites/NAME/ to the
+site of that name. Each kit has a README.txt that says how to start it. Nothing is ever
+overwritten.";
+
+pub(super) const PROVISION_EXAMPLES: &str = "\
+Examples:
+  fedlink provision --project wine --host 192.0.2.7 --sites bordeaux,porto,mosel
+  fedlink provision --project wine --host fl.example.org:443 --site porto --out ~/wine
+  fedlink provision --project rig --host 127.0.0.1 --sites a,b --suite plain --transport tcp
+  fedlink provision --out ~/wine --add-site rioja,tokaj
+";
+
+pub(super) const SERVE: &str = "\
+Runs the coordinator of a project.
+
+Waits for its sites, trains a model of red wines across them, and prints what each round
+came to. Ctrl-C ends it properly. Started again, it goes on where it was.";
+
+pub(super) const SERVE_EXAMPLES: &str = "\
+Examples:
+  fedlink serve --kit wine/server
+  fedlink serve --kit wine/server --sites 3 --rounds 50
+";
+
+pub(super) const JOIN: &str = "\
+Runs a site of a project.
+
+Registers with the coordinator, trains on its own share of the wines when it is asked to,
+and returns the model, never the wines. Ctrl-C ends it properly. Started again, it goes on
+where it was.";
+
+pub(super) const JOIN_EXAMPLES: &str = "\
+Examples:
+  fedlink join --kit wine/sites/porto --share 1/3
+  fedlink join --kit wine/sites/mosel --share 2/3 --seed 7
+";

@@ -1,0 +1,125 @@
+//! TLS 1.3 between a site and the coordinator, with certificates on both sides.
+//!
+//! Everything is explicit: one version, one provider of cryptography, the project's roots
+//! and nobody else's. Sessions are not resumed: each connection shows its certificates
+//! anew, so that one that was withdrawn does not live on in a ticket.
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{ClientConfig, ConnectionCommon, RootCertStore, ServerConfig};
+
+use crate::kit::Credentials;
+
+/// What both ends must name in the handshake, so that no other protocol's peer answers.
+pub const ALPN: &[u8] = b"fedlink/1";
+
+/// Why TLS cannot be set up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A name that cannot be in a certificate for TLS.
+    #[error("{0:?} cannot be the name of a server in TLS: use letters, digits, '-', '_' and '.'")]
+    ServerName(String),
+    /// The certificates or the key cannot be used for TLS.
+    #[error("the certificates or the key of this kit cannot be used for TLS: {0}")]
+    Credentials(String),
+    /// The handshake is not over.
+    #[error("there is no channel binding before the handshake is over: {0}")]
+    NotConnected(String),
+}
+
+/// TLS for a site.
+///
+/// # Errors
+///
+/// [`TlsError::Credentials`], with what TLS has against them.
+pub fn client_config(credentials: &Credentials) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(VERSIONS)
+        .map_err(unusable)?
+        .with_root_certificates(roots(credentials)?)
+        .with_client_auth_cert(
+            credentials.certificates().to_vec(),
+            credentials.private_key().clone_key(),
+        )
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// TLS for the coordinator. Whoever connects must show a certificate of the project.
+///
+/// # Errors
+///
+/// [`TlsError::Credentials`], with what TLS has against them.
+pub fn server_config(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsError> {
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(roots(credentials)?.into(), provider())
+            .build()
+            .map_err(unusable)?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(VERSIONS)
+        .map_err(unusable)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            credentials.certificates().to_vec(),
+            credentials.private_key().clone_key(),
+        )
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// The name that the coordinator's certificate must be for.
+///
+/// Give the coordinator's name in the project rather than the address: kits have both in
+/// the certificate, and the name holds wherever the coordinator moves.
+///
+/// # Errors
+///
+/// [`TlsError::ServerName`] if it is neither a host's name nor an address.
+pub fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(name)
+        .map(|name| name.to_owned())
+        .map_err(|_| TlsError::ServerName(name.to_owned()))
+}
+
+/// What ties a session to this connection: 32 bytes that both ends compute and that nobody
+/// between them can (RFC 9266, `tls-exporter`). Works for either end.
+///
+/// # Errors
+///
+/// [`TlsError::NotConnected`] while the handshake is under way.
+pub fn channel_binding<Side>(connection: &ConnectionCommon<Side>) -> Result<[u8; 32], TlsError> {
+    connection
+        .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
+        .map_err(|error| TlsError::NotConnected(error.to_string()))
+}
+
+const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn roots(credentials: &Credentials) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for root in credentials.root_certificates() {
+        roots.add(root.clone()).map_err(unusable)?;
+    }
+    Ok(roots)
+}
+
+fn unusable(error: impl std::error::Error) -> TlsError {
+    TlsError::Credentials(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;
