@@ -1,30 +1,32 @@
 //! The handshake as the server sees it. Nothing is kept of a stranger before its proof.
 
+mod opening;
+mod pending;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
+
+use opening::Opening;
+use pending::{Pending, PendingChallenge};
 
 use crate::Instant;
 use crate::client::RejectReason;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::error::Dropped;
-use crate::identity::{
-    self, CertificateId, Chain, ChainError, Identity, Key, Name, Role, Verified,
-};
+use crate::identity::{CertificateId, Identity, Key, Name};
 use crate::link::native::budget::Budgets;
 use crate::link::native::cookie::{Cookies, Exchange};
-use crate::link::native::seal::Key as SealKey;
-use crate::link::native::session::{End, Protection, Seal, Session};
-use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
-use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid, Token};
+use crate::link::native::session::Session;
+use crate::link::native::transcript::{self, Binding, Keys};
+use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid};
 use crate::server::ServerConfig;
 use crate::suite::Suite;
-use crate::time::millis;
 use crate::wire::native::{
-    self, Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Grant,
-    RefusalSeal, Register, lp, take_lp,
+    self, Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Register,
+    take_lp,
 };
 
 /// Signatures awaited from a key that is elsewhere, at once. More would only wait longer.
@@ -48,29 +50,6 @@ struct Remembered {
     register: Hash,
     /// None while a signature is awaited.
     reply: Option<Bytes>,
-    until: Instant,
-}
-
-enum Pending {
-    Challenge(Box<PendingChallenge>),
-    Register(Box<PendingRegister>),
-}
-
-struct PendingChallenge {
-    peer: PeerId,
-    hello_s: Vec<u8>,
-    keys: Option<Keys>,
-    chain: Vec<u8>,
-    until: Instant,
-}
-
-struct PendingRegister {
-    peer: PeerId,
-    client_nonce: [u8; 16],
-    entered: Entered,
-    protection: Protection,
-    reply_key: Option<SealKey>,
-    grant: Grant,
     until: Instant,
 }
 
@@ -412,221 +391,6 @@ impl Door {
     }
 }
 
-/// A Register whose cookie and seal are right.
-struct Opening {
-    client_nonce: [u8; 16],
-    th2: Hash,
-    th3: Hash,
-    proof: Vec<u8>,
-    applicant: Applicant,
-    keys: Option<Keys>,
-    bound_to: Option<PeerId>,
-    /// The identity that the client was shown, which signs its token too.
-    shown: Identity,
-}
-
-impl Opening {
-    /// Every check, the cheap ones first.
-    fn judge(
-        &self,
-        admission: &Admission<'_>,
-        register: &Register,
-    ) -> Result<Option<Verified>, Denied> {
-        let chain_denied = |error: ChainError| {
-            denied(
-                RejectReason::Unauthenticated,
-                format!("the client's certificates are not accepted: {error}"),
-            )
-        };
-        let verified = if register.reply.suite == Suite::Plain {
-            None
-        } else {
-            let chain = Chain::parse(&self.applicant.chain).map_err(chain_denied)?;
-            let identity = admission.identity;
-            Some(
-                identity::verify(
-                    &chain,
-                    &identity.roots,
-                    &identity.revoked,
-                    Role::Client,
-                    &self.applicant.name,
-                    admission.wall,
-                )
-                .map_err(chain_denied)?,
-            )
-        };
-        if register.challenge.project != admission.config.project {
-            return Err(denied(
-                RejectReason::WrongProject,
-                format!(
-                    "this server serves the project `{}`",
-                    admission.config.project
-                ),
-            ));
-        }
-        (admission.admit)(&self.applicant.name, self.applicant.instance)?;
-        if let Some(verified) = &verified {
-            let proven = self.proof[..].try_into().is_ok_and(|proof| {
-                verified
-                    .key
-                    .verify(&transcript::client_proof(&self.th2), proof)
-            });
-            if !proven {
-                return Err(denied(
-                    RejectReason::Unauthenticated,
-                    "the client's proof does not match this exchange".to_owned(),
-                ));
-            }
-        }
-        Ok(verified)
-    }
-
-    fn refuse(&self, entropy: &mut Entropy, denied: &Denied) -> Bytes {
-        match &self.keys {
-            None => native::refusal(&self.client_nonce, denied),
-            Some(keys) => {
-                let refusal_id = entropy.bytes();
-                transcript::seal_refusal(
-                    &keys.refusal(&self.th3, &refusal_id),
-                    native::refusal_header(&self.client_nonce, RefusalSeal::Sealed { refusal_id }),
-                    denied,
-                )
-            }
-        }
-        .into()
-    }
-
-    /// A session for who has proved itself, all but the token's signature; and what that
-    /// has to sign.
-    fn grant(
-        &mut self,
-        peer: PeerId,
-        admission: &mut Admission<'_>,
-        register: &Register,
-        verified: &Option<Verified>,
-    ) -> (PendingRegister, Vec<u8>) {
-        let suite = register.reply.suite;
-        let config = admission.config;
-        let session = SessionId::from_bytes(admission.entropy.bytes());
-        let token = (suite != Suite::Plain && self.applicant.want_token)
-            .then(|| Token::from_bytes(admission.entropy.uuid()));
-        let issued = admission
-            .wall
-            .unwrap_or(admission.now.as_micros() / 1_000_000);
-        let not_after = verified
-            .as_ref()
-            .and_then(|verified| verified.not_after)
-            .filter(|_| admission.wall.is_some());
-        let expires = issued
-            .saturating_add(config.session_lifetime.as_secs())
-            .min(not_after.unwrap_or(u64::MAX));
-        let grant = Grant {
-            token,
-            token_signature: Vec::new(),
-            ssid: admission.ssid,
-            issued,
-            expires,
-            interval: millis(config.heartbeat_interval),
-        };
-        let to_sign = TokenClaims {
-            suite,
-            project: config.project.as_str(),
-            name: self.applicant.name.as_str(),
-            token: grant.token.as_ref(),
-            ssid: grant.ssid,
-            issued,
-            expires,
-            interval: grant.interval,
-            th3: &self.th3,
-        }
-        .to_sign();
-        let keys = self
-            .keys
-            .as_ref()
-            .map(|keys| keys.session(&self.th3, session));
-        let reply_key = keys.as_ref().map(|keys| keys.to_client.clone());
-        let protection = match (keys, &grant.token) {
-            (Some(keys), _) => Protection::Sealed(Box::new(Seal::new(keys, End::Server))),
-            (None, Some(token)) => Protection::Bearer(token.clone()),
-            (None, None) => Protection::Plain,
-        };
-        let (certificates, dates_checked) = verified.as_ref().map_or_else(
-            || (Box::default(), true),
-            |it| (it.certificates.clone().into(), it.dates_checked),
-        );
-        let pending = PendingRegister {
-            peer,
-            client_nonce: self.client_nonce,
-            entered: Entered {
-                client: self.applicant.name.clone(),
-                instance: self.applicant.instance,
-                session,
-                bound_to: self.bound_to,
-                address: core::mem::take(&mut self.applicant.address),
-                site_info: core::mem::take(&mut self.applicant.site_info),
-                context: core::mem::take(&mut self.applicant.context),
-                certificates,
-                dates_checked,
-                lifetime: expires.saturating_sub(issued),
-            },
-            protection,
-            reply_key,
-            grant,
-            until: self_until(admission),
-        };
-        (pending, to_sign)
-    }
-}
-
-impl Pending {
-    fn until(&self) -> Instant {
-        match self {
-            Self::Challenge(it) => it.until,
-            Self::Register(it) => it.until,
-        }
-    }
-}
-
-impl PendingChallenge {
-    fn finish(self, proof: &[u8]) -> Bytes {
-        let mut protected = Vec::with_capacity(self.chain.len() + proof.len() + 8);
-        lp(&mut protected, &self.chain);
-        lp(&mut protected, proof);
-        match &self.keys {
-            Some(keys) => keys.server_hello().seal_once(self.hello_s, &protected),
-            None => [self.hello_s, protected].concat(),
-        }
-        .into()
-    }
-}
-
-impl PendingRegister {
-    fn finish(mut self, signature: &[u8]) -> Knock {
-        self.grant.token_signature = signature.to_vec();
-        let header = native::register_reply_header(&self.client_nonce, self.entered.session);
-        let grant = Zeroizing::new(native::encode(&self.grant, Vec::new()));
-        let reply = match &self.reply_key {
-            Some(key) => key.seal_once(header, &grant),
-            None => [&header[..], &grant].concat(),
-        };
-        let session = Session::new(self.entered.session, self.protection, End::Server);
-        Knock::Entered(Box::new(self.entered), session, reply.into())
-    }
-}
-
-impl Applicant {
-    /// Addresses are host names and ports.
-    const MAX_ADDRESS: usize = 255;
-    /// Before registration a map is smaller than later.
-    pub(crate) const MAX_PROPERTIES: usize = 16 << 10;
-
-    fn fits(&self) -> bool {
-        self.address.len() <= Self::MAX_ADDRESS
-            && self.site_info.size() <= Self::MAX_PROPERTIES
-            && self.context.size() <= Self::MAX_PROPERTIES
-    }
-}
-
 /// The best suite that both accept and that this carrier permits.
 fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge) -> Option<Suite> {
     let offered: Vec<Suite> = challenge
@@ -657,8 +421,4 @@ pub(crate) fn busy(message: &str) -> Denied {
         message: message.to_owned(),
         retry_after: None,
     }
-}
-
-fn self_until(admission: &Admission<'_>) -> Instant {
-    admission.now + admission.config.registration_window
 }

@@ -1,0 +1,461 @@
+//! The handshake as the client sees it: challenge the server, check it, prove oneself.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use super::{Event, HandshakeEvent, Link};
+use crate::Instant;
+use crate::client::{Auth, ClientConfig, RejectReason, Suspicion};
+use crate::digest::Hash;
+use crate::entropy::Entropy;
+use crate::error::Dropped;
+use crate::identity::{self, Chain, Identity, Key, Name, Role, Verified};
+use crate::link::native::session::{End, Protection, Seal, Session};
+use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
+use crate::message::{InstanceId, Properties, SessionId};
+use crate::suite::Suite;
+use crate::wire::native::{
+    self, Applicant, Challenge, ChallengeReply, Denial, Denied, Grant, RefusalSeal, lp, take_lp,
+};
+
+/// Answers to one challenge that are checked, signatures and all: what somebody on the
+/// way can make a client work.
+const MAX_CHECKED: u8 = 4;
+
+/// Bytes of a padded challenge. A reply with a chain of the usual two certificates stays
+/// below three times that.
+const PADDED_CHALLENGE: usize = 1200;
+
+#[derive(Default)]
+pub(super) enum Handshake {
+    #[default]
+    Idle,
+    Challenged(Box<Challenged>),
+    Signing(Box<Signing>),
+    Registering(Box<Registering>),
+}
+
+pub(super) struct Challenged {
+    hello_c: Vec<u8>,
+    client_nonce: [u8; 16],
+    secret: Option<x25519_dalek::StaticSecret>,
+    binding: Binding,
+    checked: u8,
+}
+
+/// Everything of a Register but its proof.
+pub(super) struct Signing {
+    client_nonce: [u8; 16],
+    suite: Suite,
+    keys: Option<Keys>,
+    clear: Vec<u8>,
+    identity: Vec<u8>,
+    th2: Hash,
+    server: Option<Verified>,
+}
+
+pub(super) struct Registering {
+    client_nonce: [u8; 16],
+    suite: Suite,
+    keys: Option<Keys>,
+    register: Bytes,
+    th3: Hash,
+    server: Option<Verified>,
+}
+
+/// What the handshake is told by the client.
+pub(crate) struct Hello<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a ClientConfig,
+    pub(crate) identity: &'a Identity,
+    pub(crate) entropy: &'a mut Entropy,
+    /// The name that the server must prove.
+    pub(crate) server: &'a Name,
+    pub(crate) instance: InstanceId,
+    pub(crate) address: &'a str,
+    pub(crate) site_info: &'a Properties,
+    pub(crate) context: &'a Properties,
+    /// Unix seconds.
+    pub(crate) wall: Option<u64>,
+    pub(crate) binding: &'a Binding,
+}
+
+impl Link {
+    /// The suites that this carrier permits: bearer needs one that protects end to end.
+    pub(crate) fn offered(&self, config: &ClientConfig, binding: &Binding) -> Vec<Suite> {
+        let safe = config.trusted_path || *binding != Binding::None;
+        let suites = config.suites.as_slice().iter().copied();
+        suites
+            .filter(|suite| *suite != Suite::Bearer || safe)
+            .collect()
+    }
+
+    /// Stops a handshake; a late answer to it is dropped.
+    pub(crate) fn drop_handshake(&mut self) {
+        self.handshake = Handshake::Idle;
+    }
+
+    /// Starts a handshake with a fresh nonce; one under way is forgotten.
+    pub(crate) fn challenge(&mut self, hello: &mut Hello<'_>) {
+        let secret = hello
+            .config
+            .suites
+            .contains(Suite::Sealed)
+            .then(|| x25519_dalek::StaticSecret::from(hello.entropy.bytes::<32>()));
+        let client_nonce = hello.entropy.uuid();
+        let mut challenge = Challenge {
+            suites: self.offered(hello.config, hello.binding),
+            project: hello.config.project.clone(),
+            binding: hello.binding.kind(),
+            client_nonce,
+            client_share: secret
+                .as_ref()
+                .map(|secret| x25519_dalek::PublicKey::from(secret).to_bytes()),
+            padding: Vec::new(),
+        };
+        if hello.config.datagram {
+            let len = native::challenge(&challenge).len();
+            challenge.padding = vec![0; PADDED_CHALLENGE.saturating_sub(len)];
+        }
+        let hello_c = native::challenge(&challenge);
+        self.transmit_handshake(hello_c.clone().into());
+        self.handshake = Handshake::Challenged(Box::new(Challenged {
+            hello_c,
+            client_nonce,
+            secret,
+            binding: hello.binding.clone(),
+            checked: 0,
+        }));
+    }
+
+    /// Sends the Register again, byte for byte; false when there is none.
+    pub(crate) fn repeat_register(&mut self) -> bool {
+        let Handshake::Registering(registering) = &self.handshake else {
+            return false;
+        };
+        let register = registering.register.clone();
+        self.transmit_handshake(register);
+        true
+    }
+
+    /// Goes on with the handshake that waited for a signature; false when none does.
+    pub(crate) fn signed(&mut self, signature: &[u8; 64]) -> bool {
+        match core::mem::take(&mut self.handshake) {
+            Handshake::Signing(signing) => {
+                self.register(*signing, signature);
+                true
+            }
+            other => {
+                self.handshake = other;
+                false
+            }
+        }
+    }
+
+    pub(super) fn challenge_reply(
+        &mut self,
+        hello: &mut Hello<'_>,
+        message: &[u8],
+        reply: &ChallengeReply,
+        hello_len: usize,
+    ) -> Result<Event, Dropped> {
+        let Handshake::Challenged(challenged) = &mut self.handshake else {
+            return Err(Dropped::Unasked);
+        };
+        if reply.client_nonce != challenged.client_nonce {
+            return Err(Dropped::Unasked);
+        }
+        if challenged.checked >= MAX_CHECKED {
+            return Err(Dropped::OverBudget);
+        }
+        challenged.checked += 1;
+        let signing = match challenged.accept(hello, message, reply, hello_len) {
+            Ok(accepted) => accepted,
+            Err(suspicion) => return Ok(Event::Handshake(HandshakeEvent::Suspect(suspicion))),
+        };
+        let dates_checked = signing
+            .server
+            .as_ref()
+            .is_none_or(|server| server.dates_checked);
+        let bytes = transcript::client_proof(&signing.th2);
+        let proof = hello.identity.proof().filter(|_| signing.server.is_some());
+        let mut to_sign = None;
+        match proof {
+            Some((_, Key::Here(signer))) => self.register(signing, &signer.sign(&bytes)),
+            Some((_, Key::Elsewhere)) => {
+                self.handshake = Handshake::Signing(Box::new(signing));
+                to_sign = Some(bytes.into());
+            }
+            None => self.register(signing, &[]),
+        }
+        Ok(Event::Handshake(HandshakeEvent::Proven {
+            to_sign,
+            dates_checked,
+        }))
+    }
+
+    fn register(&mut self, signing: Signing, proof: &[u8]) {
+        let th3 = transcript::session(&signing.th2, proof);
+        let mut protected = Zeroizing::new(Vec::new());
+        lp(&mut protected, &signing.identity);
+        lp(&mut protected, proof);
+        let register: Bytes = match &signing.keys {
+            Some(keys) => keys.client_hello().seal_once(signing.clear, &protected),
+            None => [&signing.clear[..], &protected].concat(),
+        }
+        .into();
+        self.transmit_handshake(register.clone());
+        self.handshake = Handshake::Registering(Box::new(Registering {
+            client_nonce: signing.client_nonce,
+            suite: signing.suite,
+            keys: signing.keys,
+            register,
+            th3,
+            server: signing.server,
+        }));
+    }
+
+    pub(super) fn register_reply(
+        &mut self,
+        hello: &Hello<'_>,
+        message: &[u8],
+        client_nonce: [u8; 16],
+        session: SessionId,
+        clear: usize,
+    ) -> Result<Event, Dropped> {
+        let Handshake::Registering(registering) = &self.handshake else {
+            return Err(Dropped::Unasked);
+        };
+        if client_nonce != registering.client_nonce {
+            return Err(Dropped::Unasked);
+        }
+        let (grant, protection) = match registering.accept(hello, message, session, clear) {
+            Ok(accepted) => accepted,
+            Err(suspicion) => return Ok(Event::Handshake(HandshakeEvent::Suspect(suspicion))),
+        };
+        let auth = Auth {
+            token: grant.token,
+            token_signature: Bytes::from(grant.token_signature).into(),
+            name: hello.identity.name().clone(),
+            ssid: grant.ssid,
+            issued: grant.issued,
+            expires: grant.expires,
+            session_hash: registering.th3,
+        };
+        self.server_certificates = registering
+            .server
+            .as_ref()
+            .map(|server| server.certificates.clone())
+            .unwrap_or_default();
+        self.handshake = Handshake::Idle;
+        self.outstanding.clear();
+        self.session = Some(Session::new(session, protection, End::Client));
+        Ok(Event::Registered {
+            auth,
+            interval: Duration::from_millis(grant.interval),
+        })
+    }
+
+    pub(super) fn refusal(
+        &mut self,
+        message: &[u8],
+        client_nonce: [u8; 16],
+        seal: RefusalSeal,
+        clear: usize,
+    ) -> Result<Event, Dropped> {
+        let (expected, suite, keys) = match &self.handshake {
+            Handshake::Idle => return Err(Dropped::Unasked),
+            Handshake::Challenged(it) => (it.client_nonce, None, None),
+            Handshake::Signing(it) => (it.client_nonce, None, None),
+            Handshake::Registering(it) => (
+                it.client_nonce,
+                Some(it.suite),
+                it.keys.as_ref().zip(Some(&it.th3)),
+            ),
+        };
+        if client_nonce != expected {
+            return Err(Dropped::Unasked);
+        }
+        let (denied, protected) = match (seal, keys) {
+            (RefusalSeal::Clear, _) => {
+                let body = message.get(clear..).ok_or(Dropped::Malformed)?;
+                // A clear refusal is as protected as its carrier, once the server has
+                // proved itself on it.
+                let protected = matches!(suite, Some(Suite::Bearer | Suite::Plain));
+                (native::decode_all(body), protected)
+            }
+            (RefusalSeal::Sealed { refusal_id }, Some((keys, th3))) => {
+                let body = keys
+                    .refusal(th3, &refusal_id)
+                    .open_once(message, clear)
+                    .ok_or(Dropped::Unauthentic)?;
+                (native::decode_all(&body), true)
+            }
+            (RefusalSeal::Sealed { .. }, None) => return Err(Dropped::Unasked),
+        };
+        let denied: Denied = denied.ok_or(Dropped::Malformed)?;
+        if protected {
+            self.handshake = Handshake::Idle;
+        }
+        Ok(Event::Handshake(HandshakeEvent::Denied {
+            denied,
+            protected,
+        }))
+    }
+
+    pub(super) fn versions(&self, versions: &[u8]) -> Result<Event, Dropped> {
+        match self.handshake {
+            Handshake::Challenged(_) if !versions.contains(&1) => {
+                Ok(Event::Handshake(HandshakeEvent::OtherVersion))
+            }
+            _ => Err(Dropped::Unasked),
+        }
+    }
+
+    fn transmit_handshake(&mut self, message: Bytes) {
+        self.handshake_transmit = Some(self.transmit(message, Bytes::new()));
+    }
+}
+
+impl Challenged {
+    /// Checks the server's answer and prepares the Register, all but its proof.
+    fn accept(
+        &self,
+        hello: &Hello<'_>,
+        message: &[u8],
+        reply: &ChallengeReply,
+        hello_len: usize,
+    ) -> Result<Signing, Suspicion> {
+        if !hello.config.suites.contains(reply.suite) {
+            return Err(Suspicion::Suite);
+        }
+        let hello_s = message.get(..hello_len).ok_or(Suspicion::Malformed)?;
+        let th0 = transcript::hello(&self.hello_c, hello_s, &self.binding);
+        let keys = match (reply.suite, &self.secret, reply.server_share) {
+            (Suite::Sealed, Some(secret), Some(share)) => {
+                Some(Keys::new(secret, share, &th0).ok_or(Suspicion::Malformed)?)
+            }
+            (Suite::Sealed, ..) | (_, _, Some(_)) => return Err(Suspicion::Malformed),
+            (Suite::Plain | Suite::Bearer, _, None) => None,
+        };
+        let protected = match &keys {
+            Some(keys) => keys
+                .server_hello()
+                .open_once(message, hello_len)
+                .ok_or(Suspicion::Seal)?,
+            None => message.get(hello_len..).unwrap_or_default().to_vec(),
+        };
+        let (chain, rest) = take_lp(&protected).ok_or(Suspicion::Malformed)?;
+        let (proof, rest) = take_lp(rest).ok_or(Suspicion::Malformed)?;
+        if !rest.is_empty() {
+            return Err(Suspicion::Malformed);
+        }
+        let th1 = transcript::server(&th0, chain);
+        let server = if reply.suite == Suite::Plain {
+            None
+        } else {
+            let chain = Chain::parse(chain).map_err(Suspicion::Chain)?;
+            let verified = identity::verify(
+                &chain,
+                &hello.identity.roots,
+                &hello.identity.revoked,
+                Role::Server,
+                hello.server,
+                hello.wall,
+            )
+            .map_err(Suspicion::Chain)?;
+            let proof = proof.try_into().map_err(|_| Suspicion::Proof)?;
+            if !verified.key.verify(&transcript::server_proof(&th1), proof) {
+                return Err(Suspicion::Proof);
+            }
+            Some(verified)
+        };
+        let applicant = Applicant {
+            name: hello.identity.name().clone(),
+            instance: hello.instance,
+            chain: match reply.suite {
+                Suite::Plain => Vec::new(),
+                Suite::Bearer | Suite::Sealed => hello.identity.chain_bytes().to_vec(),
+            },
+            want_token: hello.config.want_token || reply.suite == Suite::Bearer,
+            address: hello.address.to_owned(),
+            site_info: hello.site_info.clone(),
+            context: hello.context.clone(),
+        };
+        let identity = native::encode(&applicant, Vec::new());
+        let signing = Signing {
+            client_nonce: self.client_nonce,
+            suite: reply.suite,
+            keys,
+            clear: native::register(&self.hello_c, hello_s),
+            th2: transcript::client(&th1, &identity),
+            identity,
+            server,
+        };
+        Ok(signing)
+    }
+}
+
+impl Registering {
+    /// Checks what the server granted.
+    fn accept(
+        &self,
+        hello: &Hello<'_>,
+        message: &[u8],
+        session: SessionId,
+        clear: usize,
+    ) -> Result<(Grant, Protection), Suspicion> {
+        let keys = self
+            .keys
+            .as_ref()
+            .map(|keys| keys.session(&self.th3, session));
+        let body = match &keys {
+            Some(keys) => keys
+                .to_client
+                .open_once(message, clear)
+                .ok_or(Suspicion::Seal)?,
+            None => message.get(clear..).unwrap_or_default().to_vec(),
+        };
+        let grant: Grant = native::decode_all(&body).ok_or(Suspicion::Malformed)?;
+        if let Some(server) = &self.server {
+            let claims = TokenClaims {
+                suite: self.suite,
+                project: hello.config.project.as_str(),
+                name: hello.identity.name().as_str(),
+                token: grant.token.as_ref(),
+                ssid: grant.ssid,
+                issued: grant.issued,
+                expires: grant.expires,
+                interval: grant.interval,
+                th3: &self.th3,
+            };
+            let signature = grant.token_signature[..]
+                .try_into()
+                .map_err(|_| Suspicion::TokenSignature)?;
+            if !server.key.verify(&claims.to_sign(), signature) {
+                return Err(Suspicion::TokenSignature);
+            }
+        }
+        let protection = match (self.suite, keys, &grant.token) {
+            (Suite::Plain, ..) => Protection::Plain,
+            (Suite::Bearer, _, Some(token)) => Protection::Bearer(token.clone()),
+            (Suite::Sealed, Some(keys), _) => {
+                Protection::Sealed(Box::new(Seal::new(keys, End::Client)))
+            }
+            (Suite::Bearer | Suite::Sealed, ..) => return Err(Suspicion::Malformed),
+        };
+        Ok((grant, protection))
+    }
+}
+
+impl Denied {
+    /// Whether the client is refused for good, and by which rule.
+    pub(crate) fn rejection(&self) -> Option<RejectReason> {
+        match self.denial {
+            Denial::Rejected(reason) => Some(reason),
+            Denial::Busy | Denial::NoCommonSuite => None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A Register whose cookie and seal are right: who sent it, and what becomes of it.
+
+use bytes::Bytes;
+
+use super::pending::PendingRegister;
+use super::{Admission, Entered, denied};
+use crate::client::RejectReason;
+use crate::digest::Hash;
+use crate::entropy::Entropy;
+use crate::identity::{self, Chain, ChainError, Identity, Role, Verified};
+use crate::link::native::session::{End, Protection, Seal};
+use crate::link::native::transcript::{self, Keys, TokenClaims};
+use crate::message::{PeerId, SessionId, Token};
+use crate::suite::Suite;
+use crate::time::millis;
+use crate::wire::native::{self, Applicant, Denied, Grant, RefusalSeal, Register};
+
+/// A Register whose cookie and seal are right.
+pub(super) struct Opening {
+    pub(super) client_nonce: [u8; 16],
+    pub(super) th2: Hash,
+    pub(super) th3: Hash,
+    pub(super) proof: Vec<u8>,
+    pub(super) applicant: Applicant,
+    pub(super) keys: Option<Keys>,
+    pub(super) bound_to: Option<PeerId>,
+    /// The identity that the client was shown, which signs its token too.
+    pub(super) shown: Identity,
+}
+
+impl Opening {
+    /// Every check, the cheap ones first.
+    pub(super) fn judge(
+        &self,
+        admission: &Admission<'_>,
+        register: &Register,
+    ) -> Result<Option<Verified>, Denied> {
+        let chain_denied = |error: ChainError| {
+            denied(
+                RejectReason::Unauthenticated,
+                format!("the client's certificates are not accepted: {error}"),
+            )
+        };
+        let verified = if register.reply.suite == Suite::Plain {
+            None
+        } else {
+            let chain = Chain::parse(&self.applicant.chain).map_err(chain_denied)?;
+            let identity = admission.identity;
+            Some(
+                identity::verify(
+                    &chain,
+                    &identity.roots,
+                    &identity.revoked,
+                    Role::Client,
+                    &self.applicant.name,
+                    admission.wall,
+                )
+                .map_err(chain_denied)?,
+            )
+        };
+        if register.challenge.project != admission.config.project {
+            return Err(denied(
+                RejectReason::WrongProject,
+                format!(
+                    "this server serves the project `{}`",
+                    admission.config.project
+                ),
+            ));
+        }
+        (admission.admit)(&self.applicant.name, self.applicant.instance)?;
+        if let Some(verified) = &verified {
+            let proven = self.proof[..].try_into().is_ok_and(|proof| {
+                verified
+                    .key
+                    .verify(&transcript::client_proof(&self.th2), proof)
+            });
+            if !proven {
+                return Err(denied(
+                    RejectReason::Unauthenticated,
+                    "the client's proof does not match this exchange".to_owned(),
+                ));
+            }
+        }
+        Ok(verified)
+    }
+
+    pub(super) fn refuse(&self, entropy: &mut Entropy, denied: &Denied) -> Bytes {
+        match &self.keys {
+            None => native::refusal(&self.client_nonce, denied),
+            Some(keys) => {
+                let refusal_id = entropy.bytes();
+                transcript::seal_refusal(
+                    &keys.refusal(&self.th3, &refusal_id),
+                    native::refusal_header(&self.client_nonce, RefusalSeal::Sealed { refusal_id }),
+                    denied,
+                )
+            }
+        }
+        .into()
+    }
+
+    /// A session for who has proved itself, all but the token's signature; and what that
+    /// has to sign.
+    pub(super) fn grant(
+        &mut self,
+        peer: PeerId,
+        admission: &mut Admission<'_>,
+        register: &Register,
+        verified: &Option<Verified>,
+    ) -> (PendingRegister, Vec<u8>) {
+        let suite = register.reply.suite;
+        let config = admission.config;
+        let session = SessionId::from_bytes(admission.entropy.bytes());
+        let token = (suite != Suite::Plain && self.applicant.want_token)
+            .then(|| Token::from_bytes(admission.entropy.uuid()));
+        let issued = admission
+            .wall
+            .unwrap_or(admission.now.as_micros() / 1_000_000);
+        let not_after = verified
+            .as_ref()
+            .and_then(|verified| verified.not_after)
+            .filter(|_| admission.wall.is_some());
+        let expires = issued
+            .saturating_add(config.session_lifetime.as_secs())
+            .min(not_after.unwrap_or(u64::MAX));
+        let grant = Grant {
+            token,
+            token_signature: Vec::new(),
+            ssid: admission.ssid,
+            issued,
+            expires,
+            interval: millis(config.heartbeat_interval),
+        };
+        let to_sign = TokenClaims {
+            suite,
+            project: config.project.as_str(),
+            name: self.applicant.name.as_str(),
+            token: grant.token.as_ref(),
+            ssid: grant.ssid,
+            issued,
+            expires,
+            interval: grant.interval,
+            th3: &self.th3,
+        }
+        .to_sign();
+        let keys = self
+            .keys
+            .as_ref()
+            .map(|keys| keys.session(&self.th3, session));
+        let reply_key = keys.as_ref().map(|keys| keys.to_client.clone());
+        let protection = match (keys, &grant.token) {
+            (Some(keys), _) => Protection::Sealed(Box::new(Seal::new(keys, End::Server))),
+            (None, Some(token)) => Protection::Bearer(token.clone()),
+            (None, None) => Protection::Plain,
+        };
+        let (certificates, dates_checked) = verified.as_ref().map_or_else(
+            || (Box::default(), true),
+            |it| (it.certificates.clone().into(), it.dates_checked),
+        );
+        let pending = PendingRegister {
+            peer,
+            client_nonce: self.client_nonce,
+            entered: Entered {
+                client: self.applicant.name.clone(),
+                instance: self.applicant.instance,
+                session,
+                bound_to: self.bound_to,
+                address: core::mem::take(&mut self.applicant.address),
+                site_info: core::mem::take(&mut self.applicant.site_info),
+                context: core::mem::take(&mut self.applicant.context),
+                certificates,
+                dates_checked,
+                lifetime: expires.saturating_sub(issued),
+            },
+            protection,
+            reply_key,
+            grant,
+            until: admission.now + config.registration_window,
+        };
+        (pending, to_sign)
+    }
+}
+
+impl Applicant {
+    /// Addresses are host names and ports.
+    const MAX_ADDRESS: usize = 255;
+    /// Before registration a map is smaller than later.
+    pub(crate) const MAX_PROPERTIES: usize = 16 << 10;
+
+    pub(super) fn fits(&self) -> bool {
+        self.address.len() <= Self::MAX_ADDRESS
+            && self.site_info.size() <= Self::MAX_PROPERTIES
+            && self.context.size() <= Self::MAX_PROPERTIES
+    }
+}

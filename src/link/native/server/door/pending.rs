@@ -1,0 +1,71 @@
+//! Answers that wait for a signature from a key that is elsewhere.
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use super::{Entered, Knock};
+use crate::Instant;
+use crate::link::native::seal::Key;
+use crate::link::native::session::{End, Protection, Session};
+use crate::link::native::transcript::Keys;
+use crate::message::PeerId;
+use crate::wire::native::{self, Grant, lp};
+
+pub(super) enum Pending {
+    Challenge(Box<PendingChallenge>),
+    Register(Box<PendingRegister>),
+}
+
+pub(super) struct PendingChallenge {
+    pub(super) peer: PeerId,
+    pub(super) hello_s: Vec<u8>,
+    pub(super) keys: Option<Keys>,
+    pub(super) chain: Vec<u8>,
+    pub(super) until: Instant,
+}
+
+pub(super) struct PendingRegister {
+    pub(super) peer: PeerId,
+    pub(super) client_nonce: [u8; 16],
+    pub(super) entered: Entered,
+    pub(super) protection: Protection,
+    pub(super) reply_key: Option<Key>,
+    pub(super) grant: Grant,
+    pub(super) until: Instant,
+}
+
+impl Pending {
+    pub(super) fn until(&self) -> Instant {
+        match self {
+            Self::Challenge(it) => it.until,
+            Self::Register(it) => it.until,
+        }
+    }
+}
+
+impl PendingChallenge {
+    pub(super) fn finish(self, proof: &[u8]) -> Bytes {
+        let mut protected = Vec::with_capacity(self.chain.len() + proof.len() + 8);
+        lp(&mut protected, &self.chain);
+        lp(&mut protected, proof);
+        match &self.keys {
+            Some(keys) => keys.server_hello().seal_once(self.hello_s, &protected),
+            None => [self.hello_s, protected].concat(),
+        }
+        .into()
+    }
+}
+
+impl PendingRegister {
+    pub(super) fn finish(mut self, signature: &[u8]) -> Knock {
+        self.grant.token_signature = signature.to_vec();
+        let header = native::register_reply_header(&self.client_nonce, self.entered.session);
+        let grant = Zeroizing::new(native::encode(&self.grant, Vec::new()));
+        let reply = match &self.reply_key {
+            Some(key) => key.seal_once(header, &grant),
+            None => [&header[..], &grant].concat(),
+        };
+        let session = Session::new(self.entered.session, self.protection, End::Server);
+        Knock::Entered(Box::new(self.entered), session, reply.into())
+    }
+}
