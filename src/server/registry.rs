@@ -146,6 +146,8 @@ impl Server {
                     if client.replaced.len() > MAX_REPLACED {
                         client.replaced.pop_front();
                     }
+                    // The new process runs none of the jobs that the old one did.
+                    self.ledger.forget_reports(&name);
                     ServerAction::ClientReplaced(*joined)
                 }
             }
