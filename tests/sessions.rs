@@ -11,6 +11,7 @@ use fedlink::{
 };
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
+const SECOND: Duration = Duration::from_secs(1);
 
 fn start(pair: &mut Pair) {
     pair.server.start_job(pair.now, JOB, Sites::All).unwrap();
@@ -123,4 +124,334 @@ fn heartbeats_go_on_and_jobs_are_aborted_and_started() {
         .filter(|it| **it == ClientAction::AbortJobs(vec![JOB]))
         .count();
     assert_eq!(aborts, 1);
+}
+
+fn pull(pair: &mut Pair) -> Task {
+    pair.client.pull_task(pair.now, JOB).unwrap();
+    pair.run();
+    task(&pair.take_client()).expect("a task")
+}
+
+fn submit(pair: &mut Pair, task: &Task, payload: Payload) {
+    pair.client
+        .submit(pair.now, task.id, Outcome::Ok, Properties::new(), payload)
+        .unwrap();
+}
+
+fn results(actions: &[ServerAction]) -> Vec<bool> {
+    actions
+        .iter()
+        .filter_map(|action| match action {
+            ServerAction::ResultReceived(result) => Some(result.again),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A registered pair with one job, and one small task waiting.
+fn working() -> Pair {
+    let mut pair = Pair::sealed();
+    pair.register();
+    start(&mut pair);
+    assign(&mut pair, Payload::new("in"));
+    pair.take_client();
+    pair.take_server();
+    pair
+}
+
+#[test]
+fn a_restarted_client_gets_its_task_again_and_sends_its_result_once() {
+    let mut pair = working();
+    let first = pull(&mut pair);
+    pair.restart_client();
+    let again = task(&pair.take_client()).expect("the task again");
+    assert!(again.again);
+    assert_eq!(again.id, first.id);
+    assert_eq!(again.payload, first.payload);
+    submit(&mut pair, &again, Payload::new("out"));
+    pair.drain();
+    pair.restart_client();
+    assert_eq!(task(&pair.take_client()), None);
+    assert_eq!(pair.client.outbox_len(), 1);
+    pair.register();
+    pair.pass(SECOND);
+    let actions = pair.take_server();
+    assert!(matches!(actions[0], ServerAction::ClientReplaced(_)));
+    assert_eq!(results(&actions), [false]);
+    assert_eq!(pair.client.outbox_len(), 0);
+}
+
+#[test]
+fn a_restarted_server_knows_its_job_its_task_and_its_result() {
+    let mut pair = working();
+    let first = pull(&mut pair);
+    pair.restart_server();
+    assert_eq!(pair.server.jobs().collect::<Vec<_>>(), [JOB]);
+    submit(&mut pair, &first, Payload::new("out"));
+    pair.pass(30 * SECOND);
+    assert_eq!(results(&pair.take_server()), [false]);
+    pair.restart_server();
+    let again = pair.take_server();
+    assert_eq!(results(&again), [true]);
+    pair.server.taken(pair.now, first.id).unwrap();
+    pair.drain();
+    pair.restart_server();
+    assert_eq!(results(&pair.take_server()), [] as [bool; 0]);
+    pair.pass(60 * SECOND);
+    assert!(pair.server.is_registered(&common::pki::name("site-1")));
+    assert_eq!(results(&pair.take_server()), [] as [bool; 0]);
+}
+
+#[test]
+fn nothing_is_promised_before_it_is_stored() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    start(&mut pair);
+    pair.hold_records = true;
+    assign(&mut pair, Payload::new("in"));
+    pair.client.pull_task(pair.now, JOB).unwrap();
+    pair.run();
+    assert_eq!(task(&pair.client_actions), None, "the task left too early");
+    pair.store_held();
+    pair.run();
+    assert_eq!(
+        task(&pair.client_actions),
+        None,
+        "the task was given too early"
+    );
+    pair.store_held();
+    pair.run();
+    let task = task(&pair.client_actions).expect("a task");
+    submit(&mut pair, &task, Payload::new("out"));
+    pair.run();
+    assert!(
+        results(&pair.server_actions).is_empty(),
+        "the result left too early"
+    );
+    pair.store_held();
+    pair.run();
+    assert!(
+        results(&pair.server_actions).is_empty(),
+        "the result was given too early"
+    );
+    assert_eq!(
+        pair.client.outbox_len(),
+        1,
+        "the result was accepted too early"
+    );
+    pair.store_held();
+    pair.run();
+    assert_eq!(results(&pair.server_actions), [false]);
+    assert_eq!(pair.client.outbox_len(), 0);
+}
+
+#[test]
+fn an_upload_goes_on_where_the_connection_was_cut() {
+    let mut pair = working();
+    let task = pull(&mut pair);
+    let large = Payload::new(vec![5; 6 << 20]);
+    submit(&mut pair, &task, large.clone());
+    for _ in 0..4 {
+        pair.step();
+    }
+    pair.disconnect();
+    pair.connect();
+    pair.pass(SECOND);
+    assert_eq!(results(&pair.take_server()), [false]);
+    let counters = pair.client.counters();
+    assert_eq!(counters.resumed_uploads, 1);
+    assert!(counters.bytes_sent_twice <= 2 << 20, "{counters:?}");
+}
+
+#[test]
+fn a_session_is_renewed_before_it_expires_and_work_goes_on() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.session_lifetime = 100 * SECOND)
+        .build();
+    pair.register();
+    start(&mut pair);
+    assign(&mut pair, Payload::new("in"));
+    let task = pull(&mut pair);
+    pair.take_server();
+    pair.pass(350 * SECOND);
+    let actions = pair.take_server();
+    let renewals = actions
+        .iter()
+        .filter(|it| matches!(it, ServerAction::ClientJoined(joined) if joined.renewed))
+        .count();
+    assert!((3..=4).contains(&renewals), "{actions:?}");
+    assert_eq!(renewals, actions.len());
+    submit(&mut pair, &task, Payload::new("out"));
+    pair.run();
+    assert_eq!(results(&pair.take_server()), [false]);
+}
+
+#[test]
+fn a_revoked_certificate_ends_its_session_at_once() {
+    let mut pair = working();
+    let (chain, _) = pair.pki.site("site-1");
+    let mut revoked = fedlink::identity::Revoked::new();
+    revoked
+        .insert_certificate(chain.leaf_der().unwrap())
+        .unwrap();
+    pair.server.set_revoked(pair.now, revoked);
+    pair.drain();
+    assert!(matches!(
+        pair.take_server()[..],
+        [ServerAction::ClientLeft { .. }]
+    ));
+    pair.pass(60 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Rejected);
+}
+
+#[test]
+fn results_of_a_lost_server_are_refused() {
+    let mut pair = working();
+    let task = pull(&mut pair);
+    pair.server_records.0.clear();
+    pair.restart_server();
+    pair.pass(30 * SECOND);
+    submit(&mut pair, &task, Payload::new("out"));
+    pair.run();
+    let refused = pair.take_client().into_iter().any(|action| {
+        matches!(
+            action,
+            ClientAction::ResultRefused {
+                refusal: fedlink::message::Refusal::OtherSsid,
+                ..
+            }
+        )
+    });
+    assert!(refused);
+    assert!(results(&pair.take_server()).is_empty());
+}
+
+#[test]
+fn a_device_that_says_it_sleeps_keeps_its_place() {
+    let mut pair = working();
+    pair.client.suspend(pair.now, 3600 * SECOND).unwrap();
+    pair.run();
+    for _ in 0..350 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+    }
+    assert!(pair.take_server().is_empty());
+    assert!(pair.to_server.is_empty(), "it was to be silent");
+    pair.client.resume_heartbeats(pair.now);
+    pair.pass(SECOND);
+    assert!(pair.server.is_registered(&common::pki::name("site-1")));
+}
+
+#[test]
+fn a_silent_client_is_reported_dead_and_its_task_given_away() {
+    let mut pair = working();
+    let task = pull(&mut pair);
+    pair.client.pause_heartbeats(pair.now);
+    for _ in 0..70 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+    }
+    assert!(matches!(
+        pair.take_server()[..],
+        [ServerAction::ClientDead { .. }]
+    ));
+    let other = Assignee::Site(common::pki::name("site-2"));
+    let moved = pair.server.reassign(pair.now, task.id, other).unwrap();
+    assert_ne!(moved, task.id);
+    pair.drain();
+    pair.client.resume_heartbeats(pair.now);
+    submit(&mut pair, &task, Payload::new("late"));
+    pair.pass(60 * SECOND);
+    assert!(results(&pair.take_server()).is_empty());
+    let refused = pair.take_client().into_iter().any(|action| {
+        matches!(
+            action,
+            ClientAction::ResultRefused {
+                refusal: fedlink::message::Refusal::Withdrawn,
+                ..
+            }
+        )
+    });
+    assert!(refused);
+}
+
+#[test]
+fn a_job_that_vanished_is_told_and_a_new_process_starts_its_jobs_anew() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    start(&mut pair);
+    pair.pass(11 * SECOND);
+    pair.take_server();
+    pair.client.job_ended(pair.now, JOB).unwrap();
+    pair.pass(25 * SECOND);
+    let missing = pair
+        .take_server()
+        .iter()
+        .filter(|it| matches!(it, ServerAction::JobMissingOnClient { .. }))
+        .count();
+    assert_eq!(missing, 1);
+    pair.restart_client();
+    pair.register();
+    pair.pass(11 * SECOND);
+    assert!(
+        pair.take_client()
+            .contains(&ClientAction::StartJobs(vec![JOB]))
+    );
+}
+
+#[test]
+fn a_context_rides_on_every_request() {
+    let mut pair = Pair::sealed();
+    let context = Properties::new().with("battery", "80 %");
+    pair.client.set_context(context.clone()).unwrap();
+    pair.register();
+    start(&mut pair);
+    pair.client.pull_task(pair.now, JOB).unwrap();
+    pair.run();
+    assign(&mut pair, Payload::new("in"));
+    pair.pass(2 * SECOND);
+    let task = task(&pair.take_client()).expect("a task");
+    submit(&mut pair, &task, Payload::new("out"));
+    pair.run();
+    pair.client.quit(pair.now, "done");
+    pair.run();
+    let mut seen = [false; 5];
+    for action in pair.take_server() {
+        let (place, found) = match action {
+            ServerAction::ClientJoined(joined) => (0, joined.context),
+            ServerAction::HeartbeatReceived { context, .. } => (1, context),
+            ServerAction::TaskWanted { context, .. } => (2, context),
+            ServerAction::ResultReceived(result) => (3, result.context),
+            ServerAction::ClientLeft { context, .. } => (4, context),
+            _ => continue,
+        };
+        assert_eq!(found, context);
+        seen[place] = true;
+    }
+    assert_eq!(seen, [true; 5]);
+}
+
+#[test]
+fn a_new_certificate_of_either_side_is_used_from_the_next_handshake_on() {
+    let mut pair = working();
+    let fresh = Pair::sealed();
+    let roots = fresh.pki.roots();
+    pair.server
+        .set_identity(
+            pair.now,
+            common::pair::server_identity(&fresh.pki, "coordinator", roots.clone()),
+        )
+        .unwrap();
+    pair.client
+        .set_identity(common::pair::site_identity(&fresh.pki, "site-1", roots))
+        .unwrap();
+    pair.pass(60 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    pair.client.quit(pair.now, "again");
+    pair.run();
+    pair.client.register(pair.now).unwrap();
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
 }
