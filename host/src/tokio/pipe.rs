@@ -1,16 +1,23 @@
 //! Messages over a byte stream.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::buf::Chain;
 use bytes::{Buf, Bytes, BytesMut};
-use fedlink::frame::{Frames, frame_header};
+use fedlink::frame::{Frames, MAX_MESSAGE, frame_header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::dial::Stream;
 
 /// Room for what one read may bring, so that small messages come many at once.
 const READ_BYTES: usize = 16 << 10;
+
+/// How long a connection that ends may take to say so.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// So much of a message tells which session it belongs to.
+pub(super) const START_BYTES: usize = 32;
 
 /// Both directions of one connection.
 pub(super) struct Pipe {
@@ -40,26 +47,50 @@ pub(super) struct Reader {
     frames: Frames,
 }
 
+/// What has come.
+pub(super) enum Received {
+    Message(BytesMut),
+    /// The next message exceeds the limit and begins like this. It stays next.
+    TooLong([u8; START_BYTES]),
+    /// The peer has closed the stream between two messages.
+    Closed,
+}
+
 impl Reader {
-    /// The next message; none when the peer has closed the stream between two messages.
-    /// Nothing is lost if the future is dropped.
-    pub(super) async fn next(&mut self) -> io::Result<Option<BytesMut>> {
+    /// Changes the limit for messages that were not read, to at most [`MAX_MESSAGE`].
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.frames.set_limit(limit);
+    }
+
+    /// Waits for the next message. Nothing is lost if the future is dropped.
+    pub(super) async fn next(&mut self) -> io::Result<Received> {
         loop {
-            let message = self.frames.next_frame();
-            let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-            if let Some(message) = message.map_err(invalid)? {
-                return Ok(Some(message));
+            match self.frames.next_frame() {
+                Ok(Some(message)) => return Ok(Received::Message(message)),
+                Ok(None) => {}
+                Err(error) if (START_BYTES..=MAX_MESSAGE).contains(&error.len) => {
+                    if let Some(start) = start(self.frames.buffer()) {
+                        return Ok(Received::TooLong(start));
+                    }
+                }
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             }
             self.frames.buffer().reserve(READ_BYTES);
             if self.stream.read_buf(self.frames.buffer()).await? == 0 {
                 return if self.frames.is_empty() {
-                    Ok(None)
+                    Ok(Received::Closed)
                 } else {
                     Err(io::ErrorKind::UnexpectedEof.into())
                 };
             }
         }
     }
+}
+
+/// How the message begins whose length stands at the start of `buffer`.
+fn start(buffer: &[u8]) -> Option<[u8; START_BYTES]> {
+    let (_length, message) = buffer.split_first_chunk::<4>()?;
+    message.first_chunk().copied()
 }
 
 pub(super) struct Writer {

@@ -3,7 +3,7 @@
 use fedlink::Client;
 use fedlink::message::{JobId, Outcome, Payload, Progress, Properties, SignatureId, TaskId};
 
-use super::super::handle::{Handle, hash_ahead};
+use crate::tokio::handle::{Handle, hash_ahead};
 use crate::{CallError, Stopped};
 
 /// The client's commands; each is explained at the method of [`Client`] of the same name,

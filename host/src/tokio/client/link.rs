@@ -2,20 +2,14 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use bytes::BytesMut;
+use fedlink::frame::MAX_MESSAGE;
 use fedlink::{Carrier, Instant, Transmit};
 
-use super::super::clock::Clock;
-use super::super::dial::{Dial, Dialing};
-use super::super::pipe::Pipe;
-
-/// The longest message, by the protocol.
-const MAX_MESSAGE: usize = 2 << 20;
-
-/// How long a connection that ends may take to say so.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::tokio::clock::Clock;
+use crate::tokio::dial::{Dial, Dialing};
+use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Received};
 
 pub(super) struct Link {
     dial: Box<dyn Dial>,
@@ -104,8 +98,9 @@ impl Link {
             },
             State::Up(pipe) => {
                 let result = tokio::select! {
-                    message = pipe.reader.next(), if reading => message.map(|message| {
-                        message.map_or(LinkEvent::Lost, LinkEvent::Message)
+                    received = pipe.reader.next(), if reading => received.map(|it| match it {
+                        Received::Message(message) => LinkEvent::Message(message),
+                        Received::TooLong(_) | Received::Closed => LinkEvent::Lost,
                     }),
                     written = pipe.writer.write() => written.map(|()| LinkEvent::Moved),
                 };
