@@ -30,5 +30,5 @@ pub use transmit::{ServerTransmit, Transmit};
 
 /// Messages on a carrier of bytes.
 pub mod frame {
-    pub use crate::wire::native::{FrameError, Frames, frame_header};
+    pub use crate::wire::native::{FrameError, Frames, MAX_MESSAGE, MAX_STRANGER, frame_header};
 }

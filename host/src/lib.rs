@@ -1,9 +1,16 @@
 //! Hosts for fedlink: what moves the bytes of the core's two machines, and what they need
 //! to start and to be restarted.
 
+mod clock;
+mod error;
 pub mod kit;
+pub mod storage;
 pub mod store;
 pub mod tls;
+pub mod tokio;
 
 #[cfg(test)]
 mod testing;
+
+pub use clock::{seed, unix_time};
+pub use error::{CallError, HostError, Stopped};

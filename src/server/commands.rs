@@ -8,6 +8,7 @@ use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
 use crate::message::{JobId, RecordId, SignatureId, Ssid, TaskId};
 use crate::time::WallClock;
+use crate::wire::native;
 
 /// Clocks, keys and storage.
 impl Server {
@@ -217,6 +218,16 @@ impl Server {
     #[must_use]
     pub fn is_registered(&self, client: &Name) -> bool {
         self.registry.is_live(client)
+    }
+
+    /// Whether a message that begins so, of which 18 bytes suffice, names a session that
+    /// there is. That proves nothing until [`handle_message`](Self::handle_message) has
+    /// taken the message, but nobody else has a reason to send long ones: a host that
+    /// bounds what strangers may send can let it pass.
+    #[must_use]
+    pub fn has_session_of(&self, start: &[u8]) -> bool {
+        let session = native::session_of(start);
+        session.is_some_and(|session| self.sessions.get(session).is_some())
     }
 
     /// The service session.

@@ -8,9 +8,10 @@ mod hello;
 
 pub(crate) use body::{decode, decode_all, encode};
 pub(crate) use envelope::{
-    Envelope, HEADER, InvalidSession, MAX_MESSAGE, MAX_STRANGER, NoEnvelope, TAG, challenge,
-    clear_header, invalid_session, parse, sealed_header, versions,
+    Envelope, HEADER, InvalidSession, NoEnvelope, TAG, challenge, clear_header, invalid_session,
+    parse, sealed_header, session_of, versions,
 };
+pub use envelope::{MAX_MESSAGE, MAX_STRANGER};
 pub use frame::{FrameError, Frames, frame_header};
 pub(crate) use hello::{
     Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Grant, RefusalSeal,

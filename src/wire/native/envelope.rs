@@ -20,9 +20,9 @@ const SEALED: u8 = 0x10;
 const CLEAR: u8 = 0x11;
 
 /// Longest message: a chunk or an inline payload with room to spare.
-pub(crate) const MAX_MESSAGE: usize = 2 << 20;
+pub const MAX_MESSAGE: usize = 2 << 20;
 /// Longest message before registration: two chains, a context and site information.
-pub(crate) const MAX_STRANGER: usize = 32 << 10;
+pub const MAX_STRANGER: usize = 32 << 10;
 /// Length of a Poly1305 tag.
 pub(crate) const TAG: usize = 16;
 /// Length of the clear part of a sealed message: version, kind, session, number.
@@ -97,6 +97,15 @@ pub(crate) fn parse(message: &[u8]) -> Result<Envelope, NoEnvelope> {
         _ if *kind == CHALLENGE => Ok(Envelope::ForeignChallenge),
         _ => Err(NoEnvelope::Version),
     }
+}
+
+/// The session that a message names which begins so; none if it is of no session, or too
+/// little of it is there to tell.
+pub(crate) fn session_of(start: &[u8]) -> Option<SessionId> {
+    let (&[version, kind], rest) = start.split_first_chunk()?;
+    let named = version == VERSION && matches!(kind, SEALED | CLEAR);
+    let id = rest.first_chunk().filter(|_| named)?;
+    Some(SessionId::from_bytes(*id))
 }
 
 fn parse_kind(message: &[u8], kind: u8, body: &[u8]) -> Option<Envelope> {

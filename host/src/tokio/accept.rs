@@ -1,0 +1,88 @@
+//! How clients reach a server's host.
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::dial::{Stream, channel_binding, prepare};
+
+/// Where connections come in: [`TcpAccept`], or a carrier of your own.
+pub trait Accept: Send + 'static {
+    /// Waits for the next connection. Nothing may be lost if the future is dropped. After
+    /// an error the host waits a little and calls again.
+    fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send + '_>>;
+}
+
+/// A connection that has come in and may have to be made ready.
+pub struct Accepted {
+    /// Where from, if there is such a thing; connections are limited by it.
+    pub address: Option<IpAddr>,
+    /// Ends when messages can be exchanged, after a TLS handshake for example. The host
+    /// gives it up when it takes too long.
+    pub ready: Pin<Box<dyn Future<Output = io::Result<Incoming>> + Send>>,
+}
+
+/// A connection from a client, ready for messages.
+pub struct Incoming {
+    /// The bytes.
+    pub stream: Box<dyn Stream>,
+    /// The value of its `tls-exporter` channel binding (RFC 9266), if it is TLS.
+    pub tls_exporter: Option<[u8; 32]>,
+}
+
+/// Accepts over TCP, or over TLS on TCP.
+pub struct TcpAccept {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl TcpAccept {
+    /// All that comes to `listener`.
+    #[must_use]
+    pub fn new(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            tls: None,
+        }
+    }
+
+    /// With TLS.
+    #[must_use]
+    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+}
+
+impl Accept for TcpAccept {
+    fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send + '_>> {
+        Box::pin(async {
+            let (stream, address) = self.listener.accept().await?;
+            Ok(Accepted {
+                address: Some(address.ip()),
+                ready: Box::pin(make_ready(stream, self.tls.clone())),
+            })
+        })
+    }
+}
+
+async fn make_ready(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Incoming> {
+    prepare(&stream)?;
+    let Some(tls) = tls else {
+        return Ok(Incoming {
+            stream: Box::new(stream),
+            tls_exporter: None,
+        });
+    };
+    let stream = tls.accept(stream).await?;
+    let tls_exporter = channel_binding(stream.get_ref().1);
+    Ok(Incoming {
+        stream: Box::new(stream),
+        tls_exporter,
+    })
+}

@@ -1,0 +1,131 @@
+//! The client's way to the server: none, in the making, or a connection.
+
+use std::io;
+use std::net::IpAddr;
+
+use bytes::BytesMut;
+use fedlink::frame::MAX_MESSAGE;
+use fedlink::{Carrier, Instant, Transmit};
+
+use crate::tokio::clock::Clock;
+use crate::tokio::dial::{Dial, Dialing};
+use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Received};
+
+pub(super) struct Link {
+    dial: Box<dyn Dial>,
+    state: State,
+}
+
+enum State {
+    /// Nothing, until somebody asks for a connection.
+    Resting,
+    /// A connection is to be made then.
+    Waiting(Instant),
+    Dialing(Dialing),
+    Up(Box<Pipe>),
+}
+
+/// What has happened.
+pub(super) enum LinkEvent {
+    /// A connection stands.
+    Connected {
+        carrier: Carrier,
+        local_address: Option<IpAddr>,
+    },
+    /// A message has come.
+    Message(BytesMut),
+    /// The connection broke, or could not be made.
+    Lost,
+    /// Something else went on.
+    Moved,
+}
+
+impl Link {
+    pub(super) fn new(dial: Box<dyn Dial>, now: Instant) -> Self {
+        Self {
+            dial,
+            state: State::Waiting(now),
+        }
+    }
+
+    /// Wants a connection at `at`. An attempt that still goes on is given up.
+    pub(super) fn dial_at(&mut self, at: Instant) {
+        if !matches!(self.state, State::Up(_)) {
+            self.state = State::Waiting(at);
+        }
+    }
+
+    /// Wants a connection now, if nobody has said when.
+    pub(super) fn dial_if_resting(&mut self, now: Instant) {
+        if matches!(self.state, State::Resting) {
+            self.state = State::Waiting(now);
+        }
+    }
+
+    /// Sends as long as the connection takes messages.
+    pub(super) fn send(&mut self, mut next: impl FnMut() -> Option<Transmit>) {
+        if let State::Up(pipe) = &mut self.state
+            && !pipe.writer.is_busy()
+            && let Some(transmit) = next()
+        {
+            pipe.writer
+                .start(transmit.header.into_bytes(), transmit.payload.into_bytes());
+        }
+    }
+
+    /// Waits for what comes next; for messages only if `reading`. Nothing is lost if the
+    /// future is dropped.
+    pub(super) async fn next(&mut self, clock: Clock, reading: bool) -> LinkEvent {
+        match &mut self.state {
+            State::Resting => std::future::pending().await,
+            State::Waiting(at) => {
+                clock.reach(Some(*at)).await;
+                self.state = State::Dialing(self.dial.dial());
+                LinkEvent::Moved
+            }
+            State::Dialing(dialing) => match dialing.await {
+                Ok(connection) => {
+                    let pipe = Pipe::new(connection.stream, MAX_MESSAGE);
+                    self.state = State::Up(Box::new(pipe));
+                    LinkEvent::Connected {
+                        carrier: connection.carrier,
+                        local_address: connection.local_address,
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot connect to the server");
+                    LinkEvent::Lost
+                }
+            },
+            State::Up(pipe) => {
+                let result = tokio::select! {
+                    received = pipe.reader.next(), if reading => received.map(|it| match it {
+                        Received::Message(message) => LinkEvent::Message(message),
+                        Received::TooLong(_) | Received::Closed => LinkEvent::Lost,
+                    }),
+                    written = pipe.writer.write() => written.map(|()| LinkEvent::Moved),
+                };
+                result.unwrap_or_else(|error: io::Error| {
+                    tracing::debug!(%error, "the connection broke");
+                    LinkEvent::Lost
+                })
+            }
+        }
+    }
+
+    /// Breaks the connection, or the attempt to make one.
+    pub(super) fn drop_connection(&mut self) {
+        self.state = State::Resting;
+    }
+
+    /// Ends the connection in order, if there is one.
+    pub(super) async fn close(&mut self) {
+        if let State::Up(pipe) = &mut self.state {
+            let closed = tokio::time::timeout(CLOSE_TIMEOUT, pipe.writer.close()).await;
+            if !matches!(closed, Ok(Ok(()))) {
+                tracing::debug!("the connection did not end in order");
+            }
+        }
+        self.state = State::Resting;
+    }
+}

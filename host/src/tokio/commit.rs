@@ -1,0 +1,109 @@
+//! Records on their way to the storage, many to one `sync`.
+
+use std::io;
+
+use bytes::Bytes;
+use fedlink::message::RecordId;
+use tokio::task::JoinHandle;
+
+use crate::storage::{Compacting, Storage};
+
+/// Bytes that wait to be stored, after which the host reads no more from the network.
+const MAX_WAITING: usize = 64 << 20;
+
+/// Stores records on a thread that may block. While one batch is written the next one
+/// gathers, so a slow disk makes batches longer and not the wait.
+pub(super) struct GroupCommit {
+    state: State,
+    waiting: Vec<Record>,
+    waiting_bytes: usize,
+}
+
+enum State {
+    Idle(Compacting),
+    Writing(JoinHandle<(Compacting, io::Result<Vec<RecordId>>)>),
+    /// An error was told; nothing can be stored any more.
+    Failed,
+}
+
+struct Record {
+    id: RecordId,
+    header: Bytes,
+    payload: Bytes,
+}
+
+impl GroupCommit {
+    pub(super) fn new(storage: Box<dyn Storage>) -> Self {
+        Self {
+            state: State::Idle(Compacting::new(storage)),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, id: RecordId, header: Bytes, payload: Bytes) {
+        self.waiting_bytes += header.len() + payload.len();
+        self.waiting.push(Record {
+            id,
+            header,
+            payload,
+        });
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting_bytes >= MAX_WAITING
+    }
+
+    /// Whether all that was pushed is stored.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && matches!(self.state, State::Idle(_))
+    }
+
+    /// Begins to store what waits, unless something is being stored. Every action of the
+    /// machine must have been taken before, so that `snapshot` holds what waits.
+    pub(super) fn start(&mut self, snapshot: impl FnOnce() -> Vec<(Bytes, Bytes)>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut storage = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Idle(storage) => storage,
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        let records = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        let snapshot = storage.is_due().then(snapshot);
+        self.state = State::Writing(tokio::task::spawn_blocking(move || {
+            let stored = match snapshot {
+                Some(snapshot) => storage.replace(snapshot),
+                None => storage.append(records.iter().map(|it| (&it.header, &it.payload))),
+            };
+            let ids = stored.map(|()| records.iter().map(|record| record.id).collect());
+            (storage, ids)
+        }));
+    }
+
+    /// Waits until a batch is stored; for ever if none is being stored.
+    pub(super) async fn done(&mut self) -> io::Result<Vec<RecordId>> {
+        let State::Writing(task) = &mut self.state else {
+            return std::future::pending().await;
+        };
+        let written = task.await;
+        self.state = State::Failed;
+        let (storage, ids) = written.map_err(io::Error::other)?;
+        let ids = ids?;
+        self.state = State::Idle(storage);
+        Ok(ids)
+    }
+
+    /// Waits until the storage is free, whatever becomes of what waits.
+    pub(super) async fn release(&mut self) {
+        if matches!(self.state, State::Writing(_))
+            && let Err(error) = self.done().await
+        {
+            tracing::debug!(%error, "the last records were not stored");
+        }
+    }
+}

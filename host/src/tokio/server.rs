@@ -1,0 +1,298 @@
+//! Runs one server on tokio.
+
+mod handle;
+mod limits;
+mod peer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fedlink::identity::Identity;
+use fedlink::message::PeerId;
+use fedlink::{Server, ServerAction, ServerConfig};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::accept::Accept;
+use super::clock::Clock;
+use super::commit::GroupCommit;
+use super::events::{EventQueue, Events};
+use super::handle::{Command, Handle};
+use super::pipe::CLOSE_TIMEOUT;
+use crate::storage::{MemoryStorage, Storage};
+use crate::{HostError, seed, unix_time};
+use limits::Crowd;
+use peer::{Input, Peer};
+
+pub use limits::Limits;
+
+/// Calls into a server that a host runs.
+pub type ServerHandle = Handle<Server>;
+
+/// Messages from all connections that may wait for the machine. Each is at most 2 MiB;
+/// whoever has more to say waits at his socket.
+const MAX_INPUTS: usize = 64;
+
+/// The wait after a connection could not be accepted, for lack of open files for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that is about to run.
+///
+/// The host accepts connections within its [`Limits`], keeps the server's clock and its
+/// records, and moves its messages. All else is the application's: call the server
+/// through the [`ServerHandle`], and take its actions from the [`Events`].
+///
+/// End it with [`stop`](ServerHandle::stop).
+pub struct ServerHost {
+    config: Arc<ServerConfig>,
+    identity: Identity,
+    limits: Limits,
+    accepts: Vec<Box<dyn Accept>>,
+    storage: Box<dyn Storage>,
+    records: Vec<Bytes>,
+}
+
+impl ServerHost {
+    /// A server without records, that stores nothing, with the default limits, where
+    /// nobody can connect yet.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>, identity: Identity) -> Self {
+        Self {
+            config,
+            identity,
+            limits: Limits::default(),
+            accepts: Vec::new(),
+            storage: Box::new(MemoryStorage::new()),
+            records: Vec::new(),
+        }
+    }
+
+    /// With a storage, and the records that it holds already.
+    #[must_use]
+    pub fn storage(mut self, storage: impl Storage + 'static, records: Vec<Bytes>) -> Self {
+        self.storage = Box::new(storage);
+        self.records = records;
+        self
+    }
+
+    /// With other limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// With one more place where connections come in.
+    #[must_use]
+    pub fn listen(mut self, accept: impl Accept) -> Self {
+        self.accepts.push(Box::new(accept));
+        self
+    }
+
+    /// Starts it in a task of its own, and one more for each connection.
+    ///
+    /// # Errors
+    /// When the settings cannot work, a record cannot be read, or there is no randomness.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with time and I/O enabled.
+    pub fn start(self) -> Result<(ServerHandle, Events<ServerAction>), HostError> {
+        let clock = Clock::start();
+        let (config, identity, now) = (self.config, self.identity, clock.now());
+        let server = Server::restore(config, identity, seed()?, now, self.records)?;
+        let (sender, inputs) = mpsc::channel(MAX_INPUTS);
+        let door = Door {
+            crowd: Crowd::new(&self.limits),
+            limits: Arc::new(self.limits),
+            next: Arc::default(),
+            inputs: sender,
+        };
+        let mut doors = JoinSet::new();
+        for accept in self.accepts {
+            doors.spawn(door.clone().stand_open(accept));
+        }
+        let (handle, commands) = Handle::new();
+        let (events, receiver) = EventQueue::new();
+        let running = Running {
+            server,
+            clock,
+            door,
+            doors,
+            inputs,
+            peers: BTreeMap::new(),
+            commits: GroupCommit::new(self.storage),
+            events,
+            commands,
+            ending: false,
+        };
+        let task = tokio::spawn(running.run());
+        Ok((handle, Events::new(receiver, task)))
+    }
+}
+
+/// Lets connections in.
+#[derive(Clone)]
+struct Door {
+    crowd: Crowd,
+    limits: Arc<Limits>,
+    next: Arc<AtomicU64>,
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Door {
+    async fn stand_open(self, mut accept: Box<dyn Accept>) {
+        loop {
+            let accepted = match accept.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            match self.crowd.admit(accepted.address) {
+                Ok(place) => {
+                    let id = PeerId(self.next.fetch_add(1, Ordering::Relaxed));
+                    let limits = Arc::clone(&self.limits);
+                    tokio::spawn(peer::serve(
+                        accepted,
+                        place,
+                        id,
+                        limits,
+                        self.inputs.clone(),
+                    ));
+                }
+                Err(why) => {
+                    let address = accepted.address;
+                    tracing::warn!(?address, "a connection was closed at once: {why}");
+                }
+            }
+        }
+    }
+}
+
+struct Running {
+    server: Server,
+    clock: Clock,
+    door: Door,
+    doors: JoinSet<()>,
+    inputs: mpsc::Receiver<Input>,
+    peers: BTreeMap<PeerId, Peer>,
+    commits: GroupCommit,
+    events: EventQueue<ServerAction>,
+    commands: mpsc::Receiver<Command<Server>>,
+    /// Nothing more is done but to store and deliver what waits.
+    ending: bool,
+}
+
+impl Running {
+    async fn run(mut self) -> Result<(), HostError> {
+        let ended = self.work().await;
+        self.doors.shutdown().await;
+        drop(self.door);
+        self.peers.clear();
+        // Connections send what waits, then drop their end.
+        let parted = async { while self.inputs.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, parted).await;
+        self.commits.release().await;
+        ended
+    }
+
+    /// The loop: do what the machine wants, wait until something happens, tell the
+    /// machine.
+    async fn work(&mut self) -> Result<(), HostError> {
+        self.server.set_wall_clock(self.clock.now(), unix_time());
+        let mut batch = Vec::with_capacity(MAX_INPUTS);
+        loop {
+            self.drain();
+            if self.ending && self.commits.is_idle() && self.events.is_empty() {
+                return Ok(());
+            }
+            let due = self.server.poll_timeout().map(|(at, _)| at);
+            let reading = !self.ending && !self.events.is_full() && !self.commits.is_full();
+            tokio::select! {
+                command = self.commands.recv(), if !self.ending => match command {
+                    Some(Command::Call(call)) => call(&mut self.server, self.clock.now()),
+                    Some(Command::Disconnect) => self.peers.clear(),
+                    Some(Command::Stop) => self.ending = true,
+                    None => return Ok(()),
+                },
+                _ = self.inputs.recv_many(&mut batch, MAX_INPUTS), if reading => {
+                    for input in batch.drain(..) {
+                        self.take(input);
+                    }
+                }
+                () = self.clock.reach(due) => self.server.handle_timeout(self.clock.now()),
+                stored = self.commits.done() => {
+                    for record in stored.map_err(HostError::Storage)? {
+                        // Unknown if what it was for is over.
+                        let _ = self.server.persisted(self.clock.now(), record);
+                    }
+                }
+                () = self.events.deliver() => {}
+            }
+        }
+    }
+
+    /// Takes all that the machine wants.
+    fn drain(&mut self) {
+        while let Some(action) = self.server.poll_action() {
+            match action {
+                ServerAction::Persist {
+                    record,
+                    header,
+                    payload,
+                } => self
+                    .commits
+                    .push(record, header.into_bytes(), payload.into_bytes()),
+                action => self.events.push(action),
+            }
+        }
+        self.commits.start(|| self.server.snapshot());
+        while let Some(transmit) = self.server.poll_transmit() {
+            let peer = self.peers.get(&transmit.peer);
+            if peer.is_some_and(|peer| {
+                !peer.send(transmit.header.into_bytes(), transmit.payload.into_bytes())
+            }) {
+                tracing::debug!(peer = %transmit.peer, "a message was dropped: the queue is full");
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.clock.now();
+        match input {
+            Input::Connected {
+                id,
+                tls_exporter,
+                peer,
+            } => {
+                self.server.set_wall_clock(now, unix_time());
+                self.server.handle_connected(now, id, tls_exporter);
+                self.peers.insert(id, peer);
+            }
+            Input::Message(id, message) => {
+                let known = self.server.has_session_of(&message);
+                let taken = self.server.handle_message(now, id, message);
+                if taken.is_ok()
+                    && known
+                    && let Some(peer) = self.peers.get(&id)
+                {
+                    peer.registered();
+                }
+            }
+            Input::Vouch(id, start, answer) => {
+                let registered = self.peers.get(&id).is_some_and(Peer::is_registered);
+                // The connection may be gone.
+                let _ = answer.send(registered || self.server.has_session_of(&start));
+            }
+            Input::Disconnected(id) => {
+                self.peers.remove(&id);
+                self.server.handle_disconnected(now, id);
+            }
+        }
+    }
+}
