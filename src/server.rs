@@ -68,6 +68,8 @@ pub struct Server {
     bindings: BTreeMap<PeerId, Binding>,
     /// Clients that held tasks before a restart and have not come back.
     awaited: BTreeSet<Name>,
+    /// When those count as dead, in time without sleep.
+    awaited_until: Instant,
     actions: VecDeque<ServerAction>,
     answers: Vec<Answer>,
     transmits: VecDeque<ServerTransmit>,
@@ -114,8 +116,10 @@ impl Server {
         })?;
         server.awaited = server.ledger.holders();
         if !server.awaited.is_empty() {
-            let at = now + server.config.dead_after;
-            server.timers.arm(ServerTimer::Restored, at);
+            server.awaited_until = now + server.config.dead_after;
+            server
+                .timers
+                .arm(ServerTimer::Restored, server.awaited_until);
         }
         Ok(server)
     }
@@ -151,6 +155,7 @@ impl Server {
             timers: Timers::default(),
             bindings: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            awaited_until: now,
             actions,
             answers,
             transmits: VecDeque::new(),
@@ -396,6 +401,11 @@ impl Server {
     }
 
     fn restored_due(&mut self) {
+        let left = self.awaited_until.since(self.awake());
+        if !left.is_zero() {
+            self.timers.arm(ServerTimer::Restored, self.now + left);
+            return;
+        }
         for client in core::mem::take(&mut self.awaited) {
             self.actions.push_back(ServerAction::ClientDead { client });
         }
@@ -428,7 +438,7 @@ impl Server {
     fn advance(&mut self, now: Instant) {
         if now > self.now {
             if let Some((due, _)) = self.timers.next() {
-                let late = now.since(due);
+                let late = now.since(due.max(self.now));
                 if late > self.config.heartbeat_interval {
                     self.slept += late;
                 }

@@ -9,8 +9,8 @@ use bytes::BytesMut;
 use common::pair::{Pair, Setup};
 use common::pki::name;
 use fedlink::error::Dropped;
-use fedlink::message::{JobId, PeerId};
-use fedlink::{Carrier, ClientAction, Phase, ServerAction, Sites, Suite};
+use fedlink::message::{JobId, Payload, PeerId, Properties};
+use fedlink::{Assignee, Carrier, ClientAction, NewTask, Phase, ServerAction, Sites, Suite};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -242,8 +242,13 @@ fn a_server_that_slept_declares_nobody_dead() {
     let mut pair = Pair::sealed();
     pair.register();
     pair.take_server();
-    // The machine sleeps for two hours, then wakes with all its timers due.
+    // The machine sleeps for two hours, then wakes with all its timers due; messages
+    // come before its host looks at the clock.
     pair.now = pair.now + 7200 * SECOND;
+    for _ in 0..100 {
+        pair.now = pair.now + SECOND / 100;
+        pair.deliver_to_server(BytesMut::from(&b"noise"[..]));
+    }
     pair.server.handle_timeout(pair.now);
     pair.drain();
     assert!(pair.take_server().is_empty());
@@ -262,6 +267,36 @@ fn a_server_that_slept_declares_nobody_dead() {
         matches!(dead[..], [ServerAction::ClientDead { .. }]),
         "{dead:?}"
     );
+}
+
+#[test]
+fn a_restored_server_that_slept_waits_for_its_clients_all_the_same() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let job = JobId::from_bytes([7; 16]);
+    pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    let task = NewTask {
+        name: "train".to_owned(),
+        headers: Properties::new(),
+        payload: Payload::new("in"),
+    };
+    let site = Assignee::Site(name("site-1"));
+    pair.server.assign(pair.now, job, site, task).unwrap();
+    pair.drain();
+    pair.take_server();
+    pair.restart_server();
+    pair.now = pair.now + 7200 * SECOND;
+    pair.server.handle_timeout(pair.now);
+    pair.drain();
+    assert!(pair.take_server().is_empty());
+    let mut dead = 0;
+    for _ in 0..61 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+        dead += pair.take_server().len();
+    }
+    assert_eq!(dead, 1);
 }
 
 #[test]
