@@ -428,7 +428,8 @@ impl Server {
     fn advance(&mut self, now: Instant) {
         if now > self.now {
             if let Some((due, _)) = self.timers.next() {
-                let late = now.since(due);
+                // What was late before has been counted.
+                let late = now.since(due.max(self.now));
                 if late > self.config.heartbeat_interval {
                     self.slept += late;
                 }
