@@ -438,6 +438,7 @@ impl Server {
     fn advance(&mut self, now: Instant) {
         if now > self.now {
             if let Some((due, _)) = self.timers.next() {
+                // What was late before has been counted.
                 let late = now.since(due.max(self.now));
                 if late > self.config.heartbeat_interval {
                     // Clients get two intervals to show that they live.

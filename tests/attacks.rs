@@ -300,6 +300,31 @@ fn a_restored_server_that_slept_waits_for_its_clients_all_the_same() {
 }
 
 #[test]
+fn messages_before_an_overdue_timer_do_not_count_one_sleep_again_and_again() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.take_server();
+    // The machine wakes after two hours and hears strangers before its host tells it the
+    // time.
+    pair.now = pair.now + 7200 * SECOND;
+    for _ in 0..1000 {
+        pair.now = pair.now + Duration::from_millis(1);
+        pair.deliver_to_server(BytesMut::from(&b"noise"[..]));
+    }
+    let mut dead = Vec::new();
+    for _ in 0..70 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+        dead.extend(pair.take_server());
+    }
+    assert!(
+        matches!(dead[..], [ServerAction::ClientDead { .. }]),
+        "{dead:?}"
+    );
+}
+
+#[test]
 fn a_session_that_nobody_uses_ends_within_a_window_and_says_nothing() {
     let mut pair = Pair::sealed();
     let register = up_to_register(&mut pair);
