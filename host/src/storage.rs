@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::store::FileStore;
+
 /// A list of records that only grows, until it is replaced by a shorter one.
 ///
 /// The hosts write each record that a machine asks to [`Persist`] with
@@ -34,6 +36,25 @@ pub trait Storage: Send {
 
     /// Bytes that all records take.
     fn len_bytes(&self) -> u64;
+}
+
+impl Storage for FileStore {
+    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        self.append(parts).map_err(io::Error::other)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync().map_err(io::Error::other)
+    }
+
+    fn replace(&mut self, records: &mut dyn Iterator<Item = (Bytes, Bytes)>) -> io::Result<()> {
+        let records = records.map(|(header, payload)| [header, payload].concat());
+        self.replace(records).map_err(io::Error::other)
+    }
+
+    fn len_bytes(&self) -> u64 {
+        self.len_bytes()
+    }
 }
 
 /// Below this many bytes nothing is compacted: reading them back takes no time.

@@ -171,8 +171,7 @@ impl Running {
             }
             self.events.push(action);
         }
-        let client = &self.client;
-        self.commits.start(|| client.snapshot());
+        self.commits.start(|| self.client.snapshot());
         self.link.send(|| self.client.poll_transmit());
         if self.client.phase() == Phase::Registering {
             self.link.dial_if_resting(self.clock.now());

@@ -3,6 +3,7 @@
 
 #[path = "../../../tests/common/pki.rs"]
 pub mod pki;
+pub mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use fedlink::{
     Assignee, Client, ClientAction, ClientConfig, NewTask, ResultReceived, Server, ServerAction,
     ServerConfig, Sites,
 };
-use fedlink_host::storage::MemoryStorage;
-use fedlink_host::tokio::{
-    Accept, ClientHost, Dial, Events, Handle, Limits, MemoryDial, ServerHost, memory,
-};
+use fedlink_host::HostError;
+use fedlink_host::tokio::{Accept, ClientHost, Dial, Events, Handle, ServerHost};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use pki::{Pki, name};
 
@@ -89,17 +90,57 @@ pub fn pattern(len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A site's application: does the jobs that it is given until the client is closed.
-/// Gives everything that it saw.
-pub async fn work(client: Handle<Client>, mut events: Events<ClientAction>) -> Vec<ClientAction> {
-    let mut seen = Vec::new();
-    client.register().await.unwrap();
-    while let Some(event) = events.next().await {
-        react(&client, &event).await;
-        seen.push(event);
+/// A site with an application that does the jobs that it is given.
+pub struct Site {
+    pub client: Handle<Client>,
+    seen: mpsc::UnboundedReceiver<ClientAction>,
+    task: JoinHandle<Result<(), HostError>>,
+}
+
+impl Site {
+    /// Starts and registers.
+    pub async fn start(host: ClientHost) -> Self {
+        let (client, mut events) = host.start().unwrap();
+        client.register().await.unwrap();
+        let (seeing, seen) = mpsc::unbounded_channel();
+        let caller = client.clone();
+        let task = tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                react(&caller, &event).await;
+                let _ = seeing.send(event);
+            }
+            events.finish().await
+        });
+        Self { client, seen, task }
     }
-    events.finish().await.unwrap();
-    seen
+
+    /// The next event that `pick` picks.
+    pub async fn wait_for<T>(&mut self, mut pick: impl FnMut(&ClientAction) -> Option<T>) -> T {
+        loop {
+            let event = self.seen.recv().await.expect("the host stopped");
+            if let Some(picked) = pick(&event) {
+                return picked;
+            }
+        }
+    }
+
+    /// Says goodbye; gives the last event.
+    pub async fn quit(mut self, reason: &str) -> ClientAction {
+        self.client.quit(reason).await.unwrap();
+        let mut last = None;
+        while let Some(event) = self.seen.recv().await {
+            last = Some(event);
+        }
+        self.task.await.unwrap().unwrap();
+        last.unwrap()
+    }
+
+    /// Dies without a word.
+    pub async fn crash(self) {
+        self.task.abort();
+        drop(self.client);
+        let _ = self.task.await;
+    }
 }
 
 /// What a site's application does on each event. Errors are those of a host that stops.
