@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Federation, JOB, Site, joined, next_result, pattern, reversed, start_job, wait_for};
+use common::{
+    Federation, JOB, Site, joined, next_result, pattern, reversed, start_job, task, wait_for,
+};
 use fedlink::message::Outcome;
 use fedlink::{ClientAction, CloseReason, ServerAction, Suite, Suites};
 use fedlink_host::tokio::{Accept, Dial, TcpAccept, TcpDial, memory};
@@ -14,13 +16,13 @@ async fn whole_life(federation: Federation, dial: impl Dial, accept: impl Accept
     let mut site = Site::start(federation.site("site-1", dial)).await;
 
     joined(&mut server_events).await;
-    let first = start_job(&server, "small").await;
+    let first = start_job(&server, task("small")).await;
     let result = next_result(&server, &mut server_events).await;
     assert_eq!((result.task, result.outcome), (first, Outcome::Ok));
     assert_eq!(result.payload.bytes(), "llams");
 
     let large = pattern(10 << 20);
-    let second = common::task(large.clone());
+    let second = task(large.clone());
     server
         .assign(JOB, fedlink::Assignee::Anyone, second)
         .await

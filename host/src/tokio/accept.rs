@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::dial::{Stream, prepare};
-use crate::tls;
+use super::dial::Stream;
+use crate::{socket, tls};
 
 /// Where connections come in: [`TcpAccept`], or a carrier of your own.
 pub trait Accept: Send + 'static {
@@ -73,7 +74,7 @@ impl Accept for TcpAccept {
 }
 
 async fn make_ready(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Incoming> {
-    prepare(&stream)?;
+    socket::prepare(&SockRef::from(&stream))?;
     let Some(tls) = tls else {
         return Ok(Incoming {
             stream: Box::new(stream),

@@ -10,20 +10,13 @@ use std::time::Duration;
 use fedlink::Carrier;
 use fedlink::identity::Name;
 use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::tls;
-
-/// Silence after which TCP asks whether the peer is still there. Routers forget idle
-/// connections, some after a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(45);
-
-/// The time between such questions, and between the last one and the end.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+use crate::{socket, tls};
 
 /// Makes connections to the server: [`TcpDial`], or a carrier of your own.
 pub trait Dial: Send + 'static {
@@ -79,14 +72,11 @@ impl TcpDial {
     }
 
     async fn connect_to_any(self) -> io::Result<Connection> {
-        let mut failed = io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "there is no address to connect to: give one",
-        );
+        let mut failed = socket::no_address();
         for address in &self.addresses {
             match self.connect(address).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => failed = io::Error::new(error.kind(), format!("{address}: {error}")),
+                Err(error) => failed = socket::at(address, &error),
             }
         }
         Err(failed)
@@ -94,11 +84,10 @@ impl TcpDial {
 
     async fn connect(&self, address: &str) -> io::Result<Connection> {
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
-        prepare(&stream)?;
+        socket::prepare(&SockRef::from(&stream))?;
         let local_address = stream.local_addr().ok().map(|address| address.ip());
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let mut carrier = Carrier {
-            host_name: Name::new(host).ok(),
+            host_name: Name::new(socket::host_of(address)).ok(),
             tls_exporter: None,
         };
         let Some((config, name)) = &self.tls else {
@@ -125,13 +114,4 @@ impl Dial for TcpDial {
     fn dial(&mut self) -> Dialing {
         Box::pin(self.clone().connect_to_any())
     }
-}
-
-/// Sets a socket up for small messages that must not wait, and for long silence.
-pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keep_alive = TcpKeepalive::new()
-        .with_time(KEEP_ALIVE)
-        .with_interval(KEEP_ALIVE_INTERVAL);
-    SockRef::from(stream).set_tcp_keepalive(&keep_alive)
 }

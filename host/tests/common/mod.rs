@@ -13,7 +13,7 @@ use fedlink::identity::Identity;
 use fedlink::message::{JobId, Outcome, Payload, Properties, TaskId};
 use fedlink::{
     Assignee, Client, ClientAction, ClientConfig, NewTask, ResultReceived, Server, ServerAction,
-    ServerConfig, Sites,
+    ServerConfig, Sites, Task,
 };
 use fedlink_host::HostError;
 use fedlink_host::tokio::{Accept, ClientHost, Dial, Events, Handle, ServerHost};
@@ -77,6 +77,24 @@ pub fn task(payload: impl Into<Bytes>) -> NewTask {
     }
 }
 
+/// Work whose output is a pattern of so many bytes.
+pub fn grow(len: usize) -> NewTask {
+    NewTask {
+        name: "grow".to_owned(),
+        headers: Properties::new(),
+        payload: Payload::new(len.to_string()),
+    }
+}
+
+/// What sites do.
+pub fn output(task: &Task) -> Vec<u8> {
+    let input = task.payload.bytes();
+    match task.name.as_str() {
+        "grow" => pattern(str::from_utf8(input).unwrap().parse().unwrap()),
+        _ => reversed(input),
+    }
+}
+
 /// What sites make of their input.
 pub fn reversed(input: &[u8]) -> Vec<u8> {
     input.iter().rev().copied().collect()
@@ -137,8 +155,8 @@ impl Site {
 
     /// Dies without a word.
     pub async fn crash(self) {
-        self.task.abort();
         drop(self.client);
+        self.task.abort();
         let _ = self.task.await;
     }
 }
@@ -153,7 +171,7 @@ pub async fn react(client: &Handle<Client>, event: &ClientAction) {
             }
         }
         ClientAction::TaskAssigned(task) => {
-            let output = Payload::new(reversed(task.payload.bytes()));
+            let output = Payload::new(output(task));
             let done = client.submit(task.id, Outcome::Ok, Properties::new(), output);
             let _ = done.await;
             let _ = client.job_started(task.job).await;
@@ -207,10 +225,7 @@ pub async fn joined(events: &mut Events<ServerAction>) {
 }
 
 /// Starts the job everywhere and gives one task to whoever asks.
-pub async fn start_job(server: &Handle<Server>, payload: impl Into<Bytes>) -> TaskId {
+pub async fn start_job(server: &Handle<Server>, task: NewTask) -> TaskId {
     server.start_job(JOB, Sites::All).await.unwrap();
-    server
-        .assign(JOB, Assignee::Anyone, task(payload))
-        .await
-        .unwrap()
+    server.assign(JOB, Assignee::Anyone, task).await.unwrap()
 }
