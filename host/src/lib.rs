@@ -1,9 +1,12 @@
 //! Hosts for fedlink: what moves the bytes of the core's two machines, and what they need
 //! to start and to be restarted.
 
+pub mod blocking;
 mod clock;
 mod error;
 pub mod kit;
+mod remedy;
+mod socket;
 pub mod storage;
 pub mod store;
 pub mod tls;

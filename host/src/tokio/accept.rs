@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::dial::{Stream, channel_binding, prepare};
+use super::dial::Stream;
+use crate::{socket, tls};
 
 /// Where connections come in: [`TcpAccept`], or a carrier of your own.
 pub trait Accept: Send + 'static {
@@ -51,7 +53,7 @@ impl TcpAccept {
         }
     }
 
-    /// With TLS.
+    /// With TLS, for example from [`tls::server_config`].
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(config.into());
@@ -72,7 +74,7 @@ impl Accept for TcpAccept {
 }
 
 async fn make_ready(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Incoming> {
-    prepare(&stream)?;
+    socket::prepare(&SockRef::from(&stream))?;
     let Some(tls) = tls else {
         return Ok(Incoming {
             stream: Box::new(stream),
@@ -80,9 +82,9 @@ async fn make_ready(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<I
         });
     };
     let stream = tls.accept(stream).await?;
-    let tls_exporter = channel_binding(stream.get_ref().1);
+    let binding = tls::channel_binding(stream.get_ref().1);
     Ok(Incoming {
+        tls_exporter: Some(binding.map_err(io::Error::other)?),
         stream: Box::new(stream),
-        tls_exporter,
     })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fedlink::error::Dropped;
 use fedlink::identity::Identity;
-use fedlink::{Client, ClientAction, ClientConfig, Phase, RetryReason};
+use fedlink::{Client, ClientAction, ClientConfig, Phase};
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
@@ -16,7 +16,8 @@ use super::commit::GroupCommit;
 use super::dial::Dial;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
-use crate::storage::{MemoryStorage, Storage};
+use crate::remedy::Remedy;
+use crate::storage::{MemoryStorage, Record, Storage};
 use crate::{HostError, seed, unix_time};
 use link::{Link, LinkEvent};
 
@@ -157,22 +158,24 @@ impl Running {
                     header,
                     payload,
                 } => {
-                    self.commits
-                        .push(record, header.into_bytes(), payload.into_bytes());
+                    self.commits.push(Record::new(record, header, payload));
                     continue;
                 }
                 ClientAction::Retry {
                     at,
-                    reason: RetryReason::NotConnected | RetryReason::Disconnected,
-                    ..
-                } => self.link.dial_at(at),
+                    attempt,
+                    reason,
+                } => match Remedy::of(reason, attempt) {
+                    Remedy::Connect => self.link.dial_at(at),
+                    Remedy::Disconnect => self.disconnected(),
+                    Remedy::Nothing => {}
+                },
                 ClientAction::Closed { .. } => self.ending = true,
                 _ => {}
             }
             self.events.push(action);
         }
-        let client = &self.client;
-        self.commits.start(|| client.snapshot());
+        self.commits.start(|| self.client.snapshot());
         self.link.send(|| self.client.poll_transmit());
         if self.client.phase() == Phase::Registering {
             self.link.dial_if_resting(self.clock.now());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fedlink::message::RecordId;
 use tokio::task::JoinHandle;
 
-use crate::storage::{Compacting, Storage};
+use crate::storage::{Compacting, Record, Storage};
 
 /// Bytes that wait to be stored, after which the host reads no more from the network.
 const MAX_WAITING: usize = 64 << 20;
@@ -26,12 +26,6 @@ enum State {
     Failed,
 }
 
-struct Record {
-    id: RecordId,
-    header: Bytes,
-    payload: Bytes,
-}
-
 impl GroupCommit {
     pub(super) fn new(storage: Box<dyn Storage>) -> Self {
         Self {
@@ -41,13 +35,9 @@ impl GroupCommit {
         }
     }
 
-    pub(super) fn push(&mut self, id: RecordId, header: Bytes, payload: Bytes) {
-        self.waiting_bytes += header.len() + payload.len();
-        self.waiting.push(Record {
-            id,
-            header,
-            payload,
-        });
+    pub(super) fn push(&mut self, record: Record) {
+        self.waiting_bytes += record.len();
+        self.waiting.push(record);
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -76,10 +66,7 @@ impl GroupCommit {
         self.waiting_bytes = 0;
         let snapshot = storage.is_due().then(snapshot);
         self.state = State::Writing(tokio::task::spawn_blocking(move || {
-            let stored = match snapshot {
-                Some(snapshot) => storage.replace(snapshot),
-                None => storage.append(records.iter().map(|it| (&it.header, &it.payload))),
-            };
+            let stored = storage.store(&records, snapshot);
             let ids = stored.map(|()| records.iter().map(|record| record.id).collect());
             (storage, ids)
         }));

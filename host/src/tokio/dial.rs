@@ -10,17 +10,13 @@ use std::time::Duration;
 use fedlink::Carrier;
 use fedlink::identity::Name;
 use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// Silence after which TCP asks whether the peer is still there. Routers forget idle
-/// connections, some after a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(45);
-
-/// The time between such questions, and between the last one and the end.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+use crate::{socket, tls};
 
 /// Makes connections to the server: [`TcpDial`], or a carrier of your own.
 pub trait Dial: Send + 'static {
@@ -46,51 +42,66 @@ pub struct Connection {
     pub local_address: Option<IpAddr>,
 }
 
+/// How long one address may take to answer before the next one is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Connects over TCP, or over TLS on TCP.
 #[derive(Clone, Debug)]
 pub struct TcpDial {
-    host: String,
-    port: u16,
-    tls: Option<(Arc<rustls::ClientConfig>, String)>,
+    addresses: Vec<String>,
+    tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
 }
 
 impl TcpDial {
-    /// To a host name or address, resolved anew for each connection.
+    /// To the first of these addresses that answers, each `host:port`. Names are resolved
+    /// anew for each connection.
     #[must_use]
-    pub fn new(host: impl Into<String>, port: u16) -> Self {
+    pub fn new(addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
-            host: host.into(),
-            port,
+            addresses: addresses.into_iter().map(Into::into).collect(),
             tls: None,
         }
     }
 
-    /// With TLS. The server's TLS certificate must be for `name`: the host name, or
-    /// whatever name the project's certificates carry.
+    /// With TLS, for example from [`tls::client_config`] and [`tls::server_name`]. The
+    /// server's TLS certificate must be for `name`.
     #[must_use]
-    pub fn tls(mut self, config: Arc<rustls::ClientConfig>, name: impl Into<String>) -> Self {
-        self.tls = Some((config, name.into()));
+    pub fn tls(mut self, config: Arc<rustls::ClientConfig>, name: ServerName<'static>) -> Self {
+        self.tls = Some((config, name));
         self
     }
 
-    async fn connect(self) -> io::Result<Connection> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        prepare(&stream)?;
+    async fn connect_to_any(self) -> io::Result<Connection> {
+        let mut failed = socket::no_address();
+        for address in &self.addresses {
+            match self.connect(address).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failed = socket::at(address, &error),
+            }
+        }
+        Err(failed)
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Connection> {
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
+        socket::prepare(&SockRef::from(&stream))?;
         let local_address = stream.local_addr().ok().map(|address| address.ip());
         let mut carrier = Carrier {
-            host_name: Name::new(&self.host).ok(),
+            host_name: Name::new(socket::host_of(address)).ok(),
             tls_exporter: None,
         };
-        let Some((config, name)) = self.tls else {
+        let Some((config, name)) = &self.tls else {
             return Ok(Connection {
                 stream: Box::new(stream),
                 carrier,
                 local_address,
             });
         };
-        let name = ServerName::try_from(name).map_err(io::Error::other)?;
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
-        carrier.tls_exporter = channel_binding(stream.get_ref().1);
+        let connector = TlsConnector::from(Arc::clone(config));
+        let handshake = connector.connect(name.clone(), stream);
+        let stream = timeout(CONNECT_TIMEOUT, handshake).await??;
+        let binding = tls::channel_binding(stream.get_ref().1);
+        carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
         Ok(Connection {
             stream: Box::new(stream),
             carrier,
@@ -101,23 +112,6 @@ impl TcpDial {
 
 impl Dial for TcpDial {
     fn dial(&mut self) -> Dialing {
-        Box::pin(self.clone().connect())
+        Box::pin(self.clone().connect_to_any())
     }
-}
-
-/// Sets a socket up for small messages that must not wait, and for long silence.
-pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keep_alive = TcpKeepalive::new()
-        .with_time(KEEP_ALIVE)
-        .with_interval(KEEP_ALIVE_INTERVAL);
-    SockRef::from(stream).set_tcp_keepalive(&keep_alive)
-}
-
-/// The `tls-exporter` channel binding of a connection (RFC 9266).
-pub(super) fn channel_binding<D>(connection: &rustls::ConnectionCommon<D>) -> Option<[u8; 32]> {
-    let label = b"EXPORTER-Channel-Binding";
-    connection
-        .export_keying_material([0; 32], label, Some(&[]))
-        .ok()
 }

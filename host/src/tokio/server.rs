@@ -22,7 +22,7 @@ use super::commit::GroupCommit;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
 use super::pipe::CLOSE_TIMEOUT;
-use crate::storage::{MemoryStorage, Storage};
+use crate::storage::{MemoryStorage, Record, Storage};
 use crate::{HostError, seed, unix_time};
 use limits::Crowd;
 use peer::{Input, Peer};
@@ -245,9 +245,7 @@ impl Running {
                     record,
                     header,
                     payload,
-                } => self
-                    .commits
-                    .push(record, header.into_bytes(), payload.into_bytes()),
+                } => self.commits.push(Record::new(record, header, payload)),
                 action => self.events.push(action),
             }
         }

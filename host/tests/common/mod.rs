@@ -3,6 +3,7 @@
 
 #[path = "../../../tests/common/pki.rs"]
 pub mod pki;
+pub mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,12 @@ use fedlink::identity::Identity;
 use fedlink::message::{JobId, Outcome, Payload, Properties, TaskId};
 use fedlink::{
     Assignee, Client, ClientAction, ClientConfig, NewTask, ResultReceived, Server, ServerAction,
-    ServerConfig, Sites,
+    ServerConfig, Sites, Task,
 };
-use fedlink_host::storage::MemoryStorage;
-use fedlink_host::tokio::{
-    Accept, ClientHost, Dial, Events, Handle, Limits, MemoryDial, ServerHost, memory,
-};
+use fedlink_host::HostError;
+use fedlink_host::tokio::{Accept, ClientHost, Dial, Events, Handle, ServerHost};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use pki::{Pki, name};
 
@@ -76,6 +77,24 @@ pub fn task(payload: impl Into<Bytes>) -> NewTask {
     }
 }
 
+/// Work whose output is a pattern of so many bytes.
+pub fn grow(len: usize) -> NewTask {
+    NewTask {
+        name: "grow".to_owned(),
+        headers: Properties::new(),
+        payload: Payload::new(len.to_string()),
+    }
+}
+
+/// What sites do.
+pub fn output(task: &Task) -> Vec<u8> {
+    let input = task.payload.bytes();
+    match task.name.as_str() {
+        "grow" => pattern(str::from_utf8(input).unwrap().parse().unwrap()),
+        _ => reversed(input),
+    }
+}
+
 /// What sites make of their input.
 pub fn reversed(input: &[u8]) -> Vec<u8> {
     input.iter().rev().copied().collect()
@@ -89,17 +108,57 @@ pub fn pattern(len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A site's application: does the jobs that it is given until the client is closed.
-/// Gives everything that it saw.
-pub async fn work(client: Handle<Client>, mut events: Events<ClientAction>) -> Vec<ClientAction> {
-    let mut seen = Vec::new();
-    client.register().await.unwrap();
-    while let Some(event) = events.next().await {
-        react(&client, &event).await;
-        seen.push(event);
+/// A site with an application that does the jobs that it is given.
+pub struct Site {
+    pub client: Handle<Client>,
+    seen: mpsc::UnboundedReceiver<ClientAction>,
+    task: JoinHandle<Result<(), HostError>>,
+}
+
+impl Site {
+    /// Starts and registers.
+    pub async fn start(host: ClientHost) -> Self {
+        let (client, mut events) = host.start().unwrap();
+        client.register().await.unwrap();
+        let (seeing, seen) = mpsc::unbounded_channel();
+        let caller = client.clone();
+        let task = tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                react(&caller, &event).await;
+                let _ = seeing.send(event);
+            }
+            events.finish().await
+        });
+        Self { client, seen, task }
     }
-    events.finish().await.unwrap();
-    seen
+
+    /// The next event that `pick` picks.
+    pub async fn wait_for<T>(&mut self, mut pick: impl FnMut(&ClientAction) -> Option<T>) -> T {
+        loop {
+            let event = self.seen.recv().await.expect("the host stopped");
+            if let Some(picked) = pick(&event) {
+                return picked;
+            }
+        }
+    }
+
+    /// Says goodbye; gives the last event.
+    pub async fn quit(mut self, reason: &str) -> ClientAction {
+        self.client.quit(reason).await.unwrap();
+        let mut last = None;
+        while let Some(event) = self.seen.recv().await {
+            last = Some(event);
+        }
+        self.task.await.unwrap().unwrap();
+        last.unwrap()
+    }
+
+    /// Dies without a word.
+    pub async fn crash(self) {
+        drop(self.client);
+        self.task.abort();
+        let _ = self.task.await;
+    }
 }
 
 /// What a site's application does on each event. Errors are those of a host that stops.
@@ -112,7 +171,7 @@ pub async fn react(client: &Handle<Client>, event: &ClientAction) {
             }
         }
         ClientAction::TaskAssigned(task) => {
-            let output = Payload::new(reversed(task.payload.bytes()));
+            let output = Payload::new(output(task));
             let done = client.submit(task.id, Outcome::Ok, Properties::new(), output);
             let _ = done.await;
             let _ = client.job_started(task.job).await;
@@ -166,10 +225,7 @@ pub async fn joined(events: &mut Events<ServerAction>) {
 }
 
 /// Starts the job everywhere and gives one task to whoever asks.
-pub async fn start_job(server: &Handle<Server>, payload: impl Into<Bytes>) -> TaskId {
+pub async fn start_job(server: &Handle<Server>, task: NewTask) -> TaskId {
     server.start_job(JOB, Sites::All).await.unwrap();
-    server
-        .assign(JOB, Assignee::Anyone, task(payload))
-        .await
-        .unwrap()
+    server.assign(JOB, Assignee::Anyone, task).await.unwrap()
 }

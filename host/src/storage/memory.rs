@@ -1,0 +1,102 @@
+//! A storage that lasts as long as the process.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::Storage;
+
+/// Records in memory, for tests, demonstrations, and clients that may forget.
+///
+/// Clones share the records, so that whoever keeps one can restore a machine whose
+/// process was dropped, with [`reopen`](Self::reopen).
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage {
+    shared: Arc<Mutex<Shared>>,
+    generation: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    synced: Vec<Bytes>,
+    unsynced: Vec<Bytes>,
+    generation: u64,
+}
+
+impl MemoryStorage {
+    /// Without records.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a process finds that starts after the one before has died: every record that
+    /// was synced, and nothing else. Writes of older clones fail from now on.
+    #[must_use]
+    pub fn reopen(&self) -> (Self, Vec<Bytes>) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.unsynced.clear();
+        shared.generation += 1;
+        let reopened = Self {
+            shared: Arc::clone(&self.shared),
+            generation: shared.generation,
+        };
+        (reopened, shared.synced.clone())
+    }
+
+    fn write<T>(&self, run: impl FnOnce(&mut Shared) -> T) -> io::Result<T> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.generation != self.generation {
+            return Err(io::Error::other(
+                "the storage was opened again by another process: stop this one",
+            ));
+        }
+        Ok(run(&mut shared))
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        self.write(|shared| shared.unsynced.push(parts.concat().into()))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.write(|shared| shared.synced.append(&mut shared.unsynced))
+    }
+
+    fn replace(&mut self, records: &mut dyn Iterator<Item = (Bytes, Bytes)>) -> io::Result<()> {
+        self.write(|shared| {
+            shared.unsynced.clear();
+            shared.synced = records
+                .map(|(header, payload)| [header, payload].concat().into())
+                .collect();
+        })
+    }
+
+    fn len_bytes(&self) -> u64 {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = shared.synced.iter().chain(&shared.unsynced);
+        records.map(|record| record.len() as u64).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_synced_is_lost_and_the_process_before_is_shut_out() {
+        let mut before = MemoryStorage::new();
+        before.append(&[b"a", b"b"]).unwrap();
+        before.sync().unwrap();
+        before.append(&[b"c"]).unwrap();
+        let (mut after, records) = before.reopen();
+        assert_eq!(records, ["ab"]);
+        assert!(before.append(&[b"d"]).is_err());
+        let snapshot = (Bytes::from("x"), Bytes::from("y"));
+        after.replace(&mut [snapshot].into_iter()).unwrap();
+        assert_eq!(after.reopen().1, ["xy"]);
+        assert_eq!(after.len_bytes(), 2);
+    }
+}
