@@ -6,6 +6,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,36 +21,25 @@ const WORKERS: u64 = 2;
 #[test]
 fn whatever_happens_results_arrive_once_aborts_arrive_and_sessions_close() {
     if let Some(seed) = setting("FEDLINK_SEED") {
-        let run = run_or_explain(seed);
-        println!("{}", run.tally);
+        match attempt(seed, &mut Log::default()) {
+            Ok(run) => println!("{}", run.tally),
+            Err(failure) => explain(seed, &failure),
+        }
         return;
     }
     let runs = setting("FEDLINK_SEEDS").unwrap_or(USUAL_RUNS);
-    let next = AtomicU64::new(0);
-    let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= runs {
-                    return done;
-                }
-                done.push(run_or_explain(seed));
-            }
-        };
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            all.extend(worker.join().expect("a seed has failed; see above"));
-        }
-    });
+    let (done, failed) = run_all(runs);
     let mut tally = Tally::default();
-    all.iter().for_each(|run: &Run| tally.absorb(&run.tally));
-    let hours = all.iter().map(|run| run.lasted.as_secs()).sum::<u64>() / 3600;
-    let longest = all.iter().map(|run| run.recovered_in.as_secs()).max();
+    done.iter().for_each(|run| tally.absorb(&run.tally));
+    let hours = done.iter().map(|run| run.lasted.as_secs()).sum::<u64>() / 3600;
+    let slowest = done.iter().map(|run| run.recovered_in.as_secs()).max();
     println!("{runs} federations, {hours} hours of their time");
-    println!("the slowest was done {longest:?} s after the network healed");
+    println!("all work was done at most {slowest:?} s after the network healed");
     println!("{tally}");
+    if let Some((seed, failure)) = failed.first_key_value() {
+        failed.iter().for_each(|(seed, failure)| println!("seed {seed} fails: {failure}"));
+        explain(*seed, failure);
+    }
     let too_rare = tally.too_rare(runs);
     assert!(
         too_rare.is_empty(),
@@ -66,22 +56,54 @@ fn the_same_seed_is_the_same_run() {
     }
 }
 
-/// Runs a seed; if it fails, runs it again and tells how it came to that.
-fn run_or_explain(seed: u64) -> Run {
-    let attempt = |log: &mut Log| catch_unwind(AssertUnwindSafe(|| run(seed, log)));
-    attempt(&mut Log::default()).unwrap_or_else(|failure| {
-        let mut log = Log::open();
-        let again = attempt(&mut log);
-        println!("{:?}", Plan::new(seed));
-        for line in log.lines() {
-            println!("{line}");
+/// Runs the seeds below `runs` side by side: what came of those that held, and how the
+/// others failed.
+fn run_all(runs: u64) -> (Vec<Run>, BTreeMap<u64, String>) {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let (mut done, mut failed) = (Vec::new(), BTreeMap::new());
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= runs {
+                return (done, failed);
+            }
+            match attempt(seed, &mut Log::default()) {
+                Ok(run) => done.push(run),
+                Err(failure) => drop(failed.insert(seed, failure)),
+            }
         }
-        println!("seed {seed} fails; again: FEDLINK_SEED={seed} cargo test --test federation");
-        if again.is_ok() {
-            println!("but not the second time: something is not drawn from the seed");
+    };
+    let (mut done, mut failed) = (Vec::new(), BTreeMap::new());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let (held, not) = worker.join().unwrap();
+            done.extend(held);
+            failed.extend(not);
         }
-        std::panic::resume_unwind(failure)
+    });
+    (done, failed)
+}
+
+/// Runs a seed; the words of the panic if it fails.
+fn attempt(seed: u64, log: &mut Log) -> Result<Run, String> {
+    catch_unwind(AssertUnwindSafe(|| run(seed, log))).map_err(|failure| {
+        let words = failure.downcast_ref::<String>().cloned();
+        let short = failure.downcast_ref::<&str>().map(|words| (*words).to_owned());
+        words.or(short).unwrap_or_default()
     })
+}
+
+/// Runs a seed that has failed again, and tells how it came to that.
+fn explain(seed: u64, failure: &str) -> ! {
+    let mut log = Log::open();
+    let again = attempt(seed, &mut log);
+    println!("{:?}", Plan::new(seed));
+    log.lines().for_each(|line| println!("{line}"));
+    if again.is_ok() {
+        println!("but not the second time: something is not drawn from the seed");
+    }
+    panic!("seed {seed} fails; again: FEDLINK_SEED={seed} cargo test --test federation\n{failure}");
 }
 
 /// A number from the environment.
