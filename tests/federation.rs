@@ -37,7 +37,9 @@ fn whatever_happens_results_arrive_once_aborts_arrive_and_sessions_close() {
     println!("all work was done at most {slowest:?} s after the network healed");
     println!("{tally}");
     if let Some((seed, failure)) = failed.first_key_value() {
-        failed.iter().for_each(|(seed, failure)| println!("seed {seed} fails: {failure}"));
+        failed
+            .iter()
+            .for_each(|(seed, failure)| println!("seed {seed} fails: {failure}"));
         explain(*seed, failure);
     }
     let too_rare = tally.too_rare(runs);
@@ -89,7 +91,9 @@ fn run_all(runs: u64) -> (Vec<Run>, BTreeMap<u64, String>) {
 fn attempt(seed: u64, log: &mut Log) -> Result<Run, String> {
     catch_unwind(AssertUnwindSafe(|| run(seed, log))).map_err(|failure| {
         let words = failure.downcast_ref::<String>().cloned();
-        let short = failure.downcast_ref::<&str>().map(|words| (*words).to_owned());
+        let short = failure
+            .downcast_ref::<&str>()
+            .map(|words| (*words).to_owned());
         words.or(short).unwrap_or_default()
     })
 }

@@ -105,7 +105,7 @@ impl<'a> World<'a> {
     fn calm(&mut self) -> Duration {
         let healed = self.scene.now;
         let limit = healed + PATIENCE;
-        while !self.is_done() {
+        while !self.is_done(healed) {
             if !self.step(limit) {
                 let complaints: Vec<String> = self.sites.iter().map(Site::complaint).collect();
                 let jobs = self.server.complaint(&self.scene);
@@ -134,8 +134,8 @@ impl<'a> World<'a> {
         assert!(self.server.is_alone(), "a session outlives its client");
     }
 
-    fn is_done(&self) -> bool {
-        self.server.is_done() && self.sites.iter().all(Site::is_done)
+    fn is_done(&self, since: Instant) -> bool {
+        self.server.is_done() && self.sites.iter().all(|site| site.is_done(since))
     }
 
     fn plan_faults(&mut self) {

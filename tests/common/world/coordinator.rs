@@ -182,8 +182,7 @@ impl Coordinator {
         let Some(server) = &self.machine else {
             return;
         };
-        let join = |(header, payload): (Bytes, Bytes)| [header, payload].concat().into();
-        let records = server.snapshot().into_iter().map(join).collect();
+        let records = super::disk::joined(server.snapshot());
         scene.tally.count(Case::ServerSnapshot);
         let delay = scene.dice.millis(0, scene.plan.habits.write);
         let due = self.disk.replace(records, scene.now, delay);
@@ -244,7 +243,7 @@ impl Coordinator {
     }
 
     fn transmit(scene: &mut Scene<'_>, transmit: &ServerTransmit) {
-        let parts = [&transmit.header, &transmit.payload];
+        let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
         network::send(scene, Towards::Site, transmit.peer, parts);
     }
 

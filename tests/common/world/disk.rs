@@ -24,6 +24,12 @@ struct Write {
     what: What,
 }
 
+/// The records of a snapshot, each in one piece.
+pub fn joined(snapshot: Vec<(Bytes, Bytes)>) -> Vec<Bytes> {
+    let join = |(header, payload): (Bytes, Bytes)| [header, payload].concat().into();
+    snapshot.into_iter().map(join).collect()
+}
+
 enum What {
     Append(RecordId, Bytes),
     /// Takes the place of everything, also of the records that were still on their way.

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fedlink::Instant;
 use fedlink::message::PeerId;
 
@@ -99,7 +99,7 @@ pub fn exporter(plan: &Plan, peer: PeerId) -> Option<[u8; 32]> {
 }
 
 /// Sends a message on its way, or not.
-pub fn send(scene: &mut Scene<'_>, towards: Towards, peer: PeerId, parts: [&Bytes; 2]) {
+pub fn send(scene: &mut Scene<'_>, towards: Towards, peer: PeerId, parts: [&[u8]; 2]) {
     let mut message = BytesMut::with_capacity(parts[0].len() + parts[1].len());
     message.extend_from_slice(parts[0]);
     message.extend_from_slice(parts[1]);

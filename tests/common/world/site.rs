@@ -30,7 +30,9 @@ pub struct Site {
     /// Dies after so many more outputs.
     doom: Option<u32>,
     asleep_until: Instant,
-    /// The latest heartbeat that was answered was sent then.
+    /// The server last answered a heartbeat then.
+    heard_at: Instant,
+    /// A heartbeat that was answered in this step was sent then.
     answered: Option<Instant>,
     last_farewell: Option<(bool, CloseReason)>,
     leaving: bool,
@@ -50,6 +52,7 @@ impl Site {
             connecting: false,
             doom: None,
             asleep_until: Instant::default(),
+            heard_at: Instant::default(),
             answered: None,
             last_farewell: None,
             leaving: false,
@@ -67,11 +70,12 @@ impl Site {
         self.asleep_until
     }
 
-    /// Whether nothing is left to do here.
-    pub fn is_done(&self) -> bool {
-        self.machine.as_ref().is_some_and(|client| {
+    /// Whether nothing is left to do here, and the server has answered since then.
+    pub fn is_done(&self, since: Instant) -> bool {
+        let idle = self.machine.as_ref().is_some_and(|client| {
             client.phase() == Phase::Active && client.outbox_len() == 0 && self.worker.is_idle()
-        })
+        });
+        idle && self.heard_at > since
     }
 
     pub fn last_farewell(&self) -> Option<(bool, CloseReason)> {
@@ -215,7 +219,7 @@ impl Site {
         let Some(client) = &self.machine else {
             return;
         };
-        let records = client.snapshot();
+        let records = super::disk::joined(client.snapshot());
         scene.tally.count(Case::SiteSnapshot);
         let delay = scene.dice.millis(0, scene.plan.habits.write);
         let due = self.disk.replace(records, scene.now, delay);
@@ -324,7 +328,7 @@ impl Site {
             let wait = scene.dice.millis(0, 50);
             scene.after(wait, self.name(SiteEvent::SendFailed(transmit.id)));
         } else if let Some(peer) = self.peer {
-            let parts = [&transmit.header, &transmit.payload];
+            let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
             network::send(scene, Towards::Server, peer, parts);
         } else {
             panic!("{} sends without a connection", self.who);
@@ -344,7 +348,10 @@ impl Site {
                     client.heartbeat_ready(now, None).unwrap();
                 }
             }
-            ClientAction::HeartbeatAnswered { elapsed } => self.answered = Some(now - elapsed),
+            ClientAction::HeartbeatAnswered { elapsed } => {
+                self.heard_at = now;
+                self.answered = Some(now - elapsed);
+            }
             ClientAction::AbortJobs(jobs) => {
                 self.work(scene, |worker, shift| worker.told_to_stop(shift, &jobs));
             }
