@@ -239,6 +239,7 @@ impl Coordinator {
         if let Some(server) = &self.machine {
             invariants::the_roster_adds_up(server, &self.roster);
             self.director.written(&self.disk, scene);
+            scene.truth.nothing_is_owed();
         }
     }
 

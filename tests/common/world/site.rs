@@ -367,7 +367,8 @@ impl Site {
                 });
             }
             ClientAction::ResultAccepted { task, .. } => {
-                scene.truth.an_accepted_result_was_received(task);
+                let up = scene.server_is_up;
+                scene.truth.an_accepted_result_was_received(task, up);
             }
             ClientAction::ResultRefused { task, refusal, .. } => {
                 scene.tally.count(Case::ResultRefused);

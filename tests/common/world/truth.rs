@@ -12,6 +12,8 @@ pub struct Truth {
     pub tasks: BTreeMap<TaskId, TaskTruth>,
     /// When the end of a job was stored.
     pub ended: BTreeMap<JobId, Instant>,
+    /// Accepted results that a dead server has not given to its host.
+    owed: BTreeSet<TaskId>,
     /// Jobs that the coordinator has ended, stored or not, in any of its lives.
     pub ending: BTreeSet<JobId>,
 }
@@ -132,12 +134,25 @@ impl Truth {
         it.received = true;
     }
 
-    /// A client is told that its result is held for good only if that is so.
-    pub fn an_accepted_result_was_received(&self, task: TaskId) {
+    /// A client is told that its result is held for good only if that is so. A server that
+    /// died before its host could look gives it again when it is back.
+    pub fn an_accepted_result_was_received(&mut self, task: TaskId, server_is_up: bool) {
+        let it = &self.tasks[&task];
+        if it.received || self.ending.contains(&it.job) {
+            return;
+        }
         assert!(
-            self.tasks[&task].received,
+            !server_is_up,
             "the result of task {task} was accepted and is lost"
         );
+        self.owed.insert(task);
+    }
+
+    /// Results that were accepted have come by now.
+    pub fn nothing_is_owed(&mut self) {
+        for task in core::mem::take(&mut self.owed) {
+            self.an_accepted_result_was_received(task, true);
+        }
     }
 
     /// A result is refused only if the job or the assignment is gone.
