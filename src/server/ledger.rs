@@ -95,7 +95,7 @@ pub(crate) struct Ledger {
     config: Arc<ServerConfig>,
     state: State,
     next_record: u64,
-    /// Changes of the job table in this process.
+    /// Changes of the job table in this process that sites may know of.
     generation: u64,
     /// What each record that is not confirmed yet holds up.
     awaited: BTreeMap<RecordId, Awaited>,
@@ -196,8 +196,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Ends a job and forgets its tasks, results and uploads. Sites abort it with their
-    /// next heartbeat; who pulls or submits is told once the end is stored.
+    /// Ends a job and forgets its tasks, results and uploads. Once the end is stored, sites
+    /// abort it with their next heartbeat, and who pulls or submits is told.
     ///
     /// # Errors
     /// When there is no such job.
@@ -216,7 +216,6 @@ impl Ledger {
         let end = Awaited::JobEnd { job, pulls };
         self.commit(Record::JobEnded { job }, Bytes::new(), end, out);
         self.ending.insert(job);
-        self.generation = self.generation.saturating_add(1);
         Ok(())
     }
 
@@ -279,6 +278,7 @@ impl Ledger {
             }
             Awaited::JobEnd { job, pulls } => {
                 self.ending.remove(&job);
+                self.generation = self.generation.saturating_add(1);
                 for to in pulls {
                     out.answer(to, Reply::PullTask(PullReply::RunEnded));
                 }

@@ -174,9 +174,23 @@ fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     assert_eq!(world.heartbeat("b", &[]).start, [JOB, OTHER]);
 
     world.end(JOB).unwrap();
+    world.store();
     let after = world.heartbeat("a", &[JOB]);
     assert_eq!(after.abort, [JOB]);
     assert!(after.generation > lists.generation);
     assert!(world.heartbeat("a", &[]).abort.is_empty());
     assert!(world.actions.is_empty());
+}
+
+#[test]
+fn nobody_aborts_a_job_whose_end_is_not_stored() {
+    let mut world = World::new();
+    world.heartbeat("a", &[JOB]);
+    world.end(JOB).unwrap();
+    let lists = world.heartbeat("a", &[JOB]);
+    assert!(lists.abort.is_empty() && lists.start.is_empty());
+    let mut restored = World::restored(world.log.clone());
+    assert!(restored.heartbeat("a", &[JOB]).abort.is_empty());
+    world.store();
+    assert_eq!(world.heartbeat("a", &[JOB]).abort, [JOB]);
 }
