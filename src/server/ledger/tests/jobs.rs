@@ -167,6 +167,7 @@ fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     let sites = Sites::Named([name("b")].into());
     let before = world.heartbeat("a", &[]).generation;
     world.start(OTHER, sites).unwrap();
+    world.store();
     let unknown = JobId::from_bytes([9; 16]);
     let lists = world.heartbeat("a", &[JOB, OTHER, unknown]);
     assert_eq!(lists.abort, [OTHER, unknown]);
@@ -193,4 +194,13 @@ fn nobody_aborts_a_job_whose_end_is_not_stored() {
     assert!(restored.heartbeat("a", &[JOB]).abort.is_empty());
     world.store();
     assert_eq!(world.heartbeat("a", &[JOB]).abort, [JOB]);
+}
+
+#[test]
+fn nobody_starts_a_job_that_is_not_stored() {
+    let mut world = World::new();
+    world.start(OTHER, Sites::All).unwrap();
+    assert_eq!(world.heartbeat("a", &[]).start, [JOB]);
+    world.store();
+    assert_eq!(world.heartbeat("a", &[]).start, [JOB, OTHER]);
 }
