@@ -2,7 +2,7 @@
 //! processes: lost and repeated messages, broken connections, crashes, forgotten writes.
 //!
 //! A seed is a run. `FEDLINK_SEED=7 cargo test --test federation` runs one and shows how it
-//! ended; `FEDLINK_SEEDS=10000 cargo test --release --test federation` runs many.
+//! ended (`FEDLINK_LINES=10000` shows more of it); `FEDLINK_SEEDS=10000 cargo test --release --test federation` runs many.
 
 mod common;
 
@@ -14,6 +14,9 @@ use common::world::{Log, Plan, Run, Tally, run};
 
 /// Runs of an ordinary test.
 const USUAL_RUNS: u64 = 300;
+
+/// Lines that are shown of a run that failed: enough to see what led to it.
+const USUAL_LINES: usize = 60;
 
 /// Threads that run federations side by side.
 const WORKERS: u64 = 2;
@@ -53,7 +56,7 @@ fn whatever_happens_results_arrive_once_aborts_arrive_and_sessions_close() {
 fn the_same_seed_is_the_same_run() {
     for seed in [4, 5, 8] {
         let first = run(seed, &mut Log::default());
-        let second = run(seed, &mut Log::open());
+        let second = run(seed, &mut Log::keeping(1));
         assert_eq!(first, second, "seed {seed} has two outcomes");
     }
 }
@@ -100,7 +103,8 @@ fn attempt(seed: u64, log: &mut Log) -> Result<Run, String> {
 
 /// Runs a seed that has failed again, and tells how it came to that.
 fn explain(seed: u64, failure: &str) -> ! {
-    let mut log = Log::open();
+    let mut log =
+        Log::keeping(setting("FEDLINK_LINES").map_or(USUAL_LINES, |lines| lines as usize));
     let again = attempt(seed, &mut log);
     println!("{:?}", Plan::new(seed));
     log.lines().for_each(|line| println!("{line}"));

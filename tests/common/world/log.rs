@@ -4,30 +4,27 @@ use std::collections::VecDeque;
 
 use fedlink::Instant;
 
-/// Lines that are kept: enough to see what led to a failure.
-const KEPT: usize = 60;
-
-/// The last events as readable lines. Lines are only made when somebody will read them.
+/// The last events as readable lines. None are made unless somebody will read them.
 #[derive(Default)]
 pub struct Log {
     lines: VecDeque<String>,
-    open: bool,
+    kept: usize,
 }
 
 impl Log {
-    /// A log that keeps lines.
-    pub fn open() -> Self {
+    /// A log that keeps the last `kept` lines.
+    pub fn keeping(kept: usize) -> Self {
         Self {
-            open: true,
+            kept,
             ..Self::default()
         }
     }
 
     pub fn line(&mut self, now: Instant, line: impl FnOnce() -> String) {
-        if !self.open {
+        if self.kept == 0 {
             return;
         }
-        if self.lines.len() == KEPT {
+        if self.lines.len() == self.kept {
             self.lines.pop_front();
         }
         self.lines.push_back(format!("{now:>16}  {}", line()));

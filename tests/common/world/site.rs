@@ -30,7 +30,7 @@ pub struct Site {
     /// Dies after so many more outputs.
     doom: Option<u32>,
     asleep_until: Instant,
-    /// The server last answered a heartbeat then.
+    /// The last heartbeat that was answered was sent then.
     heard_at: Instant,
     /// A heartbeat that was answered in this step was sent then.
     answered: Option<Instant>,
@@ -70,7 +70,8 @@ impl Site {
         self.asleep_until
     }
 
-    /// Whether nothing is left to do here, and the server has answered since then.
+    /// Whether nothing is left to do here, and the server has answered something that was
+    /// sent since then.
     pub fn is_done(&self, since: Instant) -> bool {
         let idle = self.machine.as_ref().is_some_and(|client| {
             client.phase() == Phase::Active && client.outbox_len() == 0 && self.worker.is_idle()
@@ -349,7 +350,7 @@ impl Site {
                 }
             }
             ClientAction::HeartbeatAnswered { elapsed } => {
-                self.heard_at = now;
+                self.heard_at = now - elapsed;
                 self.answered = Some(now - elapsed);
             }
             ClientAction::AbortJobs(jobs) => {
