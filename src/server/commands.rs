@@ -106,7 +106,8 @@ impl Server {
 
 /// Jobs, tasks and results.
 impl Server {
-    /// Starts a job on all sites or on some. They learn of it with their next heartbeat.
+    /// Starts a job on all sites or on some. Once that is stored, they learn of it with
+    /// their next heartbeat.
     ///
     /// # Errors
     /// When it exists already, or there are too many.

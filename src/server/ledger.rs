@@ -95,7 +95,7 @@ pub(crate) struct Ledger {
     config: Arc<ServerConfig>,
     state: State,
     next_record: u64,
-    /// Changes of the job table in this process.
+    /// Changes of the job table in this process that sites may know of.
     generation: u64,
     /// What each record that is not confirmed yet holds up.
     awaited: BTreeMap<RecordId, Awaited>,
@@ -105,6 +105,9 @@ pub(crate) struct Ledger {
     /// site gets no other: naming that one would pass over the first, and if the
     /// withdrawal were lost, the first would never be given.
     leaving: BTreeMap<(JobId, Name), TaskId>,
+    /// Jobs whose start is not confirmed yet: until it is, no site is told of it. One that
+    /// heard of a job which is then lost would abort it, and never start it again.
+    starting: BTreeSet<JobId>,
     /// Jobs whose end is not confirmed yet: until it is, nobody is told of it.
     ending: BTreeSet<JobId>,
     seen: Seen,
@@ -116,6 +119,7 @@ enum Awaited {
     Nothing,
     Task(TaskId),
     Reassignment { old: TaskId, new: TaskId },
+    JobStart { job: JobId },
     JobEnd { job: JobId, pulls: Vec<ReplyTo> },
 }
 
@@ -145,6 +149,7 @@ impl Ledger {
             awaited: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            starting: BTreeSet::new(),
             ending: BTreeSet::new(),
             seen: Seen::default(),
         }
@@ -171,7 +176,7 @@ impl Ledger {
         self.state.jobs.keys().copied()
     }
 
-    /// Starts a job. Sites learn of it with their next heartbeat.
+    /// Starts a job. Once that is stored, sites learn of it with their next heartbeat.
     ///
     /// # Errors
     /// When it exists already, or there are too many.
@@ -191,13 +196,13 @@ impl Ledger {
             });
         }
         let record = Record::JobStarted { job, sites };
-        self.commit(record, Bytes::new(), Awaited::Nothing, out);
-        self.generation = self.generation.saturating_add(1);
+        self.commit(record, Bytes::new(), Awaited::JobStart { job }, out);
+        self.starting.insert(job);
         Ok(())
     }
 
-    /// Ends a job and forgets its tasks, results and uploads. Sites abort it with their
-    /// next heartbeat; who pulls or submits is told once the end is stored.
+    /// Ends a job and forgets its tasks, results and uploads. Once the end is stored, sites
+    /// abort it with their next heartbeat, and who pulls or submits is told.
     ///
     /// # Errors
     /// When there is no such job.
@@ -215,8 +220,8 @@ impl Ledger {
         }
         let end = Awaited::JobEnd { job, pulls };
         self.commit(Record::JobEnded { job }, Bytes::new(), end, out);
+        self.starting.remove(&job);
         self.ending.insert(job);
-        self.generation = self.generation.saturating_add(1);
         Ok(())
     }
 
@@ -277,8 +282,13 @@ impl Ledger {
                 self.confirm(old, record, out);
                 self.confirm(new, record, out);
             }
+            Awaited::JobStart { job } => {
+                self.starting.remove(&job);
+                self.generation = self.generation.saturating_add(1);
+            }
             Awaited::JobEnd { job, pulls } => {
                 self.ending.remove(&job);
+                self.generation = self.generation.saturating_add(1);
                 for to in pulls {
                     out.answer(to, Reply::PullTask(PullReply::RunEnded));
                 }

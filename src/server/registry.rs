@@ -201,9 +201,9 @@ impl Server {
             .is_some();
         if client.current.is_none() && client.provisional.is_none() {
             self.registry.0.remove(&name);
-            self.ledger.forget_reports(&name);
         }
         if stood {
+            self.ledger.forget_reports(&name);
             self.actions.push_back(match ending {
                 Ending::Dead => ServerAction::ClientDead { client: name },
                 Ending::Left { reason, context } => ServerAction::ClientLeft {

@@ -32,7 +32,8 @@ struct Site {
 impl Ledger {
     /// A heartbeat brings the jobs that run on a site; what it should stop and start, and
     /// an action for each job that it ran and runs no more. A job is in `start` until the
-    /// site has reported it once.
+    /// site has reported it once, and in neither list while its start or end is being
+    /// stored.
     pub(crate) fn heartbeat(
         &mut self,
         client: &Name,
@@ -56,7 +57,8 @@ impl Ledger {
             heartbeat = site.heartbeats;
             site.jobs.retain(|job, _| jobs.contains_key(job));
         }
-        for report in reported {
+        let lasting = |report: &&JobReport| !self.ending.contains(&report.job);
+        for report in reported.iter().filter(lasting) {
             match &mut site {
                 Some(site) if meant(&report.job) => {
                     site.jobs.insert(report.job, Some(heartbeat));
@@ -65,7 +67,7 @@ impl Ledger {
             }
         }
         for (id, job) in jobs {
-            if !job.sites.contains(client) {
+            if !job.sites.contains(client) || self.starting.contains(id) {
                 continue;
             }
             let last = site.as_mut().and_then(|site| site.jobs.get_mut(id));

@@ -167,6 +167,7 @@ fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     let sites = Sites::Named([name("b")].into());
     let before = world.heartbeat("a", &[]).generation;
     world.start(OTHER, sites).unwrap();
+    world.store();
     let unknown = JobId::from_bytes([9; 16]);
     let lists = world.heartbeat("a", &[JOB, OTHER, unknown]);
     assert_eq!(lists.abort, [OTHER, unknown]);
@@ -174,9 +175,32 @@ fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     assert_eq!(world.heartbeat("b", &[]).start, [JOB, OTHER]);
 
     world.end(JOB).unwrap();
+    world.store();
     let after = world.heartbeat("a", &[JOB]);
     assert_eq!(after.abort, [JOB]);
     assert!(after.generation > lists.generation);
     assert!(world.heartbeat("a", &[]).abort.is_empty());
     assert!(world.actions.is_empty());
+}
+
+#[test]
+fn nobody_aborts_a_job_whose_end_is_not_stored() {
+    let mut world = World::new();
+    world.heartbeat("a", &[JOB]);
+    world.end(JOB).unwrap();
+    let lists = world.heartbeat("a", &[JOB]);
+    assert!(lists.abort.is_empty() && lists.start.is_empty());
+    let mut restored = World::restored(world.log.clone());
+    assert!(restored.heartbeat("a", &[JOB]).abort.is_empty());
+    world.store();
+    assert_eq!(world.heartbeat("a", &[JOB]).abort, [JOB]);
+}
+
+#[test]
+fn nobody_starts_a_job_that_is_not_stored() {
+    let mut world = World::new();
+    world.start(OTHER, Sites::All).unwrap();
+    assert_eq!(world.heartbeat("a", &[]).start, [JOB]);
+    world.store();
+    assert_eq!(world.heartbeat("a", &[]).start, [JOB, OTHER]);
 }

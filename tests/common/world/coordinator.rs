@@ -1,0 +1,346 @@
+//! The host of the server: its process, storage and connections.
+
+use std::collections::BTreeSet;
+
+use bytes::{Bytes, BytesMut};
+use fedlink::identity::{Identity, Name};
+use fedlink::message::{PeerId, RecordId};
+use fedlink::{Instant, Server, ServerAction, ServerTimer, ServerTransmit};
+
+use super::director::{Desk, Director};
+use super::disk::Disk;
+use super::event::{Event, ServerEvent};
+use super::invariants;
+use super::network::{self, Towards, exporter};
+use super::plan::Carriage;
+use super::scene::Scene;
+use super::tally::Case;
+use crate::common::pki;
+
+const WHO: &str = "server";
+
+pub struct Coordinator {
+    identity: Identity,
+    disk: Disk,
+    life: u32,
+    machine: Option<Server>,
+    director: Director,
+    peers: BTreeSet<PeerId>,
+    /// The clients that the server has told of.
+    roster: BTreeSet<Name>,
+    doom: Option<u32>,
+    asleep_until: Instant,
+}
+
+impl Coordinator {
+    pub fn new(identity: Identity, jobs: usize) -> Self {
+        Self {
+            identity,
+            disk: Disk::default(),
+            life: 0,
+            machine: None,
+            director: Director::new(jobs),
+            peers: BTreeSet::new(),
+            roster: BTreeSet::new(),
+            doom: None,
+            asleep_until: Instant::default(),
+        }
+    }
+
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let (at, _) = self.machine.as_ref()?.poll_timeout()?;
+        Some(at.max(self.asleep_until))
+    }
+
+    pub fn asleep_until(&self) -> Instant {
+        self.asleep_until
+    }
+
+    pub fn is_life(&self, life: u32) -> bool {
+        self.life == life
+    }
+
+    /// Whether all jobs are over.
+    pub fn is_done(&self) -> bool {
+        self.machine.is_some() && self.director.is_done()
+    }
+
+    /// Whether no client is registered.
+    pub fn is_alone(&self) -> bool {
+        self.machine
+            .as_ref()
+            .is_some_and(|server| server.clients().next().is_none())
+    }
+
+    pub fn complaint(&self, scene: &Scene<'_>) -> String {
+        match &self.machine {
+            Some(server) => self.director.complaint(server, scene),
+            None => "the server is down".to_owned(),
+        }
+    }
+
+    pub fn boot(&mut self, scene: &mut Scene<'_>) {
+        let records = self.disk.records();
+        if self.life > 0 {
+            scene.tally.count(Case::ServerRestored);
+        }
+        let count = records.len();
+        scene.line(|| format!("{WHO} starts from {count} records"));
+        let mut server = Server::restore(
+            scene.plan.server.clone(),
+            self.identity.clone(),
+            scene.dice.seed(),
+            scene.now,
+            records,
+        )
+        .unwrap();
+        server.set_wall_clock(scene.now, pki::NOW);
+        self.machine = Some(server);
+        scene.server_is_up = true;
+        self.direct(scene, |director, desk| director.resume(desk));
+        self.pump(scene);
+    }
+
+    pub fn tick(&mut self, scene: &mut Scene<'_>) {
+        let Some(server) = &mut self.machine else {
+            return;
+        };
+        server.handle_timeout(scene.now);
+        invariants::timers_move_on::<ServerTimer>(WHO, server.poll_timeout(), scene.now);
+        self.pump(scene);
+    }
+
+    pub fn message(&mut self, scene: &mut Scene<'_>, peer: PeerId, message: BytesMut) {
+        let knows = scene.plan.carriage == Carriage::Datagram || self.peers.contains(&peer);
+        let Some(server) = self.machine.as_mut().filter(|_| knows) else {
+            scene.tally.count(Case::MessageIntoNothing);
+            return;
+        };
+        let len = message.len();
+        if let Err(dropped) = server.handle_message(scene.now, peer, message) {
+            scene.line(|| format!("{WHO} drops a message of {len} B: {dropped}"));
+        }
+        self.pump(scene);
+    }
+
+    pub fn connected(&mut self, scene: &mut Scene<'_>, peer: PeerId) {
+        let Some(server) = &mut self.machine else {
+            return;
+        };
+        self.peers.insert(peer);
+        server.handle_connected(scene.now, peer, exporter(&scene.plan, peer));
+        self.pump(scene);
+    }
+
+    pub fn disconnected(&mut self, scene: &mut Scene<'_>, peer: PeerId) {
+        if let Some(server) = self.machine.as_mut().filter(|_| self.peers.remove(&peer)) {
+            scene.line(|| format!("{WHO} learns that {peer} is cut"));
+            server.handle_disconnected(scene.now, peer);
+            self.pump(scene);
+        }
+    }
+
+    pub fn event(&mut self, scene: &mut Scene<'_>, event: ServerEvent) {
+        scene.line(|| format!("{WHO}: {event:?}"));
+        match event {
+            ServerEvent::Boot => return self.boot(scene),
+            ServerEvent::Stored => self.settle_disk(scene),
+            ServerEvent::StartJob(job) => self.direct(scene, |director, desk| {
+                director.start(desk, job);
+            }),
+            ServerEvent::AbortJob(job) => self.direct(scene, |director, desk| {
+                director.abort(desk, job);
+            }),
+            ServerEvent::Take(task) => self.direct(scene, |director, desk| {
+                director.take(desk, task);
+            }),
+            ServerEvent::Review => self.direct(scene, |director, desk| director.review(desk)),
+        }
+        self.pump(scene);
+    }
+
+    /// The process dies after `outputs` more outputs.
+    pub fn doom(&mut self, scene: &mut Scene<'_>, outputs: u32) {
+        if self.machine.is_some() {
+            self.doom = Some(outputs);
+            self.pump(scene);
+        }
+    }
+
+    pub fn reassign_one(&mut self, scene: &mut Scene<'_>) {
+        self.direct(scene, |director, desk| director.reassign_one(desk));
+        self.pump(scene);
+    }
+
+    pub fn withdraw_one(&mut self, scene: &mut Scene<'_>) {
+        self.direct(scene, |director, desk| director.withdraw_one(desk));
+        self.pump(scene);
+    }
+
+    /// Replaces the stored records by a snapshot.
+    pub fn snapshot(&mut self, scene: &mut Scene<'_>) {
+        let Some(server) = &self.machine else {
+            return;
+        };
+        let records = super::disk::joined(server.snapshot());
+        scene.tally.count(Case::ServerSnapshot);
+        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        let due = self.disk.replace(records, scene.now, delay);
+        self.await_disk(scene, due);
+        self.pump(scene);
+    }
+
+    fn direct(
+        &mut self,
+        scene: &mut Scene<'_>,
+        run: impl FnOnce(&mut Director, &mut Desk<'_, '_>),
+    ) {
+        if let Some(server) = &mut self.machine {
+            let mut desk = Desk {
+                server,
+                disk: &self.disk,
+                life: self.life,
+                scene,
+            };
+            run(&mut self.director, &mut desk);
+        }
+    }
+
+    /// Takes all outputs, in an order that changes, until the process dies.
+    fn pump(&mut self, scene: &mut Scene<'_>) {
+        let mut outputs = 0;
+        while let Some(server) = &mut self.machine {
+            let transmits_first = scene.dice.chance(500);
+            let mut transmit = transmits_first.then(|| server.poll_transmit()).flatten();
+            let action = match transmit {
+                Some(_) => None,
+                None => server.poll_action(),
+            };
+            if transmit.is_none() && action.is_none() {
+                transmit = server.poll_transmit();
+            }
+            if transmit.is_none() && action.is_none() {
+                break;
+            }
+            outputs += 1;
+            match self.doom.filter(|_| scene.is_stormy()) {
+                Some(0) => return self.crash(scene),
+                Some(left) => self.doom = Some(left - 1),
+                None => {}
+            }
+            if let Some(transmit) = transmit {
+                Self::transmit(scene, &transmit);
+            }
+            if let Some(action) = action {
+                self.act(scene, action);
+            }
+        }
+        invariants::queues_are_bounded(WHO, outputs);
+        if let Some(server) = &self.machine {
+            invariants::the_roster_adds_up(server, &self.roster);
+            self.director.written(&self.disk, scene);
+            scene.truth.nothing_is_owed();
+        }
+    }
+
+    fn transmit(scene: &mut Scene<'_>, transmit: &ServerTransmit) {
+        let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
+        network::send(scene, Towards::Site, transmit.peer, parts);
+    }
+
+    fn act(&mut self, scene: &mut Scene<'_>, action: ServerAction) {
+        if !matches!(action, ServerAction::Persist { .. }) {
+            scene.line(|| format!("{WHO}: {action:?}"));
+        }
+        match action {
+            ServerAction::ClientJoined(joined) => {
+                let known = !self.roster.insert(joined.client);
+                assert_eq!(
+                    known, joined.renewed,
+                    "who renews is here, who joins is not"
+                );
+                if joined.renewed {
+                    scene.tally.count(Case::Renewed);
+                }
+            }
+            ServerAction::ClientReplaced(joined) => {
+                scene.tally.count(Case::Replaced);
+                assert!(self.roster.contains(&joined.client), "nobody was replaced");
+            }
+            ServerAction::ClientLeft { client, .. } => {
+                scene.tally.count(Case::ClientLeft);
+                assert!(self.roster.remove(&client), "who leaves was here");
+            }
+            ServerAction::ClientDead { client } => {
+                scene.tally.count(Case::ClientDead);
+                self.roster.remove(&client);
+                self.direct(scene, |director, desk| director.mourn(desk, &client));
+            }
+            ServerAction::ResultReceived(result) => {
+                self.direct(scene, |director, desk| director.received(desk, &result));
+            }
+            ServerAction::JobMissingOnClient { .. } => scene.tally.count(Case::JobMissing),
+            ServerAction::Persist {
+                record,
+                header,
+                payload,
+            } => self.persist(scene, record, &header, &payload),
+            ServerAction::HeartbeatReceived { .. } | ServerAction::TaskWanted { .. } => {}
+            other => panic!("{WHO} wants what nobody asked for: {other:?}"),
+        }
+    }
+
+    fn persist(
+        &mut self,
+        scene: &mut Scene<'_>,
+        record: RecordId,
+        header: &Bytes,
+        payload: &Bytes,
+    ) {
+        let bytes = Bytes::from([&header[..], payload].concat());
+        scene.transcript.bytes(&bytes);
+        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        let due = self.disk.append(record, bytes, scene.now, delay);
+        self.await_disk(scene, due);
+    }
+
+    fn await_disk(&mut self, scene: &mut Scene<'_>, due: Instant) {
+        if due > scene.now {
+            scene.at(due, Event::Server(self.life, ServerEvent::Stored));
+        } else {
+            self.settle_disk(scene);
+        }
+    }
+
+    fn settle_disk(&mut self, scene: &mut Scene<'_>) {
+        if let Some(server) = &mut self.machine {
+            let confirmed = self.disk.settle(scene.now);
+            self.director.stored(&self.disk, scene);
+            for record in confirmed {
+                server.persisted(scene.now, record).unwrap();
+            }
+        }
+    }
+
+    fn crash(&mut self, scene: &mut Scene<'_>) {
+        scene.happens(Case::ServerCrash, || format!("{WHO} crashes"));
+        self.machine = None;
+        scene.server_is_up = false;
+        self.director.crash(&self.disk);
+        let lost = self.disk.crash(&mut scene.dice);
+        scene.tally.add(Case::WriteLost, lost as u64);
+        self.doom = None;
+        self.peers.clear();
+        self.roster.clear();
+        self.life += 1;
+        for site in 0..scene.plan.sites.len() {
+            scene.hang_up(site);
+        }
+        let wait = scene.dice.millis(10, 30_000);
+        scene.after(wait, Event::Server(self.life, ServerEvent::Boot));
+    }
+
+    pub fn sleep(&mut self, until: Instant) {
+        self.asleep_until = until;
+    }
+}

@@ -1,0 +1,365 @@
+//! The application of the coordinator: runs jobs in rounds, takes results, gives work to
+//! others where a site has given up.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use fedlink::identity::Name;
+use fedlink::message::{Payload, Properties, TaskId};
+use fedlink::{Assignee, NewTask, ResultReceived, Server, TaskState};
+
+use super::dice::content;
+use super::disk::Disk;
+use super::event::{Event, ServerEvent};
+use super::scene::Scene;
+use super::tally::Case;
+
+/// Sizes of inputs; those of one round share one.
+const SIZES: [usize; 6] = [0, 100, 1024, 5_000, 100_000, 600_000];
+
+/// How long the director waits for what a site has given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A mark of records that the server has not handed out yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// How far a job has come; its storage is looked at by marks of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Planned,
+    Runs { mark: u64 },
+    Ending { mark: u64 },
+    Over,
+}
+
+pub struct Director {
+    stages: Vec<Stage>,
+    /// Results that will be taken.
+    reading: BTreeSet<TaskId>,
+}
+
+/// What the director works with, while one input is handled.
+pub struct Desk<'a, 'b> {
+    pub server: &'a mut Server,
+    pub disk: &'a Disk,
+    pub life: u32,
+    pub scene: &'a mut Scene<'b>,
+}
+
+impl Director {
+    pub fn new(jobs: usize) -> Self {
+        Self {
+            stages: vec![Stage::Planned; jobs],
+            reading: BTreeSet::new(),
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.stages.iter().all(|stage| *stage == Stage::Over)
+    }
+
+    /// The process has started: finds where it was, in what the server was restored to.
+    pub fn resume(&mut self, desk: &mut Desk<'_, '_>) {
+        self.reading.clear();
+        let now = desk.scene.now;
+        for index in 0..self.stages.len() {
+            let plan = &desk.scene.plan.jobs[index];
+            let (id, starts_at, aborts_at) = (plan.id, plan.starts_at, plan.aborts_at);
+            let runs = desk.server.jobs().any(|job| job == id);
+            let start = Event::Server(desk.life, ServerEvent::StartJob(index));
+            self.stages[index] = match (self.stages[index], runs) {
+                (Stage::Planned, false) => {
+                    desk.scene.at(starts_at, start);
+                    Stage::Planned
+                }
+                (Stage::Runs { mark }, false) => {
+                    assert!(!desk.disk.reached(mark), "a stored job is forgotten");
+                    desk.scene.at(now, start);
+                    Stage::Planned
+                }
+                (Stage::Ending { .. } | Stage::Over, false) => {
+                    desk.scene.truth.ended.entry(id).or_insert(now);
+                    Stage::Over
+                }
+                (Stage::Over, true) => panic!("the end of a job is forgotten"),
+                // An end that was lost was never meant.
+                (Stage::Planned | Stage::Runs { .. } | Stage::Ending { .. }, true) => {
+                    Stage::Runs { mark: 0 }
+                }
+            };
+            if let Some(at) = aborts_at.filter(|at| *at > now) {
+                let abort = Event::Server(desk.life, ServerEvent::AbortJob(index));
+                desk.scene.at(at, abort);
+            }
+            if runs {
+                self.check_memory(desk, index);
+                self.direct(desk, index);
+            }
+        }
+        let review = Event::Server(desk.life, ServerEvent::Review);
+        desk.scene.after(PATIENCE, review);
+    }
+
+    /// The process dies: marks of its disk mean nothing to the next one.
+    pub fn crash(&mut self, disk: &Disk) {
+        for stage in &mut self.stages {
+            match stage {
+                Stage::Runs { mark } if disk.reached(*mark) => *mark = 0,
+                Stage::Runs { mark } => *mark = UNKNOWN,
+                Stage::Planned | Stage::Ending { .. } | Stage::Over => {}
+            }
+        }
+    }
+
+    /// All outputs were taken: what they have to store is on its way.
+    pub fn written(&mut self, disk: &Disk, scene: &mut Scene<'_>) {
+        for stage in &mut self.stages {
+            if let Stage::Runs { mark } | Stage::Ending { mark } = stage
+                && *mark == UNKNOWN
+            {
+                *mark = disk.mark();
+            }
+        }
+        self.stored(disk, scene);
+    }
+
+    /// Something was stored: ends of jobs may be among it.
+    pub fn stored(&mut self, disk: &Disk, scene: &mut Scene<'_>) {
+        for (index, stage) in self.stages.iter_mut().enumerate() {
+            if let Stage::Ending { mark } = *stage
+                && disk.reached(mark)
+            {
+                *stage = Stage::Over;
+                let id = scene.plan.jobs[index].id;
+                scene.truth.ended.insert(id, scene.now);
+            }
+        }
+    }
+
+    pub fn start(&mut self, desk: &mut Desk<'_, '_>, index: usize) {
+        if self.stages[index] != Stage::Planned {
+            return;
+        }
+        let plan = &desk.scene.plan;
+        let job = &plan.jobs[index];
+        let sites = job.meant_for(&plan.sites);
+        desk.server
+            .start_job(desk.scene.now, job.id, sites)
+            .unwrap();
+        self.stages[index] = Stage::Runs { mark: UNKNOWN };
+        self.direct(desk, index);
+    }
+
+    pub fn abort(&mut self, desk: &mut Desk<'_, '_>, index: usize) {
+        if matches!(self.stages[index], Stage::Runs { .. }) {
+            desk.scene.tally.count(Case::JobAborted);
+            self.end(desk, index);
+        }
+    }
+
+    pub fn received(&mut self, desk: &mut Desk<'_, '_>, result: &ResultReceived) {
+        if result.again {
+            desk.scene.tally.count(Case::ResultGivenAgain);
+        }
+        let site = site_of(desk.scene, &result.client);
+        desk.scene.truth.a_result_is_received_once(site, result);
+        self.reading.insert(result.task);
+        let wait = match desk.scene.dice.below(3) {
+            0 => Duration::ZERO,
+            _ => desk.scene.dice.millis(0, 5_000),
+        };
+        let take = Event::Server(desk.life, ServerEvent::Take(result.task));
+        desk.scene.after(wait, take);
+    }
+
+    pub fn take(&mut self, desk: &mut Desk<'_, '_>, task: TaskId) {
+        let job = desk.scene.truth.tasks[&task].job;
+        if !self.reading.remove(&task) || desk.server.jobs().all(|runs| runs != job) {
+            return;
+        }
+        desk.server.taken(desk.scene.now, task).unwrap();
+        desk.scene.tally.count(Case::ResultTaken);
+        let jobs = &desk.scene.plan.jobs;
+        let index = jobs.iter().position(|plan| plan.id == job).unwrap();
+        self.direct(desk, index);
+    }
+
+    /// A client is dead: half of its work goes to others.
+    pub fn mourn(&mut self, desk: &mut Desk<'_, '_>, client: &Name) {
+        let theirs: Vec<(usize, TaskId)> = self
+            .open_tasks(desk)
+            .into_iter()
+            .filter(|(_, _, owner)| owner.as_ref() == Some(client))
+            .map(|(index, task, _)| (index, task))
+            .collect();
+        for (index, task) in theirs {
+            if desk.scene.dice.chance(500) {
+                self.reassign(desk, index, task);
+            }
+        }
+    }
+
+    /// Gives to others what a site has given up for good, so that the job can go on.
+    pub fn review(&mut self, desk: &mut Desk<'_, '_>) {
+        for (index, task, _) in self.open_tasks(desk) {
+            let given_up = desk.scene.truth.tasks[&task].given_up;
+            if given_up.is_some_and(|at| at + PATIENCE < desk.scene.now) {
+                self.reassign(desk, index, task);
+            }
+        }
+        let review = Event::Server(desk.life, ServerEvent::Review);
+        desk.scene.after(PATIENCE, review);
+    }
+
+    /// Gives one open task to another site, for no reason.
+    pub fn reassign_one(&mut self, desk: &mut Desk<'_, '_>) {
+        if let Some((index, task)) = self.any_open(desk) {
+            self.reassign(desk, index, task);
+        }
+    }
+
+    /// Takes one open task back, and makes it anew.
+    pub fn withdraw_one(&mut self, desk: &mut Desk<'_, '_>) {
+        if let Some((index, task)) = self.any_open(desk) {
+            desk.server.withdraw(desk.scene.now, task).unwrap();
+            desk.scene.truth.withdrawn(task);
+            desk.scene.tally.count(Case::TaskWithdrawn);
+            self.direct(desk, index);
+        }
+    }
+
+    /// What jobs still wait for.
+    pub fn complaint(&self, server: &Server, scene: &Scene<'_>) -> String {
+        let jobs = self.stages.iter().zip(&scene.plan.jobs);
+        let job = |(stage, plan): (&Stage, &super::plan::JobPlan)| {
+            let tasks: Vec<String> = server
+                .tasks(plan.id)
+                .filter(|task| task.state != TaskState::Taken)
+                .map(|task| {
+                    let given = &scene.truth.tasks[&task.id].given;
+                    format!(
+                        "{} {} {:?} of {:?}, given to {given:?}",
+                        task.id, task.name, task.state, task.client
+                    )
+                })
+                .collect();
+            format!("job {} {stage:?}: {}", plan.id, tasks.join("; "))
+        };
+        jobs.map(job).collect::<Vec<_>>().join("\n")
+    }
+
+    fn any_open(&self, desk: &mut Desk<'_, '_>) -> Option<(usize, TaskId)> {
+        let open = self.open_tasks(desk);
+        let chosen = desk.scene.dice.below(open.len());
+        open.get(chosen).map(|(index, task, _)| (*index, *task))
+    }
+
+    fn open_tasks(&self, desk: &Desk<'_, '_>) -> Vec<(usize, TaskId, Option<Name>)> {
+        let mut open = Vec::new();
+        for (index, plan) in desk.scene.plan.jobs.iter().enumerate() {
+            let tasks = desk.server.tasks(plan.id);
+            let tasks =
+                tasks.filter(|it| matches!(it.state, TaskState::Queued | TaskState::Assigned));
+            open.extend(tasks.map(|it| (index, it.id, it.client.cloned())));
+        }
+        open
+    }
+
+    fn reassign(&mut self, desk: &mut Desk<'_, '_>, index: usize, task: TaskId) {
+        let sites: Vec<usize> = desk.scene.plan.jobs[index].sites.iter().copied().collect();
+        let site = desk
+            .scene
+            .dice
+            .chance(700)
+            .then(|| sites[desk.scene.dice.below(sites.len())]);
+        let to = assignee(desk.scene, site);
+        let new = desk.server.reassign(desk.scene.now, task, to).unwrap();
+        desk.scene.truth.reassigned(task, new, site);
+        desk.scene
+            .happens(Case::TaskReassigned, || format!("{task} becomes {new}"));
+    }
+
+    /// Makes the tasks of the round that are missing; when all are done, goes on to the
+    /// next round, or ends the job.
+    fn direct(&mut self, desk: &mut Desk<'_, '_>, index: usize) {
+        let plan = desk.scene.plan.jobs[index].clone();
+        let mut there: BTreeMap<String, TaskState> = BTreeMap::new();
+        for task in desk.server.tasks(plan.id) {
+            there.insert(task.name.to_owned(), task.state);
+        }
+        for round in 0..plan.rounds {
+            let sites = plan.sites.iter().copied().map(Some);
+            let anyone = (0..plan.for_anyone).map(|_| None);
+            let mut through = true;
+            for (number, site) in sites.chain(anyone).enumerate() {
+                let name = format!("round {round} task {number}");
+                match there.get(&name) {
+                    Some(state) => through &= *state == TaskState::Taken,
+                    None => {
+                        through = false;
+                        self.assign(desk, index, round, name, site);
+                    }
+                }
+            }
+            if !through {
+                return;
+            }
+        }
+        self.end(desk, index);
+    }
+
+    fn assign(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        index: usize,
+        round: usize,
+        name: String,
+        site: Option<usize>,
+    ) {
+        let seed = desk.scene.plan.seed + (index * 100 + round) as u64;
+        let size = SIZES[(seed % SIZES.len() as u64) as usize];
+        let payload = Payload::labelled(content(seed, size), "model", "");
+        let job = desk.scene.plan.jobs[index].id;
+        let to = assignee(desk.scene, site);
+        let task = NewTask {
+            name: name.clone(),
+            headers: Properties::new().with("round", round.to_string()),
+            payload: payload.clone(),
+        };
+        let id = desk.server.assign(desk.scene.now, job, to, task).unwrap();
+        desk.scene.truth.assigned(id, job, &name, payload, site);
+    }
+
+    fn end(&mut self, desk: &mut Desk<'_, '_>, index: usize) {
+        let job = desk.scene.plan.jobs[index].id;
+        desk.scene
+            .happens(Case::JobEnded, || format!("job {job} ends"));
+        desk.server.end_job(desk.scene.now, job).unwrap();
+        desk.scene.truth.ending.insert(job);
+        self.stages[index] = Stage::Ending { mark: UNKNOWN };
+    }
+
+    fn check_memory(&self, desk: &Desk<'_, '_>, index: usize) {
+        let job = desk.scene.plan.jobs[index].id;
+        let held = desk
+            .server
+            .tasks(job)
+            .map(|task| {
+                let done = matches!(task.state, TaskState::Done | TaskState::Taken);
+                (task.id, done)
+            })
+            .collect();
+        desk.scene.truth.nothing_promised_is_forgotten(job, &held);
+    }
+}
+
+fn assignee(scene: &Scene<'_>, site: Option<usize>) -> Assignee {
+    site.map_or(Assignee::Anyone, |site| {
+        Assignee::Site(scene.plan.sites[site].clone())
+    })
+}
+
+pub fn site_of(scene: &Scene<'_>, name: &Name) -> usize {
+    let sites = &scene.plan.sites;
+    sites.iter().position(|site| site == name).unwrap()
+}

@@ -1,0 +1,59 @@
+//! What must hold after every step, whatever happens.
+
+use std::collections::BTreeSet;
+
+use fedlink::identity::Name;
+use fedlink::message::JobId;
+use fedlink::{Client, Instant, Phase, Server};
+
+use super::truth::Truth;
+
+/// Outputs of one step: a window of chunks, and a few requests of each job, of a handful
+/// of sites at once.
+const MAX_OUTPUTS: usize = 400;
+
+/// After a tick nothing is due any more, or a host would spin.
+pub fn timers_move_on<T: core::fmt::Debug>(who: &str, next: Option<(Instant, T)>, now: Instant) {
+    if let Some((at, timer)) = next {
+        assert!(at > now, "{who} wants {timer:?} at {at}, which is past");
+    }
+}
+
+/// One input leads to a bounded number of messages and actions.
+pub fn queues_are_bounded(who: &str, outputs: usize) {
+    assert!(
+        outputs <= MAX_OUTPUTS,
+        "{who} gave {outputs} outputs at once"
+    );
+}
+
+/// A client does not despair of a network that only loses and repeats.
+pub fn nobody_is_rejected(who: &str, client: &Client) {
+    assert_ne!(client.phase(), Phase::Rejected, "{who} was rejected");
+}
+
+/// The names of the actions `ClientJoined`, `ClientLeft` and so on add up to who is here.
+pub fn the_roster_adds_up(server: &Server, roster: &BTreeSet<Name>) {
+    assert!(
+        server.clients().eq(roster),
+        "the host was told of {roster:?} but the server has {:?}",
+        server.clients().collect::<Vec<_>>()
+    );
+}
+
+/// Once a heartbeat was answered that was sent after a job's end was stored, a job that
+/// ran when it was sent has been named to be aborted.
+pub fn aborts_arrive(
+    who: &str,
+    truth: &Truth,
+    runs: impl Iterator<Item = (JobId, Instant, bool)>,
+    sent: Instant,
+) {
+    for (job, since, told) in runs {
+        let ended = truth.ended.get(&job).is_some_and(|at| *at < sent);
+        assert!(
+            !ended || since >= sent || told,
+            "{who} still runs job {job}, which has ended, and was not told"
+        );
+    }
+}

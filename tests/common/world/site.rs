@@ -1,0 +1,481 @@
+//! The host of a site: its process, storage and connection.
+
+use bytes::{Bytes, BytesMut};
+use fedlink::identity::Identity;
+use fedlink::message::{PeerId, RecordId};
+use fedlink::{
+    Carrier, Client, ClientAction, CloseReason, Instant, Phase, RetryReason, Timer, Transmit,
+};
+
+use super::disk::Disk;
+use super::event::{Event, SiteEvent};
+use super::invariants;
+use super::network::{self, Towards, exporter};
+use super::scene::Scene;
+use super::tally::Case;
+use super::worker::{Shift, Worker};
+use crate::common::pki;
+
+pub struct Site {
+    index: usize,
+    who: String,
+    identity: Identity,
+    disk: Disk,
+    life: u32,
+    machine: Option<Client>,
+    worker: Worker,
+    /// The connection, as far as this host knows.
+    peer: Option<PeerId>,
+    connecting: bool,
+    /// Dies after so many more outputs.
+    doom: Option<u32>,
+    asleep_until: Instant,
+    /// The last heartbeat that was answered was sent then.
+    heard_at: Instant,
+    /// A heartbeat that was answered in this step was sent then.
+    answered: Option<Instant>,
+    last_farewell: Option<(bool, CloseReason)>,
+    leaving: bool,
+}
+
+impl Site {
+    pub fn new(index: usize, identity: Identity) -> Self {
+        Self {
+            index,
+            who: format!("site-{index}"),
+            identity,
+            disk: Disk::default(),
+            life: 0,
+            machine: None,
+            worker: Worker::default(),
+            peer: None,
+            connecting: false,
+            doom: None,
+            asleep_until: Instant::default(),
+            heard_at: Instant::default(),
+            answered: None,
+            last_farewell: None,
+            leaving: false,
+        }
+    }
+
+    /// When this site wants to be called, if nothing happens before.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let (at, _) = self.machine.as_ref()?.poll_timeout()?;
+        Some(at.max(self.asleep_until))
+    }
+
+    /// Until when events have to wait.
+    pub fn asleep_until(&self) -> Instant {
+        self.asleep_until
+    }
+
+    /// Whether nothing is left to do here, and the server has answered something that was
+    /// sent since then.
+    pub fn is_done(&self, since: Instant) -> bool {
+        let idle = self.machine.as_ref().is_some_and(|client| {
+            client.phase() == Phase::Active && client.outbox_len() == 0 && self.worker.is_idle()
+        });
+        idle && self.heard_at > since
+    }
+
+    pub fn last_farewell(&self) -> Option<(bool, CloseReason)> {
+        self.last_farewell
+    }
+
+    /// What keeps this site busy.
+    pub fn complaint(&self) -> String {
+        let Some(client) = &self.machine else {
+            return format!("{} is down", self.who);
+        };
+        format!(
+            "{} is {:?}, outbox {}, idle {}, next {:?}",
+            self.who,
+            client.phase(),
+            client.outbox_len(),
+            self.worker.is_idle(),
+            client.poll_timeout()
+        )
+    }
+
+    pub fn is_life(&self, life: u32) -> bool {
+        self.life == life
+    }
+
+    /// Starts the process, from what is stored.
+    pub fn boot(&mut self, scene: &mut Scene<'_>) {
+        let records = self.disk.records();
+        if self.life > 0 {
+            scene.tally.count(Case::SiteRestored);
+        }
+        let count = records.len();
+        scene.line(|| format!("{} starts from {count} records", self.who));
+        let mut client = Client::restore(
+            scene.plan.client.clone(),
+            self.identity.clone(),
+            scene.dice.seed(),
+            scene.now,
+            records,
+        )
+        .unwrap();
+        client.set_wall_clock(scene.now, pki::NOW);
+        client.set_address(&self.who).unwrap();
+        client.register(scene.now).unwrap();
+        self.machine = Some(client);
+        self.go_online(scene);
+        self.pump(scene);
+    }
+
+    pub fn tick(&mut self, scene: &mut Scene<'_>) {
+        let Some(client) = &mut self.machine else {
+            return;
+        };
+        client.handle_timeout(scene.now);
+        invariants::timers_move_on::<Timer>(&self.who, client.poll_timeout(), scene.now);
+        self.pump(scene);
+    }
+
+    pub fn message(&mut self, scene: &mut Scene<'_>, peer: PeerId, message: BytesMut) {
+        let Some(client) = self.machine.as_mut().filter(|_| self.peer == Some(peer)) else {
+            scene.tally.count(Case::MessageIntoNothing);
+            return;
+        };
+        let len = message.len();
+        if let Err(dropped) = client.handle_message(scene.now, message) {
+            scene.line(|| format!("{} drops a message of {len} B: {dropped}", self.who));
+        }
+        self.pump(scene);
+    }
+
+    pub fn connected(&mut self, scene: &mut Scene<'_>, peer: PeerId) {
+        let Some(client) = &mut self.machine else {
+            return;
+        };
+        self.connecting = false;
+        self.peer = Some(peer);
+        scene.line(|| format!("{} is connected as {peer}", self.who));
+        let carrier = Carrier {
+            host_name: None,
+            tls_exporter: exporter(&scene.plan, peer),
+        };
+        client.handle_connected(scene.now, carrier).unwrap();
+        self.pump(scene);
+    }
+
+    pub fn disconnected(&mut self, scene: &mut Scene<'_>, peer: PeerId) {
+        if let Some(client) = self.machine.as_mut().filter(|_| self.peer == Some(peer)) {
+            scene.line(|| format!("{} learns that {peer} is cut", self.who));
+            self.peer = None;
+            client.handle_disconnected(scene.now);
+            self.pump(scene);
+        }
+    }
+
+    pub fn event(&mut self, scene: &mut Scene<'_>, event: SiteEvent) {
+        scene.line(|| format!("{}: {event:?}", self.who));
+        let now = scene.now;
+        match event {
+            SiteEvent::Boot => return self.boot(scene),
+            SiteEvent::Connect => return self.connect(scene),
+            SiteEvent::Refused => {
+                self.connecting = false;
+                if let Some(client) = self.machine.as_mut().filter(|_| self.peer.is_none()) {
+                    client.handle_disconnected(now);
+                }
+            }
+            SiteEvent::Stored => self.settle_disk(scene),
+            SiteEvent::SendFailed(id) => {
+                if let Some(client) = &mut self.machine {
+                    client.handle_send_failed(now, id);
+                }
+            }
+            SiteEvent::Start(job) => self.work(scene, |worker, shift| worker.start(shift, job)),
+            SiteEvent::Worked(task) => {
+                self.work(scene, |worker, shift| worker.worked(shift, task));
+            }
+            SiteEvent::Return => {
+                if let Some(client) = &mut self.machine {
+                    client.register(now).unwrap();
+                    self.go_online(scene);
+                }
+            }
+        }
+        self.pump(scene);
+    }
+
+    /// The process dies after `outputs` more outputs.
+    pub fn doom(&mut self, scene: &mut Scene<'_>, outputs: u32) {
+        if self.machine.is_some() {
+            self.doom = Some(outputs);
+            self.pump(scene);
+        }
+    }
+
+    pub fn sleep(&mut self, until: Instant) {
+        self.asleep_until = until;
+    }
+
+    /// Replaces the stored records by a snapshot.
+    pub fn snapshot(&mut self, scene: &mut Scene<'_>) {
+        let Some(client) = &self.machine else {
+            return;
+        };
+        let records = super::disk::joined(client.snapshot());
+        scene.tally.count(Case::SiteSnapshot);
+        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        let due = self.disk.replace(records, scene.now, delay);
+        self.await_disk(scene, due);
+        self.pump(scene);
+    }
+
+    /// Says goodbye: to come back later, or for good.
+    pub fn quit(&mut self, scene: &mut Scene<'_>, for_good: bool) {
+        let Some(client) = &mut self.machine else {
+            return;
+        };
+        if client.phase() == Phase::Closed {
+            return;
+        }
+        scene.tally.count(Case::Farewell);
+        scene.line(|| format!("{} quits", self.who));
+        self.leaving = for_good;
+        client.quit(scene.now, "enough");
+        self.pump(scene);
+    }
+
+    fn connect(&mut self, scene: &mut Scene<'_>) {
+        if self.peer.is_some() || self.connecting || self.machine.is_none() {
+            return;
+        }
+        if scene.network.is_parted(self.index, scene.now) {
+            if scene.dice.chance(500) {
+                self.connecting = true;
+                let wait = scene.dice.millis(1, 3_000);
+                scene.after(wait, self.name(SiteEvent::Refused));
+            }
+            return;
+        }
+        self.connecting = true;
+        let wait = scene.dice.millis(1, 200);
+        scene.after(wait, Event::Connected(self.index, self.life));
+    }
+
+    /// The host makes its first connection without being asked.
+    fn go_online(&mut self, scene: &mut Scene<'_>) {
+        if self.peer.is_none() {
+            let wait = scene.dice.millis(0, 2_000);
+            scene.after(wait, self.name(SiteEvent::Connect));
+        }
+    }
+
+    fn name(&self, event: SiteEvent) -> Event {
+        Event::Site(self.index, self.life, event)
+    }
+
+    fn work(&mut self, scene: &mut Scene<'_>, run: impl FnOnce(&mut Worker, &mut Shift<'_, '_>)) {
+        if let Some(client) = &mut self.machine {
+            let mut shift = Shift {
+                site: self.index,
+                life: self.life,
+                client,
+                scene,
+            };
+            run(&mut self.worker, &mut shift);
+        }
+    }
+
+    /// Takes all outputs, in an order that changes, until the process dies.
+    fn pump(&mut self, scene: &mut Scene<'_>) {
+        let mut outputs = 0;
+        while let Some(client) = &mut self.machine {
+            let transmits_first = scene.dice.chance(500);
+            let mut transmit = transmits_first.then(|| client.poll_transmit()).flatten();
+            let action = match transmit {
+                Some(_) => None,
+                None => client.poll_action(),
+            };
+            if transmit.is_none() && action.is_none() {
+                transmit = client.poll_transmit();
+            }
+            if transmit.is_none() && action.is_none() {
+                break;
+            }
+            outputs += 1;
+            match self.doom.filter(|_| scene.is_stormy()) {
+                Some(0) => return self.crash(scene),
+                Some(left) => self.doom = Some(left - 1),
+                None => {}
+            }
+            if let Some(transmit) = transmit {
+                self.transmit(scene, transmit);
+            }
+            if let Some(action) = action {
+                self.act(scene, action);
+            }
+        }
+        invariants::queues_are_bounded(&self.who, outputs);
+        if let Some(sent) = self.answered.take() {
+            invariants::aborts_arrive(&self.who, &scene.truth, self.worker.runs(), sent);
+        }
+        if let Some(client) = &self.machine {
+            invariants::nobody_is_rejected(&self.who, client);
+        }
+    }
+
+    fn transmit(&mut self, scene: &mut Scene<'_>, transmit: Transmit) {
+        let refused = scene.plan.weather.refused;
+        if scene.is_stormy() && scene.dice.chance(refused) {
+            scene.tally.count(Case::SendRefused);
+            let wait = scene.dice.millis(0, 50);
+            scene.after(wait, self.name(SiteEvent::SendFailed(transmit.id)));
+        } else if let Some(peer) = self.peer {
+            let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
+            network::send(scene, Towards::Server, peer, parts);
+        } else {
+            panic!("{} sends without a connection", self.who);
+        }
+    }
+
+    fn act(&mut self, scene: &mut Scene<'_>, action: ClientAction) {
+        if !matches!(action, ClientAction::Persist { .. }) {
+            scene.line(|| format!("{}: {action:?}", self.who));
+        }
+        let now = scene.now;
+        match action {
+            ClientAction::SetAuth(_) => scene.tally.count(Case::Registered),
+            ClientAction::Retry { at, reason, .. } => self.retry(scene, at, reason),
+            ClientAction::HeartbeatDue => {
+                if let Some(client) = self.machine.as_mut().filter(|_| scene.dice.chance(500)) {
+                    client.heartbeat_ready(now, None).unwrap();
+                }
+            }
+            ClientAction::HeartbeatAnswered { elapsed } => {
+                self.heard_at = now - elapsed;
+                self.answered = Some(now - elapsed);
+            }
+            ClientAction::AbortJobs(jobs) => {
+                self.work(scene, |worker, shift| worker.told_to_stop(shift, &jobs));
+            }
+            ClientAction::StartJobs(jobs) => {
+                self.work(scene, |worker, shift| worker.told_to_start(shift, &jobs));
+            }
+            ClientAction::TaskAssigned(task) => {
+                self.work(scene, |worker, shift| worker.given(shift, &task));
+            }
+            ClientAction::RunEnded { job } => {
+                self.work(scene, |worker, shift| {
+                    worker.told_that_it_is_over(shift, job)
+                });
+            }
+            ClientAction::ResultAccepted { task, .. } => {
+                let up = scene.server_is_up;
+                scene.truth.an_accepted_result_was_received(task, up);
+            }
+            ClientAction::ResultRefused { task, refusal, .. } => {
+                scene.tally.count(Case::ResultRefused);
+                scene.truth.a_refusal_has_a_reason(task, refusal);
+            }
+            ClientAction::TransferProgress { done, total, .. } => assert!(done <= total),
+            ClientAction::Persist {
+                record,
+                header,
+                payload,
+            } => self.persist(scene, record, &header, &payload),
+            ClientAction::Suspect { suspicion, .. } => {
+                let cause = scene.plan.weather.spoilt > 0;
+                assert!(cause, "{} suspects without a cause: {suspicion}", self.who);
+                scene.tally.count(Case::Suspected);
+            }
+            ClientAction::Closed {
+                answered, reason, ..
+            } => {
+                self.last_farewell = Some((answered, reason));
+                if !self.leaving {
+                    let wait = scene.dice.millis(100, 60_000);
+                    scene.after(wait, self.name(SiteEvent::Return));
+                }
+            }
+            ClientAction::ClearAuth | ClientAction::TryAgain { .. } => {}
+            other => panic!("{} wants what nobody asked for: {other:?}", self.who),
+        }
+    }
+
+    fn retry(&mut self, scene: &mut Scene<'_>, at: Instant, reason: RetryReason) {
+        assert!(at > scene.now, "{} retries in the past", self.who);
+        scene.tally.count(Case::Retried);
+        match reason {
+            RetryReason::NotConnected | RetryReason::Disconnected => {
+                let at = if scene.plan.habits.eager {
+                    scene.now
+                } else {
+                    at
+                };
+                scene.at(at, self.name(SiteEvent::Connect));
+            }
+            RetryReason::SessionSilent => scene.tally.count(Case::SessionSilent),
+            _ => {}
+        }
+    }
+
+    fn persist(
+        &mut self,
+        scene: &mut Scene<'_>,
+        record: RecordId,
+        header: &Bytes,
+        payload: &Bytes,
+    ) {
+        let bytes = Bytes::from([&header[..], payload].concat());
+        scene.transcript.bytes(&bytes);
+        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        let due = self.disk.append(record, bytes, scene.now, delay);
+        self.await_disk(scene, due);
+    }
+
+    fn await_disk(&mut self, scene: &mut Scene<'_>, due: Instant) {
+        if due > scene.now {
+            scene.at(due, self.name(SiteEvent::Stored));
+        } else {
+            self.settle_disk(scene);
+        }
+    }
+
+    fn settle_disk(&mut self, scene: &mut Scene<'_>) {
+        if let Some(client) = &mut self.machine {
+            for record in self.disk.settle(scene.now) {
+                client.persisted(scene.now, record).unwrap();
+            }
+        }
+    }
+
+    fn crash(&mut self, scene: &mut Scene<'_>) {
+        scene.happens(Case::SiteCrash, || format!("{} crashes", self.who));
+        if let Some(client) = self.machine.take() {
+            count_transfers(scene, &client);
+        }
+        let lost = self.disk.crash(&mut scene.dice);
+        scene.tally.add(Case::WriteLost, lost as u64);
+        self.worker = Worker::default();
+        self.doom = None;
+        self.answered = None;
+        self.connecting = false;
+        self.peer = None;
+        self.life += 1;
+        scene.hang_up(self.index);
+        let wait = scene.dice.millis(10, 30_000);
+        scene.after(wait, self.name(SiteEvent::Boot));
+    }
+
+    /// Counts what only the machine knows.
+    pub fn count(&self, scene: &mut Scene<'_>) {
+        if let Some(client) = &self.machine {
+            count_transfers(scene, client);
+        }
+    }
+}
+
+fn count_transfers(scene: &mut Scene<'_>, client: &Client) {
+    let counters = client.counters();
+    let (up, down) = (counters.resumed_uploads, counters.resumed_downloads);
+    scene.tally.add(Case::UploadResumed, up);
+    scene.tally.add(Case::DownloadResumed, down);
+}
