@@ -1,5 +1,7 @@
 //! What the program `fedlink` is made of.
 
+pub mod demo;
+pub mod federation;
 pub mod logging;
 pub mod options;
 pub mod provision;

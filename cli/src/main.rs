@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
+use fedlink_cli::demo;
 use fedlink_cli::logging;
 use fedlink_cli::options::{Command, Options};
 use fedlink_cli::provision;
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
         .map_err(Into::into)
         .and_then(|()| run(&options.command))
     {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("fedlink: {error}");
             ExitCode::FAILURE
@@ -22,12 +24,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<(), Box<dyn Error>> {
+/// False if the command did its work and the outcome is bad.
+fn run(command: &Command) -> Result<bool, Box<dyn Error>> {
     match command {
         Command::Provision(options) => print!("{}", provision::run(options)?),
-        Command::Demo(_) | Command::Serve(_) | Command::Join(_) => {
+        Command::Demo(options) => return Ok(demo::run(options)?),
+        Command::Serve(_) | Command::Join(_) => {
             return Err("this command is not there yet".into());
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -48,7 +48,7 @@ pub struct DemoOptions {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = rounds())]
     pub rounds: u32,
     /// Pads each model to this many MiB, to show large transfers
-    #[arg(long, value_name = "MIB", default_value_t = 0, value_parser = payload())]
+    #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = demo_payload())]
     pub payload_mib: usize,
     /// Decides which wines each site gets, and which are held out
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -254,6 +254,11 @@ fn rounds() -> RangedU64ValueParser<u32> {
 
 fn payload() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(0..=(MAX_PADDING >> 20) as u64)
+}
+
+/// A model must be large enough to be cut off in the middle.
+fn demo_payload() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=(MAX_PADDING >> 20) as u64)
 }
 
 /// The most rounds: the model is as good as it gets long before.

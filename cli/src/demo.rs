@@ -1,0 +1,61 @@
+//! `fedlink demo`: a whole federation on one machine, and what it withstands.
+
+mod audit;
+mod director;
+mod error;
+mod memory;
+mod report;
+mod screen;
+mod setup;
+mod stage;
+
+pub use error::DemoError;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::options::{DemoOptions, DemoTransport};
+use report::Report;
+use screen::Screen;
+use setup::Setup;
+use stage::Stage;
+
+/// Runs a demo and prints how it went. False if something was not as it should be.
+///
+/// # Errors
+/// When it could not be set up, could not go on, or was interrupted.
+pub fn run(options: &DemoOptions) -> Result<bool, DemoError> {
+    let started = Instant::now();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+    })?;
+    let setup = Setup::new(options)?;
+    let names: Vec<String> = setup.names().iter().map(ToString::to_string).collect();
+    let screen = Screen::new(options.quiet, &names, options.rounds);
+    let mut stage = Stage::new(&setup, screen);
+    let ran = match options.transport {
+        DemoTransport::Memory => memory::run(&setup, &mut stage, &interrupted),
+        DemoTransport::Tls | DemoTransport::Tcp => todo!(),
+    };
+    stage.screen.clear();
+    ran?;
+    let report = Report::new(&setup, &stage, started.elapsed().as_secs_f64());
+    let mut out = std::io::stdout().lock();
+    let printed = if options.json {
+        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::from);
+        json.and_then(|json| writeln!(out, "{json}"))
+    } else {
+        writeln!(out, "{report}")
+    };
+    printed.map_err(DemoError::Output)?;
+    Ok(report.ok)
+}
+
+/// What a second Ctrl-C ends the process with, as shells do.
+const INTERRUPTED: i32 = 130;

@@ -1,0 +1,52 @@
+//! Why a demo could not run to its end.
+
+use std::io;
+
+use fedlink::error::{ConfigError, Misuse};
+use fedlink::identity::NameError;
+use fedlink_host::kit::KitError;
+use fedlink_host::store::StoreError;
+
+use crate::provision::ProvisionError;
+
+/// Why a demo could not run to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemoError {
+    /// There is no place for the certificates.
+    #[error("no temporary folder can be made ({0}): set TMPDIR to a folder that can be written")]
+    Folder(#[source] io::Error),
+    /// The certificates could not be made.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    /// What was made cannot be read back.
+    #[error(transparent)]
+    Kit(Box<KitError>),
+    /// Records cannot be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Config(ConfigError),
+    /// A name cannot be used.
+    #[error(transparent)]
+    Name(NameError),
+    /// A machine refused a command.
+    #[error("a machine refused a command: {0}")]
+    Misuse(#[from] Misuse),
+    /// Nothing came to its end in a long time.
+    #[error("the federation came to no end: run it again with RUST_LOG=debug and report it")]
+    Stuck,
+    /// The job is not among what the coordinator stored.
+    #[error("the restored coordinator does not know its job: report it")]
+    NotRestored,
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// Ctrl-C cannot be caught.
+    #[error("Ctrl-C cannot be caught: {0}")]
+    Signal(#[from] ctrlc::Error),
+    /// The result could not be printed.
+    #[error("the result could not be printed: {0}")]
+    Output(#[source] io::Error),
+}

@@ -1,0 +1,16 @@
+//! The job of `demo`, `serve` and `join`, as the hosts of fedlink's machines see it.
+//!
+//! A [`Coordinator`] runs federated averaging on a `Server`, a [`Site`] trains for it on a
+//! `Client`, and a [`Drill`] is a job that only waits to be aborted. They know the machines
+//! by their actions and commands and nothing of what moves the bytes, so they run over
+//! every transport and under any clock.
+
+mod coordinator;
+mod drill;
+mod order;
+mod site;
+
+pub use coordinator::{Coordinator, News, Plan};
+pub use drill::Drill;
+pub use order::Order;
+pub use site::{Site, SiteNews, Trained, Training};
