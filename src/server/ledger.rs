@@ -105,7 +105,10 @@ pub(crate) struct Ledger {
     /// site gets no other: naming that one would pass over the first, and if the
     /// withdrawal were lost, the first would never be given.
     leaving: BTreeMap<(JobId, Name), TaskId>,
-    /// Jobs whose end is not confirmed yet: until it is, nobody is told of it.
+    /// Jobs whose start is not confirmed yet: until it is, no site is told to run them.
+    starting: BTreeSet<JobId>,
+    /// Jobs whose end is not confirmed yet: until it is, nobody is told of it. A site that
+    /// had stopped a job would not start it again if the end were lost.
     ending: BTreeSet<JobId>,
     seen: Seen,
 }
@@ -116,6 +119,7 @@ enum Awaited {
     Nothing,
     Task(TaskId),
     Reassignment { old: TaskId, new: TaskId },
+    JobStart(JobId),
     JobEnd { job: JobId, pulls: Vec<ReplyTo> },
 }
 
@@ -145,6 +149,7 @@ impl Ledger {
             awaited: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            starting: BTreeSet::new(),
             ending: BTreeSet::new(),
             seen: Seen::default(),
         }
@@ -171,7 +176,7 @@ impl Ledger {
         self.state.jobs.keys().copied()
     }
 
-    /// Starts a job. Sites learn of it with their next heartbeat.
+    /// Starts a job. Sites learn of it with their next heartbeat once it is stored.
     ///
     /// # Errors
     /// When it exists already, or there are too many.
@@ -191,13 +196,14 @@ impl Ledger {
             });
         }
         let record = Record::JobStarted { job, sites };
-        self.commit(record, Bytes::new(), Awaited::Nothing, out);
+        self.commit(record, Bytes::new(), Awaited::JobStart(job), out);
+        self.starting.insert(job);
         self.generation = self.generation.saturating_add(1);
         Ok(())
     }
 
-    /// Ends a job and forgets its tasks, results and uploads. Sites abort it with their
-    /// next heartbeat; who pulls or submits is told once the end is stored.
+    /// Ends a job and forgets its tasks, results and uploads. Once the end is stored,
+    /// sites abort it with their next heartbeat, and who pulls or submits is told.
     ///
     /// # Errors
     /// When there is no such job.
@@ -276,6 +282,9 @@ impl Ledger {
             Awaited::Reassignment { old, new } => {
                 self.confirm(old, record, out);
                 self.confirm(new, record, out);
+            }
+            Awaited::JobStart(job) => {
+                self.starting.remove(&job);
             }
             Awaited::JobEnd { job, pulls } => {
                 self.ending.remove(&job);

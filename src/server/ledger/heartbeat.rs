@@ -61,11 +61,12 @@ impl Ledger {
                 Some(site) if meant(&report.job) => {
                     site.jobs.insert(report.job, Some(heartbeat));
                 }
+                Some(_) | None if self.ending.contains(&report.job) => {}
                 Some(_) | None => lists.abort.push(report.job),
             }
         }
         for (id, job) in jobs {
-            if !job.sites.contains(client) {
+            if !job.sites.contains(client) || self.starting.contains(id) {
                 continue;
             }
             let last = site.as_mut().and_then(|site| site.jobs.get_mut(id));

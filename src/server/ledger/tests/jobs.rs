@@ -162,11 +162,25 @@ fn a_job_that_is_no_longer_reported_is_missing_once() {
 }
 
 #[test]
+fn no_site_hears_of_a_start_or_an_end_that_a_crash_could_undo() {
+    let mut world = World::new();
+    world.heartbeat("a", &[JOB]);
+    world.start(OTHER, Sites::All).unwrap();
+    assert!(world.heartbeat("a", &[JOB]).start.is_empty());
+    world.end(JOB).unwrap();
+    assert!(world.heartbeat("a", &[JOB]).abort.is_empty());
+    world.store();
+    let lists = world.heartbeat("a", &[JOB]);
+    assert_eq!((lists.abort, lists.start), (vec![JOB], vec![OTHER]));
+}
+
+#[test]
 fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     let mut world = World::new();
     let sites = Sites::Named([name("b")].into());
     let before = world.heartbeat("a", &[]).generation;
     world.start(OTHER, sites).unwrap();
+    world.store();
     let unknown = JobId::from_bytes([9; 16]);
     let lists = world.heartbeat("a", &[JOB, OTHER, unknown]);
     assert_eq!(lists.abort, [OTHER, unknown]);
@@ -174,6 +188,7 @@ fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     assert_eq!(world.heartbeat("b", &[]).start, [JOB, OTHER]);
 
     world.end(JOB).unwrap();
+    world.store();
     let after = world.heartbeat("a", &[JOB]);
     assert_eq!(after.abort, [JOB]);
     assert!(after.generation > lists.generation);
