@@ -364,3 +364,63 @@ fn secrets_do_not_show() {
         "{shown}"
     );
 }
+
+#[test]
+fn answers_to_unknown_sessions_are_held_to_the_budget_of_strangers() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.peer_budget = 5)
+        .build();
+    let mut noise = BytesMut::from(&[1, 0x10][..]);
+    noise.extend_from_slice(&[7; 60]);
+    for _ in 0..50 {
+        pair.deliver_to_server(noise.clone());
+    }
+    assert_eq!(pair.to_client.len(), 5);
+    assert!(pair.server_drops.iter().all(|it| *it == Dropped::NoSession));
+}
+
+#[test]
+fn a_late_word_of_sleep_does_not_keep_a_silent_client_alive() {
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.register();
+    let job = JobId::from_bytes([7; 16]);
+    pair.client.job_started(pair.now, job).unwrap();
+    pair.take_server();
+    pair.client.suspend(pair.now, 20 * 3600 * SECOND).unwrap();
+    pair.drain();
+    let sleep = pair.to_server.pop().unwrap();
+    // The device changed its mind and works; its word of sleep arrives late.
+    pair.client.pull_task(pair.now, job).unwrap();
+    pair.run();
+    pair.deliver_to_server(sleep);
+    pair.take_server();
+    let mut dead = 0;
+    for _ in 0..61 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+        dead += pair.take_server().len();
+    }
+    assert_eq!(dead, 1);
+}
+
+#[test]
+fn a_heartbeat_that_arrives_after_a_newer_one_changes_nothing() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let job = JobId::from_bytes([7; 16]);
+    pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    let late = next_heartbeat(&mut pair);
+    pair.client.job_started(pair.now, job).unwrap();
+    pair.client.resume_heartbeats(pair.now);
+    pair.now = pair.now + SECOND;
+    pair.tick();
+    let newer = pair.to_server.pop().expect("a heartbeat");
+    pair.deliver_to_server(newer);
+    pair.take_server();
+    pair.server_drops.clear();
+    pair.deliver_to_server(late);
+    assert_eq!(pair.server_drops, [Dropped::Repeated]);
+    let told = pair.take_server();
+    assert!(told.is_empty(), "{told:?}");
+}
