@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use common::{
-    Federation, JOB, Site, grow, joined, next_result, pattern, start_job, task, wait_for,
+    Federation, JOB, Site, assigned, grow, hold_task, joined, next_result, pattern, start_job,
+    task, wait_for,
 };
 use fedlink::{ClientAction, RetryReason, ServerAction};
 use fedlink_host::storage::MemoryStorage;
@@ -54,24 +55,16 @@ async fn a_site_that_died_gets_its_task_again_and_finishes_it() {
     let (client, mut events) = host.storage(storage.clone(), Vec::new()).start().unwrap();
     client.register().await.unwrap();
     let given = start_job(&server, task("unfinished")).await;
-    wait_for(&mut events, |event| {
-        matches!(event, ClientAction::StartJobs(_)).then_some(())
-    })
-    .await;
-    client.job_started(JOB).await.unwrap();
-    client.pull_task(JOB).await.unwrap();
-    let assigned = |event: &ClientAction| match event {
-        ClientAction::TaskAssigned(task) => Some((task.id, task.again)),
-        _ => None,
-    };
-    assert_eq!(wait_for(&mut events, assigned).await, (given, false));
+    let held = hold_task(&client, &mut events).await;
+    assert_eq!((held.id, held.again), (given, false));
     drop(client);
     events.finish().await.unwrap();
 
     let (storage, records) = storage.reopen();
     let host = federation.site("site-1", dial);
     let mut site = Site::start(host.storage(storage, records)).await;
-    assert_eq!(site.wait_for(assigned).await, (given, true));
+    let held = site.wait_for(assigned).await;
+    assert_eq!((held.id, held.again), (given, true));
     let result = next_result(&server, &mut server_events).await;
     assert_eq!(result.task, given);
     assert_eq!(result.payload.bytes(), "dehsinifnu");

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use fedlink::identity::Identity;
 use fedlink::message::{JobId, Outcome, Payload, Properties, TaskId};
 use fedlink::{
-    Assignee, Client, ClientAction, ClientConfig, NewTask, ResultReceived, Server, ServerAction,
-    ServerConfig, Sites, Task,
+    Assignee, Carrier, Client, ClientAction, ClientConfig, NewTask, ResultReceived, Server,
+    ServerAction, ServerConfig, Sites, Task,
 };
 use fedlink_host::HostError;
 use fedlink_host::tokio::{Accept, ClientHost, Dial, Events, Handle, ServerHost};
@@ -39,6 +39,7 @@ impl Federation {
         client.server = Some(name(SERVER));
         client.retry_min = Duration::from_millis(20);
         client.retry_max = Duration::from_millis(100);
+        client.maintenance_timeout = Duration::from_secs(1);
         let mut server = ServerConfig::new(name("project"));
         server.heartbeat_interval = Duration::from_millis(200);
         server.poll_interval = Duration::from_millis(20);
@@ -60,6 +61,18 @@ impl Federation {
         let roots = self.pki.roots();
         let identity = Identity::new(name(SERVER), chain, Arc::new(signer), roots).unwrap();
         ServerHost::new(Arc::new(self.server.clone()), identity).listen(accept)
+    }
+
+    /// The first message of a site on a connection.
+    pub fn challenge(&self) -> Bytes {
+        let identity = self.site_identity("site-1");
+        let now = fedlink::Instant::default();
+        let config = Arc::new(self.client.clone());
+        let mut client = Client::new(config, identity, [1; 32], now).unwrap();
+        client.register(now).unwrap();
+        client.handle_connected(now, Carrier::default()).unwrap();
+        let transmit = client.poll_transmit().unwrap();
+        [&transmit.header[..], &transmit.payload].concat().into()
     }
 
     pub fn site_identity(&self, site: &str) -> Identity {
@@ -186,6 +199,25 @@ pub async fn react(client: &Handle<Client>, event: &ClientAction) {
             let _ = client.heartbeat_ready(None).await;
         }
         _ => {}
+    }
+}
+
+/// Starts the job on a site and takes a task, which stays undone.
+pub async fn hold_task(client: &Handle<Client>, events: &mut Events<ClientAction>) -> Task {
+    wait_for(events, |event| {
+        matches!(event, ClientAction::StartJobs(_)).then_some(())
+    })
+    .await;
+    client.job_started(JOB).await.unwrap();
+    client.pull_task(JOB).await.unwrap();
+    wait_for(events, assigned).await
+}
+
+/// The task that was assigned.
+pub fn assigned(event: &ClientAction) -> Option<Task> {
+    match event {
+        ClientAction::TaskAssigned(task) => Some(task.clone()),
+        _ => None,
     }
 }
 

@@ -1,0 +1,217 @@
+//! Past each limit of a server's host. Time is virtual where it matters.
+
+mod common;
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{Federation, Site, grow, hold_task, pattern, start_job, task};
+use fedlink::ClientAction;
+use fedlink::frame::{Frames, frame_header};
+use fedlink::message::{Outcome, Payload, Properties};
+use fedlink_host::tokio::{
+    Dial, Limits, MemoryAccept, MemoryDial, ServerHandle, Stream, TcpAccept, memory,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+/// Longer than any test waits for something that happens.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+
+/// A server whose sites connect in memory, with one limit changed.
+fn server(federation: &Federation, change: impl FnOnce(&mut Limits)) -> (ServerHandle, MemoryDial) {
+    let mut limits = Limits {
+        time_before_registration: FOR_EVER,
+        write_time: FOR_EVER,
+        ..Limits::default()
+    };
+    change(&mut limits);
+    let (dial, accept): (_, MemoryAccept) = memory();
+    let host = federation.coordinator(accept).limits(limits);
+    let (server, mut events) = host.start().unwrap();
+    tokio::spawn(async move { while events.next().await.is_some() {} });
+    (server, dial)
+}
+
+async fn connect(mut dial: MemoryDial) -> Box<dyn Stream> {
+    dial.dial().await.unwrap().stream
+}
+
+async fn send(stream: &mut Box<dyn Stream>, message: &[u8]) -> io::Result<()> {
+    stream.write_all(&frame_header(message.len())).await?;
+    stream.write_all(message).await
+}
+
+/// Messages until the server closes the connection.
+async fn received(stream: &mut (impl AsyncReadExt + Unpin)) -> usize {
+    let mut frames = Frames::default();
+    let mut messages = 0;
+    while stream
+        .read_buf(frames.buffer())
+        .await
+        .is_ok_and(|read| read > 0)
+    {
+        while frames.next_frame().unwrap().is_some() {
+            messages += 1;
+        }
+    }
+    messages
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_and_its_place_comes_back() {
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |limits| limits.connections = 1);
+    let mut first = connect(dial.clone()).await;
+    let challenge = federation.challenge();
+    send(&mut first, &challenge).await.unwrap();
+    first.read_u8().await.unwrap();
+    assert_eq!(received(&mut connect(dial.clone()).await).await, 0);
+    drop(first);
+    loop {
+        let mut next = connect(dial.clone()).await;
+        if send(&mut next, &challenge).await.is_ok() && next.read_u8().await.is_ok() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_connection_too_many_from_one_address_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits {
+        connections_per_address: 1,
+        ..Limits::default()
+    };
+    let host = Federation::new().coordinator(TcpAccept::new(listener));
+    let (_server, _events) = host.limits(limits).start().unwrap();
+    let _first = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    assert_eq!(received(&mut second).await, 0);
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_takes_too_long_is_given_up() {
+    let federation = Federation::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_, tls) = common::tls::configs(&federation.pki);
+    let limits = Limits {
+        handshake_time: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let host = federation.coordinator(TcpAccept::new(listener).tls(tls));
+    let (_server, _events) = host.limits(limits).start().unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    assert_eq!(received(&mut silent).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_does_not_register_in_time_is_closed() {
+    let limit = Duration::from_secs(30);
+    let (_server, dial) = server(&Federation::new(), |limits| {
+        limits.time_before_registration = limit;
+    });
+    let started = Instant::now();
+    assert_eq!(received(&mut connect(dial).await).await, 0);
+    assert!(started.elapsed() >= limit && started.elapsed() < 2 * limit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_registered_is_not() {
+    let federation = Federation::new();
+    let limit = Duration::from_secs(30);
+    let (_server, dial) = server(&federation, |limits| {
+        limits.time_before_registration = limit;
+        limits.idle_time = 10 * limit;
+    });
+    let mut site = Site::start(federation.site("site-1", dial)).await;
+    site.wait_for(|event| matches!(event, ClientAction::HeartbeatAnswered { .. }).then_some(()))
+        .await;
+    let started = Instant::now();
+    let paused = site.client.call(|client, now| client.pause_heartbeats(now));
+    paused.await.unwrap();
+    site.wait_for(|event| matches!(event, ClientAction::Retry { .. }).then_some(()))
+        .await;
+    assert!(started.elapsed() > 9 * limit);
+}
+
+#[tokio::test]
+async fn too_many_bytes_before_the_registration_close_the_connection() {
+    let (_server, dial) = server(&Federation::new(), |limits| {
+        limits.bytes_before_registration = 10_000;
+    });
+    let mut stream = connect(dial).await;
+    send(&mut stream, &[9; 10_000]).await.unwrap();
+    send(&mut stream, &[9; 1]).await.unwrap();
+    assert_eq!(received(&mut stream).await, 0);
+}
+
+#[tokio::test]
+async fn a_message_too_long_before_the_registration_closes_the_connection() {
+    let (_server, dial) = server(&Federation::new(), |_| {});
+    let mut stream = connect(dial).await;
+    let limit = Limits::default().message_before_registration;
+    stream.write_all(&frame_header(limit + 1)).await.unwrap();
+    stream.write_all(&[1; 100]).await.unwrap();
+    assert_eq!(received(&mut stream).await, 0);
+}
+
+#[tokio::test]
+async fn a_message_longer_than_any_may_be_closes_the_connection() {
+    let federation = Federation::new();
+    let (server, dial) = server(&federation, |limits| limits.message = 100_000);
+    let mut site = Site::start(federation.site("site-1", dial)).await;
+    start_job(&server, grow(200_000)).await;
+    site.wait_for(|event| matches!(event, ClientAction::Retry { .. }).then_some(()))
+        .await;
+    site.crash().await;
+}
+
+#[tokio::test]
+async fn who_restores_a_session_on_a_new_connection_may_begin_with_a_long_message() {
+    let federation = Federation::new();
+    let (dial, accept) = memory();
+    let (server, mut events) = federation.coordinator(accept).start().unwrap();
+    let (client, mut client_events) = federation.site("site-1", dial).start().unwrap();
+    client.register().await.unwrap();
+    start_job(&server, task("long")).await;
+    let held = hold_task(&client, &mut client_events).await;
+
+    client.disconnect().await.unwrap();
+    let output = Payload::new(pattern(1 << 20));
+    let done = client.submit(held.id, Outcome::Ok, Properties::new(), output);
+    done.await.unwrap();
+    let result = common::next_result(&server, &mut events).await;
+    assert_eq!(result.payload.len(), 1 << 20);
+    let counters = client.call(|client, _| client.counters().clone()).await;
+    assert_eq!(
+        counters.unwrap().retries,
+        1,
+        "more than one connection was lost"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_no_messages_is_closed_and_others_are_dropped_meanwhile() {
+    let mut federation = Federation::new();
+    federation.server.peer_budget = 2000;
+    let challenge: Bytes = federation.challenge();
+    let limit = Duration::from_secs(60);
+    let sent = 1000;
+    let (_server, dial) = server(&federation, |limits| {
+        limits.write_time = limit;
+        limits.queued_bytes = 10_000;
+        limits.bytes_before_registration = usize::MAX;
+    });
+    let mut stream = connect(dial).await;
+    for _ in 0..sent {
+        send(&mut stream, &challenge).await.unwrap();
+    }
+    tokio::time::sleep(limit * 2).await;
+    let taken = received(&mut stream).await;
+    assert!(taken > 0 && taken < sent, "{taken}");
+}
