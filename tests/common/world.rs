@@ -38,6 +38,9 @@ use tally::Case;
 /// How long work may take once the network has healed.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
+/// How long nothing happens before everybody quits: longer than any sign of the storm.
+const REST: Duration = Duration::from_secs(150);
+
 /// How long goodbyes may take on a network that works.
 const FAREWELL: Duration = Duration::from_secs(30);
 
@@ -116,8 +119,12 @@ impl<'a> World<'a> {
                 panic!("stuck:\n{}\n{jobs}", complaints.join("\n"));
             }
         }
+        let recovered_in = self.scene.now.since(healed);
         self.scene.line(|| "all work is done".to_owned());
-        self.scene.now.since(healed)
+        // Sessions that the storm has ended are found out, and made anew.
+        let limit = self.scene.now + REST;
+        while self.step(limit) {}
+        recovered_in
     }
 
     /// Everybody quits.

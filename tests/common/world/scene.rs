@@ -52,7 +52,7 @@ impl<'a> Scene<'a> {
 
     /// What a host's clock says: now and then a moment that has passed already.
     pub fn clock(&mut self) -> Instant {
-        let behind = match self.dice.chance(5) {
+        let behind = match self.dice.chance(self.plan.habits.backwards) {
             true => self.dice.millis(0, 5_000),
             false => Duration::ZERO,
         };

@@ -36,6 +36,8 @@ pub struct Habits {
     pub lazy: u32,
     /// Milliseconds by which timers are late.
     pub lag: u64,
+    /// Thousandths of readings of a clock that give a moment of before.
+    pub backwards: u32,
     /// Private keys are in a module that takes its time.
     pub keys_elsewhere: bool,
     /// Payloads of more than one block.
@@ -79,9 +81,10 @@ impl Weather {
 }
 
 impl Habits {
-    /// Whether outputs are taken as soon as they are there.
+    /// Whether the machines know what time it is, and outputs are taken as soon as they
+    /// are there.
     pub fn is_prompt(&self) -> bool {
-        self.lazy == 0 && self.lag == 0
+        self.lazy == 0 && self.lag == 0 && self.backwards == 0
     }
 
     pub fn new(dice: &mut Dice, seed: u64) -> Self {
@@ -93,6 +96,7 @@ impl Habits {
             aborted: dice.pick(&[0, 0, 150]),
             lazy: dice.pick(&[0, 0, 50]),
             lag: dice.pick(&[0, 0, 40]),
+            backwards: dice.pick(&[0, 0, 10]),
             keys_elsewhere: dice.chance(300),
             // They take most of a run's time, so they are few.
             heavy: seed % 100 == 37,
