@@ -173,7 +173,10 @@ impl Work {
             return self.on_failure(cx, id, failure.code, retry_after);
         }
         if self.outbox.owns(id) {
-            self.outbox.on_reply(cx, &mut self.store, id, &reply);
+            let settled = self.outbox.on_reply(cx, &mut self.store, id, &reply);
+            if let Some(job) = settled.filter(|job| self.held.last(*job).is_none()) {
+                self.pulls.ask_anew(cx, &self.held, job);
+            }
         } else if self.pulls.owns(id) {
             let known = |job, task| self.held.knows(job, task) || self.outbox.contains(task);
             let store = &mut self.store;

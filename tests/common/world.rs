@@ -10,6 +10,7 @@ mod invariants;
 mod log;
 mod network;
 mod plan;
+mod process;
 mod scene;
 mod site;
 mod tally;
@@ -26,14 +27,19 @@ pub use tally::Tally;
 
 use crate::common::pki::Pki;
 use coordinator::Coordinator;
+use dice::Dice;
 use event::{Event, Fault, ServerEvent, SiteEvent};
 use plan::Carriage;
+use process::Doom;
 use scene::Scene;
 use site::Site;
 use tally::Case;
 
 /// How long work may take once the network has healed.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// How long nothing happens before everybody quits: longer than any sign of the storm.
+const REST: Duration = Duration::from_secs(150);
 
 /// How long goodbyes may take on a network that works.
 const FAREWELL: Duration = Duration::from_secs(30);
@@ -75,8 +81,9 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(plan: Plan, log: &'a mut Log) -> Self {
         let pki = Pki::new(plan.seed);
-        let server = Coordinator::new(plan.server_identity(&pki), plan.jobs.len());
-        let site = |index| Site::new(index, plan.identity(&pki, index));
+        let lag = Duration::from_millis(plan.habits.lag);
+        let server = Coordinator::new(plan.server_identity(&pki), plan.jobs.len(), lag);
+        let site = |index| Site::new(index, plan.site_identity(&pki, index), lag);
         let sites = (0..plan.sites.len()).map(site).collect();
         let scene = Scene::new(plan, log);
         Self {
@@ -112,8 +119,12 @@ impl<'a> World<'a> {
                 panic!("stuck:\n{}\n{jobs}", complaints.join("\n"));
             }
         }
+        let recovered_in = self.scene.now.since(healed);
         self.scene.line(|| "all work is done".to_owned());
-        self.scene.now.since(healed)
+        // Sessions that the storm has ended are found out, and made anew.
+        let limit = self.scene.now + REST;
+        while self.step(limit) {}
+        recovered_in
     }
 
     /// Everybody quits.
@@ -143,19 +154,26 @@ impl<'a> World<'a> {
         let faults = scene.plan.faults;
         let sites = scene.plan.sites.len();
         let storm = scene.plan.heals_at.since(Instant::default());
-        let mut times = |times: usize, fault: &mut dyn FnMut(&mut dice::Dice) -> Fault| {
+        let mut times = |times: usize, fault: &mut dyn FnMut(&mut Dice) -> Fault| {
             for _ in 0..times {
                 let fault = fault(&mut scene.dice);
                 let at = scene.dice.within(storm);
                 scene.after(at, Event::Fault(fault));
             }
         };
+        let doom = |dice: &mut Dice| match dice.below(2) {
+            0 => Doom::Outputs(dice.below(12) as u32),
+            _ => Doom::Records(dice.below(4) as u32),
+        };
         times(faults.site_crashes, &mut |dice| {
-            Fault::CrashSite(dice.below(sites), dice.below(12) as u32)
+            Fault::CrashSite(dice.below(sites), doom(dice))
         });
         times(faults.server_crashes, &mut |dice| {
-            Fault::CrashServer(dice.below(12) as u32)
+            Fault::CrashServer(doom(dice))
         });
+        times(faults.roamings, &mut |dice| Fault::Roam(dice.below(sites)));
+        times(faults.hiccups, &mut |dice| Fault::Hiccup(dice.below(sites)));
+        times(faults.bans, &mut |dice| Fault::Disable(dice.below(sites)));
         times(faults.cuts, &mut |dice| Fault::Cut(dice.below(sites)));
         times(faults.partitions, &mut |dice| {
             Fault::Part(dice.below(sites), dice.pick(&[5_000, 30_000, 100_000]))
@@ -212,12 +230,15 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) {
         let scene = &mut self.scene;
         let awake_at = match &event {
-            Event::Site(site, ..) | Event::Connected(site, _) => self.sites[*site].asleep_until(),
+            Event::Site(site, ..) | Event::Connected(site, _) => {
+                self.sites[*site].process().asleep_until()
+            }
             Event::ToSite(peer, _) | Event::CutAtSite(peer) => {
-                self.sites[scene.network.site_of(*peer)].asleep_until()
+                let site = scene.network.site_of(*peer);
+                self.sites[site].process().asleep_until()
             }
             Event::Server(..) | Event::ToServer(..) | Event::CutAtServer(_) => {
-                self.server.asleep_until()
+                self.server.process().asleep_until()
             }
             Event::Fault(_) => scene.now,
         };
@@ -236,10 +257,10 @@ impl<'a> World<'a> {
                 self.sites[site].disconnected(scene, peer);
             }
             Event::CutAtServer(peer) => self.server.disconnected(scene, peer),
-            Event::Site(site, life, event) if self.sites[site].is_life(life) => {
+            Event::Site(site, life, event) if self.sites[site].process().life() == life => {
                 self.sites[site].event(scene, event);
             }
-            Event::Server(life, event) if self.server.is_life(life) => {
+            Event::Server(life, event) if self.server.process().life() == life => {
                 self.server.event(scene, event);
             }
             Event::Site(..) | Event::Server(..) => {}
@@ -250,7 +271,7 @@ impl<'a> World<'a> {
     /// A connection comes about, if the server is there and the way is open.
     fn connect(&mut self, site: usize, life: u32) {
         let scene = &mut self.scene;
-        if !self.sites[site].is_life(life) {
+        if self.sites[site].process().life() != life {
             return;
         }
         let datagram = scene.plan.carriage == Carriage::Datagram;
@@ -263,17 +284,32 @@ impl<'a> World<'a> {
         self.sites[site].connected(scene, peer);
     }
 
+    /// A site's host takes a new way, and its old connection is found dead some time later.
+    fn roam(&mut self, site: usize) {
+        let scene = &mut self.scene;
+        if scene.plan.carriage == Carriage::Datagram || !self.sites[site].is_online() {
+            return;
+        }
+        scene.tally.count(Case::Roaming);
+        scene.hang_up(site);
+        let life = self.sites[site].process().life();
+        self.connect(site, life);
+    }
+
     fn strike(&mut self, fault: Fault) {
         let scene = &mut self.scene;
         scene.line(|| format!("fault: {fault:?}"));
         let until = |millis| scene.now + Duration::from_millis(millis);
         match fault {
-            Fault::CrashSite(site, outputs) => self.sites[site].doom(scene, outputs),
-            Fault::CrashServer(outputs) => self.server.doom(scene, outputs),
+            Fault::CrashSite(site, doom) => self.sites[site].doom(scene, doom),
+            Fault::CrashServer(doom) => self.server.doom(scene, doom),
             Fault::Cut(site) => {
                 scene.tally.count(Case::ConnectionCut);
                 scene.hang_up(site);
             }
+            Fault::Roam(site) => self.roam(site),
+            Fault::Hiccup(site) => self.sites[site].hiccup(scene),
+            Fault::Disable(site) => self.server.disable(scene, site),
             Fault::Part(site, millis) => {
                 scene.tally.count(Case::Partition);
                 let until = until(millis).min(scene.plan.heals_at);
@@ -281,11 +317,11 @@ impl<'a> World<'a> {
             }
             Fault::SiteSleeps(site, millis) => {
                 scene.tally.count(Case::Slept);
-                self.sites[site].sleep(until(millis));
+                self.sites[site].process().sleep(until(millis));
             }
             Fault::ServerSleeps(millis) => {
                 scene.tally.count(Case::Slept);
-                self.server.sleep(until(millis));
+                self.server.process().sleep(until(millis));
             }
             Fault::SiteSnapshot(site) => self.sites[site].snapshot(scene),
             Fault::ServerSnapshot => self.server.snapshot(scene),

@@ -15,7 +15,8 @@ use crate::client::cx::{Cx, Timer};
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::{
-    Payload, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply, SubmitResult, TaskId,
+    JobId, Payload, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply, SubmitResult,
+    TaskId,
 };
 
 use super::record::{Gate, Record, Store, StoredResult};
@@ -112,17 +113,16 @@ impl Outbox {
         self.send_queued(cx);
     }
 
-    /// Takes the reply to a request of this part.
+    /// Takes the reply to a request of this part; the job of the result that left with it.
     pub(crate) fn on_reply(
         &mut self,
         cx: &mut Cx<'_>,
         store: &mut Store,
         id: RequestId,
         reply: &Reply,
-    ) {
-        let Some(asked) = self.asked.get(&id).copied() else {
-            return;
-        };
+    ) -> Option<JobId> {
+        let asked = self.asked.get(&id).copied()?;
+        let job = self.entries.get(&asked.task())?.result.job;
         match (asked, reply) {
             (Asked::Submit(task), Reply::SubmitResult(reply)) => {
                 self.asked.remove(&id);
@@ -138,6 +138,7 @@ impl Outbox {
             }
         }
         self.send_queued(cx);
+        (!self.entries.contains_key(&asked.task())).then_some(job)
     }
 
     pub(crate) fn on_failure(

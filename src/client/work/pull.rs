@@ -129,6 +129,21 @@ impl Pulls {
         }
     }
 
+    /// Asks under a new number if a request is under way. Its answer may name a task whose
+    /// result has been settled since, and which neither side would know again: no last
+    /// task tells, since the host has ended the job and started it anew.
+    pub(crate) fn ask_anew(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
+        let Some(pull) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        if matches!(pull.state, State::Asking | State::Waiting { .. }) {
+            pull.state = State::Waiting { again: None };
+            self.drop_requests(cx, job);
+            cx.timers.disarm(Timer::Pull(job));
+            self.ask(cx, held, job);
+        }
+    }
+
     /// Gives up whatever is under way for the job.
     pub(crate) fn end(&mut self, cx: &mut Cx<'_>, job: JobId) {
         self.drop_requests(cx, job);

@@ -1,18 +1,19 @@
 //! The host of the server: its process, storage and connections.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
-use bytes::{Bytes, BytesMut};
-use fedlink::identity::{Identity, Name};
-use fedlink::message::{PeerId, RecordId};
+use bytes::BytesMut;
+use fedlink::identity::Name;
+use fedlink::message::PeerId;
 use fedlink::{Instant, Server, ServerAction, ServerTimer, ServerTransmit};
 
 use super::director::{Desk, Director};
-use super::disk::Disk;
 use super::event::{Event, ServerEvent};
 use super::invariants;
 use super::network::{self, Towards, exporter};
-use super::plan::Carriage;
+use super::plan::{Carriage, Who};
+use super::process::{Doom, Process};
 use super::scene::Scene;
 use super::tally::Case;
 use crate::common::pki;
@@ -20,44 +21,34 @@ use crate::common::pki;
 const WHO: &str = "server";
 
 pub struct Coordinator {
-    identity: Identity,
-    disk: Disk,
-    life: u32,
+    who: Who,
+    process: Process,
     machine: Option<Server>,
     director: Director,
     peers: BTreeSet<PeerId>,
     /// The clients that the server has told of.
     roster: BTreeSet<Name>,
-    doom: Option<u32>,
-    asleep_until: Instant,
 }
 
 impl Coordinator {
-    pub fn new(identity: Identity, jobs: usize) -> Self {
+    pub fn new(who: Who, jobs: usize, lag: Duration) -> Self {
         Self {
-            identity,
-            disk: Disk::default(),
-            life: 0,
+            who,
+            process: Process::new(lag),
             machine: None,
             director: Director::new(jobs),
             peers: BTreeSet::new(),
             roster: BTreeSet::new(),
-            doom: None,
-            asleep_until: Instant::default(),
         }
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
         let (at, _) = self.machine.as_ref()?.poll_timeout()?;
-        Some(at.max(self.asleep_until))
+        Some(self.process.wakes(at))
     }
 
-    pub fn asleep_until(&self) -> Instant {
-        self.asleep_until
-    }
-
-    pub fn is_life(&self, life: u32) -> bool {
-        self.life == life
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Whether all jobs are over.
@@ -80,15 +71,15 @@ impl Coordinator {
     }
 
     pub fn boot(&mut self, scene: &mut Scene<'_>) {
-        let records = self.disk.records();
-        if self.life > 0 {
+        let records = self.process.disk.records();
+        if self.process.life() > 0 {
             scene.tally.count(Case::ServerRestored);
         }
         let count = records.len();
         scene.line(|| format!("{WHO} starts from {count} records"));
         let mut server = Server::restore(
             scene.plan.server.clone(),
-            self.identity.clone(),
+            self.who.identity.clone(),
             scene.dice.seed(),
             scene.now,
             records,
@@ -117,7 +108,7 @@ impl Coordinator {
             return;
         };
         let len = message.len();
-        if let Err(dropped) = server.handle_message(scene.now, peer, message) {
+        if let Err(dropped) = server.handle_message(scene.clock(), peer, message) {
             scene.line(|| format!("{WHO} drops a message of {len} B: {dropped}"));
         }
         self.pump(scene);
@@ -145,6 +136,16 @@ impl Coordinator {
         match event {
             ServerEvent::Boot => return self.boot(scene),
             ServerEvent::Stored => self.settle_disk(scene),
+            ServerEvent::GoOn => self.process.resting = false,
+            ServerEvent::Signed(request, signature) => {
+                if let Some(server) = &mut self.machine {
+                    // It may have taken too long.
+                    let _ = server.signed(scene.now, request, &signature);
+                }
+            }
+            ServerEvent::Enable(site) => self.direct(scene, |director, desk| {
+                director.enable(desk, site);
+            }),
             ServerEvent::StartJob(job) => self.direct(scene, |director, desk| {
                 director.start(desk, job);
             }),
@@ -159,12 +160,17 @@ impl Coordinator {
         self.pump(scene);
     }
 
-    /// The process dies after `outputs` more outputs.
-    pub fn doom(&mut self, scene: &mut Scene<'_>, outputs: u32) {
+    /// The process is going to die.
+    pub fn doom(&mut self, scene: &mut Scene<'_>, doom: Doom) {
         if self.machine.is_some() {
-            self.doom = Some(outputs);
+            self.process.doom(doom);
             self.pump(scene);
         }
+    }
+
+    pub fn disable(&mut self, scene: &mut Scene<'_>, site: usize) {
+        self.direct(scene, |director, desk| director.disable(desk, site));
+        self.pump(scene);
     }
 
     pub fn reassign_one(&mut self, scene: &mut Scene<'_>) {
@@ -182,10 +188,8 @@ impl Coordinator {
         let Some(server) = &self.machine else {
             return;
         };
-        let records = super::disk::joined(server.snapshot());
         scene.tally.count(Case::ServerSnapshot);
-        let delay = scene.dice.millis(0, scene.plan.habits.write);
-        let due = self.disk.replace(records, scene.now, delay);
+        let due = self.process.replace(scene, server.snapshot());
         self.await_disk(scene, due);
         self.pump(scene);
     }
@@ -198,20 +202,24 @@ impl Coordinator {
         if let Some(server) = &mut self.machine {
             let mut desk = Desk {
                 server,
-                disk: &self.disk,
-                life: self.life,
+                disk: &self.process.disk,
+                life: self.process.life(),
                 scene,
             };
             run(&mut self.director, &mut desk);
         }
     }
 
-    /// Takes all outputs, in an order that changes, until the process dies.
+    /// Takes outputs, in an order that changes, until there are none, the host rests, or
+    /// the process dies.
     fn pump(&mut self, scene: &mut Scene<'_>) {
+        if self.process.resting {
+            return;
+        }
         let mut outputs = 0;
         while let Some(server) = &mut self.machine {
-            let transmits_first = scene.dice.chance(500);
-            let mut transmit = transmits_first.then(|| server.poll_transmit()).flatten();
+            let messages_first = scene.dice.chance(500);
+            let mut transmit = messages_first.then(|| server.poll_transmit()).flatten();
             let action = match transmit {
                 Some(_) => None,
                 None => server.poll_action(),
@@ -223,24 +231,34 @@ impl Coordinator {
                 break;
             }
             outputs += 1;
-            match self.doom.filter(|_| scene.is_stormy()) {
-                Some(0) => return self.crash(scene),
-                Some(left) => self.doom = Some(left - 1),
-                None => {}
+            if self.process.dies_before_output(scene) {
+                return self.crash(scene);
             }
+            let stores = matches!(action, Some(ServerAction::Persist { .. }));
             if let Some(transmit) = transmit {
                 Self::transmit(scene, &transmit);
             }
             if let Some(action) = action {
                 self.act(scene, action);
             }
+            if stores && self.process.dies_with_record(scene) {
+                return self.crash(scene);
+            }
+            if self.process.rests(scene) {
+                scene.tally.count(Case::Rested);
+                let wait = scene.dice.millis(1, 3_000);
+                return scene.after(wait, self.mine(ServerEvent::GoOn));
+            }
         }
         invariants::queues_are_bounded(WHO, outputs);
         if let Some(server) = &self.machine {
             invariants::the_roster_adds_up(server, &self.roster);
-            self.director.written(&self.disk, scene);
-            scene.truth.nothing_is_owed();
+            scene.truth.an_accepted_result_is_received();
         }
+    }
+
+    fn mine(&self, event: ServerEvent) -> Event {
+        Event::Server(self.process.life(), event)
     }
 
     fn transmit(scene: &mut Scene<'_>, transmit: &ServerTransmit) {
@@ -284,29 +302,24 @@ impl Coordinator {
                 record,
                 header,
                 payload,
-            } => self.persist(scene, record, &header, &payload),
+            } => {
+                let due = self.process.append(scene, record, [&header, &payload]);
+                self.await_disk(scene, due);
+            }
+            ServerAction::Sign { request, bytes } => {
+                scene.tally.count(Case::Signed);
+                let signature = Box::new(self.who.sign(&bytes));
+                let wait = scene.dice.millis(0, 3_000);
+                scene.after(wait, self.mine(ServerEvent::Signed(request, signature)));
+            }
             ServerAction::HeartbeatReceived { .. } | ServerAction::TaskWanted { .. } => {}
             other => panic!("{WHO} wants what nobody asked for: {other:?}"),
         }
     }
 
-    fn persist(
-        &mut self,
-        scene: &mut Scene<'_>,
-        record: RecordId,
-        header: &Bytes,
-        payload: &Bytes,
-    ) {
-        let bytes = Bytes::from([&header[..], payload].concat());
-        scene.transcript.bytes(&bytes);
-        let delay = scene.dice.millis(0, scene.plan.habits.write);
-        let due = self.disk.append(record, bytes, scene.now, delay);
-        self.await_disk(scene, due);
-    }
-
     fn await_disk(&mut self, scene: &mut Scene<'_>, due: Instant) {
         if due > scene.now {
-            scene.at(due, Event::Server(self.life, ServerEvent::Stored));
+            scene.at(due, self.mine(ServerEvent::Stored));
         } else {
             self.settle_disk(scene);
         }
@@ -314,8 +327,8 @@ impl Coordinator {
 
     fn settle_disk(&mut self, scene: &mut Scene<'_>) {
         if let Some(server) = &mut self.machine {
-            let confirmed = self.disk.settle(scene.now);
-            self.director.stored(&self.disk, scene);
+            let confirmed = self.process.disk.settle(scene.now);
+            self.director.stored(&self.process.disk, scene);
             for record in confirmed {
                 server.persisted(scene.now, record).unwrap();
             }
@@ -326,21 +339,14 @@ impl Coordinator {
         scene.happens(Case::ServerCrash, || format!("{WHO} crashes"));
         self.machine = None;
         scene.server_is_up = false;
-        self.director.crash(&self.disk);
-        let lost = self.disk.crash(&mut scene.dice);
-        scene.tally.add(Case::WriteLost, lost as u64);
-        self.doom = None;
+        self.director.crash(&self.process.disk);
+        self.process.die(scene);
         self.peers.clear();
         self.roster.clear();
-        self.life += 1;
         for site in 0..scene.plan.sites.len() {
             scene.hang_up(site);
         }
         let wait = scene.dice.millis(10, 30_000);
-        scene.after(wait, Event::Server(self.life, ServerEvent::Boot));
-    }
-
-    pub fn sleep(&mut self, until: Instant) {
-        self.asleep_until = until;
+        scene.after(wait, self.mine(ServerEvent::Boot));
     }
 }

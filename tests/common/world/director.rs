@@ -17,13 +17,13 @@ use super::tally::Case;
 /// Sizes of inputs; those of one round share one.
 const SIZES: [usize; 6] = [0, 100, 1024, 5_000, 100_000, 600_000];
 
+/// More than one block.
+pub const HEAVY: usize = 9_000_000;
+
 /// How long the director waits for what a site has given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A mark of records that the server has not handed out yet.
-const UNKNOWN: u64 = u64::MAX;
-
-/// How far a job has come; its storage is looked at by marks of the disk.
+/// How far a job has come, with the mark of the disk at which that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Planned,
@@ -31,6 +31,9 @@ enum Stage {
     Ending { mark: u64 },
     Over,
 }
+
+/// The mark of what a dead process has not seen stored.
+const NEVER: u64 = u64::MAX;
 
 pub struct Director {
     stages: Vec<Stage>,
@@ -44,6 +47,18 @@ pub struct Desk<'a, 'b> {
     pub disk: &'a Disk,
     pub life: u32,
     pub scene: &'a mut Scene<'b>,
+}
+
+impl Desk<'_, '_> {
+    fn later(&mut self, low: u64, high: u64, event: ServerEvent) {
+        let wait = self.scene.dice.millis(low, high);
+        self.scene.after(wait, Event::Server(self.life, event));
+    }
+
+    /// The mark of the disk at which all is stored that the server has decided.
+    fn mark(&self) -> u64 {
+        self.disk.mark(self.server.unconfirmed_records())
+    }
 }
 
 impl Director {
@@ -73,7 +88,7 @@ impl Director {
                     Stage::Planned
                 }
                 (Stage::Runs { mark }, false) => {
-                    assert!(!desk.disk.reached(mark), "a stored job is forgotten");
+                    assert_eq!(mark, NEVER, "a stored job is forgotten");
                     desk.scene.at(now, start);
                     Stage::Planned
                 }
@@ -87,6 +102,10 @@ impl Director {
                     Stage::Runs { mark: 0 }
                 }
             };
+            for client in desk.server.disabled().cloned().collect::<Vec<_>>() {
+                let site = site_of(desk.scene, &client);
+                desk.later(0, 30_000, ServerEvent::Enable(site));
+            }
             if let Some(at) = aborts_at.filter(|at| *at > now) {
                 let abort = Event::Server(desk.life, ServerEvent::AbortJob(index));
                 desk.scene.at(at, abort);
@@ -100,27 +119,15 @@ impl Director {
         desk.scene.after(PATIENCE, review);
     }
 
-    /// The process dies: marks of its disk mean nothing to the next one.
+    /// The process dies: what is not confirmed by now never will be.
     pub fn crash(&mut self, disk: &Disk) {
         for stage in &mut self.stages {
             match stage {
                 Stage::Runs { mark } if disk.reached(*mark) => *mark = 0,
-                Stage::Runs { mark } => *mark = UNKNOWN,
+                Stage::Runs { mark } => *mark = NEVER,
                 Stage::Planned | Stage::Ending { .. } | Stage::Over => {}
             }
         }
-    }
-
-    /// All outputs were taken: what they have to store is on its way.
-    pub fn written(&mut self, disk: &Disk, scene: &mut Scene<'_>) {
-        for stage in &mut self.stages {
-            if let Stage::Runs { mark } | Stage::Ending { mark } = stage
-                && *mark == UNKNOWN
-            {
-                *mark = disk.mark();
-            }
-        }
-        self.stored(disk, scene);
     }
 
     /// Something was stored: ends of jobs may be among it.
@@ -146,7 +153,7 @@ impl Director {
         desk.server
             .start_job(desk.scene.now, job.id, sites)
             .unwrap();
-        self.stages[index] = Stage::Runs { mark: UNKNOWN };
+        self.stages[index] = Stage::Runs { mark: desk.mark() };
         self.direct(desk, index);
     }
 
@@ -162,7 +169,10 @@ impl Director {
             desk.scene.tally.count(Case::ResultGivenAgain);
         }
         let site = site_of(desk.scene, &result.client);
-        desk.scene.truth.a_result_is_received_once(site, result);
+        let max_payload = desk.scene.plan.client.max_payload;
+        desk.scene
+            .truth
+            .a_result_is_received_once(site, result, max_payload);
         self.reading.insert(result.task);
         let wait = match desk.scene.dice.below(3) {
             0 => Duration::ZERO,
@@ -209,6 +219,22 @@ impl Director {
         }
         let review = Event::Server(desk.life, ServerEvent::Review);
         desk.scene.after(PATIENCE, review);
+    }
+
+    /// Keeps a site out for a while.
+    pub fn disable(&mut self, desk: &mut Desk<'_, '_>, site: usize) {
+        let name = desk.scene.plan.sites[site].clone();
+        if desk.server.disable(desk.scene.now, &name) {
+            desk.scene.truth.disabled.insert(site);
+            desk.scene
+                .happens(Case::SiteDisabled, || format!("{name} is disabled"));
+            desk.later(1_000, 40_000, ServerEvent::Enable(site));
+        }
+    }
+
+    pub fn enable(&mut self, desk: &mut Desk<'_, '_>, site: usize) {
+        let name = desk.scene.plan.sites[site].clone();
+        desk.server.enable(desk.scene.now, &name);
     }
 
     /// Gives one open task to another site, for no reason.
@@ -317,7 +343,10 @@ impl Director {
         site: Option<usize>,
     ) {
         let seed = desk.scene.plan.seed + (index * 100 + round) as u64;
-        let size = SIZES[(seed % SIZES.len() as u64) as usize];
+        let size = match desk.scene.plan.habits.heavy {
+            true => HEAVY,
+            false => SIZES[(seed % SIZES.len() as u64) as usize],
+        };
         let payload = Payload::labelled(content(seed, size), "model", "");
         let job = desk.scene.plan.jobs[index].id;
         let to = assignee(desk.scene, site);
@@ -336,7 +365,7 @@ impl Director {
             .happens(Case::JobEnded, || format!("job {job} ends"));
         desk.server.end_job(desk.scene.now, job).unwrap();
         desk.scene.truth.ending.insert(job);
-        self.stages[index] = Stage::Ending { mark: UNKNOWN };
+        self.stages[index] = Stage::Ending { mark: desk.mark() };
     }
 
     fn check_memory(&self, desk: &Desk<'_, '_>, index: usize) {

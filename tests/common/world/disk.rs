@@ -14,20 +14,13 @@ use super::dice::Dice;
 pub struct Disk {
     stored: Vec<Bytes>,
     pending: VecDeque<Write>,
-    /// Writes accepted, and writes confirmed or overtaken by a snapshot.
-    issued: u64,
+    /// Records confirmed.
     done: u64,
 }
 
 struct Write {
     due: Instant,
     what: What,
-}
-
-/// The records of a snapshot, each in one piece.
-pub fn joined(snapshot: Vec<(Bytes, Bytes)>) -> Vec<Bytes> {
-    let join = |(header, payload): (Bytes, Bytes)| [header, payload].concat().into();
-    snapshot.into_iter().map(join).collect()
 }
 
 enum What {
@@ -45,7 +38,6 @@ impl Disk {
         now: Instant,
         delay: Duration,
     ) -> Instant {
-        self.issued += 1;
         self.push(What::Append(record, bytes), now, delay)
     }
 
@@ -80,7 +72,6 @@ impl Disk {
         for write in self.pending.drain(..).take(reached).collect::<Vec<_>>() {
             self.store(write.what);
         }
-        self.done = self.issued;
         lost
     }
 
@@ -89,9 +80,9 @@ impl Disk {
         self.stored.clone()
     }
 
-    /// A mark that is reached when everything accepted so far is confirmed.
-    pub fn mark(&self) -> u64 {
-        self.issued
+    /// A mark that is reached when `more` records are confirmed.
+    pub fn mark(&self, more: usize) -> u64 {
+        self.done + more as u64
     }
 
     pub fn reached(&self, mark: u64) -> bool {

@@ -1,7 +1,9 @@
 //! What can happen at a moment.
 
 use bytes::BytesMut;
-use fedlink::message::{JobId, PeerId, TaskId};
+use fedlink::message::{JobId, PeerId, SignatureId, TaskId};
+
+use super::process::Doom;
 
 /// Something that happens. What concerns a process names its life: it does not happen to
 /// a later one.
@@ -24,8 +26,13 @@ pub enum SiteEvent {
     Connect,
     Refused,
     Stored,
+    /// The host goes on taking outputs.
+    GoOn,
     SendFailed(u64),
+    Signed(SignatureId, Box<[u8; 64]>),
     Start(JobId),
+    /// Asks for tasks again.
+    Pull(JobId),
     Worked(TaskId),
     /// Registers again after a farewell.
     Return,
@@ -35,6 +42,9 @@ pub enum SiteEvent {
 pub enum ServerEvent {
     Boot,
     Stored,
+    GoOn,
+    Signed(SignatureId, Box<[u8; 64]>),
+    Enable(usize),
     StartJob(usize),
     AbortJob(usize),
     Take(TaskId),
@@ -45,16 +55,21 @@ pub enum ServerEvent {
 /// What the storm brings.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// The process dies after so many more outputs.
-    CrashSite(usize, u32),
-    CrashServer(u32),
+    CrashSite(usize, Doom),
+    CrashServer(Doom),
     Cut(usize),
+    /// The site's host has a new connection before the old one is known to be gone.
+    Roam(usize),
     Part(usize, u64),
     SiteSleeps(usize, u64),
     ServerSleeps(u64),
     SiteSnapshot(usize),
     ServerSnapshot,
     Farewell(usize),
+    /// A site ends a job that nobody told it to end, and starts it again.
+    Hiccup(usize),
+    /// The coordinator keeps a site out for a while.
+    Disable(usize),
     Reassign,
     Withdraw,
 }

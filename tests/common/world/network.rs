@@ -141,7 +141,20 @@ pub fn send(scene: &mut Scene<'_>, towards: Towards, peer: PeerId, parts: [&[u8]
         scene.tally.count(Case::MessageSpoilt);
         spoil(scene, &mut message);
     }
+    if storm && scene.dice.chance(weather.echoed) {
+        scene.tally.count(Case::MessageEchoed);
+        let wait = scene.dice.millis(10_000, 200_000);
+        let at = scene.now + wait;
+        scene.at(at, arrival(towards, peer, message.clone()));
+    }
     deliver(scene, towards, peer, message);
+}
+
+fn arrival(towards: Towards, peer: PeerId, message: BytesMut) -> Event {
+    match towards {
+        Towards::Server => Event::ToServer(peer, message),
+        Towards::Site => Event::ToSite(peer, message),
+    }
 }
 
 fn deliver(scene: &mut Scene<'_>, towards: Towards, peer: PeerId, message: BytesMut) {
@@ -161,11 +174,7 @@ fn deliver(scene: &mut Scene<'_>, towards: Towards, peer: PeerId, message: Bytes
     if overtakes {
         scene.tally.count(Case::MessageOvertaken);
     }
-    let event = match towards {
-        Towards::Server => Event::ToServer(peer, message),
-        Towards::Site => Event::ToSite(peer, message),
-    };
-    scene.at(at, event);
+    scene.at(at, arrival(towards, peer, message));
 }
 
 /// Changes, cuts off or adds a few bytes.

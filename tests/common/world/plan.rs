@@ -1,12 +1,17 @@
 //! What a seed stands for: the federation, and what is going to happen to it.
 
+mod config;
+mod nature;
+
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fedlink::identity::{Identity, Name};
+use fedlink::identity::{Chain, Identity, LocalSigner, Name, Signer};
 use fedlink::message::JobId;
-use fedlink::{ClientConfig, Instant, ServerConfig, Sites, Suite, Suites};
+use fedlink::{ClientConfig, Instant, ServerConfig, Sites, Suite};
+
+pub use nature::{Faults, Habits, Weather};
 
 use super::dice::Dice;
 use crate::common::pki::{Pki, name};
@@ -40,48 +45,6 @@ pub struct Plan {
     pub heals_at: Instant,
     pub client: Arc<ClientConfig>,
     pub server: Arc<ServerConfig>,
-}
-
-/// What the network does to a message in the storm, in thousandths.
-#[derive(Clone, Copy, Debug)]
-pub struct Weather {
-    pub lost: u32,
-    pub doubled: u32,
-    pub spoilt: u32,
-    /// It takes many seconds.
-    pub late: u32,
-    /// The carrier says that it could not send.
-    pub refused: u32,
-    /// Usual milliseconds on the way.
-    pub delay: (u64, u64),
-}
-
-/// What the hosts are like.
-#[derive(Clone, Copy, Debug)]
-pub struct Habits {
-    /// Most milliseconds that a write takes; 0 for storage that answers at once.
-    pub write: u64,
-    /// Connects at once instead of waiting until the client says.
-    pub eager: bool,
-    /// Most milliseconds that work on a task takes.
-    pub work: u64,
-    /// Thousandths of tasks that fail, and that are given up.
-    pub failed: u32,
-    pub aborted: u32,
-}
-
-/// How often what happens in the storm.
-#[derive(Clone, Copy, Debug)]
-pub struct Faults {
-    pub site_crashes: usize,
-    pub server_crashes: usize,
-    pub cuts: usize,
-    pub partitions: usize,
-    pub snapshots: usize,
-    pub farewells: usize,
-    pub sleeps: usize,
-    pub reassignments: usize,
-    pub withdrawals: usize,
 }
 
 /// One job of the coordinator.
@@ -130,79 +93,71 @@ impl Plan {
         let jobs = (0..1 + dice.below(3))
             .map(|_| job(&mut dice, sites.len(), storm))
             .collect();
+        let habits = Habits::new(&mut dice, seed);
+        let client = config::client(&mut dice, suite, bound, carriage);
+        let server = config::server(&mut dice, suite, bound, habits.heavy);
         Self {
             seed,
             suite,
             bound,
             carriage,
-            weather: weather(&mut dice, suite),
-            habits: habits(&mut dice),
-            faults: faults(&mut dice),
+            weather: Weather::new(&mut dice, suite),
+            habits,
+            faults: Faults::new(&mut dice),
             jobs,
             heals_at: Instant::default() + storm,
-            client: Arc::new(client_config(&mut dice, suite, bound, carriage)),
-            server: Arc::new(server_config(&mut dice, suite, bound)),
+            client: Arc::new(client),
+            server: Arc::new(server),
             sites,
         }
     }
 
     /// Who a site is.
-    pub fn identity(&self, pki: &Pki, site: usize) -> Identity {
-        let name = self.sites[site].clone();
-        if self.suite == Suite::Plain {
-            return Identity::unproven(name);
-        }
-        let (chain, key) = pki.site(name.as_str());
-        Identity::new(name, chain, Arc::new(key), pki.roots()).unwrap()
+    pub fn site_identity(&self, pki: &Pki, site: usize) -> Who {
+        let name = &self.sites[site];
+        self.who(name, pki, |name| pki.site(name))
     }
 
     /// Who the server is.
-    pub fn server_identity(&self, pki: &Pki) -> Identity {
+    pub fn server_identity(&self, pki: &Pki) -> Who {
+        self.who(&name("coordinator"), pki, |name| pki.server(name))
+    }
+
+    fn who(&self, name: &Name, pki: &Pki, issue: impl Fn(&str) -> (Chain, LocalSigner)) -> Who {
         if self.suite == Suite::Plain {
-            return Identity::unproven(name("coordinator"));
+            let identity = Identity::unproven(name.clone());
+            return Who {
+                identity,
+                key: None,
+            };
         }
-        let (chain, key) = pki.server("coordinator");
-        Identity::new(name("coordinator"), chain, Arc::new(key), pki.roots()).unwrap()
+        let (chain, key) = issue(name.as_str());
+        let (name, roots) = (name.clone(), pki.roots());
+        if self.habits.keys_elsewhere {
+            let identity = Identity::with_key_elsewhere(name, chain, roots).unwrap();
+            let key = Some(Arc::new(key));
+            return Who { identity, key };
+        }
+        let identity = Identity::new(name, chain, Arc::new(key), roots).unwrap();
+        Who {
+            identity,
+            key: None,
+        }
     }
 }
 
-fn weather(dice: &mut Dice, suite: Suite) -> Weather {
-    let slowest = dice.pick(&[20, 200, 2_000]);
-    Weather {
-        lost: dice.pick(&[0, 10, 50, 200]),
-        doubled: dice.pick(&[0, 20, 200]),
-        // Only the sealed suite claims to notice.
-        spoilt: match suite {
-            Suite::Sealed => dice.pick(&[0, 10, 50]),
-            Suite::Plain | Suite::Bearer => 0,
-        },
-        late: dice.pick(&[0, 5, 30]),
-        refused: dice.pick(&[0, 0, 20]),
-        delay: (1, slowest),
-    }
+/// A peer's identity, and its key if that is not in it.
+#[derive(Clone)]
+pub struct Who {
+    pub identity: Identity,
+    key: Option<Arc<LocalSigner>>,
 }
 
-fn habits(dice: &mut Dice) -> Habits {
-    Habits {
-        write: dice.pick(&[0, 5, 100, 3_000]),
-        eager: dice.chance(300),
-        work: dice.pick(&[500, 5_000, 30_000]),
-        failed: dice.pick(&[0, 100]),
-        aborted: dice.pick(&[0, 0, 150]),
-    }
-}
-
-fn faults(dice: &mut Dice) -> Faults {
-    Faults {
-        site_crashes: dice.below(5),
-        server_crashes: dice.below(3),
-        cuts: dice.below(8),
-        partitions: dice.below(4),
-        snapshots: dice.below(6),
-        farewells: dice.below(2),
-        sleeps: dice.below(2),
-        reassignments: dice.pick(&[0, 0, 3]),
-        withdrawals: dice.pick(&[0, 0, 2]),
+impl Who {
+    /// What the key says, wherever it is.
+    pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        let key = self.key.as_ref().expect("only a key elsewhere is asked");
+        key.sign(bytes)
     }
 }
 
@@ -212,38 +167,14 @@ fn job(dice: &mut Dice, sites: usize, storm: Duration) -> JobPlan {
     if chosen.is_empty() {
         chosen.insert(dice.below(sites));
     }
-    let starts_at = Instant::default() + dice.within(storm / 3);
+    let starts_at = Instant::default() + dice.within(storm / 2);
     JobPlan {
         id: JobId::from_bytes(dice.id()),
         sites: chosen,
         open,
-        rounds: 1 + dice.below(3),
+        rounds: 1 + dice.below(6),
         for_anyone: dice.below(3),
         starts_at,
         aborts_at: dice.chance(250).then(|| starts_at + dice.within(storm)),
     }
-}
-
-fn client_config(dice: &mut Dice, suite: Suite, bound: bool, carriage: Carriage) -> ClientConfig {
-    let mut config = ClientConfig::new(name("world"));
-    config.server = Some(name("coordinator"));
-    config.suites = Suites::new([suite]).unwrap();
-    config.trusted_path = suite == Suite::Bearer && !bound;
-    config.datagram = carriage == Carriage::Datagram;
-    config.want_token = dice.chance(500);
-    config.inline_limit = 1 << 10;
-    config.retry_max = Duration::from_secs(dice.pick(&[10, 60]));
-    config.silence_limit = Duration::from_secs(dice.pick(&[30, 120]));
-    config
-}
-
-fn server_config(dice: &mut Dice, suite: Suite, bound: bool) -> ServerConfig {
-    let mut config = ServerConfig::new(name("world"));
-    config.suites = Suites::new([suite]).unwrap();
-    config.trusted_path = suite == Suite::Bearer && !bound;
-    config.inline_limit = 1 << 10;
-    config.poll_interval = Duration::from_secs(dice.pick(&[1, 3, 10]));
-    config.dead_after = Duration::from_secs(dice.pick(&[40, 120, 600]));
-    config.session_lifetime = Duration::from_secs(dice.pick(&[90, 600, 86_400]));
-    config
 }

@@ -50,6 +50,15 @@ impl<'a> Scene<'a> {
         self.now < self.plan.heals_at
     }
 
+    /// What a host's clock says: now and then a moment that has passed already.
+    pub fn clock(&mut self) -> Instant {
+        let behind = match self.dice.chance(self.plan.habits.backwards) {
+            true => self.dice.millis(0, 5_000),
+            false => Duration::ZERO,
+        };
+        self.now - behind
+    }
+
     pub fn at(&mut self, at: Instant, event: Event) {
         self.queued += 1;
         self.queue.insert((at.max(self.now), self.queued), event);

@@ -1,16 +1,19 @@
 //! The host of a site: its process, storage and connection.
 
-use bytes::{Bytes, BytesMut};
-use fedlink::identity::Identity;
-use fedlink::message::{PeerId, RecordId};
+use core::time::Duration;
+
+use bytes::BytesMut;
+use fedlink::error::Misuse;
+use fedlink::message::PeerId;
 use fedlink::{
     Carrier, Client, ClientAction, CloseReason, Instant, Phase, RetryReason, Timer, Transmit,
 };
 
-use super::disk::Disk;
 use super::event::{Event, SiteEvent};
 use super::invariants;
 use super::network::{self, Towards, exporter};
+use super::plan::Who;
+use super::process::{Doom, Process};
 use super::scene::Scene;
 use super::tally::Case;
 use super::worker::{Shift, Worker};
@@ -18,18 +21,14 @@ use crate::common::pki;
 
 pub struct Site {
     index: usize,
-    who: String,
-    identity: Identity,
-    disk: Disk,
-    life: u32,
+    name: String,
+    who: Who,
+    process: Process,
     machine: Option<Client>,
     worker: Worker,
     /// The connection, as far as this host knows.
     peer: Option<PeerId>,
     connecting: bool,
-    /// Dies after so many more outputs.
-    doom: Option<u32>,
-    asleep_until: Instant,
     /// The last heartbeat that was answered was sent then.
     heard_at: Instant,
     /// A heartbeat that was answered in this step was sent then.
@@ -39,19 +38,16 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new(index: usize, identity: Identity) -> Self {
+    pub fn new(index: usize, who: Who, lag: Duration) -> Self {
         Self {
             index,
-            who: format!("site-{index}"),
-            identity,
-            disk: Disk::default(),
-            life: 0,
+            name: format!("site-{index}"),
+            who,
+            process: Process::new(lag),
             machine: None,
             worker: Worker::default(),
             peer: None,
             connecting: false,
-            doom: None,
-            asleep_until: Instant::default(),
             heard_at: Instant::default(),
             answered: None,
             last_farewell: None,
@@ -62,12 +58,11 @@ impl Site {
     /// When this site wants to be called, if nothing happens before.
     pub fn next_timeout(&self) -> Option<Instant> {
         let (at, _) = self.machine.as_ref()?.poll_timeout()?;
-        Some(at.max(self.asleep_until))
+        Some(self.process.wakes(at))
     }
 
-    /// Until when events have to wait.
-    pub fn asleep_until(&self) -> Instant {
-        self.asleep_until
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Whether nothing is left to do here, and the server has answered something that was
@@ -83,14 +78,19 @@ impl Site {
         self.last_farewell
     }
 
+    /// Whether this host has a connection, as far as it knows.
+    pub fn is_online(&self) -> bool {
+        self.peer.is_some()
+    }
+
     /// What keeps this site busy.
     pub fn complaint(&self) -> String {
         let Some(client) = &self.machine else {
-            return format!("{} is down", self.who);
+            return format!("{} is down", self.name);
         };
         format!(
             "{} is {:?}, outbox {}, idle {}, next {:?}",
-            self.who,
+            self.name,
             client.phase(),
             client.outbox_len(),
             self.worker.is_idle(),
@@ -98,28 +98,24 @@ impl Site {
         )
     }
 
-    pub fn is_life(&self, life: u32) -> bool {
-        self.life == life
-    }
-
     /// Starts the process, from what is stored.
     pub fn boot(&mut self, scene: &mut Scene<'_>) {
-        let records = self.disk.records();
-        if self.life > 0 {
+        let records = self.process.disk.records();
+        if self.process.life() > 0 {
             scene.tally.count(Case::SiteRestored);
         }
         let count = records.len();
-        scene.line(|| format!("{} starts from {count} records", self.who));
+        scene.line(|| format!("{} starts from {count} records", self.name));
         let mut client = Client::restore(
             scene.plan.client.clone(),
-            self.identity.clone(),
+            self.who.identity.clone(),
             scene.dice.seed(),
             scene.now,
             records,
         )
         .unwrap();
         client.set_wall_clock(scene.now, pki::NOW);
-        client.set_address(&self.who).unwrap();
+        client.set_address(&self.name).unwrap();
         client.register(scene.now).unwrap();
         self.machine = Some(client);
         self.go_online(scene);
@@ -131,7 +127,7 @@ impl Site {
             return;
         };
         client.handle_timeout(scene.now);
-        invariants::timers_move_on::<Timer>(&self.who, client.poll_timeout(), scene.now);
+        invariants::timers_move_on::<Timer>(&self.name, client.poll_timeout(), scene.now);
         self.pump(scene);
     }
 
@@ -141,8 +137,8 @@ impl Site {
             return;
         };
         let len = message.len();
-        if let Err(dropped) = client.handle_message(scene.now, message) {
-            scene.line(|| format!("{} drops a message of {len} B: {dropped}", self.who));
+        if let Err(dropped) = client.handle_message(scene.clock(), message) {
+            scene.line(|| format!("{} drops a message of {len} B: {dropped}", self.name));
         }
         self.pump(scene);
     }
@@ -153,7 +149,7 @@ impl Site {
         };
         self.connecting = false;
         self.peer = Some(peer);
-        scene.line(|| format!("{} is connected as {peer}", self.who));
+        scene.line(|| format!("{} is connected as {peer}", self.name));
         let carrier = Carrier {
             host_name: None,
             tls_exporter: exporter(&scene.plan, peer),
@@ -164,7 +160,7 @@ impl Site {
 
     pub fn disconnected(&mut self, scene: &mut Scene<'_>, peer: PeerId) {
         if let Some(client) = self.machine.as_mut().filter(|_| self.peer == Some(peer)) {
-            scene.line(|| format!("{} learns that {peer} is cut", self.who));
+            scene.line(|| format!("{} learns that {peer} is cut", self.name));
             self.peer = None;
             client.handle_disconnected(scene.now);
             self.pump(scene);
@@ -172,8 +168,11 @@ impl Site {
     }
 
     pub fn event(&mut self, scene: &mut Scene<'_>, event: SiteEvent) {
-        scene.line(|| format!("{}: {event:?}", self.who));
+        scene.line(|| format!("{}: {event:?}", self.name));
         let now = scene.now;
+        if matches!(event, SiteEvent::GoOn) {
+            self.process.resting = false;
+        }
         match event {
             SiteEvent::Boot => return self.boot(scene),
             SiteEvent::Connect => return self.connect(scene),
@@ -184,35 +183,42 @@ impl Site {
                 }
             }
             SiteEvent::Stored => self.settle_disk(scene),
+            SiteEvent::GoOn => {}
+            SiteEvent::Signed(request, signature) => {
+                if let Some(client) = &mut self.machine {
+                    // It may have taken too long.
+                    let _ = client.signed(now, request, &signature);
+                }
+            }
             SiteEvent::SendFailed(id) => {
                 if let Some(client) = &mut self.machine {
                     client.handle_send_failed(now, id);
                 }
             }
             SiteEvent::Start(job) => self.work(scene, |worker, shift| worker.start(shift, job)),
+            SiteEvent::Pull(job) => self.work(scene, |worker, shift| worker.pull(shift, job)),
             SiteEvent::Worked(task) => {
                 self.work(scene, |worker, shift| worker.worked(shift, task));
             }
             SiteEvent::Return => {
                 if let Some(client) = &mut self.machine {
-                    client.register(now).unwrap();
-                    self.go_online(scene);
+                    match client.register(now) {
+                        Ok(()) => self.go_online(scene),
+                        // Whoever was rejected and quit comes back twice.
+                        Err(misuse) => assert_eq!(misuse, Misuse::AlreadyRegistering),
+                    }
                 }
             }
         }
         self.pump(scene);
     }
 
-    /// The process dies after `outputs` more outputs.
-    pub fn doom(&mut self, scene: &mut Scene<'_>, outputs: u32) {
+    /// The process is going to die.
+    pub fn doom(&mut self, scene: &mut Scene<'_>, doom: Doom) {
         if self.machine.is_some() {
-            self.doom = Some(outputs);
+            self.process.doom(doom);
             self.pump(scene);
         }
-    }
-
-    pub fn sleep(&mut self, until: Instant) {
-        self.asleep_until = until;
     }
 
     /// Replaces the stored records by a snapshot.
@@ -220,10 +226,8 @@ impl Site {
         let Some(client) = &self.machine else {
             return;
         };
-        let records = super::disk::joined(client.snapshot());
         scene.tally.count(Case::SiteSnapshot);
-        let delay = scene.dice.millis(0, scene.plan.habits.write);
-        let due = self.disk.replace(records, scene.now, delay);
+        let due = self.process.replace(scene, client.snapshot());
         self.await_disk(scene, due);
         self.pump(scene);
     }
@@ -237,9 +241,15 @@ impl Site {
             return;
         }
         scene.tally.count(Case::Farewell);
-        scene.line(|| format!("{} quits", self.who));
+        scene.line(|| format!("{} quits", self.name));
         self.leaving = for_good;
         client.quit(scene.now, "enough");
+        self.pump(scene);
+    }
+
+    /// Ends a job of its own accord, and starts it again.
+    pub fn hiccup(&mut self, scene: &mut Scene<'_>) {
+        self.work(scene, Worker::hiccup);
         self.pump(scene);
     }
 
@@ -251,32 +261,32 @@ impl Site {
             if scene.dice.chance(500) {
                 self.connecting = true;
                 let wait = scene.dice.millis(1, 3_000);
-                scene.after(wait, self.name(SiteEvent::Refused));
+                scene.after(wait, self.mine(SiteEvent::Refused));
             }
             return;
         }
         self.connecting = true;
         let wait = scene.dice.millis(1, 200);
-        scene.after(wait, Event::Connected(self.index, self.life));
+        scene.after(wait, Event::Connected(self.index, self.process.life()));
     }
 
     /// The host makes its first connection without being asked.
     fn go_online(&mut self, scene: &mut Scene<'_>) {
         if self.peer.is_none() {
             let wait = scene.dice.millis(0, 2_000);
-            scene.after(wait, self.name(SiteEvent::Connect));
+            scene.after(wait, self.mine(SiteEvent::Connect));
         }
     }
 
-    fn name(&self, event: SiteEvent) -> Event {
-        Event::Site(self.index, self.life, event)
+    fn mine(&self, event: SiteEvent) -> Event {
+        Event::Site(self.index, self.process.life(), event)
     }
 
     fn work(&mut self, scene: &mut Scene<'_>, run: impl FnOnce(&mut Worker, &mut Shift<'_, '_>)) {
         if let Some(client) = &mut self.machine {
             let mut shift = Shift {
                 site: self.index,
-                life: self.life,
+                life: self.process.life(),
                 client,
                 scene,
             };
@@ -284,12 +294,16 @@ impl Site {
         }
     }
 
-    /// Takes all outputs, in an order that changes, until the process dies.
+    /// Takes outputs, in an order that changes, until there are none, the host rests, or
+    /// the process dies.
     fn pump(&mut self, scene: &mut Scene<'_>) {
+        if self.process.resting {
+            return;
+        }
         let mut outputs = 0;
         while let Some(client) = &mut self.machine {
-            let transmits_first = scene.dice.chance(500);
-            let mut transmit = transmits_first.then(|| client.poll_transmit()).flatten();
+            let messages_first = scene.dice.chance(500);
+            let mut transmit = messages_first.then(|| client.poll_transmit()).flatten();
             let action = match transmit {
                 Some(_) => None,
                 None => client.poll_action(),
@@ -301,24 +315,28 @@ impl Site {
                 break;
             }
             outputs += 1;
-            match self.doom.filter(|_| scene.is_stormy()) {
-                Some(0) => return self.crash(scene),
-                Some(left) => self.doom = Some(left - 1),
-                None => {}
+            if self.process.dies_before_output(scene) {
+                return self.crash(scene);
             }
+            let stores = matches!(action, Some(ClientAction::Persist { .. }));
             if let Some(transmit) = transmit {
                 self.transmit(scene, transmit);
             }
             if let Some(action) = action {
                 self.act(scene, action);
             }
+            if stores && self.process.dies_with_record(scene) {
+                return self.crash(scene);
+            }
+            if self.process.rests(scene) {
+                scene.tally.count(Case::Rested);
+                let wait = scene.dice.millis(1, 3_000);
+                return scene.after(wait, self.mine(SiteEvent::GoOn));
+            }
         }
-        invariants::queues_are_bounded(&self.who, outputs);
+        invariants::queues_are_bounded(&self.name, outputs);
         if let Some(sent) = self.answered.take() {
-            invariants::aborts_arrive(&self.who, &scene.truth, self.worker.runs(), sent);
-        }
-        if let Some(client) = &self.machine {
-            invariants::nobody_is_rejected(&self.who, client);
+            invariants::aborts_arrive(&self.name, &scene.truth, self.worker.runs(), sent);
         }
     }
 
@@ -327,18 +345,18 @@ impl Site {
         if scene.is_stormy() && scene.dice.chance(refused) {
             scene.tally.count(Case::SendRefused);
             let wait = scene.dice.millis(0, 50);
-            scene.after(wait, self.name(SiteEvent::SendFailed(transmit.id)));
+            scene.after(wait, self.mine(SiteEvent::SendFailed(transmit.id)));
         } else if let Some(peer) = self.peer {
             let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
             network::send(scene, Towards::Server, peer, parts);
         } else {
-            panic!("{} sends without a connection", self.who);
+            panic!("{} sends without a connection", self.name);
         }
     }
 
     fn act(&mut self, scene: &mut Scene<'_>, action: ClientAction) {
         if !matches!(action, ClientAction::Persist { .. }) {
-            scene.line(|| format!("{}: {action:?}", self.who));
+            scene.line(|| format!("{}: {action:?}", self.name));
         }
         let now = scene.now;
         match action {
@@ -351,7 +369,9 @@ impl Site {
             }
             ClientAction::HeartbeatAnswered { elapsed } => {
                 self.heard_at = now - elapsed;
-                self.answered = Some(now - elapsed);
+                // Only a prompt host knows when the answer came.
+                let prompt = scene.plan.habits.is_prompt();
+                self.answered = prompt.then_some(self.heard_at);
             }
             ClientAction::AbortJobs(jobs) => {
                 self.work(scene, |worker, shift| worker.told_to_stop(shift, &jobs));
@@ -368,8 +388,7 @@ impl Site {
                 });
             }
             ClientAction::ResultAccepted { task, .. } => {
-                let up = scene.server_is_up;
-                scene.truth.an_accepted_result_was_received(task, up);
+                scene.truth.accepted(task);
             }
             ClientAction::ResultRefused { task, refusal, .. } => {
                 scene.tally.count(Case::ResultRefused);
@@ -380,10 +399,13 @@ impl Site {
                 record,
                 header,
                 payload,
-            } => self.persist(scene, record, &header, &payload),
+            } => {
+                let due = self.process.append(scene, record, [&header, &payload]);
+                self.await_disk(scene, due);
+            }
             ClientAction::Suspect { suspicion, .. } => {
                 let cause = scene.plan.weather.spoilt > 0;
-                assert!(cause, "{} suspects without a cause: {suspicion}", self.who);
+                assert!(cause, "{} suspects without a cause: {suspicion}", self.name);
                 scene.tally.count(Case::Suspected);
             }
             ClientAction::Closed {
@@ -392,16 +414,34 @@ impl Site {
                 self.last_farewell = Some((answered, reason));
                 if !self.leaving {
                     let wait = scene.dice.millis(100, 60_000);
-                    scene.after(wait, self.name(SiteEvent::Return));
+                    scene.after(wait, self.mine(SiteEvent::Return));
                 }
             }
+            ClientAction::Sign { request, bytes } => {
+                scene.tally.count(Case::Signed);
+                let signature = Box::new(self.who.sign(&bytes));
+                let wait = scene.dice.millis(0, 3_000);
+                scene.after(wait, self.mine(SiteEvent::Signed(request, signature)));
+            }
+            ClientAction::Rejected(rejection) => {
+                let disabled = scene.truth.disabled.contains(&self.index);
+                invariants::only_the_disabled_are_rejected(&self.name, &rejection, disabled);
+                scene.tally.count(Case::Rejected);
+                let wait = scene.dice.millis(1_000, 20_000);
+                scene.after(wait, self.mine(SiteEvent::Return));
+            }
             ClientAction::ClearAuth | ClientAction::TryAgain { .. } => {}
-            other => panic!("{} wants what nobody asked for: {other:?}", self.who),
+            other => panic!("{} wants what nobody asked for: {other:?}", self.name),
         }
     }
 
     fn retry(&mut self, scene: &mut Scene<'_>, at: Instant, reason: RetryReason) {
-        assert!(at > scene.now, "{} retries in the past", self.who);
+        let prompt = scene.plan.habits.is_prompt();
+        assert!(
+            at > scene.now || !prompt,
+            "{} retries in the past",
+            self.name
+        );
         scene.tally.count(Case::Retried);
         match reason {
             RetryReason::NotConnected | RetryReason::Disconnected => {
@@ -410,30 +450,16 @@ impl Site {
                 } else {
                     at
                 };
-                scene.at(at, self.name(SiteEvent::Connect));
+                scene.at(at, self.mine(SiteEvent::Connect));
             }
             RetryReason::SessionSilent => scene.tally.count(Case::SessionSilent),
             _ => {}
         }
     }
 
-    fn persist(
-        &mut self,
-        scene: &mut Scene<'_>,
-        record: RecordId,
-        header: &Bytes,
-        payload: &Bytes,
-    ) {
-        let bytes = Bytes::from([&header[..], payload].concat());
-        scene.transcript.bytes(&bytes);
-        let delay = scene.dice.millis(0, scene.plan.habits.write);
-        let due = self.disk.append(record, bytes, scene.now, delay);
-        self.await_disk(scene, due);
-    }
-
     fn await_disk(&mut self, scene: &mut Scene<'_>, due: Instant) {
         if due > scene.now {
-            scene.at(due, self.name(SiteEvent::Stored));
+            scene.at(due, self.mine(SiteEvent::Stored));
         } else {
             self.settle_disk(scene);
         }
@@ -441,28 +467,25 @@ impl Site {
 
     fn settle_disk(&mut self, scene: &mut Scene<'_>) {
         if let Some(client) = &mut self.machine {
-            for record in self.disk.settle(scene.now) {
+            for record in self.process.disk.settle(scene.now) {
                 client.persisted(scene.now, record).unwrap();
             }
         }
     }
 
     fn crash(&mut self, scene: &mut Scene<'_>) {
-        scene.happens(Case::SiteCrash, || format!("{} crashes", self.who));
+        scene.happens(Case::SiteCrash, || format!("{} crashes", self.name));
         if let Some(client) = self.machine.take() {
             count_transfers(scene, &client);
         }
-        let lost = self.disk.crash(&mut scene.dice);
-        scene.tally.add(Case::WriteLost, lost as u64);
+        self.process.die(scene);
         self.worker = Worker::default();
-        self.doom = None;
         self.answered = None;
         self.connecting = false;
         self.peer = None;
-        self.life += 1;
         scene.hang_up(self.index);
         let wait = scene.dice.millis(10, 30_000);
-        scene.after(wait, self.name(SiteEvent::Boot));
+        scene.after(wait, self.mine(SiteEvent::Boot));
     }
 
     /// Counts what only the machine knows.

@@ -12,8 +12,10 @@ pub struct Truth {
     pub tasks: BTreeMap<TaskId, TaskTruth>,
     /// When the end of a job was stored.
     pub ended: BTreeMap<JobId, Instant>,
-    /// Accepted results that a dead server has not given to its host.
+    /// Accepted results, until the server's host is known to have them.
     owed: BTreeSet<TaskId>,
+    /// Sites that were kept out at some time.
+    pub disabled: BTreeSet<usize>,
     /// Jobs that the coordinator has ended, stored or not, in any of its lives.
     pub ending: BTreeSet<JobId>,
 }
@@ -99,6 +101,22 @@ impl Truth {
         assert_eq!(it.given.len(), 1, "task {} was given to two sites", task.id);
     }
 
+    /// A site's host has dropped these tasks of its own accord, and may get them anew.
+    pub fn dropped(&mut self, site: usize, tasks: impl Iterator<Item = TaskId>) {
+        for task in tasks {
+            if let Some(it) = self.tasks.get_mut(&task) {
+                it.given.remove(&site);
+            }
+        }
+    }
+
+    /// The tasks of a job that this site has given up.
+    pub fn given_up(&self, job: JobId) -> Vec<TaskId> {
+        let given_up = |(_, it): &(&TaskId, &TaskTruth)| it.job == job && it.given_up.is_some();
+        let tasks = self.tasks.iter().filter(given_up);
+        tasks.map(|(task, _)| *task).collect()
+    }
+
     pub fn submitted(
         &mut self,
         site: usize,
@@ -115,14 +133,21 @@ impl Truth {
     }
 
     /// A result reaches the coordinator's host exactly once, unless it says that it comes
-    /// again; and it is one that a site handed in.
-    pub fn a_result_is_received_once(&mut self, site: usize, result: &ResultReceived) {
+    /// again; and it is one that the site handed in, or its client for a task that was
+    /// larger than `max_payload`.
+    pub fn a_result_is_received_once(
+        &mut self,
+        site: usize,
+        result: &ResultReceived,
+        max_payload: u64,
+    ) {
         let it = self.tasks.get_mut(&result.task).unwrap();
         let handed_in = it.results.iter().any(|(who, outcome, payload)| {
             (*who, *outcome, payload) == (site, result.outcome, &result.payload)
         });
+        let unfit = it.input.len() as u64 > max_payload && result.outcome == Outcome::Failed;
         assert!(
-            handed_in,
+            handed_in || unfit,
             "a result of task {} that site-{site} never handed in",
             result.task
         );
@@ -134,24 +159,19 @@ impl Truth {
         it.received = true;
     }
 
-    /// A client is told that its result is held for good only if that is so. A server that
-    /// died before its host could look gives it again when it is back.
-    pub fn an_accepted_result_was_received(&mut self, task: TaskId, server_is_up: bool) {
-        let it = &self.tasks[&task];
-        if it.received || self.ending.contains(&it.job) {
-            return;
-        }
-        assert!(
-            !server_is_up,
-            "the result of task {task} was accepted and is lost"
-        );
+    /// A client is told that its result is held for good. Then it is, and the host has it
+    /// as soon as it has taken the server's outputs, perhaps those of its next process.
+    pub fn accepted(&mut self, task: TaskId) {
         self.owed.insert(task);
     }
 
-    /// Results that were accepted have come by now.
-    pub fn nothing_is_owed(&mut self) {
+    pub fn an_accepted_result_is_received(&mut self) {
         for task in core::mem::take(&mut self.owed) {
-            self.an_accepted_result_was_received(task, true);
+            let it = &self.tasks[&task];
+            assert!(
+                it.received || self.ending.contains(&it.job),
+                "the result of task {task} was accepted and is lost"
+            );
         }
     }
 

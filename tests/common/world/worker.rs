@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use fedlink::error::Misuse;
 use fedlink::message::{JobId, Outcome, Payload, Properties, TaskId};
 use fedlink::{Client, Instant, Task};
 
 use super::dice::content;
+use super::director::HEAVY;
 use super::event::{Event, SiteEvent};
 use super::scene::Scene;
 use super::tally::Case;
@@ -80,7 +82,38 @@ impl Worker {
             stubborn: false,
         };
         self.runs.insert(job, run);
-        shift.client.pull_task(now, job).unwrap();
+        self.pull(shift, job);
+    }
+
+    /// Asks for tasks, or does so later when too many are held.
+    pub fn pull(&mut self, shift: &mut Shift<'_, '_>, job: JobId) {
+        if !self.runs.contains_key(&job) {
+            return;
+        }
+        match shift.client.pull_task(shift.scene.now, job) {
+            Ok(()) => {}
+            Err(Misuse::Full { .. }) => {
+                shift.scene.tally.count(Case::PullFull);
+                shift.later(1_000, 5_000, SiteEvent::Pull(job));
+            }
+            Err(misuse) => panic!("a job that runs cannot ask for tasks: {misuse}"),
+        }
+    }
+
+    /// Ends one job without having been told to, and starts it again.
+    pub fn hiccup(&mut self, shift: &mut Shift<'_, '_>) {
+        let jobs: Vec<JobId> = self.runs.keys().copied().collect();
+        let Some(job) = jobs.get(shift.scene.dice.below(jobs.len())).copied() else {
+            return;
+        };
+        shift.scene.tally.count(Case::Hiccup);
+        let (site, truth) = (shift.site, &mut shift.scene.truth);
+        let given_up = truth.given_up(job);
+        truth.dropped(site, given_up.into_iter());
+        let tasks = self.work.iter().filter(|(_, of)| **of == job);
+        truth.dropped(site, tasks.map(|(task, _)| *task));
+        self.end(shift, job);
+        shift.later(0, 30_000, SiteEvent::Start(job));
     }
 
     pub fn told_to_stop(&mut self, shift: &mut Shift<'_, '_>, jobs: &[JobId]) {
@@ -129,8 +162,7 @@ impl Worker {
         let longest = shift.scene.plan.habits.work;
         shift.later(0, longest, SiteEvent::Worked(task.id));
         if shift.scene.dice.chance(300) {
-            let now = shift.scene.now;
-            shift.client.pull_task(now, task.job).unwrap();
+            self.pull(shift, task.job);
         }
     }
 
@@ -154,7 +186,10 @@ impl Worker {
         } else {
             Outcome::Ok
         };
-        let size = scene.dice.pick(&SIZES);
+        let size = match habits.heavy && scene.dice.chance(300) {
+            true => HEAVY,
+            false => scene.dice.pick(&SIZES),
+        };
         if size > scene.plan.client.inline_limit {
             scene.tally.count(Case::LargeResult);
         }
@@ -167,12 +202,13 @@ impl Worker {
         client
             .submit(now, task, outcome, Properties::new(), payload)
             .unwrap();
-        client.pull_task(now, job).unwrap();
+        self.pull(shift, job);
     }
 
     fn end(&mut self, shift: &mut Shift<'_, '_>, job: JobId) {
-        let now = shift.scene.now;
-        shift.client.job_ended(now, job).unwrap();
+        let ended = shift.client.job_ended(shift.scene.now, job);
+        // A slow host may be told twice.
+        assert!(ended.is_ok() || !shift.scene.plan.habits.is_prompt());
         self.runs.remove(&job);
         self.work.retain(|_, of| *of != job);
     }

@@ -157,6 +157,24 @@ fn a_task_that_came_before_is_dropped() {
 }
 
 #[test]
+fn a_late_answer_does_not_bring_a_settled_task_to_a_job_that_began_anew() {
+    let mut rig = Rig::holding();
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    rig.store();
+    let submit = rig.ask();
+    rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
+    rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+    rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+    let late = rig.ask();
+    rig.reply(submit.id, Reply::SubmitResult(SubmitReply::Accepted));
+    assert_eq!(rig.asks.take_cancelled(), [late.id]);
+    assert!(rig.ask().id > late.id);
+    rig.store();
+    rig.reply_with(late.id, task(TASK, "weights"), "weights");
+    assert_eq!(rig.store(), []);
+}
+
+#[test]
 fn a_lost_session_asks_under_a_new_number() {
     let mut rig = Rig::pulling();
     let first = rig.ask();

@@ -1,0 +1,126 @@
+//! What any process has, whatever machine it runs: storage, a life, a death that comes.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use fedlink::Instant;
+use fedlink::message::RecordId;
+
+use super::disk::Disk;
+use super::scene::Scene;
+use super::tally::Case;
+
+/// When a process dies.
+#[derive(Clone, Copy, Debug)]
+pub enum Doom {
+    /// Instead of handling one more output, after so many.
+    Outputs(u32),
+    /// After it began to store so many records.
+    Records(u32),
+}
+
+/// A process, alive or dead.
+#[derive(Default)]
+pub struct Process {
+    pub disk: Disk,
+    life: u32,
+    doom: Option<Doom>,
+    asleep_until: Instant,
+    /// How late its timers are.
+    lag: Duration,
+    /// It does something else, and takes no outputs, until an event says so.
+    pub resting: bool,
+}
+
+impl Process {
+    pub fn new(lag: Duration) -> Self {
+        Self {
+            lag,
+            ..Self::default()
+        }
+    }
+
+    /// How many processes there were before.
+    pub fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// When the host acts on a timer that is due at `at`.
+    pub fn wakes(&self, at: Instant) -> Instant {
+        (at + self.lag).max(self.asleep_until)
+    }
+
+    /// Until when events have to wait.
+    pub fn asleep_until(&self) -> Instant {
+        self.asleep_until
+    }
+
+    pub fn sleep(&mut self, until: Instant) {
+        self.asleep_until = until;
+    }
+
+    pub fn doom(&mut self, doom: Doom) {
+        self.doom = Some(doom);
+    }
+
+    /// Whether the process dies before it handles an output.
+    pub fn dies_before_output(&mut self, scene: &Scene<'_>) -> bool {
+        match &mut self.doom {
+            Some(Doom::Outputs(0)) => scene.is_stormy(),
+            Some(Doom::Outputs(left)) => {
+                *left -= 1;
+                false
+            }
+            Some(Doom::Records(_)) | None => false,
+        }
+    }
+
+    /// Whether the process dies after it began to store a record.
+    pub fn dies_with_record(&mut self, scene: &Scene<'_>) -> bool {
+        match &mut self.doom {
+            Some(Doom::Records(0)) => scene.is_stormy(),
+            Some(Doom::Records(left)) => {
+                *left -= 1;
+                false
+            }
+            Some(Doom::Outputs(_)) | None => false,
+        }
+    }
+
+    /// Whether the host takes no more outputs for now.
+    pub fn rests(&mut self, scene: &mut Scene<'_>) -> bool {
+        let lazy = scene.plan.habits.lazy;
+        self.resting = scene.is_stormy() && scene.dice.chance(lazy);
+        self.resting
+    }
+
+    /// Starts to store a record; when it will be there.
+    pub fn append(
+        &mut self,
+        scene: &mut Scene<'_>,
+        record: RecordId,
+        parts: [&[u8]; 2],
+    ) -> Instant {
+        let bytes = Bytes::from(parts.concat());
+        scene.transcript.bytes(&bytes);
+        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        self.disk.append(record, bytes, scene.now, delay)
+    }
+
+    /// Starts to replace what is stored; when it will be so.
+    pub fn replace(&mut self, scene: &mut Scene<'_>, snapshot: Vec<(Bytes, Bytes)>) -> Instant {
+        let join = |(header, payload): (Bytes, Bytes)| [header, payload].concat().into();
+        let records = snapshot.into_iter().map(join).collect();
+        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        self.disk.replace(records, scene.now, delay)
+    }
+
+    /// The process dies. A part of what it was storing is lost.
+    pub fn die(&mut self, scene: &mut Scene<'_>) {
+        let lost = self.disk.crash(&mut scene.dice);
+        scene.tally.add(Case::WriteLost, lost as u64);
+        self.doom = None;
+        self.resting = false;
+        self.life += 1;
+    }
+}
