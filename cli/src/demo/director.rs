@@ -128,8 +128,8 @@ impl Director {
                 if *resumed_at > 0 {
                     self.upload_resumed(*task, *resumed_at, *total, *sent_twice);
                 }
-                // A window further is on its way by then.
-                let middle = site == self.cut.site && 3 * done >= *total && done < total;
+                // By then a window more is on its way.
+                let middle = site == self.cut.site && 8 * done >= *total && done < total;
                 if self.is_calm() && self.cut.strikes(self.round, middle) {
                     self.cut_upload = Some(*task);
                     return Some(Fault::Cut(site));

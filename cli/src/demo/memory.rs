@@ -4,7 +4,6 @@
 mod network;
 mod party;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fedlink::{Carrier, ClientAction, Instant, Phase, RetryReason};
@@ -14,6 +13,7 @@ use super::director::Fault;
 use super::setup::Setup;
 use super::stage::Stage;
 use crate::federation::Drill;
+use crate::interrupt::Interrupt;
 use network::{Arrival, Network};
 use party::{Hub, Node};
 
@@ -25,11 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 pub(super) fn run(
     setup: &Setup,
     stage: &mut Stage,
-    interrupted: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> Result<(), DemoError> {
     let mut world = World::new(setup, stage)?;
     while !world.is_over() {
-        if interrupted.load(Ordering::Relaxed) {
+        if interrupt.is_set() {
             return Err(DemoError::Interrupted);
         }
         world.step()?;
