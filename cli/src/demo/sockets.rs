@@ -1,6 +1,7 @@
 //! A federation over the loopback interface: every party with a host and a socket of its
 //! own, over TCP or TLS.
 
+mod cable;
 mod hub;
 mod node;
 

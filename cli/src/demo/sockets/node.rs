@@ -8,6 +8,7 @@ use fedlink_host::store::FileStore;
 use fedlink_host::tls;
 use fedlink_host::tokio::{ClientHost, TcpDial};
 
+use super::cable::Cable;
 use super::hub::end_if_done;
 use super::{Phase, Shared};
 use crate::demo::DemoError;
@@ -20,7 +21,8 @@ pub(super) async fn run(
     site: usize,
     address: SocketAddr,
 ) -> Result<(), DemoError> {
-    let mut node = open(&shared, site, address).await?;
+    let cable = Cable::new();
+    let mut node = open(&shared, site, address, &cable).await?;
     let mut phase = shared.phase.subscribe();
     let mut quitting = false;
     loop {
@@ -37,10 +39,10 @@ pub(super) async fn run(
                     Some(Fault::DropSite(_)) => {
                         count(&shared, site, &node).await?;
                         node.end().await?;
-                        node = open(&shared, site, address).await?;
+                        node = open(&shared, site, address, &cable).await?;
                         continue;
                     }
-                    Some(Fault::Cut(_)) => node.client().disconnect().await?,
+                    Some(Fault::Cut(_)) => cable.cut_after(shared.setup.cut_after()),
                     Some(Fault::DropServer | Fault::StartDrill | Fault::AbortDrill) | None => {}
                 }
                 node.handle(action).await?;
@@ -68,7 +70,12 @@ pub(super) async fn run(
     Ok(node.end().await?)
 }
 
-async fn open(shared: &Shared, site: usize, address: SocketAddr) -> Result<HostedSite, DemoError> {
+async fn open(
+    shared: &Shared,
+    site: usize,
+    address: SocketAddr,
+    cable: &Cable,
+) -> Result<HostedSite, DemoError> {
     let setup = &shared.setup;
     let (seat, share) = (&setup.sites[site], &setup.shares[site]);
     let mut dial = TcpDial::new([address.to_string()]);
@@ -80,7 +87,7 @@ async fn open(shared: &Shared, site: usize, address: SocketAddr) -> Result<Hoste
     let host = ClientHost::new(
         Arc::clone(&setup.client_config),
         seat.identity.clone(),
-        dial,
+        cable.dial(dial),
     )
     .storage(store, records);
     Ok(HostedSite::start(host, Arc::clone(share)).await?)
