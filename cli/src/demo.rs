@@ -7,15 +7,16 @@ mod memory;
 mod report;
 mod screen;
 mod setup;
+mod sockets;
 mod stage;
 
 pub use error::DemoError;
 
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::interrupt::Interrupt;
 use crate::options::{DemoOptions, DemoTransport};
 use report::Report;
 use screen::Screen;
@@ -28,21 +29,17 @@ use stage::Stage;
 /// When it could not be set up, could not go on, or was interrupted.
 pub fn run(options: &DemoOptions) -> Result<bool, DemoError> {
     let started = Instant::now();
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED);
-        }
-    })?;
-    let setup = Setup::new(options)?;
+    let interrupt = Interrupt::listen()?;
+    let setup = Arc::new(Setup::new(options)?);
     let names: Vec<String> = setup.names().iter().map(ToString::to_string).collect();
     let screen = Screen::new(options.quiet, &names, options.rounds);
-    let mut stage = Stage::new(&setup, screen);
+    let stage = Arc::new(Mutex::new(Stage::new(&setup, screen)));
+    let lock = || stage.lock().unwrap_or_else(PoisonError::into_inner);
     let ran = match options.transport {
-        DemoTransport::Memory => memory::run(&setup, &mut stage, &interrupted),
-        DemoTransport::Tls | DemoTransport::Tcp => todo!(),
+        DemoTransport::Memory => memory::run(&setup, &mut lock(), &interrupt),
+        DemoTransport::Tls | DemoTransport::Tcp => sockets::run(&setup, &stage, interrupt),
     };
+    let stage = lock();
     stage.screen.clear();
     ran?;
     let report = Report::new(&setup, &stage, started.elapsed().as_secs_f64());
@@ -56,6 +53,3 @@ pub fn run(options: &DemoOptions) -> Result<bool, DemoError> {
     printed.map_err(DemoError::Output)?;
     Ok(report.ok)
 }
-
-/// What a second Ctrl-C ends the process with, as shells do.
-const INTERRUPTED: i32 = 130;

@@ -7,10 +7,12 @@
 
 mod coordinator;
 mod drill;
+mod hosted;
 mod order;
 mod site;
 
 pub use coordinator::{Coordinator, News, Plan};
 pub use drill::Drill;
+pub use hosted::{Happened, HostedCoordinator, HostedSite};
 pub use order::Order;
 pub use site::{Site, SiteNews, Trained, Training};

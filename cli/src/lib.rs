@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod federation;
+pub mod interrupt;
 pub mod logging;
 pub mod options;
 pub mod provision;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use fedlink::message::{JobId, TaskId};
-use fedlink::{ClientAction, Direction, ResultReceived, ServerAction};
+use fedlink::{ClientAction, Direction, ResultReceived, ServerAction, Task};
 
 use crate::federation::{News, SiteNews};
 
 /// Something to do to the federation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Cut the connection of this site.
+    /// Cut the connection of this site in the middle of its next upload.
     Cut(usize),
     /// Drop this site without shutdown and restore it from what it stored.
     DropSite(usize),
@@ -120,32 +120,15 @@ impl Director {
                 job,
                 task,
                 direction: Direction::Up,
-                done,
                 total,
                 resumed_at,
                 sent_twice,
-            } if *job == self.job => {
-                if *resumed_at > 0 {
-                    self.upload_resumed(*task, *resumed_at, *total, *sent_twice);
-                }
-                // A window further is on its way by then.
-                let middle = site == self.cut.site && 3 * done >= *total && done < total;
-                if self.is_calm() && self.cut.strikes(self.round, middle) {
-                    self.cut_upload = Some(*task);
-                    return Some(Fault::Cut(site));
-                }
-            }
-            ClientAction::ResultAccepted { task, .. } if self.cut_upload == Some(*task) => {
-                // The cut came too late if nothing was left to resume: another one.
-                self.cut_upload = None;
-                self.cut.struck = self.facts.cut_upload.is_some();
+                ..
+            } if *job == self.job && *resumed_at > 0 => {
+                self.upload_resumed(*task, *resumed_at, *total, *sent_twice);
             }
             ClientAction::TaskAssigned(task) if task.job == self.job => {
-                let now = site == self.drop_site.site && !task.again && self.is_calm();
-                if self.drop_site.strikes(self.round, now) {
-                    self.restoring = Some(site);
-                    return Some(Fault::DropSite(site));
-                }
+                return self.task_assigned(site, task);
             }
             ClientAction::SetAuth(_) if self.restoring == Some(site) => {
                 self.restoring = None;
@@ -203,6 +186,21 @@ impl Director {
 
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn task_assigned(&mut self, site: usize, task: &Task) -> Option<Fault> {
+        let drop = site == self.drop_site.site && !task.again && self.is_calm();
+        if self.drop_site.strikes(self.round, drop) {
+            self.restoring = Some(site);
+            return Some(Fault::DropSite(site));
+        }
+        // A site that is being restored has its task already.
+        let calm = self.is_calm() || self.restoring == Some(site);
+        if self.cut.strikes(self.round, calm && site == self.cut.site) {
+            self.cut_upload = Some(task.id);
+            return Some(Fault::Cut(site));
+        }
+        None
     }
 
     /// The coordinator goes when half of a round's results have come, with the last of

@@ -6,6 +6,8 @@ use fedlink::error::{ConfigError, Misuse};
 use fedlink::identity::NameError;
 use fedlink_host::kit::KitError;
 use fedlink_host::store::StoreError;
+use fedlink_host::tls::TlsError;
+use fedlink_host::{CallError, HostError, Stopped};
 
 use crate::provision::ProvisionError;
 
@@ -31,6 +33,21 @@ pub enum DemoError {
     /// A name cannot be used.
     #[error(transparent)]
     Name(NameError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no socket.
+    #[error("the loopback interface cannot be used ({0}): try --transport memory")]
+    Socket(#[source] io::Error),
+    /// A party's host has failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A party's host has stopped, or refused a command.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A task of the demo has panicked.
+    #[error("a party has panicked: report it")]
+    Panicked,
     /// A machine refused a command.
     #[error("a machine refused a command: {0}")]
     Misuse(#[from] Misuse),
@@ -49,4 +66,10 @@ pub enum DemoError {
     /// The result could not be printed.
     #[error("the result could not be printed: {0}")]
     Output(#[source] io::Error),
+}
+
+impl From<Stopped> for DemoError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Call(stopped.into())
+    }
 }

@@ -4,7 +4,6 @@
 mod network;
 mod party;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fedlink::{Carrier, ClientAction, Instant, Phase, RetryReason};
@@ -14,6 +13,7 @@ use super::director::Fault;
 use super::setup::Setup;
 use super::stage::Stage;
 use crate::federation::Drill;
+use crate::interrupt::Interrupt;
 use network::{Arrival, Network};
 use party::{Hub, Node};
 
@@ -25,11 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 pub(super) fn run(
     setup: &Setup,
     stage: &mut Stage,
-    interrupted: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> Result<(), DemoError> {
     let mut world = World::new(setup, stage)?;
     while !world.is_over() {
-        if interrupted.load(Ordering::Relaxed) {
+        if interrupt.is_set() {
             return Err(DemoError::Interrupted);
         }
         world.step()?;
@@ -128,7 +128,11 @@ impl<'a> World<'a> {
                 if let Some(hub) = &mut self.hub {
                     let _ = hub.server.handle_message(now, peer, message);
                 }
-                self.hub_turn()
+                self.hub_turn()?;
+                match self.network.take_cut() {
+                    Some(site) => self.disconnect(site),
+                    None => Ok(()),
+                }
             }
             Some(Arrival::AtSite { site, message }) => {
                 let _ = self.nodes[site].client.handle_message(now, message);
@@ -187,13 +191,15 @@ impl<'a> World<'a> {
     /// Does all that a site's client wants, and what the site makes of it.
     fn node_turn(&mut self, site: usize) -> Result<(), DemoError> {
         let now = self.now;
-        let mut cut = false;
         loop {
             let node = &mut self.nodes[site];
             while let Some(action) = node.poll_action()? {
                 match self.stage.site(site, &action) {
                     Some(Fault::DropSite(_)) => return self.drop_site(site),
-                    fault => cut |= fault.is_some(),
+                    Some(Fault::Cut(_)) => {
+                        self.network.cut_after(site, self.setup.cut_after());
+                    }
+                    Some(Fault::DropServer | Fault::StartDrill | Fault::AbortDrill) | None => {}
                 }
                 if let ClientAction::Retry {
                     at,
@@ -216,7 +222,7 @@ impl<'a> World<'a> {
             let parts = [&*transmit.header, &*transmit.payload];
             self.network.to_server(now, site, parts);
         }
-        if cut { self.disconnect(site) } else { Ok(()) }
+        Ok(())
     }
 
     /// Loses this site's connection, and what is on its way over it.

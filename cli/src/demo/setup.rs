@@ -118,6 +118,11 @@ impl Setup {
         })
     }
 
+    /// Bytes that a site sends until it is in the middle of its next upload.
+    pub(super) fn cut_after(&self) -> u64 {
+        self.plan.padding as u64 / 2
+    }
+
     /// The names of the sites in the order of their shares.
     pub(super) fn names(&self) -> Vec<Name> {
         self.sites.iter().map(|seat| seat.name.clone()).collect()

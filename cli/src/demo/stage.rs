@@ -115,7 +115,8 @@ impl Stage {
         let said = match fault {
             None => return,
             Some(Fault::Cut(site)) => {
-                format!("✂ cut {} off in the middle of an upload", self.names[site])
+                let name = &self.names[site];
+                format!("✂ {name} will be cut off in the middle of its upload")
             }
             Some(Fault::DropSite(site)) => format!(
                 "✂ dropped {} without shutdown; it starts again from what it stored",

@@ -10,7 +10,7 @@ use fedlink::{Assignee, Instant, NewTask, Server, ServerAction, Sites};
 use super::order::HOLD;
 
 /// A job whose tasks last until it is aborted, on the coordinator's side.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Drill {
     job: JobId,
     running: BTreeSet<Name>,

@@ -87,13 +87,11 @@ impl Site {
             ClientAction::TaskAssigned(task) => return self.assigned(client, now, task),
             ClientAction::AbortJobs(jobs) => {
                 for job in jobs {
-                    self.end(client, now, job)?;
-                    self.news.push_back(SiteNews::Aborted(job));
+                    self.end(client, now, job, SiteNews::Aborted(job))?;
                 }
             }
             ClientAction::RunEnded { job } => {
-                self.end(client, now, job)?;
-                self.news.push_back(SiteNews::Ended(job));
+                self.end(client, now, job, SiteNews::Ended(job))?;
             }
             _ => {}
         }
@@ -149,9 +147,21 @@ impl Site {
         Ok(())
     }
 
-    fn end(&mut self, client: &mut Client, now: Instant, job: JobId) -> Result<(), Misuse> {
-        self.jobs.remove(&job);
-        client.job_ended(now, job)
+    fn end(
+        &mut self,
+        client: &mut Client,
+        now: Instant,
+        job: JobId,
+        news: SiteNews,
+    ) -> Result<(), Misuse> {
+        if self.jobs.remove(&job) {
+            self.news.push_back(news);
+        }
+        match client.job_ended(now, job) {
+            // Its end can be told in two ways at once.
+            Ok(()) | Err(Misuse::UnknownJob(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn assigned(

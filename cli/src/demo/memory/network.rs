@@ -21,6 +21,8 @@ pub(super) struct Network {
     connections: BTreeMap<usize, Connection>,
     sites: BTreeMap<PeerId, usize>,
     connected: u64,
+    /// A site whose connection breaks when so many more bytes of it have arrived.
+    cut: Option<(usize, u64)>,
 }
 
 /// One connection, and when the last message so far arrives in each direction.
@@ -59,7 +61,13 @@ impl Network {
                 self.sites.insert(*peer, *site);
                 Some(arrival)
             }
-            Arrival::AtServer { peer, .. } => self.sites.contains_key(peer).then_some(arrival),
+            Arrival::AtServer { peer, message } => {
+                let site = self.sites.get(peer)?;
+                if let Some((_, left)) = self.cut.as_mut().filter(|(cut, _)| cut == site) {
+                    *left = left.saturating_sub(message.len() as u64);
+                }
+                Some(arrival)
+            }
             Arrival::AtSite { .. } => Some(arrival),
         }
     }
@@ -84,13 +92,26 @@ impl Network {
         Some(gone)
     }
 
+    /// Lets the connection of this site break when so many more bytes of it have arrived.
+    pub(super) fn cut_after(&mut self, site: usize, bytes: u64) {
+        self.cut = Some((site, bytes));
+    }
+
+    /// The site whose connection is to break now; once.
+    pub(super) fn take_cut(&mut self) -> Option<usize> {
+        self.cut
+            .take_if(|(_, left)| *left == 0)
+            .map(|(site, _)| site)
+    }
+
     pub(super) fn to_server(&mut self, now: Instant, site: usize, parts: [&Bytes; 2]) {
-        if let Some(connection) = self.connections.get_mut(&site) {
-            let message = concat(parts);
-            let at = arrival(now, &mut connection.up, message.len());
-            let peer = connection.peer;
-            self.send(at, Arrival::AtServer { peer, message });
-        }
+        let Some(connection) = self.connections.get_mut(&site) else {
+            return;
+        };
+        let message = concat(parts);
+        let at = arrival(now, &mut connection.up, message.len());
+        let peer = connection.peer;
+        self.send(at, Arrival::AtServer { peer, message });
     }
 
     pub(super) fn to_site(&mut self, now: Instant, peer: PeerId, parts: [&Bytes; 2]) {
