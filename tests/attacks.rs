@@ -5,11 +5,12 @@ mod common;
 
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use common::pair::{Pair, Setup};
 use common::pki::name;
 use fedlink::error::Dropped;
-use fedlink::message::{JobId, Payload, PeerId, Properties};
+use fedlink::identity::{Identity, LocalSigner, Revoked, Role, Signer};
+use fedlink::message::{JobId, Payload, PeerId, Properties, SignatureId};
 use fedlink::{Assignee, Carrier, ClientAction, NewTask, Phase, ServerAction, Sites, Suite};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -423,4 +424,79 @@ fn a_heartbeat_that_arrives_after_a_newer_one_changes_nothing() {
     assert_eq!(pair.server_drops, [Dropped::Repeated]);
     let told = pair.take_server();
     assert!(told.is_empty(), "{told:?}");
+}
+
+/// A pair whose server's key is elsewhere, and that key.
+fn with_signer() -> (Pair, LocalSigner) {
+    let mut pair = Pair::sealed();
+    let (chain, key) = pair.pki.server("coordinator");
+    let identity =
+        Identity::with_key_elsewhere(name("coordinator"), chain, pair.pki.roots()).unwrap();
+    pair.server.set_identity(pair.now, identity).unwrap();
+    pair.connect();
+    (pair, key)
+}
+
+/// Runs until the server asks for a signature; gives what it asked.
+fn until_sign(pair: &mut Pair) -> (SignatureId, Bytes) {
+    loop {
+        while pair.step() {}
+        for action in pair.take_server() {
+            if let ServerAction::Sign { request, bytes } = action {
+                return (request, bytes);
+            }
+        }
+        pair.now = pair.now + SECOND;
+        pair.tick();
+    }
+}
+
+/// Runs a registration until the server asks for the signature of its token.
+fn until_token(pair: &mut Pair, key: &LocalSigner) -> (SignatureId, Bytes) {
+    let (request, bytes) = until_sign(pair);
+    pair.server
+        .signed(pair.now, request, &key.sign(&bytes))
+        .unwrap();
+    until_sign(pair)
+}
+
+#[test]
+fn a_signature_that_comes_late_does_not_undo_a_newer_registration() {
+    let (mut pair, key) = with_signer();
+    pair.client.register(pair.now).unwrap();
+    let (older, older_bytes) = until_token(&mut pair, &key);
+    let (newer, newer_bytes) = until_token(&mut pair, &key);
+    for (request, bytes) in [(newer, newer_bytes), (older, older_bytes)] {
+        pair.server
+            .signed(pair.now, request, &key.sign(&bytes))
+            .unwrap();
+    }
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+    assert!(pair.server.is_registered(&name("site-1")));
+}
+
+#[test]
+fn who_is_shut_out_while_its_token_is_signed_does_not_come_in() {
+    for revoke in [false, true] {
+        let (mut pair, key) = with_signer();
+        pair.client.register(pair.now).unwrap();
+        let (request, bytes) = until_token(&mut pair, &key);
+        if revoke {
+            let site = pair.pki.seed("site-1");
+            let leaf = pair.pki.root().leaf("site-1", Role::Client, site, |_| {});
+            let mut revoked = Revoked::new();
+            revoked.insert_certificate(&leaf).unwrap();
+            pair.server.set_revoked(pair.now, revoked);
+        } else {
+            pair.server.disable(pair.now, &name("site-1"));
+        }
+        pair.server
+            .signed(pair.now, request, &key.sign(&bytes))
+            .unwrap();
+        pair.run();
+        assert_eq!(pair.server.counters().registrations, 0);
+        assert_eq!(pair.client.phase(), Phase::Registering);
+    }
 }

@@ -41,9 +41,15 @@ impl Server {
         signature: &[u8; 64],
     ) -> Result<(), Misuse> {
         self.advance(now);
+        let (registry, ledger, config) = (&self.registry, &self.ledger, &self.config);
+        let revoked = &self.identity.revoked;
         let (peer, knock) = self
             .door
-            .signed(request, signature)
+            .signed(request, signature, |entered| {
+                let (client, instance) = (&entered.client, entered.instance);
+                registry.admit(config, ledger, client, instance).is_ok()
+                    && !entered.certificates.iter().any(|it| revoked.contains(it))
+            })
             .ok_or(Misuse::UnknownSignature(request))?;
         self.knocked(peer, knock);
         Ok(())

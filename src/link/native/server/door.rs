@@ -92,7 +92,7 @@ pub(crate) enum Knock {
     /// Somebody has proved who they are. The session is to be entered before the answer
     /// goes back.
     Entered(Box<Entered>, Session, Bytes),
-    /// The same Register is being worked on.
+    /// The same Register is being worked on, or it is no longer to be answered.
     Wait,
 }
 
@@ -289,11 +289,13 @@ impl Door {
         Ok(knock)
     }
 
-    /// A signature has come from elsewhere: what it was for, and where that goes.
+    /// A signature has come from elsewhere: what it was for, and where that goes. `admits`
+    /// says whether who asked to come in still may.
     pub(crate) fn signed(
         &mut self,
         id: SignatureId,
         signature: &[u8; 64],
+        admits: impl FnOnce(&Entered) -> bool,
     ) -> Option<(PeerId, Knock)> {
         match self.signing.remove(&id)? {
             Pending::Challenge(pending) => {
@@ -301,10 +303,14 @@ impl Door {
             }
             Pending::Register(pending) => {
                 let peer = pending.peer;
+                let known = self.remembered.get_mut(&pending.entered.client);
+                // Signatures may come in any order: a newer Register stays the newest.
+                let newest = known.filter(|known| known.number == pending.number);
+                let Some(known) = newest.filter(|_| admits(&pending.entered)) else {
+                    return Some((peer, Knock::Wait));
+                };
                 let knock = pending.finish(signature);
-                if let Knock::Entered(entered, _, reply) = &knock
-                    && let Some(known) = self.remembered.get_mut(&entered.client)
-                {
+                if let Knock::Entered(_, _, reply) = &knock {
                     known.reply = Some(reply.clone());
                 }
                 Some((peer, knock))

@@ -159,6 +159,7 @@ impl Opening {
         );
         let pending = PendingRegister {
             peer,
+            number: register.reply.cookie.number(),
             client_nonce: self.client_nonce,
             entered: Entered {
                 client: self.applicant.name.clone(),

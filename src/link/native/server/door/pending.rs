@@ -26,6 +26,8 @@ pub(super) struct PendingChallenge {
 
 pub(super) struct PendingRegister {
     pub(super) peer: PeerId,
+    /// The number of its cookie.
+    pub(super) number: u64,
     pub(super) client_nonce: [u8; 16],
     pub(super) entered: Entered,
     pub(super) protection: Protection,
