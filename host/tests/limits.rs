@@ -84,6 +84,7 @@ async fn one_connection_too_many_from_one_address_is_closed() {
     let address = listener.local_addr().unwrap();
     let limits = Limits {
         connections_per_address: 1,
+        time_before_registration: FOR_EVER,
         ..Limits::default()
     };
     let host = Federation::new().coordinator(TcpAccept::new(listener));
