@@ -3,7 +3,10 @@
 pub mod demo;
 pub mod federation;
 pub mod interrupt;
+pub mod join;
 pub mod logging;
 pub mod options;
+pub mod parties;
 pub mod provision;
+pub mod serve;
 pub mod training;

@@ -4,10 +4,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fedlink_cli::demo;
-use fedlink_cli::logging;
 use fedlink_cli::options::{Command, Options};
-use fedlink_cli::provision;
+use fedlink_cli::{demo, join, logging, provision, serve};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -29,9 +27,8 @@ fn run(command: &Command) -> Result<bool, Box<dyn Error>> {
     match command {
         Command::Provision(options) => print!("{}", provision::run(options)?),
         Command::Demo(options) => return Ok(demo::run(options)?),
-        Command::Serve(_) | Command::Join(_) => {
-            return Err("this command is not there yet".into());
-        }
+        Command::Serve(options) => serve::run(options)?,
+        Command::Join(options) => join::run(options)?,
     }
     Ok(true)
 }

@@ -3,12 +3,12 @@
 use std::io;
 
 use fedlink::error::{ConfigError, Misuse};
-use fedlink::identity::NameError;
 use fedlink_host::kit::KitError;
 use fedlink_host::store::StoreError;
 use fedlink_host::tls::TlsError;
 use fedlink_host::{CallError, HostError, Stopped};
 
+use crate::parties::PartyError;
 use crate::provision::ProvisionError;
 
 /// Why a demo could not run to its end.
@@ -29,10 +29,13 @@ pub enum DemoError {
     Store(#[from] StoreError),
     /// The settings contradict each other.
     #[error(transparent)]
-    Config(ConfigError),
-    /// A name cannot be used.
+    Config(#[from] ConfigError),
+    /// What was made cannot be put to work.
     #[error(transparent)]
-    Name(NameError),
+    Party(#[from] PartyError),
+    /// There must be somebody to train.
+    #[error("a federation needs a site: give --sites 1 or more")]
+    NoSites,
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fedlink::error::ConfigError;
-use fedlink::identity::{Identity, Name, NameError};
+use fedlink::identity::{Identity, Name};
 use fedlink::message::JobId;
-use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
+use fedlink::{ClientConfig, ServerConfig};
 use fedlink_host::kit::{self, Config, Kit, KitError};
 use tempfile::TempDir;
 
 use super::DemoError;
 use crate::federation::Plan;
 use crate::options::{DemoOptions, DemoTransport};
+use crate::parties;
 use crate::provision::{self, Plan as ProjectPlan};
 use crate::training::{Dataset, Share, partition};
 
@@ -77,9 +77,17 @@ impl Setup {
             .filter_map(|name| project.sites.get(name))
             .map(|folder| Seat::new(Kit::<kit::SiteConfig>::load(folder)?))
             .collect::<Result<Vec<_>, DemoError>>()?;
-        let suites = Suites::new([suite(options)])?;
-        let trusted_path = plan.trusted_path;
-        let name = Name::new(&plan.project)?;
+        // The sites differ by their names alone, which are not among these settings.
+        let any = sites.first().ok_or(DemoError::NoSites)?;
+        let client_config = ClientConfig {
+            retry_min: RETRY[0],
+            retry_max: RETRY[1],
+            maintenance_timeout: ANSWER,
+            task_timeout: ANSWER,
+            failed_wait: RETRY[0],
+            inline_limit: INLINE_LIMIT,
+            ..parties::client_config(&any.kit)?
+        };
         let data = Dataset::load(options.seed);
         let shares = partition(&data, options.sites, options.seed);
         Ok(Self {
@@ -93,25 +101,12 @@ impl Setup {
             data,
             shares: shares.into_iter().map(Arc::new).collect(),
             server_config: Arc::new(ServerConfig {
-                suites: suites.clone(),
-                trusted_path,
                 heartbeat_interval: HEARTBEAT,
                 poll_interval: POLL,
                 inline_limit: INLINE_LIMIT,
-                ..ServerConfig::new(name.clone())
+                ..parties::server_config(&server.kit)?
             }),
-            client_config: Arc::new(ClientConfig {
-                server: Some(server.name.clone()),
-                suites,
-                trusted_path,
-                retry_min: RETRY[0],
-                retry_max: RETRY[1],
-                maintenance_timeout: ANSWER,
-                task_timeout: ANSWER,
-                failed_wait: RETRY[0],
-                inline_limit: INLINE_LIMIT,
-                ..ClientConfig::new(name)
-            }),
+            client_config: Arc::new(client_config),
             server,
             sites,
             _folder: folder,
@@ -131,14 +126,8 @@ impl Setup {
 
 impl<C: Config> Seat<C> {
     fn new(kit: Kit<C>) -> Result<Self, DemoError> {
-        let name = Name::new(kit.config.name())?;
-        let credentials = &kit.credentials;
-        let identity = Identity::new(
-            name.clone(),
-            credentials.chain().clone(),
-            Arc::new(credentials.signer().clone()),
-            credentials.roots().clone(),
-        )?;
+        let identity = parties::identity(&kit)?;
+        let name = identity.name().clone();
         Ok(Self {
             name,
             identity,
@@ -155,28 +144,8 @@ fn transport(options: &DemoOptions) -> kit::Transport {
     }
 }
 
-fn suite(options: &DemoOptions) -> Suite {
-    match options.suite.into() {
-        kit::Suite::Sealed => Suite::Sealed,
-        kit::Suite::Bearer => Suite::Bearer,
-        kit::Suite::Plain => Suite::Plain,
-    }
-}
-
 impl From<KitError> for DemoError {
     fn from(error: KitError) -> Self {
         Self::Kit(Box::new(error))
-    }
-}
-
-impl From<ConfigError> for DemoError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
-    }
-}
-
-impl From<NameError> for DemoError {
-    fn from(error: NameError) -> Self {
-        Self::Name(error)
     }
 }

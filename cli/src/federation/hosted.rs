@@ -184,6 +184,13 @@ impl HostedCoordinator {
         lock(self.coordinator.as_ref()?).poll_news()
     }
 
+    /// The current round and how many there are, once a coordinator has begun.
+    #[must_use]
+    pub fn round(&self) -> Option<(u32, u32)> {
+        let coordinator = lock(self.coordinator.as_ref()?);
+        Some((coordinator.round(), coordinator.plan().rounds))
+    }
+
     /// Ends the process as it is, without a word to anybody, and waits until its storage
     /// and its address are free.
     ///

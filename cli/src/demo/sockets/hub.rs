@@ -3,16 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fedlink_host::kit::Transport;
 use fedlink_host::store::FileStore;
-use fedlink_host::tls;
-use fedlink_host::tokio::{ServerHost, TcpAccept};
+use fedlink_host::tokio::ServerHost;
 use tokio::net::TcpListener;
 
 use super::{Phase, Shared};
 use crate::demo::DemoError;
 use crate::demo::director::Fault;
 use crate::federation::{Coordinator, Drill, HostedCoordinator};
+use crate::parties;
 
 /// Runs the coordinator until the run is over.
 pub(super) async fn run(
@@ -77,14 +76,10 @@ struct Hub {
 impl Hub {
     fn open(shared: &Shared, listener: TcpListener) -> Result<Self, DemoError> {
         let (setup, seat) = (&shared.setup, &shared.setup.server);
-        let mut accept = TcpAccept::new(listener);
-        if seat.kit.config.transport == Transport::Tls {
-            accept = accept.tls(tls::server_config(&seat.kit.credentials)?);
-        }
         let (store, records) = FileStore::open(&seat.state)?;
         let host = ServerHost::new(Arc::clone(&setup.server_config), seat.identity.clone())
             .storage(store, records)
-            .listen(accept);
+            .listen(parties::accept(&seat.kit, listener)?);
         Ok(Self {
             process: HostedCoordinator::start(host)?,
             drill: None,

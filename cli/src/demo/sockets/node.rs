@@ -3,10 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fedlink_host::kit::Transport;
 use fedlink_host::store::FileStore;
-use fedlink_host::tls;
-use fedlink_host::tokio::{ClientHost, TcpDial};
+use fedlink_host::tokio::ClientHost;
 
 use super::cable::Cable;
 use super::hub::end_if_done;
@@ -14,6 +12,7 @@ use super::{Phase, Shared};
 use crate::demo::DemoError;
 use crate::demo::director::Fault;
 use crate::federation::{Happened, HostedSite};
+use crate::parties;
 
 /// Runs a site until the run is over and it has said goodbye.
 pub(super) async fn run(
@@ -78,11 +77,7 @@ async fn open(
 ) -> Result<HostedSite, DemoError> {
     let setup = &shared.setup;
     let (seat, share) = (&setup.sites[site], &setup.shares[site]);
-    let mut dial = TcpDial::new([address.to_string()]);
-    if seat.kit.config.transport == Transport::Tls {
-        let config = tls::client_config(&seat.kit.credentials)?;
-        dial = dial.tls(config, tls::server_name(setup.server.name.as_str())?);
-    }
+    let dial = parties::dial(&seat.kit, [address.to_string()])?;
     let (store, records) = FileStore::open(&seat.state)?;
     let host = ClientHost::new(
         Arc::clone(&setup.client_config),

@@ -1,0 +1,161 @@
+//! From a kit to a machine that can be started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedlink::error::ConfigError;
+use fedlink::identity::{Identity, Name, NameError};
+use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
+use fedlink_host::kit::{self, Config, Kit, ServerKit, SiteKit, Transport};
+use fedlink_host::store::{FileStore, StoreError};
+use fedlink_host::tls::{self, TlsError};
+use fedlink_host::tokio::{ClientHost, ServerHost, TcpAccept, TcpDial};
+use tokio::net::TcpListener;
+
+/// Why a kit cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartyError {
+    /// A name in the kit.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The settings of the machine.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The certificates cannot be used for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The records in the kit's folder for state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address to listen at.
+    #[error("cannot listen at {address} ({source}): stop what listens there, or change `listen`")]
+    Listen {
+        /// As it stands in the kit.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// The coordinator of this kit, with the records that it has stored, listening.
+///
+/// # Errors
+/// When the kit cannot be put to work.
+pub async fn server_host(kit: &ServerKit) -> Result<ServerHost, PartyError> {
+    let (store, records) = FileStore::open(&kit.state)?;
+    let mut host =
+        ServerHost::new(Arc::new(server_config(kit)?), identity(kit)?).storage(store, records);
+    for address in &kit.config.listen {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| PartyError::Listen {
+                address: address.clone(),
+                source,
+            })?;
+        host = host.listen(accept(kit, listener)?);
+    }
+    Ok(host)
+}
+
+/// The site of this kit, with the records that it has stored.
+///
+/// # Errors
+/// When the kit cannot be put to work.
+pub fn client_host(kit: &SiteKit) -> Result<ClientHost, PartyError> {
+    let (store, records) = FileStore::open(&kit.state)?;
+    let dial = dial(kit, kit.config.server.addresses.clone())?;
+    let config = Arc::new(client_config(kit)?);
+    Ok(ClientHost::new(config, identity(kit)?, dial).storage(store, records))
+}
+
+/// Who the party of this kit is.
+///
+/// # Errors
+/// When the kit does not fit together.
+pub fn identity<C: Config>(kit: &Kit<C>) -> Result<Identity, PartyError> {
+    let credentials = &kit.credentials;
+    Ok(Identity::new(
+        Name::new(kit.config.name())?,
+        credentials.chain().clone(),
+        Arc::new(credentials.signer().clone()),
+        credentials.roots().clone(),
+    )?)
+}
+
+/// The settings of the coordinator.
+///
+/// # Errors
+/// When its project or suite cannot be.
+pub fn server_config(kit: &ServerKit) -> Result<ServerConfig, PartyError> {
+    let (config, times) = (&kit.config, &kit.config.timeouts);
+    let mut settings = ServerConfig::new(Name::new(&config.project)?);
+    settings.suites = suites(config.suite)?;
+    settings.trusted_path = config.trusted_path;
+    set(&mut settings.heartbeat_interval, times.heartbeat_seconds);
+    set(&mut settings.dead_after, times.dead_after_seconds);
+    set(&mut settings.session_lifetime, times.session_seconds);
+    Ok(settings)
+}
+
+/// The settings of a site.
+///
+/// # Errors
+/// When its project, server or suite cannot be.
+pub fn client_config(kit: &SiteKit) -> Result<ClientConfig, PartyError> {
+    let (config, times) = (&kit.config, &kit.config.timeouts);
+    let mut settings = ClientConfig::new(Name::new(&config.project)?);
+    settings.server = Some(Name::new(&config.server.name)?);
+    settings.suites = suites(config.suite)?;
+    settings.trusted_path = config.trusted_path;
+    set(&mut settings.connect_timeout, times.connect_seconds);
+    set(&mut settings.maintenance_timeout, times.maintenance_seconds);
+    set(&mut settings.task_timeout, times.task_seconds);
+    set(&mut settings.retry_min, times.retry_min_seconds);
+    set(&mut settings.retry_max, times.retry_max_seconds);
+    Ok(settings)
+}
+
+/// Connections to the coordinator at the first of these addresses that answers.
+///
+/// # Errors
+/// When the certificates or the coordinator's name cannot be used for TLS.
+pub fn dial(
+    kit: &SiteKit,
+    addresses: impl IntoIterator<Item = impl Into<String>>,
+) -> Result<TcpDial, TlsError> {
+    let dial = TcpDial::new(addresses);
+    Ok(match kit.config.transport {
+        Transport::Tcp => dial,
+        Transport::Tls => dial.tls(
+            tls::client_config(&kit.credentials)?,
+            tls::server_name(&kit.config.server.name)?,
+        ),
+    })
+}
+
+/// Connections from sites.
+///
+/// # Errors
+/// When the certificates cannot be used for TLS.
+pub fn accept(kit: &ServerKit, listener: TcpListener) -> Result<TcpAccept, TlsError> {
+    let accept = TcpAccept::new(listener);
+    Ok(match kit.config.transport {
+        Transport::Tcp => accept,
+        Transport::Tls => accept.tls(tls::server_config(&kit.credentials)?),
+    })
+}
+
+fn suites(suite: kit::Suite) -> Result<Suites, ConfigError> {
+    Suites::new([match suite {
+        kit::Suite::Sealed => Suite::Sealed,
+        kit::Suite::Bearer => Suite::Bearer,
+        kit::Suite::Plain => Suite::Plain,
+    }])
+}
+
+fn set(setting: &mut Duration, seconds: Option<u32>) {
+    if let Some(seconds) = seconds {
+        *setting = Duration::from_secs(seconds.into());
+    }
+}

@@ -1,0 +1,246 @@
+//! `fedlink serve`: the coordinator of a project, in a process of its own.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use fedlink::ServerAction;
+use fedlink::identity::Name;
+use fedlink::message::JobId;
+use fedlink_host::kit::{KitError, ServerKit};
+use fedlink_host::{CallError, HostError, seed};
+
+use crate::federation::{Coordinator, HostedCoordinator, News, Plan};
+use crate::interrupt::Interrupt;
+use crate::options::ServeOptions;
+use crate::parties::{self, PartyError};
+use crate::training::{Dataset, Evaluation, Model};
+
+/// Why a coordinator cannot run, or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The kit cannot be used.
+    #[error(transparent)]
+    Kit(#[from] KitError),
+    /// The kit cannot be put to work.
+    #[error(transparent)]
+    Party(#[from] PartyError),
+    /// The server has failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The server has stopped, or refused a command.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The stored job is another program's.
+    #[error(
+        "the stored job {0} is none of `fedlink serve`: give the kit another folder for state, or move this one away"
+    )]
+    ForeignJob(JobId),
+    /// Ctrl-C cannot be caught.
+    #[error("Ctrl-C cannot be caught: {0}")]
+    Signal(#[from] ctrlc::Error),
+    /// There are no threads.
+    #[error("the process cannot start ({0}): close some programs and try again")]
+    Runtime(#[source] io::Error),
+}
+
+/// How long sites have to say goodbye when a run is over: two heartbeats of the usual
+/// length, by which the last of them has heard of it.
+const FAREWELL: Duration = Duration::from_secs(20);
+
+/// Runs a coordinator until its run is over, or until Ctrl-C.
+///
+/// # Errors
+/// When it cannot start or go on.
+pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
+    let interrupt = Interrupt::listen()?;
+    let kit = ServerKit::load(&options.kit)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(ServeError::Runtime)?;
+    runtime.block_on(async {
+        let mut desk = Desk::open(options, &kit).await?;
+        let ended = desk.work(interrupt).await;
+        let stopped = desk.process.stop().await;
+        ended?;
+        Ok(stopped?)
+    })
+}
+
+/// The coordinator, and what people are told of it.
+struct Desk<'a> {
+    options: &'a ServeOptions,
+    process: HostedCoordinator,
+    /// Whether the training has begun.
+    begun: bool,
+    present: BTreeSet<Name>,
+    result: Option<Model>,
+}
+
+impl<'a> Desk<'a> {
+    async fn open(options: &'a ServeOptions, kit: &ServerKit) -> Result<Self, ServeError> {
+        let host = parties::server_host(kit).await?;
+        let mut desk = Self {
+            options,
+            process: HostedCoordinator::start(host)?,
+            begun: false,
+            present: BTreeSet::new(),
+            result: None,
+        };
+        desk.say(format!(
+            "{} of {} listens at {}",
+            kit.config.name,
+            kit.config.project,
+            kit.config.listen.join(", ")
+        ));
+        desk.resume().await?;
+        if !desk.begun {
+            desk.say(format!("waits for {} sites", options.sites));
+        }
+        Ok(desk)
+    }
+
+    /// Goes on with a job that an earlier process has begun.
+    async fn resume(&mut self) -> Result<(), ServeError> {
+        let server = self.process.server();
+        let stored = server.call(|server, _| server.jobs().next()).await;
+        let Some(job) = stored.map_err(CallError::from)? else {
+            return Ok(());
+        };
+        self.begun = self
+            .process
+            .begin(move |server, now| Coordinator::resume(server, now, job))
+            .await?;
+        if !self.begun {
+            return Err(ServeError::ForeignJob(job));
+        }
+        if let Some((round, rounds)) = self.process.round() {
+            self.say(format!("goes on in round {round} of {rounds}"));
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, mut interrupt: Interrupt) -> Result<(), ServeError> {
+        while self.result.is_none() {
+            let action = tokio::select! {
+                action = self.process.next() => action,
+                () = interrupt.wait() => {
+                    self.say("stops; started again, it goes on where it was");
+                    return Ok(());
+                }
+            };
+            let Some(action) = action else {
+                return Ok(());
+            };
+            self.take(action).await?;
+        }
+        self.see_sites_off(interrupt).await
+    }
+
+    /// Waits until all sites have heard that the run is over.
+    async fn see_sites_off(&mut self, mut interrupt: Interrupt) -> Result<(), ServeError> {
+        let late = tokio::time::sleep(FAREWELL);
+        tokio::pin!(late);
+        while !self.present.is_empty() {
+            let action = tokio::select! {
+                action = self.process.next() => action,
+                () = &mut late => return Ok(()),
+                () = interrupt.wait() => return Ok(()),
+            };
+            let Some(action) = action else {
+                return Ok(());
+            };
+            self.take(action).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, action: ServerAction) -> Result<(), ServeError> {
+        self.tell(&action);
+        self.process.handle(action).await?;
+        if !self.begun && self.present.len() >= self.options.sites {
+            self.begin().await?;
+        }
+        while let Some(news) = self.process.poll_news() {
+            self.news(news);
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), ServeError> {
+        let plan = Plan {
+            job: new_job()?,
+            rounds: self.options.rounds,
+            seed: self.options.seed,
+            padding: self.options.payload_mib << 20,
+        };
+        let members: Vec<Name> = self.present.iter().cloned().collect();
+        self.say(format!("begins with {} sites", members.len()));
+        self.begun = self
+            .process
+            .begin(move |server, now| Coordinator::start(server, now, plan, members).map(Some))
+            .await?;
+        Ok(())
+    }
+
+    fn tell(&mut self, action: &ServerAction) {
+        match action {
+            ServerAction::ClientJoined(joined) if joined.renewed => {}
+            ServerAction::ClientJoined(joined) | ServerAction::ClientReplaced(joined) => {
+                let (client, address) = (&joined.client, &joined.address);
+                self.say(format!("{client} has joined from {address}"));
+                self.present.insert(client.clone());
+            }
+            ServerAction::ClientLeft { client, reason, .. } => {
+                self.say(format!("{client} has left: {reason}"));
+                self.present.remove(client);
+            }
+            ServerAction::ClientDead { client } => {
+                self.say(format!("{client} has not been heard of for too long"));
+                self.present.remove(client);
+            }
+            _ => {}
+        }
+    }
+
+    fn news(&mut self, news: News) {
+        match news {
+            News::Round {
+                round,
+                evaluation,
+                results,
+            } => {
+                let shown = show(evaluation);
+                self.say(format!("round {round:>3}   {shown}   {results} results"));
+            }
+            News::Failed { site, error } => {
+                tracing::warn!(%site, "a site could not train: {error}");
+            }
+            News::Skipped { site, round } => {
+                self.say(format!("round {round} goes on without {site}"));
+            }
+            News::Finished(model) => {
+                let holdout = Dataset::load(self.options.seed).holdout;
+                let shown = show(model.evaluate(&holdout));
+                println!("the federation's model: {shown}");
+                self.result = Some(model);
+            }
+        }
+    }
+
+    fn say(&self, line: impl AsRef<str>) {
+        if !self.options.quiet {
+            eprintln!("{}", line.as_ref());
+        }
+    }
+}
+
+fn new_job() -> Result<JobId, HostError> {
+    let mut job = [0; 16];
+    job.copy_from_slice(&seed()?[..16]);
+    Ok(JobId::from_bytes(job))
+}
+
+fn show(evaluation: Evaluation) -> String {
+    let Evaluation { loss, accuracy } = evaluation;
+    format!("loss {loss:.4}   accuracy {:.1} %", 100.0 * accuracy)
+}
