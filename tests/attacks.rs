@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use common::pair::{Pair, Setup};
+use common::pair::{Pair, Setup, server_identity};
 use common::pki::name;
 use fedlink::error::Dropped;
 use fedlink::identity::{Identity, LocalSigner, Revoked, Role, Signer};
@@ -499,4 +499,18 @@ fn who_is_shut_out_while_its_token_is_signed_does_not_come_in() {
         assert_eq!(pair.server.counters().registrations, 0);
         assert_eq!(pair.client.phase(), Phase::Registering);
     }
+}
+
+#[test]
+fn a_new_identity_does_not_bring_back_who_was_revoked() {
+    let mut pair = Pair::sealed();
+    let site = pair.pki.seed("site-1");
+    let leaf = pair.pki.root().leaf("site-1", Role::Client, site, |_| {});
+    let mut revoked = Revoked::new();
+    revoked.insert_certificate(&leaf).unwrap();
+    pair.server.set_revoked(pair.now, revoked);
+    let renewed = server_identity(&pair.pki, "coordinator", pair.pki.roots());
+    pair.server.set_identity(pair.now, renewed).unwrap();
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Rejected);
 }
