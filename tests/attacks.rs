@@ -206,6 +206,34 @@ fn a_bearer_token_is_worth_nothing_on_another_connection() {
 }
 
 #[test]
+fn a_bearer_token_is_worth_nothing_once_its_connection_is_gone() {
+    let mut pair = Setup::new(Suite::Bearer)
+        .client(|config| config.trusted_path = false)
+        .server(|config| config.trusted_path = false)
+        .build();
+    let carrier = |value| Carrier {
+        host_name: None,
+        tls_exporter: Some([value; 32]),
+    };
+    pair.server
+        .handle_connected(pair.now, pair.peer, Some([1; 32]));
+    pair.client.handle_connected(pair.now, carrier(1)).unwrap();
+    pair.client.register(pair.now).unwrap();
+    pair.run();
+    let heartbeat = next_heartbeat(&mut pair);
+    // The host gives the number of the connection to the next one.
+    pair.server.handle_disconnected(pair.now, pair.peer);
+    for next in [None, Some([2; 32])] {
+        pair.server.handle_connected(pair.now, pair.peer, next);
+        assert_eq!(
+            pair.server
+                .handle_message(pair.now, pair.peer, heartbeat.clone()),
+            Err(Dropped::Unauthentic)
+        );
+    }
+}
+
+#[test]
 fn an_old_list_of_jobs_undoes_nothing() {
     let mut pair = Setup::new(Suite::Plain).build();
     pair.register();
