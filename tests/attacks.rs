@@ -234,6 +234,23 @@ fn a_bearer_token_is_worth_nothing_once_its_connection_is_gone() {
 }
 
 #[test]
+fn a_server_that_is_revoked_while_it_answers_is_not_joined() {
+    let mut pair = Pair::sealed();
+    let register = up_to_register(&mut pair);
+    pair.deliver_to_server(register);
+    let server = pair.pki.seed("coordinator");
+    let leaf = pair
+        .pki
+        .root()
+        .leaf("coordinator", Role::Server, server, |_| {});
+    let mut revoked = Revoked::new();
+    revoked.insert_certificate(&leaf).unwrap();
+    pair.client.set_revoked(pair.now, revoked);
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Registering);
+}
+
+#[test]
 fn an_old_list_of_jobs_undoes_nothing() {
     let mut pair = Setup::new(Suite::Plain).build();
     pair.register();
