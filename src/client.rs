@@ -293,7 +293,11 @@ impl Client {
             Reply::Heartbeat(reply) if self.is_heartbeat(id) => {
                 self.heartbeat_answered(reply, elapsed);
             }
-            Reply::Quit(goodbye) => self.goodbye(id, goodbye),
+            Reply::Quit(goodbye) if self.is_farewell(id) => self.goodbye(goodbye),
+            _ if self.is_heartbeat(id) || self.is_farewell(id) => {
+                self.counters.count_drop(Dropped::Unexpected);
+                self.request_failed(id, ReturnCode::ProcessException, None);
+            }
             reply => {
                 let wish = self.work(|work, cx| work.on_reply(cx, id, reply, payload));
                 self.grant(wish);

@@ -273,9 +273,10 @@ impl Server {
                 clear,
             } => {
                 self.end_if_expired(session);
+                let binding = self.bindings.get(&peer).unwrap_or(&Binding::None);
                 let opened = self
                     .sessions
-                    .open_clear(peer, session, request, token, message, clear);
+                    .open_clear(binding, session, request, token, message, clear);
                 match opened {
                     Ok(opened) => self.request(peer, session, opened),
                     Err(reason) => Err(self.doubt(peer, session, request.0, [0; TAG], reason)),

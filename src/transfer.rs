@@ -87,8 +87,8 @@ pub(crate) fn chunk(payload: &Payload, offset: u64, len: usize) -> Option<Bytes>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadDigest;
 
-/// Puts a payload together from chunks in any order, in memory of the announced size and
-/// at most a window of early chunks.
+/// Puts a payload together from chunks in any order. Its memory grows with what has
+/// arrived, whatever was announced, and holds at most a window of early chunks.
 #[derive(Debug)]
 pub(crate) struct Reassembler {
     layout: Layout,
@@ -104,13 +104,13 @@ pub(crate) struct Reassembler {
 impl Reassembler {
     /// Nothing when the payload would have more blocks than a list may name.
     pub(crate) fn new(layout: Layout) -> Option<Self> {
-        if layout.blocks() > MAX_BLOCKS {
+        if layout.blocks() > MAX_BLOCKS || usize::try_from(layout.size).is_err() {
             return None;
         }
         Some(Self {
             layout,
             list: Vec::new(),
-            data: BytesMut::with_capacity(usize::try_from(layout.size).ok()?),
+            data: BytesMut::new(),
             hasher: Sha256::new(),
             early: BTreeMap::new(),
             bad_at: None,
@@ -399,6 +399,15 @@ mod tests {
             reassembler.put(0, Bytes::from_static(&[9; 32])),
             Err(BadDigest)
         );
+    }
+
+    #[test]
+    fn an_announcement_takes_no_memory() {
+        let layout = Layout {
+            size: MAX_BLOCKS * BLOCK as u64,
+            digest: Digest::of_list(b""),
+        };
+        assert_eq!(Reassembler::new(layout).unwrap().data.capacity(), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use common::pair::{Pair, Setup};
+use common::pair::{Pair, Setup, server_identity};
 use common::pki::name;
 use fedlink::error::Dropped;
 use fedlink::identity::{Identity, LocalSigner, Revoked, Role, Signer};
@@ -203,6 +203,51 @@ fn a_bearer_token_is_worth_nothing_on_another_connection() {
         pair.server.handle_message(pair.now, pair.peer, heartbeat),
         Ok(())
     );
+}
+
+#[test]
+fn a_bearer_token_is_worth_nothing_once_its_connection_is_gone() {
+    let mut pair = Setup::new(Suite::Bearer)
+        .client(|config| config.trusted_path = false)
+        .server(|config| config.trusted_path = false)
+        .build();
+    let carrier = |value| Carrier {
+        host_name: None,
+        tls_exporter: Some([value; 32]),
+    };
+    pair.server
+        .handle_connected(pair.now, pair.peer, Some([1; 32]));
+    pair.client.handle_connected(pair.now, carrier(1)).unwrap();
+    pair.client.register(pair.now).unwrap();
+    pair.run();
+    let heartbeat = next_heartbeat(&mut pair);
+    // The host gives the number of the connection to the next one.
+    pair.server.handle_disconnected(pair.now, pair.peer);
+    for next in [None, Some([2; 32])] {
+        pair.server.handle_connected(pair.now, pair.peer, next);
+        assert_eq!(
+            pair.server
+                .handle_message(pair.now, pair.peer, heartbeat.clone()),
+            Err(Dropped::Unauthentic)
+        );
+    }
+}
+
+#[test]
+fn a_server_that_is_revoked_while_it_answers_is_not_joined() {
+    let mut pair = Pair::sealed();
+    let register = up_to_register(&mut pair);
+    pair.deliver_to_server(register);
+    let server = pair.pki.seed("coordinator");
+    let leaf = pair
+        .pki
+        .root()
+        .leaf("coordinator", Role::Server, server, |_| {});
+    let mut revoked = Revoked::new();
+    revoked.insert_certificate(&leaf).unwrap();
+    pair.client.set_revoked(pair.now, revoked);
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Registering);
 }
 
 #[test]
@@ -499,4 +544,18 @@ fn who_is_shut_out_while_its_token_is_signed_does_not_come_in() {
         assert_eq!(pair.server.counters().registrations, 0);
         assert_eq!(pair.client.phase(), Phase::Registering);
     }
+}
+
+#[test]
+fn a_new_identity_does_not_bring_back_who_was_revoked() {
+    let mut pair = Pair::sealed();
+    let site = pair.pki.seed("site-1");
+    let leaf = pair.pki.root().leaf("site-1", Role::Client, site, |_| {});
+    let mut revoked = Revoked::new();
+    revoked.insert_certificate(&leaf).unwrap();
+    pair.server.set_revoked(pair.now, revoked);
+    let renewed = server_identity(&pair.pki, "coordinator", pair.pki.roots());
+    pair.server.set_identity(pair.now, renewed).unwrap();
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Rejected);
 }

@@ -395,6 +395,26 @@ mod suspect {
     }
 
     #[test]
+    fn after_failures_alike_the_client_goes_on_at_the_longest_wait() {
+        let mut pair = Pair::sealed();
+        let wrong = server_identity(&pair.pki, "impostor", pair.pki.roots());
+        pair.server = Server::new(pair.server_config.clone(), wrong, [9; 32], pair.now).unwrap();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        let mut waits = Vec::new();
+        while waits.len() < 4 {
+            pair.pass(SECOND);
+            for action in pair.take_client() {
+                if let ClientAction::Retry { at, .. } = action {
+                    waits.push(at.since(pair.now));
+                }
+            }
+        }
+        let longest = pair.client_config.retry_max - SECOND;
+        assert!(waits[1] < longest && waits[2] >= longest && waits[3] >= longest);
+    }
+
+    #[test]
     fn a_wrong_name_and_then_repeated() {
         let mut pair = Pair::sealed();
         let wrong = server_identity(&pair.pki, "impostor", pair.pki.roots());

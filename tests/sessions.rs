@@ -455,3 +455,26 @@ fn a_new_certificate_of_either_side_is_used_from_the_next_handshake_on() {
     pair.pass(SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
 }
+
+#[test]
+fn a_device_that_woke_early_and_fell_silent_counts_as_dead_in_time() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let day = Duration::from_secs(24 * 3600);
+    pair.client.suspend(pair.now, day / 2).unwrap();
+    pair.pass(Duration::from_secs(1200));
+    pair.client.resume_heartbeats(pair.now);
+    pair.pass(Duration::from_secs(1));
+    pair.take_server();
+    let heard = pair.now;
+    while let Some((at, _)) = pair.server.poll_timeout() {
+        pair.now = pair.now.max(at);
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+        let dead = |action: &ServerAction| matches!(action, ServerAction::ClientDead { .. });
+        if pair.take_server().iter().any(dead) {
+            break;
+        }
+    }
+    assert!(pair.now.since(heard) <= pair.server_config.dead_after);
+}

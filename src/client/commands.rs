@@ -249,11 +249,11 @@ impl Client {
     }
 
     /// A new certificate, key or both, of the same name. The next registration uses it;
-    /// the running session goes on.
+    /// the running session goes on. What was revoked stays revoked.
     ///
     /// # Errors
     /// When it cannot be used with the configuration, or carries another name.
-    pub fn set_identity(&mut self, identity: Identity) -> Result<(), ConfigError> {
+    pub fn set_identity(&mut self, mut identity: Identity) -> Result<(), ConfigError> {
         if identity.name() != self.identity.name() {
             return Err(ConfigError::NameMismatch {
                 certificate: identity.name().to_string(),
@@ -261,6 +261,7 @@ impl Client {
             });
         }
         self.config.check(&identity)?;
+        identity.revoked.extend(&self.identity.revoked);
         self.identity = identity;
         Ok(())
     }

@@ -34,10 +34,8 @@ impl Client {
     }
 
     /// The server's answer.
-    pub(super) fn goodbye(&mut self, id: RequestId, goodbye: Goodbye) {
-        if self.is_farewell(id) {
-            self.end(true, &goodbye.message, CloseReason::Quit);
-        }
+    pub(super) fn goodbye(&mut self, goodbye: Goodbye) {
+        self.end(true, &goodbye.message, CloseReason::Quit);
     }
 
     /// Whether the failed request was the farewell; if so, it is dealt with.
@@ -81,7 +79,8 @@ impl Client {
         }
     }
 
-    fn is_farewell(&self, id: RequestId) -> bool {
+    /// Whether `id` is the farewell under way.
+    pub(super) fn is_farewell(&self, id: RequestId) -> bool {
         matches!(&self.state, State::Quitting(quitting) if quitting.request == id)
     }
 

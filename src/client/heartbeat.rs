@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::state::{State, Trigger};
-use super::{Client, ClientAction, CloseReason, Mode, RetryReason, Timer};
+use super::{Client, ClientAction, CloseReason, Mode, RetryReason, Timer, backoff};
 use crate::Instant;
 use crate::message::{Heartbeat, HeartbeatReply, Properties, Request, RequestId, ReturnCode};
 use crate::time::millis;
@@ -150,7 +150,8 @@ impl Client {
             self.state.change(Trigger::HeartbeatFailed, State::Closed);
             return;
         }
-        let wait = self.config.failed_wait.max(retry_after.unwrap_or_default());
+        let asked = backoff::at_most_longest(retry_after.unwrap_or_default());
+        let wait = self.config.failed_wait.max(asked);
         let at = self.now + wait;
         self.timers.arm(Timer::Heartbeat, at);
         self.retry(at, failures, RetryReason::Heartbeat(code));

@@ -36,6 +36,13 @@ pub(crate) struct Attempt {
     excuse: Option<(RetryReason, Duration)>,
 }
 
+impl Attempt {
+    /// Whether the latest `times` handshakes, or more, failed for one reason.
+    fn failed_alike(&self, times: u32) -> bool {
+        self.alike.is_some_and(|(_, alike)| alike >= times)
+    }
+}
+
 /// How far a try has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -146,6 +153,10 @@ impl Client {
         attempt.failures += 1;
         attempt.step = Step::Backoff;
         let failures = attempt.failures;
+        let mut at_least = at_least;
+        if attempt.failed_alike(self.config.reject_after) {
+            at_least = at_least.max(self.config.retry_max);
+        }
         self.link.drop_handshake();
         self.timers.disarm(Timer::Handshake);
         let wait = backoff::delay(&self.config, &mut self.entropy, failures, Some(at_least));
@@ -237,9 +248,8 @@ impl Client {
                 Some(_) | None => Some((kind, 1)),
             };
         }
-        let repeated = attempt
-            .alike
-            .is_some_and(|(before, times)| before == kind && times >= reject_after);
+        let repeated = attempt.failed_alike(reject_after)
+            && attempt.alike.is_some_and(|(before, _)| before == kind);
         tracing::warn!(%suspicion, repeated, "the server's answer was dropped");
         self.actions.push_back(ClientAction::Suspect {
             suspicion,

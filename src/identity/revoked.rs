@@ -74,6 +74,13 @@ impl Revoked {
         Ok(())
     }
 
+    /// Adds all that `others` holds.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        for id in others.0.iter() {
+            self.insert_id(*id);
+        }
+    }
+
     /// Whether the set holds this certificate.
     #[must_use]
     pub fn contains(&self, id: &CertificateId) -> bool {

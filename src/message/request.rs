@@ -6,6 +6,7 @@ use super::{JobId, PayloadHead, Properties, Ssid, TaskId};
 
 /// How far a job has come, in thousandths; at most 1,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u16")]
 pub struct Progress(u16);
 
 impl Progress {
@@ -19,6 +20,20 @@ impl Progress {
     #[must_use]
     pub const fn permille(self) -> u16 {
         self.0
+    }
+}
+
+impl TryFrom<u16> for Progress {
+    type Error = &'static str;
+
+    /// What a peer says must be within the bound already.
+    fn try_from(permille: u16) -> Result<Self, Self::Error> {
+        let progress = Self::from_permille(permille);
+        if progress.0 == permille {
+            Ok(progress)
+        } else {
+            Err("progress is at most 1,000 thousandths")
+        }
     }
 }
 
@@ -103,4 +118,19 @@ pub(crate) enum Request {
     Fetch(Fetch),
     Push(Push),
     Quit(Quit),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_all_progress_is_refused() {
+        let decode = |permille: u16| {
+            let bytes = postcard::to_allocvec(&permille).unwrap();
+            postcard::from_bytes::<Progress>(&bytes)
+        };
+        assert_eq!(decode(1000), Ok(Progress::from_permille(1000)));
+        assert!(decode(1001).is_err());
+    }
 }

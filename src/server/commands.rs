@@ -56,11 +56,15 @@ impl Server {
     }
 
     /// A new certificate, key or both, of the same name. Handshakes from now on use it;
-    /// running sessions go on.
+    /// running sessions go on. What was revoked stays revoked.
     ///
     /// # Errors
     /// When it cannot be used with the configuration, or carries another name.
-    pub fn set_identity(&mut self, now: Instant, identity: Identity) -> Result<(), ConfigError> {
+    pub fn set_identity(
+        &mut self,
+        now: Instant,
+        mut identity: Identity,
+    ) -> Result<(), ConfigError> {
         if identity.name() != self.identity.name() {
             return Err(ConfigError::NameMismatch {
                 certificate: identity.name().to_string(),
@@ -69,6 +73,7 @@ impl Server {
         }
         self.config.check(&identity)?;
         self.advance(now);
+        identity.revoked.extend(&self.identity.revoked);
         let before = core::mem::replace(&mut self.identity, identity);
         self.door.identity_changed(&self.config, self.now, before);
         Ok(())

@@ -246,7 +246,7 @@ impl Server {
     }
 
     /// Looks at the session again when it could be dead or expired.
-    fn watch(&mut self, id: SessionId) {
+    pub(super) fn watch(&mut self, id: SessionId) {
         let awake = self.awake();
         if let Some(standing) = self.sessions.get(id) {
             let silence = self.now + self.death_of(standing).since(awake);

@@ -155,12 +155,16 @@ impl Server {
         let newest = standing
             .highest_request
             .is_none_or(|highest| request >= highest);
+        let mut woke = false;
         if newest {
             standing.highest_request = Some(request);
-            standing.suspended_until = None;
+            woke = standing.suspended_until.take().is_some();
         }
         if standing.provisional {
             self.stand(session);
+        } else if woke {
+            // The timer was set for a long silence.
+            self.watch(session);
         }
         Some(newest)
     }

@@ -60,6 +60,8 @@ impl Cookies {
 
     /// Erases secrets that are too old. Call it before any input is handled.
     pub(crate) fn rotate(&mut self, now: Instant, entropy: &mut Entropy) {
+        self.previous
+            .take_if(|previous| now.since(previous.from) >= self.window * 2);
         let age = now.since(self.current.from);
         if age < self.window {
             return;
@@ -199,6 +201,17 @@ mod tests {
         changed.server_nonce[0] ^= 1;
         assert!(cookies.check(at(60), &exchange, &changed).is_none());
         cookies.rotate(at(250), &mut entropy);
+        assert!(cookies.previous.is_none());
+    }
+
+    #[test]
+    fn secrets_are_gone_after_two_windows_whenever_they_were_rotated() {
+        let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
+        let mut entropy = Entropy::new(&mut [1; 32]);
+        let mut cookies = Cookies::new(Duration::from_secs(60), at(0), &mut entropy);
+        cookies.rotate(at(119), &mut entropy);
+        assert!(cookies.previous.is_some());
+        cookies.rotate(at(120), &mut entropy);
         assert!(cookies.previous.is_none());
     }
 }

@@ -171,3 +171,15 @@ impl Keys {
 pub(crate) fn seal_refusal(key: &Key, header: Vec<u8>, denied: &Denied) -> Vec<u8> {
     key.seal_once(header, &crate::wire::native::encode(denied, Vec::new()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keys_are_drawn_from_is_wiped_when_dropped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+        // `Hkdf` and `Hmac` hold keys as states of this hash and nowhere else.
+        is_wiped::<Sha256>();
+    }
+}

@@ -11,7 +11,7 @@ use crate::client::{Auth, ClientConfig, RejectReason, Suspicion};
 use crate::digest::Hash;
 use crate::entropy::Entropy;
 use crate::error::Dropped;
-use crate::identity::{self, Chain, Identity, Key, Name, Role, Verified};
+use crate::identity::{self, Chain, ChainError, Identity, Key, Name, Role, Verified};
 use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
 use crate::message::{InstanceId, Properties, SessionId};
@@ -420,6 +420,12 @@ impl Registering {
         };
         let grant: Grant = native::decode_all(&body).ok_or(Suspicion::Malformed)?;
         if let Some(server) = &self.server {
+            // It may have been revoked since it proved itself.
+            let mut certificates = server.certificates.iter();
+            let revoked = certificates.position(|it| hello.identity.revoked.contains(it));
+            if let Some(position) = revoked {
+                return Err(Suspicion::Chain(ChainError::Revoked { position }));
+            }
             let claims = TokenClaims {
                 suite: self.suite,
                 project: hello.config.project.as_str(),

@@ -73,7 +73,8 @@ pub(crate) struct Entered {
     pub(crate) client: Name,
     pub(crate) instance: InstanceId,
     pub(crate) session: SessionId,
-    pub(crate) bound_to: Option<PeerId>,
+    /// The channel binding without which the session counts for nothing, if it has one.
+    pub(crate) bound_to: Binding,
     pub(crate) address: String,
     pub(crate) site_info: Properties,
     pub(crate) context: Properties,
@@ -233,7 +234,7 @@ impl Door {
         register: &Register,
         clear: usize,
     ) -> Result<Knock, Dropped> {
-        let mut exchange = self.exchange(peer, admission, message, register, clear)?;
+        let mut exchange = self.exchange(admission, message, register, clear)?;
         let applicant = &exchange.applicant;
         let number = register.reply.cookie.number();
         let hash = digest::bare(message);
@@ -328,7 +329,6 @@ impl Door {
     /// Checks the cookie and opens what the client said of itself.
     fn exchange(
         &self,
-        peer: PeerId,
         admission: &Admission<'_>,
         message: &[u8],
         register: &Register,
@@ -383,7 +383,10 @@ impl Door {
             return Err(Dropped::Malformed);
         }
         let th2 = transcript::client(&transcript::server(&th0, chain), identity);
-        let bound = suite == Suite::Bearer && *binding != Binding::None;
+        let bound_to = match suite {
+            Suite::Bearer => binding.clone(),
+            Suite::Plain | Suite::Sealed => Binding::None,
+        };
         Ok(Opening {
             client_nonce: register.challenge.client_nonce,
             th3: transcript::session(&th2, proof),
@@ -391,7 +394,7 @@ impl Door {
             proof: proof.to_vec(),
             applicant,
             keys,
-            bound_to: bound.then_some(peer),
+            bound_to,
             shown: identity_used.clone(),
         })
     }

@@ -9,15 +9,17 @@ use crate::Instant;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Name};
 use crate::link::native::session::{Opened, Session, Written};
-use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
+use crate::link::native::transcript::Binding;
+use crate::message::{InstanceId, Reply, RequestId, SessionId};
 
 /// One session with all that is kept of it.
 pub(crate) struct Standing {
     pub(crate) session: Session,
     pub(crate) client: Name,
     pub(crate) instance: InstanceId,
-    /// The only connection that it counts on, in the bearer suite with a binding.
-    pub(crate) bound_to: Option<PeerId>,
+    /// The channel binding of the only connection that it counts on, in the bearer suite
+    /// with a binding.
+    pub(crate) bound_to: Binding,
     /// No valid message has come in it yet.
     pub(crate) provisional: bool,
     pub(crate) last_seen: Instant,
@@ -66,7 +68,7 @@ impl Sessions {
 
     pub(crate) fn open_clear(
         &mut self,
-        peer: PeerId,
+        binding: &Binding,
         id: SessionId,
         request: RequestId,
         token: Option<[u8; 16]>,
@@ -74,7 +76,7 @@ impl Sessions {
         clear: usize,
     ) -> Result<Opened, Dropped> {
         let standing = self.0.get(&id).ok_or(Dropped::NoSession)?;
-        if standing.bound_to.is_some_and(|bound| bound != peer) {
+        if standing.bound_to != Binding::None && standing.bound_to != *binding {
             return Err(Dropped::Unauthentic);
         }
         standing.session.open_clear(request, token, message, clear)

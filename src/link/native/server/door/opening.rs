@@ -9,7 +9,7 @@ use crate::digest::Hash;
 use crate::entropy::Entropy;
 use crate::identity::{self, Chain, ChainError, Identity, Role, Verified};
 use crate::link::native::session::{End, Protection, Seal};
-use crate::link::native::transcript::{self, Keys, TokenClaims};
+use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
 use crate::message::{PeerId, SessionId, Token};
 use crate::suite::Suite;
 use crate::time::millis;
@@ -23,7 +23,7 @@ pub(super) struct Opening {
     pub(super) proof: Vec<u8>,
     pub(super) applicant: Applicant,
     pub(super) keys: Option<Keys>,
-    pub(super) bound_to: Option<PeerId>,
+    pub(super) bound_to: Binding,
     /// The identity that the client was shown, which signs its token too.
     pub(super) shown: Identity,
 }
@@ -165,7 +165,7 @@ impl Opening {
                 client: self.applicant.name.clone(),
                 instance: self.applicant.instance,
                 session,
-                bound_to: self.bound_to,
+                bound_to: core::mem::take(&mut self.bound_to),
                 address: core::mem::take(&mut self.applicant.address),
                 site_info: core::mem::take(&mut self.applicant.site_info),
                 context: core::mem::take(&mut self.applicant.context),
