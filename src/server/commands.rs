@@ -143,6 +143,12 @@ impl Server {
         self.ledger.jobs()
     }
 
+    /// The sites that a job is meant for. `None` if it does not run.
+    #[must_use]
+    pub fn sites(&self, job: JobId) -> Option<&Sites> {
+        self.ledger.sites(job)
+    }
+
     /// Gives a task to a site, registered or not, or to whoever asks first.
     ///
     /// # Errors

@@ -171,6 +171,10 @@ impl Ledger {
         record
     }
 
+    pub(crate) fn sites(&self, job: JobId) -> Option<&Sites> {
+        self.state.jobs.get(&job).map(|it| &it.sites)
+    }
+
     /// All jobs that run, in the order of their ids.
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> {
         self.state.jobs.keys().copied()
