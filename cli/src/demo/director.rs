@@ -143,10 +143,10 @@ impl Director {
     /// said that they work on the second job.
     pub(super) fn server(&mut self, action: &ServerAction, drilling: usize) -> Option<Fault> {
         match action {
-            ServerAction::ResultReceived(result) if result.job == self.job => {
-                if self.result_received(result) {
-                    return Some(Fault::DropServer);
-                }
+            ServerAction::ResultReceived(result)
+                if result.job == self.job && self.result_received(result) =>
+            {
+                return Some(Fault::DropServer);
             }
             ServerAction::ClientJoined(_) if self.server_restoring => {
                 self.server_restoring = false;

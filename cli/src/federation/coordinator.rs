@@ -158,7 +158,6 @@ impl Coordinator {
     }
 
     /// The sites in the order of their places.
-    #[must_use]
     pub fn members(&self) -> impl Iterator<Item = &Name> {
         self.members.values()
     }

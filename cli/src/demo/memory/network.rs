@@ -104,7 +104,7 @@ impl Network {
             .map(|(site, _)| site)
     }
 
-    pub(super) fn to_server(&mut self, now: Instant, site: usize, parts: [&Bytes; 2]) {
+    pub(super) fn send_to_server(&mut self, now: Instant, site: usize, parts: [&Bytes; 2]) {
         let Some(connection) = self.connections.get_mut(&site) else {
             return;
         };
@@ -114,7 +114,7 @@ impl Network {
         self.send(at, Arrival::AtServer { peer, message });
     }
 
-    pub(super) fn to_site(&mut self, now: Instant, peer: PeerId, parts: [&Bytes; 2]) {
+    pub(super) fn send_to_site(&mut self, now: Instant, peer: PeerId, parts: [&Bytes; 2]) {
         let Some(site) = self.sites.get(&peer).copied() else {
             return;
         };
