@@ -48,7 +48,7 @@ use state::State;
 use work::{Wish, Work};
 
 /// What the host knows of a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Carrier {
     /// The host name that was connected to. Expected in the server's certificate when the
     /// configuration names no server.
@@ -56,6 +56,15 @@ pub struct Carrier {
     /// The value of the `tls-exporter` channel binding (RFC 9266), if the carrier is TLS
     /// and both hosts give it to their machines.
     pub tls_exporter: Option<[u8; 32]>,
+}
+
+impl core::fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Carrier")
+            .field("host_name", &self.host_name)
+            .field("is_bound", &self.tls_exporter.is_some())
+            .finish()
+    }
 }
 
 /// One site of a federation, as a state machine.
@@ -87,6 +96,7 @@ pub struct Client {
     address: String,
     site_info: Properties,
     context: Properties,
+    heartbeats_paused: bool,
     ssid: Option<Ssid>,
     next_signature: u64,
 }
@@ -145,6 +155,7 @@ impl Client {
             address: String::new(),
             site_info: Properties::new(),
             context: Properties::new(),
+            heartbeats_paused: false,
             ssid: None,
             next_signature: 0,
         };
@@ -222,7 +233,7 @@ impl Client {
         let binding = carrier
             .tls_exporter
             .map_or(Binding::None, Binding::TlsExporter);
-        if self.link.offered(&self.config, &binding).is_empty() {
+        if Link::offered(&self.config, &binding).is_empty() {
             return Err(ConfigError::NoChannelBinding);
         }
         if self.carrier.is_some() {

@@ -253,6 +253,9 @@ impl Server {
         if message.len() > native::MAX_MESSAGE {
             return Err(Dropped::TooLong);
         }
+        if message.len() > native::MAX_STRANGER && !native::is_of_session(&message) {
+            return Err(Dropped::TooLong);
+        }
         let envelope = native::parse(&message).map_err(|error| match error {
             NoEnvelope::Malformed => Dropped::Malformed,
             NoEnvelope::Version => Dropped::Version,
@@ -283,9 +286,6 @@ impl Server {
                 }
             }
             Envelope::Challenge(challenge) => {
-                if message.len() > native::MAX_STRANGER {
-                    return Err(Dropped::TooLong);
-                }
                 if !self.door.draw(peer, self.now) {
                     // Silence: an answer would be work too.
                     return Err(Dropped::OverBudget);
@@ -325,9 +325,6 @@ impl Server {
         register: &Register,
         clear: usize,
     ) -> Result<(), Dropped> {
-        if message.len() > native::MAX_STRANGER {
-            return Err(Dropped::TooLong);
-        }
         if !self.door.draw(peer, self.now) {
             return Err(Dropped::OverBudget);
         }

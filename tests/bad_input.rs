@@ -188,3 +188,14 @@ fn strangers_are_held_to_their_budget_and_leave_nothing() {
         .handle_message(pair.now, fedlink::message::PeerId(77), challenge);
     assert_eq!(taken, Ok(()));
 }
+
+#[test]
+fn a_stranger_may_not_be_long() {
+    let mut pair = Pair::sealed();
+    for kind in [1, 3] {
+        let mut long = BytesMut::from(&[1, kind][..]);
+        long.resize((32 << 10) + 1, 0);
+        let taken = pair.server.handle_message(pair.now, pair.peer, long);
+        assert_eq!(taken, Err(Dropped::TooLong));
+    }
+}

@@ -478,3 +478,21 @@ fn a_device_that_woke_early_and_fell_silent_counts_as_dead_in_time() {
     }
     assert!(pair.now.since(heard) <= pair.server_config.dead_after);
 }
+
+#[test]
+fn heartbeats_that_are_paused_stay_so_in_a_new_session_but_for_its_first() {
+    let mut pair = Pair::sealed();
+    pair.client.pause_heartbeats(pair.now);
+    pair.register();
+    pair.pass(60 * SECOND);
+    let answered = |pair: &mut Pair| {
+        pair.take_client()
+            .iter()
+            .filter(|it| matches!(it, ClientAction::HeartbeatAnswered { .. }))
+            .count()
+    };
+    assert_eq!(answered(&mut pair), 1);
+    pair.client.resume_heartbeats(pair.now);
+    pair.pass(25 * SECOND);
+    assert!(answered(&mut pair) >= 2);
+}

@@ -81,7 +81,8 @@ impl Client {
         Ok(())
     }
 
-    /// Sends no heartbeats until they are resumed. The server will count the client as
+    /// Sends no heartbeats until they are resumed, in whatever phase, but for one with each
+    /// new session. The server will count the client as
     /// dead when the pause outlasts its patience.
     pub fn pause_heartbeats(&mut self, now: Instant) {
         self.advance(now);

@@ -23,7 +23,6 @@ pub(crate) struct Heartbeats {
     interval: Duration,
     beat: Beat,
     failures: u32,
-    paused: bool,
 }
 
 /// Where the current heartbeat is.
@@ -41,7 +40,6 @@ impl Heartbeats {
             interval: interval.clamp(MIN_INTERVAL, MAX_INTERVAL),
             beat: Beat::Waiting,
             failures: 0,
-            paused: false,
         }
     }
 
@@ -51,12 +49,20 @@ impl Heartbeats {
 }
 
 impl Client {
-    /// Tells the host that a heartbeat is about to go.
+    /// The next heartbeat is due, unless they are paused.
     pub(super) fn heartbeat_due(&mut self) {
+        if !self.heartbeats_paused {
+            self.announce_heartbeat();
+        }
+    }
+
+    /// Tells the host that a heartbeat is about to go. The first of a session goes also
+    /// while they are paused: the server waits for a sign that the session is used.
+    pub(super) fn announce_heartbeat(&mut self) {
         let State::Active(active) = &mut self.state else {
             return;
         };
-        if active.heartbeats.paused || self.carrier.is_none() {
+        if self.carrier.is_none() {
             return;
         }
         active.heartbeats.beat = Beat::Due;
@@ -159,14 +165,9 @@ impl Client {
 
     /// No heartbeat goes out until they are resumed.
     pub(super) fn set_heartbeats_paused(&mut self, paused: bool) {
-        let State::Active(active) = &mut self.state else {
-            return;
-        };
-        active.heartbeats.paused = paused;
+        self.heartbeats_paused = paused;
         if paused {
-            active.heartbeats.beat = Beat::Waiting;
-            self.timers.disarm(Timer::Heartbeat);
-            self.timers.disarm(Timer::HeartbeatRelease);
+            self.heartbeat_void();
         } else if !self.timers.is_armed(Timer::HeartbeatRelease) {
             self.heartbeat_due();
         }

@@ -325,7 +325,7 @@ impl Client {
             }
         }
         self.work(|work, cx| work.on_session(cx));
-        self.heartbeat_due();
+        self.announce_heartbeat();
     }
 
     /// Registers anew beside the session that there is.

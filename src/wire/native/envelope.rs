@@ -87,6 +87,11 @@ pub(crate) struct InvalidSession {
     pub(crate) tag: [u8; TAG],
 }
 
+/// Whether the message says that it belongs to a session, so that it may be long.
+pub(crate) fn is_of_session(message: &[u8]) -> bool {
+    matches!(message, [VERSION, SEALED | CLEAR, ..])
+}
+
 pub(crate) fn parse(message: &[u8]) -> Result<Envelope, NoEnvelope> {
     let (version, rest) = message.split_first().ok_or(NoEnvelope::Malformed)?;
     let (kind, body) = rest.split_first().ok_or(NoEnvelope::Malformed)?;

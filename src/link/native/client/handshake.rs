@@ -84,7 +84,7 @@ pub(crate) struct Hello<'a> {
 
 impl Link {
     /// The suites that this carrier permits: bearer needs one that protects end to end.
-    pub(crate) fn offered(&self, config: &ClientConfig, binding: &Binding) -> Vec<Suite> {
+    pub(crate) fn offered(config: &ClientConfig, binding: &Binding) -> Vec<Suite> {
         let safe = config.trusted_path || *binding != Binding::None;
         let suites = config.suites.as_slice().iter().copied();
         suites
@@ -106,7 +106,7 @@ impl Link {
             .then(|| x25519_dalek::StaticSecret::from(hello.entropy.bytes::<32>()));
         let client_nonce = hello.entropy.uuid();
         let mut challenge = Challenge {
-            suites: self.offered(hello.config, hello.binding),
+            suites: Self::offered(hello.config, hello.binding),
             project: hello.config.project.clone(),
             binding: hello.binding.kind(),
             client_nonce,
@@ -328,7 +328,7 @@ impl Challenged {
         reply: &ChallengeReply,
         hello_len: usize,
     ) -> Result<Signing, Suspicion> {
-        if !hello.config.suites.contains(reply.suite) {
+        if !Link::offered(hello.config, &self.binding).contains(&reply.suite) {
             return Err(Suspicion::Suite);
         }
         let hello_s = message.get(..hello_len).ok_or(Suspicion::Malformed)?;
