@@ -183,7 +183,7 @@ impl<'a> World<'a> {
         }
         while let Some(transmit) = hub.server.poll_transmit() {
             let parts = [&*transmit.header, &*transmit.payload];
-            self.network.to_site(now, transmit.peer, parts);
+            self.network.send_to_site(now, transmit.peer, parts);
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl<'a> World<'a> {
         }
         while let Some(transmit) = self.nodes[site].client.poll_transmit() {
             let parts = [&*transmit.header, &*transmit.payload];
-            self.network.to_server(now, site, parts);
+            self.network.send_to_server(now, site, parts);
         }
         Ok(())
     }
