@@ -110,7 +110,9 @@ impl<'a> Desk<'a> {
             .process
             .begin(move |server, now| Coordinator::resume(server, now, job))
             .await?;
-        if !self.begun {
+        let server = self.process.server();
+        let runs = server.call(move |server, _| server.sites(job).is_some());
+        if !self.begun && runs.await.map_err(CallError::from)? {
             return Err(ServeError::ForeignJob(job));
         }
         if let Some((round, rounds)) = self.process.round() {
@@ -173,7 +175,7 @@ impl<'a> Desk<'a> {
             seed: self.options.seed,
             padding: self.options.payload_mib << 20,
         };
-        let members: Vec<Name> = self.present.iter().cloned().collect();
+        let members = self.present.clone();
         self.say(format!("begins with {} sites", members.len()));
         self.begun = self
             .process

@@ -142,17 +142,15 @@ impl Director {
     /// Looks at an action of the server before the coordinator does. `drilling` sites have
     /// said that they work on the second job.
     pub(super) fn server(&mut self, action: &ServerAction, drilling: usize) -> Option<Fault> {
-        match action {
-            ServerAction::ResultReceived(result)
-                if result.job == self.job && self.result_received(result) =>
-            {
-                return Some(Fault::DropServer);
-            }
-            ServerAction::ClientJoined(_) if self.server_restoring => {
-                self.server_restoring = false;
-                self.facts.restored_servers += 1;
-            }
-            _ => {}
+        if let ServerAction::ResultReceived(result) = action
+            && result.job == self.job
+            && self.result_received(result)
+        {
+            return Some(Fault::DropServer);
+        }
+        if self.server_restoring && matches!(action, ServerAction::ClientJoined(_)) {
+            self.server_restoring = false;
+            self.facts.restored_servers += 1;
         }
         if self.start_drill.strikes(self.round, true) {
             return Some(Fault::StartDrill);

@@ -165,9 +165,9 @@ impl<'a> World<'a> {
                 match stage.server(&action, hub.drilling()) {
                     Some(Fault::DropServer) => return self.drop_server(),
                     Some(Fault::StartDrill) => {
-                        let names = self.setup.names();
+                        let members = self.setup.members();
                         let job = self.setup.drill;
-                        hub.drill = Some(Drill::start(&mut hub.server, now, job, &names)?);
+                        hub.drill = Some(Drill::start(&mut hub.server, now, job, members)?);
                     }
                     Some(Fault::AbortDrill) => hub.abort_drill(now)?,
                     Some(Fault::Cut(_) | Fault::DropSite(_)) | None => {}
@@ -268,3 +268,6 @@ impl<'a> World<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Who takes part in a demo, with which certificates, settings and folders.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,6 +122,11 @@ impl Setup {
     /// The names of the sites in the order of their shares.
     pub(super) fn names(&self) -> Vec<Name> {
         self.sites.iter().map(|seat| seat.name.clone()).collect()
+    }
+
+    /// The sites as a job wants them.
+    pub(super) fn members(&self) -> BTreeSet<Name> {
+        self.names().into_iter().collect()
     }
 }
 

@@ -63,24 +63,22 @@ pub enum News {
 pub struct Coordinator {
     plan: Plan,
     holdout: Vec<Example>,
-    /// Sites by their place. After a restart one is missing whose tasks were all taken
-    /// back.
-    members: BTreeMap<usize, Name>,
+    members: BTreeSet<Name>,
     /// Members that are not there.
     absent: BTreeSet<Name>,
     /// The current round; more than there are when all are over.
     round: u32,
     /// What this round started from.
     model: Model,
-    /// Tasks of this round without a result, by place.
-    open: BTreeMap<usize, TaskId>,
-    /// Results of this round by place; none where it is of no use.
-    results: BTreeMap<usize, (TaskId, Option<Checkpoint>)>,
+    /// Tasks of this round without a result.
+    open: BTreeMap<Name, TaskId>,
+    /// Results of this round; none where it is of no use.
+    results: BTreeMap<Name, (TaskId, Option<Checkpoint>)>,
     news: VecDeque<News>,
 }
 
 impl Coordinator {
-    /// Starts the job on these sites, whose results are averaged in this order.
+    /// Starts the job on these sites.
     ///
     /// # Errors
     /// When the job exists, or the server has no room for it.
@@ -88,22 +86,24 @@ impl Coordinator {
         server: &mut Server,
         now: Instant,
         plan: Plan,
-        members: Vec<Name>,
+        members: BTreeSet<Name>,
     ) -> Result<Self, Misuse> {
-        let sites = Sites::Named(members.iter().cloned().collect());
-        server.start_job(now, plan.job, sites)?;
-        let members: BTreeMap<usize, Name> = members.into_iter().enumerate().collect();
+        server.start_job(now, plan.job, Sites::Named(members.clone()))?;
         let mut coordinator = Self::with(plan, members, 1, Model::default());
         coordinator.assign_round(server, now)?;
         Ok(coordinator)
     }
 
     /// Goes on with the job of this id where another process stopped. `None` when the
-    /// server does not run it, or when it has tasks that no [`Coordinator`] gave.
+    /// server does not run it, or when no [`Coordinator`] gave its tasks. A job without
+    /// any task is ended: nobody can have worked on it.
     ///
     /// # Errors
     /// When the server has no room for the tasks that are still to be given.
     pub fn resume(server: &mut Server, now: Instant, job: JobId) -> Result<Option<Self>, Misuse> {
+        if server.sites(job).is_some() && server.tasks(job).next().is_none() {
+            server.end_job(now, job)?;
+        }
         let Some(mut coordinator) = Self::find(server, job) else {
             return Ok(None);
         };
@@ -127,11 +127,7 @@ impl Coordinator {
                 self.received(server, now, result)
             }
             ServerAction::ClientJoined(joined) | ServerAction::ClientReplaced(joined) => {
-                let back = self.absent.remove(&joined.client);
-                if back && self.open.is_empty() && !self.is_finished() {
-                    self.assign_round(server, now)?;
-                }
-                Ok(())
+                self.back(server, now, &joined.client)
             }
             ServerAction::ClientLeft { client, .. } | ServerAction::ClientDead { client } => {
                 self.gone(server, now, client)
@@ -157,11 +153,6 @@ impl Coordinator {
         self.results.len()
     }
 
-    /// The sites in the order of their places.
-    pub fn members(&self) -> impl Iterator<Item = &Name> {
-        self.members.values()
-    }
-
     /// What is trained.
     #[must_use]
     pub fn plan(&self) -> &Plan {
@@ -174,7 +165,7 @@ impl Coordinator {
         self.round > self.plan.rounds
     }
 
-    fn with(plan: Plan, members: BTreeMap<usize, Name>, round: u32, model: Model) -> Self {
+    fn with(plan: Plan, members: BTreeSet<Name>, round: u32, model: Model) -> Self {
         Self {
             plan,
             holdout: Dataset::load(plan.seed).holdout,
@@ -197,14 +188,12 @@ impl Coordinator {
             })
         };
         let (latest, _) = tasks().max_by_key(|(order, _)| order.round)?;
-        let mut members = BTreeMap::new();
         let mut open = BTreeMap::new();
         let mut start = None;
         for (order, task) in tasks() {
-            members.insert(order.place, task.client?.clone());
             if order.round == latest.round && task.state != TaskState::Taken {
                 // One that is done is given again, and found among these.
-                open.insert(order.place, task.id);
+                open.insert(task.client?.clone(), task.id);
                 start = start.or(task.payload);
             }
         }
@@ -215,32 +204,34 @@ impl Coordinator {
             seed: latest.seed,
             padding,
         };
+        let Sites::Named(members) = server.sites(job)?.clone() else {
+            return None;
+        };
         let mut found = Self::with(plan, members, latest.round, start.model);
         found.open = open;
         Some(found)
     }
 
-    /// Gives every member that is there a task of this round, unless it has one.
+    /// Gives every member that is there a task of this round, unless it has one; if nobody
+    /// is there, everybody, so that the round can be found again.
     fn assign_round(&mut self, server: &mut Server, now: Instant) -> Result<(), Misuse> {
+        let nobody = self.members.is_subset(&self.absent);
         let start = Checkpoint {
             round: self.round,
             examples: 0,
             model: self.model,
         };
+        let order = Order {
+            round: self.round,
+            rounds: self.plan.rounds,
+            seed: self.plan.seed,
+        };
         let mut payload = None;
-        for (&place, site) in &self.members {
-            if self.absent.contains(site)
-                || self.open.contains_key(&place)
-                || self.results.contains_key(&place)
-            {
+        for site in &self.members {
+            let left_out = self.absent.contains(site) && !nobody;
+            if left_out || self.open.contains_key(site) || self.results.contains_key(site) {
                 continue;
             }
-            let order = Order {
-                round: self.round,
-                rounds: self.plan.rounds,
-                seed: self.plan.seed,
-                place,
-            };
             let payload =
                 payload.get_or_insert_with(|| Payload::new(start.encode(self.plan.padding)));
             let task = NewTask {
@@ -250,7 +241,7 @@ impl Coordinator {
             };
             let to = Assignee::Site(site.clone());
             let id = server.assign(now, self.plan.job, to, task)?;
-            self.open.insert(place, id);
+            self.open.insert(site.clone(), id);
         }
         Ok(())
     }
@@ -261,8 +252,8 @@ impl Coordinator {
         now: Instant,
         result: &ResultReceived,
     ) -> Result<(), Misuse> {
-        let of_round = |(place, task): (&usize, &TaskId)| (*task == result.task).then_some(*place);
-        let Some(place) = self.open.iter().find_map(of_round) else {
+        let site = &result.client;
+        if self.open.get(site) != Some(&result.task) {
             let held = self.results.values().any(|(task, _)| *task == result.task);
             // A result of a round that is over, given again because its end was not stored.
             return if held {
@@ -270,17 +261,17 @@ impl Coordinator {
             } else {
                 server.taken(now, result.task)
             };
-        };
-        self.open.remove(&place);
+        }
+        self.open.remove(site);
         let update = match self.read(result) {
             Ok(update) => Some(update),
             Err(error) => {
-                let site = result.client.clone();
+                let site = site.clone();
                 self.news.push_back(News::Failed { site, error });
                 None
             }
         };
-        self.results.insert(place, (result.task, update));
+        self.results.insert(site.clone(), (result.task, update));
         self.end_round_if_complete(server, now)
     }
 
@@ -296,28 +287,54 @@ impl Coordinator {
         }
     }
 
-    /// A site is not there: the round goes on without it.
+    /// A site is not there: the round goes on without it, unless nothing else is left of
+    /// the round.
     fn gone(&mut self, server: &mut Server, now: Instant, site: &Name) -> Result<(), Misuse> {
-        let mut members = self.members.iter();
-        let Some(place) = members.find_map(|(place, member)| (member == site).then_some(*place))
-        else {
+        if !self.members.contains(site) {
             return Ok(());
-        };
+        }
         self.absent.insert(site.clone());
-        if let Some(task) = self.open.get(&place).copied() {
-            match server.withdraw(now, task) {
-                Ok(()) => {}
-                // Its result has come before it went.
-                Err(Misuse::TaskDone(_)) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-            self.open.remove(&place);
-            self.news.push_back(News::Skipped {
-                site: site.clone(),
-                round: self.round,
-            });
+        if self.open.len() + self.results.len() > 1 {
+            self.skip(server, now, site)?;
         }
         self.end_round_if_complete(server, now)
+    }
+
+    /// A site is there again: it takes part from the next round on, or at once if this one
+    /// waits for sites that are not there.
+    fn back(&mut self, server: &mut Server, now: Instant, site: &Name) -> Result<(), Misuse> {
+        if !self.absent.remove(site) {
+            return Ok(());
+        }
+        let open = self.open.keys();
+        let stranded = open.filter(|site| self.absent.contains(*site));
+        let stranded: Vec<Name> = stranded.cloned().collect();
+        if !stranded.is_empty() {
+            self.assign_round(server, now)?;
+        }
+        for site in &stranded {
+            self.skip(server, now, site)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the task of this site, if it has one without a result.
+    fn skip(&mut self, server: &mut Server, now: Instant, site: &Name) -> Result<(), Misuse> {
+        let Some(task) = self.open.get(site) else {
+            return Ok(());
+        };
+        match server.withdraw(now, *task) {
+            Ok(()) => {}
+            // Its result is on its way here.
+            Err(Misuse::TaskDone(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.open.remove(site);
+        self.news.push_back(News::Skipped {
+            site: site.clone(),
+            round: self.round,
+        });
+        Ok(())
     }
 
     fn end_round_if_complete(&mut self, server: &mut Server, now: Instant) -> Result<(), Misuse> {
@@ -325,7 +342,7 @@ impl Coordinator {
             return Ok(());
         }
         let results = core::mem::take(&mut self.results);
-        // In one order always: sums of floating-point numbers depend on it.
+        // In the order of names: sums of floating-point numbers depend on it.
         let updates = || results.values().filter_map(|(_, update)| update.as_ref());
         self.model = average(updates()).unwrap_or(self.model);
         self.news.push_back(News::Round {
@@ -345,3 +362,6 @@ impl Coordinator {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

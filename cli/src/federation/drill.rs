@@ -25,16 +25,16 @@ impl Drill {
         server: &mut Server,
         now: Instant,
         job: JobId,
-        sites: &[Name],
+        sites: BTreeSet<Name>,
     ) -> Result<Self, Misuse> {
-        server.start_job(now, job, Sites::Named(sites.iter().cloned().collect()))?;
+        server.start_job(now, job, Sites::Named(sites.clone()))?;
         for site in sites {
             let task = NewTask {
                 name: HOLD.to_owned(),
                 headers: Default::default(),
                 payload: Payload::new(Vec::new()),
             };
-            server.assign(now, job, Assignee::Site(site.clone()), task)?;
+            server.assign(now, job, Assignee::Site(site), task)?;
         }
         Ok(Self {
             job,

@@ -16,8 +16,6 @@ pub struct Order {
     pub rounds: u32,
     /// The seed by which wines are held out.
     pub seed: u64,
-    /// The site's place among the members, from 0.
-    pub place: usize,
 }
 
 impl Order {
@@ -28,7 +26,6 @@ impl Order {
             ("round", self.round.to_string()),
             ("rounds", self.rounds.to_string()),
             ("seed", self.seed.to_string()),
-            ("place", self.place.to_string()),
         ])
     }
 
@@ -39,7 +36,6 @@ impl Order {
             round: headers.get("round")?.parse().ok()?,
             rounds: headers.get("rounds")?.parse().ok()?,
             seed: headers.get("seed")?.parse().ok()?,
-            place: headers.get("place")?.parse().ok()?,
         };
         (1..=order.rounds).contains(&order.round).then_some(order)
     }
@@ -53,7 +49,6 @@ mod tests {
         round: 3,
         rounds: 20,
         seed: u64::MAX,
-        place: 7,
     };
 
     #[test]
@@ -66,7 +61,7 @@ mod tests {
         for (key, value) in [
             ("round", "0"),
             ("round", "21"),
-            ("place", ""),
+            ("round", ""),
             ("seed", "-1"),
             ("rounds", "2"),
         ] {

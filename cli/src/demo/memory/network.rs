@@ -76,7 +76,7 @@ impl Network {
     pub(super) fn connect(&mut self, at: Instant, site: usize) {
         self.connected += 1;
         let peer = PeerId(self.connected);
-        self.send(at + LATENCY, Arrival::Connected { site, peer });
+        self.deliver(at + LATENCY, Arrival::Connected { site, peer });
     }
 
     /// Ends the connection of this site, if there is one, and loses all that was on its way
@@ -111,7 +111,7 @@ impl Network {
         let message = concat(parts);
         let at = arrival(now, &mut connection.up, message.len());
         let peer = connection.peer;
-        self.send(at, Arrival::AtServer { peer, message });
+        self.deliver(at, Arrival::AtServer { peer, message });
     }
 
     pub(super) fn send_to_site(&mut self, now: Instant, peer: PeerId, parts: [&Bytes; 2]) {
@@ -121,11 +121,11 @@ impl Network {
         if let Some(connection) = self.connections.get_mut(&site) {
             let message = concat(parts);
             let at = arrival(now, &mut connection.down, message.len());
-            self.send(at, Arrival::AtSite { site, message });
+            self.deliver(at, Arrival::AtSite { site, message });
         }
     }
 
-    fn send(&mut self, at: Instant, arrival: Arrival) {
+    fn deliver(&mut self, at: Instant, arrival: Arrival) {
         self.sent += 1;
         self.on_its_way.insert((at, self.sent), arrival);
     }

@@ -48,7 +48,7 @@ impl Hub {
     /// The first process of the coordinator.
     pub(super) fn new(setup: &Setup, now: Instant) -> Result<Self, DemoError> {
         let (mut server, records) = open_server(setup, 0, now)?;
-        let coordinator = Coordinator::start(&mut server, now, setup.plan, setup.names())?;
+        let coordinator = Coordinator::start(&mut server, now, setup.plan, setup.members())?;
         Ok(Self {
             server,
             coordinator,

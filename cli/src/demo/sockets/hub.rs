@@ -20,9 +20,9 @@ pub(super) async fn run(
     address: SocketAddr,
 ) -> Result<(), DemoError> {
     let mut hub = Hub::open(&shared, listener)?;
-    let (plan, names) = (shared.setup.plan, shared.setup.names());
+    let (plan, members) = (shared.setup.plan, shared.setup.members());
     hub.process
-        .begin(move |server, now| Coordinator::start(server, now, plan, names).map(Some))
+        .begin(move |server, now| Coordinator::start(server, now, plan, members).map(Some))
         .await?;
     let mut phase = shared.phase.subscribe();
     loop {
@@ -112,10 +112,10 @@ impl Hub {
     }
 
     async fn start_drill(&mut self, shared: &Shared) -> Result<(), DemoError> {
-        let (job, names) = (shared.setup.drill, shared.setup.names());
+        let (job, members) = (shared.setup.drill, shared.setup.members());
         let server = self.process.server();
         let drill = server
-            .call(move |server, now| Drill::start(server, now, job, &names))
+            .call(move |server, now| Drill::start(server, now, job, members))
             .await??;
         self.drill = Some(drill);
         Ok(())
