@@ -200,8 +200,8 @@ impl BlockingClient {
                     reason,
                 } => match Remedy::of(reason, attempt) {
                     Remedy::Connect => self.connect_at = Some(at),
-                    Remedy::Disconnect => self.disconnect(),
-                    Remedy::Nothing => {}
+                    Remedy::Disconnect if self.pipe.is_some() => self.disconnect(),
+                    Remedy::Disconnect | Remedy::Nothing => {}
                 },
                 _ => {}
             }

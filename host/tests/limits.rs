@@ -5,11 +5,10 @@ mod common;
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use common::{Federation, Site, grow, hold_task, pattern, start_job, task};
-use fedlink::ClientAction;
 use fedlink::frame::{Frames, frame_header};
 use fedlink::message::{Outcome, Payload, Properties};
+use fedlink::{ClientAction, Server};
 use fedlink_host::tokio::{
     Dial, Limits, MemoryAccept, MemoryDial, ServerHandle, Stream, TcpAccept, memory,
 };
@@ -196,23 +195,73 @@ async fn who_restores_a_session_on_a_new_connection_may_begin_with_a_long_messag
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_takes_no_messages_is_closed_and_others_are_dropped_meanwhile() {
-    let mut federation = Federation::new();
-    federation.server.peer_budget = 2000;
-    let challenge: Bytes = federation.challenge();
-    let limit = Duration::from_secs(60);
-    let sent = 1000;
-    let (_server, dial) = server(&federation, |limits| {
-        limits.write_time = limit;
-        limits.queued_bytes = 10_000;
+/// Many challenges of a peer that takes no answer yet.
+async fn flood(federation: &mut Federation, change: impl FnOnce(&mut Limits)) -> Box<dyn Stream> {
+    federation.server.peer_budget = u32::try_from(2 * FLOOD).unwrap();
+    let (server, dial) = server(federation, |limits| {
         limits.bytes_before_registration = usize::MAX;
+        change(limits);
     });
     let mut stream = connect(dial).await;
-    for _ in 0..sent {
+    let challenge = federation.challenge();
+    for _ in 0..FLOOD {
         send(&mut stream, &challenge).await.unwrap();
     }
-    tokio::time::sleep(limit * 2).await;
+    let answered = |server: &Server| server.counters().messages_sent == FLOOD as u64;
+    while !server
+        .call(move |server, _| answered(server))
+        .await
+        .unwrap()
+    {
+        tokio::task::yield_now().await;
+    }
+    // For whoever still reads, the server lives on.
+    tokio::spawn(async move {
+        tokio::time::sleep(FOR_EVER).await;
+        drop(server);
+    });
+    stream
+}
+
+/// Answers to so many challenges exceed what a stream in memory holds.
+const FLOOD: usize = 1000;
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_into_the_queue_is_dropped() {
+    let mut federation = Federation::new();
+    let mut stream = flood(&mut federation, |limits| limits.queued_bytes = 10_000).await;
+    let patience = Duration::from_secs(1000);
+    let mut taken = 0;
+    while tokio::time::timeout(patience, message(&mut stream))
+        .await
+        .is_ok()
+    {
+        taken += 1;
+    }
+    assert!(taken > 0 && taken < FLOOD, "{taken}");
+    send(&mut stream, &federation.challenge()).await.unwrap();
+    message(&mut stream).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_no_messages_is_closed() {
+    let limit = Duration::from_secs(60);
+    let mut stream = flood(&mut Federation::new(), |limits| {
+        limits.write_time = limit;
+        limits.queued_bytes = usize::MAX;
+    })
+    .await;
+    let started = Instant::now();
+    tokio::time::sleep(2 * limit).await;
     let taken = received(&mut stream).await;
-    assert!(taken > 0 && taken < sent, "{taken}");
+    assert!(taken > 0 && taken < FLOOD, "{taken}");
+    assert!(started.elapsed() < 3 * limit);
+}
+
+/// The next message.
+async fn message(stream: &mut Box<dyn Stream>) {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).await.unwrap();
+    let mut message = vec![0; u32::from_be_bytes(header) as usize];
+    stream.read_exact(&mut message).await.unwrap();
 }

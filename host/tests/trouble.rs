@@ -125,6 +125,18 @@ async fn a_network_that_changes_is_a_new_connection_and_the_same_session() {
     site.quit("done").await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_nothing_ever_comes_is_given_up() {
+    let federation = Federation::new();
+    let (dial, mut accept) = memory();
+    let _site = Site::start(federation.site("site-1", dial)).await;
+    let mut silent = Vec::new();
+    while silent.len() < 3 {
+        let accepted = accept.accept().await.unwrap();
+        silent.push(accepted.ready.await.unwrap());
+    }
+}
+
 /// Breaks the first connection when so many bytes have come.
 struct CutFirst {
     accept: MemoryAccept,

@@ -167,8 +167,8 @@ impl Running {
                     reason,
                 } => match Remedy::of(reason, attempt) {
                     Remedy::Connect => self.link.dial_at(at),
-                    Remedy::Disconnect => self.disconnected(),
-                    Remedy::Nothing => {}
+                    Remedy::Disconnect if self.link.is_up() => self.disconnected(),
+                    Remedy::Disconnect | Remedy::Nothing => {}
                 },
                 ClientAction::Closed { .. } => self.ending = true,
                 _ => {}

@@ -28,8 +28,8 @@ impl<A> Events<A> {
         Self { receiver, task }
     }
 
-    /// The next one; none when the host has stopped. Nothing is lost if the future is
-    /// dropped.
+    /// The next one; none when the host has stopped, and [`finish`](Self::finish) tells
+    /// why. Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<A> {
         self.receiver.recv().await
     }

@@ -62,6 +62,11 @@ impl Link {
         }
     }
 
+    /// Whether a connection stands.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up(_))
+    }
+
     /// Sends as long as the connection takes messages.
     pub(super) fn send(&mut self, mut next: impl FnMut() -> Option<Transmit>) {
         if let State::Up(pipe) = &mut self.state
