@@ -76,6 +76,8 @@ struct World<'a> {
     scene: Scene<'a>,
     server: Coordinator,
     sites: Vec<Site>,
+    /// What has happened at this moment.
+    steps: usize,
 }
 
 impl<'a> World<'a> {
@@ -90,6 +92,7 @@ impl<'a> World<'a> {
             scene,
             server,
             sites,
+            steps: 0,
         }
     }
 
@@ -141,8 +144,9 @@ impl<'a> World<'a> {
                 "site-{index} did not close properly"
             );
             site.count(&mut self.scene);
+            site.has_nothing_left(2 * self.scene.plan.jobs.len());
         }
-        assert!(self.server.is_alone(), "a session outlives its client");
+        self.server.has_nothing_left();
     }
 
     fn is_done(&self, since: Instant) -> bool {
@@ -173,6 +177,17 @@ impl<'a> World<'a> {
         });
         times(faults.roamings, &mut |dice| Fault::Roam(dice.below(sites)));
         times(faults.hiccups, &mut |dice| Fault::Hiccup(dice.below(sites)));
+        times(faults.site_wipes, &mut |dice| {
+            Fault::WipeSite(dice.below(sites))
+        });
+        times(faults.server_wipes, &mut |_| Fault::WipeServer);
+        times(faults.pauses, &mut |dice| {
+            let (site, span) = (dice.below(sites), dice.pick(&[20_000, 70_000]));
+            match dice.below(2) {
+                0 => Fault::SitePauses(site, span),
+                _ => Fault::SiteSuspends(site, span),
+            }
+        });
         times(faults.bans, &mut |dice| Fault::Disable(dice.below(sites)));
         times(faults.cuts, &mut |dice| Fault::Cut(dice.below(sites)));
         times(faults.partitions, &mut |dice| {
@@ -213,7 +228,11 @@ impl<'a> World<'a> {
             self.scene.now = limit;
             return false;
         };
-        self.scene.now = next.max(self.scene.now);
+        if next > self.scene.now {
+            (self.scene.now, self.steps) = (next, 0);
+        }
+        self.steps += 1;
+        invariants::time_goes_on(self.steps, self.scene.now);
         self.scene.transcript.number(self.scene.now.as_micros());
         if event == Some(next) {
             if let Some(event) = self.scene.pop() {
@@ -323,6 +342,14 @@ impl<'a> World<'a> {
                 scene.tally.count(Case::Slept);
                 self.server.process().sleep(until(millis));
             }
+            Fault::SiteSuspends(site, millis) => {
+                self.sites[site].suspend(scene, Duration::from_millis(millis));
+            }
+            Fault::SitePauses(site, millis) => {
+                self.sites[site].pause(scene, Duration::from_millis(millis));
+            }
+            Fault::WipeSite(site) => self.sites[site].wipe(scene),
+            Fault::WipeServer => self.server.wipe(scene),
             Fault::SiteSnapshot(site) => self.sites[site].snapshot(scene),
             Fault::ServerSnapshot => self.server.snapshot(scene),
             Fault::Farewell(site) => self.sites[site].quit(scene, false),

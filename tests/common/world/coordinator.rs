@@ -56,11 +56,20 @@ impl Coordinator {
         self.machine.is_some() && self.director.is_done()
     }
 
-    /// Whether no client is registered.
-    pub fn is_alone(&self) -> bool {
-        self.machine
-            .as_ref()
-            .is_some_and(|server| server.clients().next().is_none())
+    /// When all jobs are over and all clients gone, nothing is kept but the service session
+    /// and the names of the disabled.
+    pub fn has_nothing_left(&self) {
+        let Some(server) = &self.machine else {
+            panic!("{WHO} is down");
+        };
+        assert_eq!(
+            server.clients().next(),
+            None,
+            "a session outlives its client"
+        );
+        let kept = server.snapshot().len();
+        assert_eq!(kept, 1, "{WHO} keeps {kept} records");
+        assert_eq!(server.unconfirmed_records(), 0);
     }
 
     pub fn complaint(&self, scene: &Scene<'_>) -> String {
@@ -165,6 +174,16 @@ impl Coordinator {
         if self.machine.is_some() {
             self.process.doom(doom);
             self.pump(scene);
+        }
+    }
+
+    /// The process dies with all that it had stored.
+    pub fn wipe(&mut self, scene: &mut Scene<'_>) {
+        if self.machine.is_some() {
+            scene.happens(Case::ServerWiped, || format!("{WHO} loses its storage"));
+            self.crash(scene);
+            self.process.disk.wipe();
+            self.director.wipe(scene);
         }
     }
 

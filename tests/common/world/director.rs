@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fedlink::identity::Name;
-use fedlink::message::{Payload, Properties, TaskId};
+use fedlink::message::{JobId, Payload, Properties, TaskId};
 use fedlink::{Assignee, NewTask, ResultReceived, Server, TaskState};
 
 use super::dice::content;
@@ -126,6 +126,18 @@ impl Director {
                 Stage::Runs { mark } if disk.reached(*mark) => *mark = 0,
                 Stage::Runs { mark } => *mark = NEVER,
                 Stage::Planned | Stage::Ending { .. } | Stage::Over => {}
+            }
+        }
+    }
+
+    /// All that was stored is gone: jobs that are not over begin anew, as others.
+    pub fn wipe(&mut self, scene: &mut Scene<'_>) {
+        scene.truth.server_was_wiped = true;
+        for (stage, plan) in self.stages.iter_mut().zip(&mut scene.plan.jobs) {
+            if matches!(stage, Stage::Runs { .. } | Stage::Ending { .. }) {
+                scene.truth.forgotten_by_server(plan.id, scene.now);
+                plan.id = JobId::from_bytes(scene.dice.id());
+                *stage = Stage::Planned;
             }
         }
     }

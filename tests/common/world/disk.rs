@@ -75,6 +75,11 @@ impl Disk {
         lost
     }
 
+    /// All is gone.
+    pub fn wipe(&mut self) {
+        self.stored.clear();
+    }
+
     /// What a restored process reads.
     pub fn records(&self) -> Vec<Bytes> {
         self.stored.clone()

@@ -34,6 +34,8 @@ pub enum SiteEvent {
     /// Asks for tasks again.
     Pull(JobId),
     Worked(TaskId),
+    /// Sends heartbeats again.
+    Resume,
     /// Registers again after a farewell.
     Return,
 }
@@ -62,6 +64,12 @@ pub enum Fault {
     Roam(usize),
     Part(usize, u64),
     SiteSleeps(usize, u64),
+    /// It says that it will sleep, and does.
+    SiteSuspends(usize, u64),
+    SitePauses(usize, u64),
+    /// The process dies, and all that it had stored is gone.
+    WipeSite(usize),
+    WipeServer,
     ServerSleeps(u64),
     SiteSnapshot(usize),
     ServerSnapshot,

@@ -12,6 +12,9 @@ use super::truth::Truth;
 /// of sites at once.
 const MAX_OUTPUTS: usize = 400;
 
+/// Things that happen at one moment: all that has waited for a host that slept.
+const MAX_STEPS: usize = 3_000;
+
 /// After a tick nothing is due any more, or a host would spin.
 pub fn timers_move_on<T: core::fmt::Debug>(who: &str, next: Option<(Instant, T)>, now: Instant) {
     if let Some((at, timer)) = next {
@@ -25,6 +28,11 @@ pub fn queues_are_bounded(who: &str, outputs: usize) {
         outputs <= MAX_OUTPUTS,
         "{who} gave {outputs} outputs at once"
     );
+}
+
+/// Things happen one after another, not for ever at the same moment.
+pub fn time_goes_on(steps: usize, now: Instant) {
+    assert!(steps < MAX_STEPS, "{steps} things happen at {now}");
 }
 
 /// Nothing that a network can do leads to a rejection.

@@ -86,7 +86,9 @@ impl Plan {
         } else {
             Carriage::Stream
         };
-        let sites: Vec<Name> = (0..1 + dice.below(5))
+        // A crowd takes its time, so there are few.
+        let crowd = if seed % 100 == 63 { 30 } else { 5 };
+        let sites: Vec<Name> = (0..1 + dice.below(crowd))
             .map(|site| name(&format!("site-{site}")))
             .collect();
         let storm = dice.millis(60_000, LONGEST_STORM);

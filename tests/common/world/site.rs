@@ -78,6 +78,17 @@ impl Site {
         self.last_farewell
     }
 
+    /// Whoever has closed waits for nothing, and keeps nothing but the last task of each
+    /// job.
+    pub fn has_nothing_left(&self, jobs: usize) {
+        let Some(client) = &self.machine else {
+            panic!("{} is down", self.name);
+        };
+        assert_eq!(client.poll_timeout(), None, "{} waits", self.name);
+        let kept = client.snapshot().len();
+        assert!(kept <= jobs, "{} keeps {kept} records", self.name);
+    }
+
     /// Whether this host has a connection, as far as it knows.
     pub fn is_online(&self) -> bool {
         self.peer.is_some()
@@ -200,6 +211,11 @@ impl Site {
             SiteEvent::Worked(task) => {
                 self.work(scene, |worker, shift| worker.worked(shift, task));
             }
+            SiteEvent::Resume => {
+                if let Some(client) = &mut self.machine {
+                    client.resume_heartbeats(now);
+                }
+            }
             SiteEvent::Return => {
                 if let Some(client) = &mut self.machine {
                     match client.register(now) {
@@ -245,6 +261,38 @@ impl Site {
         self.leaving = for_good;
         client.quit(scene.now, "enough");
         self.pump(scene);
+    }
+
+    /// The process dies with all that it had stored.
+    pub fn wipe(&mut self, scene: &mut Scene<'_>) {
+        if self.machine.is_some() {
+            scene.happens(Case::SiteWiped, || {
+                format!("{} loses its storage", self.name)
+            });
+            self.crash(scene);
+            self.process.disk.wipe();
+            scene.truth.forgotten_by(self.index);
+        }
+    }
+
+    /// Says that it will sleep, and does.
+    pub fn suspend(&mut self, scene: &mut Scene<'_>, span: Duration) {
+        let client = self.machine.as_mut();
+        if client.is_some_and(|client| client.suspend(scene.now, span).is_ok()) {
+            scene.tally.count(Case::SiteSuspended);
+            self.pump(scene);
+            self.process.sleep(scene.now + span);
+        }
+    }
+
+    /// Sends no heartbeats for a while.
+    pub fn pause(&mut self, scene: &mut Scene<'_>, span: Duration) {
+        if let Some(client) = &mut self.machine {
+            scene.tally.count(Case::SitePaused);
+            client.pause_heartbeats(scene.now);
+            scene.after(span, self.mine(SiteEvent::Resume));
+            self.pump(scene);
+        }
     }
 
     /// Ends a job of its own accord, and starts it again.

@@ -14,6 +14,8 @@ pub struct Truth {
     pub ended: BTreeMap<JobId, Instant>,
     /// Accepted results, until the server's host is known to have them.
     owed: BTreeSet<TaskId>,
+    /// The server has lost its storage at some time.
+    pub server_was_wiped: bool,
     /// Sites that were kept out at some time.
     pub disabled: BTreeSet<usize>,
     /// Jobs that the coordinator has ended, stored or not, in any of its lives.
@@ -110,6 +112,19 @@ impl Truth {
         }
     }
 
+    /// A site has lost all that it had stored: what it has not delivered, it gets anew.
+    pub fn forgotten_by(&mut self, site: usize) {
+        for it in self.tasks.values_mut().filter(|it| !it.received) {
+            it.given.remove(&site);
+        }
+    }
+
+    /// The server has lost all that it had stored: this job is gone, and its tasks with it.
+    pub fn forgotten_by_server(&mut self, job: JobId, now: Instant) {
+        self.ending.insert(job);
+        self.ended.entry(job).or_insert(now);
+    }
+
     /// The tasks of a job that this site has given up.
     pub fn given_up(&self, job: JobId) -> Vec<TaskId> {
         let given_up = |(_, it): &(&TaskId, &TaskTruth)| it.job == job && it.given_up.is_some();
@@ -181,6 +196,7 @@ impl Truth {
         let reason = match refusal {
             Refusal::Withdrawn => it.withdrawn,
             Refusal::JobGone => self.ending.contains(&it.job),
+            Refusal::OtherSsid => self.server_was_wiped,
             _ => false,
         };
         assert!(reason, "the result of task {task} was refused: {refusal}");

@@ -141,6 +141,11 @@ impl Worker {
     }
 
     pub fn given(&mut self, shift: &mut Shift<'_, '_>, task: &Task) {
+        let known = task.again || self.runs.contains_key(&task.job);
+        if !known && !shift.scene.plan.habits.is_prompt() {
+            // The host ended the job while this was on its way to it.
+            return;
+        }
         shift.scene.truth.a_task_is_given_once(shift.site, task);
         shift.scene.tally.count(if task.again {
             Case::TaskGivenAgain

@@ -59,6 +59,9 @@ pub struct Faults {
     pub withdrawals: usize,
     pub hiccups: usize,
     pub bans: usize,
+    pub pauses: usize,
+    pub site_wipes: usize,
+    pub server_wipes: usize,
 }
 
 impl Weather {
@@ -119,6 +122,9 @@ impl Faults {
             withdrawals: dice.pick(&[0, 0, 2]),
             hiccups: dice.pick(&[0, 0, 2]),
             bans: dice.pick(&[0, 0, 0, 1]),
+            pauses: dice.pick(&[0, 0, 0, 2]),
+            site_wipes: dice.pick(&[0, 0, 0, 0, 1]),
+            server_wipes: dice.pick(&[0, 0, 0, 0, 0, 1]),
         }
     }
 }
