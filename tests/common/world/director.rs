@@ -182,9 +182,10 @@ impl Director {
         }
         let site = site_of(desk.scene, &result.client);
         let max_payload = desk.scene.plan.client.max_payload;
-        desk.scene
-            .truth
-            .a_result_is_received_once(site, result, max_payload);
+        let truth = &mut desk.scene.truth;
+        if truth.a_result_is_received_once(site, result, max_payload) {
+            desk.scene.tally.count(Case::TaskUnfit);
+        }
         self.reading.insert(result.task);
         let wait = match desk.scene.dice.below(3) {
             0 => Duration::ZERO,

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bytes::BytesMut;
 use fedlink::error::Misuse;
-use fedlink::message::PeerId;
+use fedlink::message::{PeerId, ReturnCode};
 use fedlink::{
     Carrier, Client, ClientAction, CloseReason, Instant, Phase, RetryReason, Timer, Transmit,
 };
@@ -499,6 +499,11 @@ impl Site {
                     at
                 };
                 scene.at(at, self.mine(SiteEvent::Connect));
+            }
+            RetryReason::Heartbeat(ReturnCode::ServiceUnavailable)
+            | RetryReason::PullTask(ReturnCode::ServiceUnavailable)
+            | RetryReason::SubmitResult(ReturnCode::ServiceUnavailable) => {
+                scene.tally.count(Case::Overloaded);
             }
             RetryReason::SessionSilent => scene.tally.count(Case::SessionSilent),
             _ => {}

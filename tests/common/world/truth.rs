@@ -149,13 +149,13 @@ impl Truth {
 
     /// A result reaches the coordinator's host exactly once, unless it says that it comes
     /// again; and it is one that the site handed in, or its client for a task that was
-    /// larger than `max_payload`.
+    /// larger than `max_payload`. True if it was the client.
     pub fn a_result_is_received_once(
         &mut self,
         site: usize,
         result: &ResultReceived,
         max_payload: u64,
-    ) {
+    ) -> bool {
         let it = self.tasks.get_mut(&result.task).unwrap();
         let handed_in = it.results.iter().any(|(who, outcome, payload)| {
             (*who, *outcome, payload) == (site, result.outcome, &result.payload)
@@ -172,6 +172,7 @@ impl Truth {
             result.task
         );
         it.received = true;
+        !handed_in
     }
 
     /// A client is told that its result is held for good. Then it is, and the host has it
