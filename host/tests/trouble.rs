@@ -13,6 +13,7 @@ use common::{
 };
 use fedlink::{ClientAction, RetryReason, ServerAction};
 use fedlink_host::storage::MemoryStorage;
+use fedlink_host::store::FileStore;
 use fedlink_host::tokio::{
     Accept, Accepted, Incoming, MemoryAccept, Stream, TcpAccept, TcpDial, memory,
 };
@@ -76,9 +77,10 @@ async fn a_server_that_died_goes_on_with_tasks_and_gives_results_again() {
     let federation = Federation::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let storage = MemoryStorage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (store, records) = FileStore::open(folder.path()).unwrap();
     let host = federation.coordinator(TcpAccept::new(listener));
-    let (server, mut events) = host.storage(storage.clone(), Vec::new()).start().unwrap();
+    let (server, mut events) = host.storage(store, records).start().unwrap();
     let dial = TcpDial::new([address.to_string()]);
     let site = Site::start(federation.site("site-1", dial)).await;
     joined(&mut events).await;
@@ -91,10 +93,10 @@ async fn a_server_that_died_goes_on_with_tasks_and_gives_results_again() {
     drop(server);
     events.finish().await.unwrap();
 
-    let (storage, records) = storage.reopen();
+    let (store, records) = FileStore::open(folder.path()).unwrap();
     let listener = TcpListener::bind(address).await.unwrap();
     let host = federation.coordinator(TcpAccept::new(listener));
-    let (server, mut events) = host.storage(storage, records).start().unwrap();
+    let (server, mut events) = host.storage(store, records).start().unwrap();
     assert_eq!(wait_for(&mut events, received).await, (first, true));
     server.taken(first).await.unwrap();
     let second = common::task("second");
