@@ -23,7 +23,8 @@ pub(super) struct Report {
     accuracy_median_site: f64,
     loss: f64,
     results_once: u64,
-    /// Given again to a restored coordinator, and dropped if it had them.
+    /// Given again to the restored coordinator, which had not finished their round: it uses
+    /// them once.
     results_twice: u64,
     results_lost: u64,
     resumed_uploads: u32,
@@ -159,7 +160,7 @@ impl fmt::Display for Report {
         writeln!(f)?;
         writeln!(
             f,
-            "results       {} received once, {} again (dropped), {} lost",
+            "results       {} received, {} of them given again to the restored coordinator, {} lost",
             self.results_once, self.results_twice, self.results_lost
         )?;
         if let Some(upload) = self.cut_upload {
