@@ -102,6 +102,9 @@ impl<'a> World<'a> {
         let wait = scene.dice.millis(0, 5_000);
         scene.after(wait, Event::Server(0, ServerEvent::Boot));
         for site in 0..self.sites.len() {
+            if scene.plan.is_twin(site) {
+                continue;
+            }
             let wait = scene.dice.millis(0, 20_000);
             scene.after(wait, Event::Site(site, 0, SiteEvent::Boot));
         }
@@ -138,6 +141,9 @@ impl<'a> World<'a> {
         let limit = self.scene.now + FAREWELL;
         while self.step(limit) {}
         for (index, site) in self.sites.iter().enumerate() {
+            if site.is_out() {
+                continue;
+            }
             assert_eq!(
                 site.last_farewell(),
                 Some((true, CloseReason::Quit)),
@@ -157,6 +163,7 @@ impl<'a> World<'a> {
         let scene = &mut self.scene;
         let faults = scene.plan.faults;
         let sites = scene.plan.sites.len();
+        let twin = (0..sites).find(|site| scene.plan.is_twin(*site));
         let storm = scene.plan.heals_at.since(Instant::default());
         let mut times = |times: usize, fault: &mut dyn FnMut(&mut Dice) -> Fault| {
             for _ in 0..times {
@@ -208,6 +215,9 @@ impl<'a> World<'a> {
             }
         });
         times(faults.reassignments, &mut |_| Fault::Reassign);
+        times(usize::from(twin.is_some()), &mut |_| {
+            Fault::Twin(twin.unwrap_or_default())
+        });
         times(faults.withdrawals, &mut |_| Fault::Withdraw);
     }
 
@@ -325,6 +335,10 @@ impl<'a> World<'a> {
             Fault::Cut(site) => {
                 scene.tally.count(Case::ConnectionCut);
                 scene.hang_up(site);
+            }
+            Fault::Twin(site) => {
+                scene.tally.count(Case::Twin);
+                self.sites[site].boot(scene);
             }
             Fault::Roam(site) => self.roam(site),
             Fault::Hiccup(site) => self.sites[site].hiccup(scene),

@@ -236,6 +236,7 @@ impl Director {
 
     /// Keeps a site out for a while.
     pub fn disable(&mut self, desk: &mut Desk<'_, '_>, site: usize) {
+        let site = desk.scene.plan.person(site);
         let name = desk.scene.plan.sites[site].clone();
         if desk.server.disable(desk.scene.now, &name) {
             desk.scene.truth.disabled.insert(site);

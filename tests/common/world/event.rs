@@ -70,6 +70,8 @@ pub enum Fault {
     /// The process dies, and all that it had stored is gone.
     WipeSite(usize),
     WipeServer,
+    /// The twin of a site is started.
+    Twin(usize),
     ServerSleeps(u64),
     SiteSnapshot(usize),
     ServerSnapshot,

@@ -35,9 +35,14 @@ pub fn time_goes_on(steps: usize, now: Instant) {
     assert!(steps < MAX_STEPS, "{steps} things happen at {now}");
 }
 
-/// Nothing that a network can do leads to a rejection.
-pub fn only_the_disabled_are_rejected(who: &str, rejection: &Rejection, disabled: bool) {
-    let fair = disabled && rejection.reason == RejectReason::Disabled;
+/// Nothing that a network can do leads to a rejection: only the word of the operator, or
+/// another process of the same name.
+pub fn rejections_are_fair(who: &str, rejection: &Rejection, disabled: bool, contested: bool) {
+    let fair = match rejection.reason {
+        RejectReason::Disabled => disabled,
+        RejectReason::Replaced => contested,
+        _ => false,
+    };
     assert!(fair, "{who} was rejected: {rejection:?}");
 }
 

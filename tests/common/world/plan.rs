@@ -39,6 +39,8 @@ pub struct Plan {
     pub weather: Weather,
     pub habits: Habits,
     pub faults: Faults,
+    /// The name of each process. One that repeats is that of a twin: a second process with
+    /// the identity of a site, but storage of its own.
     pub sites: Vec<Name>,
     pub jobs: Vec<JobPlan>,
     /// When the network heals and nothing crashes any more.
@@ -88,13 +90,16 @@ impl Plan {
         };
         // A crowd takes its time, so there are few.
         let crowd = if seed % 100 == 63 { 30 } else { 5 };
-        let sites: Vec<Name> = (0..1 + dice.below(crowd))
+        let mut sites: Vec<Name> = (0..1 + dice.below(crowd))
             .map(|site| name(&format!("site-{site}")))
             .collect();
         let storm = dice.millis(60_000, LONGEST_STORM);
         let jobs = (0..1 + dice.below(3))
             .map(|_| job(&mut dice, sites.len(), storm))
             .collect();
+        if dice.chance(150) {
+            sites.push(sites[dice.below(sites.len())].clone());
+        }
         let habits = Habits::new(&mut dice, seed);
         let client = config::client(&mut dice, suite, bound, carriage);
         let server = config::server(&mut dice, suite, bound, habits.heavy);
@@ -112,6 +117,22 @@ impl Plan {
             server: Arc::new(server),
             sites,
         }
+    }
+
+    /// The site whose name a process has: itself, unless it is a twin.
+    pub fn person(&self, site: usize) -> usize {
+        let name = &self.sites[site];
+        self.sites.iter().position(|it| it == name).unwrap_or(site)
+    }
+
+    pub fn is_twin(&self, site: usize) -> bool {
+        self.person(site) != site
+    }
+
+    /// Whether another process has the same name.
+    pub fn is_contested(&self, site: usize) -> bool {
+        let name = &self.sites[site];
+        self.sites.iter().filter(|it| *it == name).count() > 1
     }
 
     /// Who a site is.

@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use fedlink::error::Misuse;
 use fedlink::message::{PeerId, ReturnCode};
 use fedlink::{
-    Carrier, Client, ClientAction, CloseReason, Instant, Phase, RetryReason, Timer, Transmit,
+    Carrier, Client, ClientAction, CloseReason, Instant, Phase, RejectReason, Rejection,
+    RetryReason, Timer, Transmit,
 };
 
 use super::event::{Event, SiteEvent};
@@ -35,6 +36,8 @@ pub struct Site {
     answered: Option<Instant>,
     last_farewell: Option<(bool, CloseReason)>,
     leaving: bool,
+    /// Another process with this name has taken its place.
+    retired: bool,
 }
 
 impl Site {
@@ -52,6 +55,7 @@ impl Site {
             answered: None,
             last_farewell: None,
             leaving: false,
+            retired: false,
         }
     }
 
@@ -65,13 +69,19 @@ impl Site {
         &mut self.process
     }
 
+    /// Whether nobody expects anything of this process: it was never started, or it was
+    /// replaced.
+    pub fn is_out(&self) -> bool {
+        self.retired || (self.machine.is_none() && self.process.life() == 0)
+    }
+
     /// Whether nothing is left to do here, and the server has answered something that was
     /// sent since then.
     pub fn is_done(&self, since: Instant) -> bool {
         let idle = self.machine.as_ref().is_some_and(|client| {
             client.phase() == Phase::Active && client.outbox_len() == 0 && self.worker.is_idle()
         });
-        idle && self.heard_at > since
+        self.is_out() || (idle && self.heard_at > since)
     }
 
     pub fn last_farewell(&self) -> Option<(bool, CloseReason)> {
@@ -472,14 +482,27 @@ impl Site {
                 scene.after(wait, self.mine(SiteEvent::Signed(request, signature)));
             }
             ClientAction::Rejected(rejection) => {
-                let disabled = scene.truth.disabled.contains(&self.index);
-                invariants::only_the_disabled_are_rejected(&self.name, &rejection, disabled);
                 scene.tally.count(Case::Rejected);
-                let wait = scene.dice.millis(1_000, 20_000);
-                scene.after(wait, self.mine(SiteEvent::Return));
+                self.rejected(scene, &rejection);
             }
             ClientAction::ClearAuth | ClientAction::TryAgain { .. } => {}
             other => panic!("{} wants what nobody asked for: {other:?}", self.name),
+        }
+    }
+
+    /// Comes back if it was kept out for a while; stops if another has taken its place.
+    fn rejected(&mut self, scene: &mut Scene<'_>, rejection: &Rejection) {
+        let person = scene.plan.person(self.index);
+        let disabled = scene.truth.disabled.contains(&person);
+        let contested = scene.plan.is_contested(self.index);
+        invariants::rejections_are_fair(&self.name, rejection, disabled, contested);
+        if rejection.reason == RejectReason::Replaced {
+            scene.happens(Case::Retired, || format!("{} retires", self.name));
+            self.retired = true;
+            self.stop(scene);
+        } else {
+            let wait = scene.dice.millis(1_000, 20_000);
+            scene.after(wait, self.mine(SiteEvent::Return));
         }
     }
 
@@ -528,6 +551,13 @@ impl Site {
 
     fn crash(&mut self, scene: &mut Scene<'_>) {
         scene.happens(Case::SiteCrash, || format!("{} crashes", self.name));
+        self.stop(scene);
+        let wait = scene.dice.millis(10, 30_000);
+        scene.after(wait, self.mine(SiteEvent::Boot));
+    }
+
+    /// The process is gone, with all that was in its memory.
+    fn stop(&mut self, scene: &mut Scene<'_>) {
         if let Some(client) = self.machine.take() {
             count_transfers(scene, &client);
         }
@@ -537,8 +567,6 @@ impl Site {
         self.connecting = false;
         self.peer = None;
         scene.hang_up(self.index);
-        let wait = scene.dice.millis(10, 30_000);
-        scene.after(wait, self.mine(SiteEvent::Boot));
     }
 
     /// Counts what only the machine knows.

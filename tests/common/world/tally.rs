@@ -46,6 +46,8 @@ cases! {
     ServerWiped = 6,
     SiteDisabled = 8,
     Rejected = 8,
+    Twin = 5,
+    Retired = 5,
     Signed = 100,
     /// A host takes some outputs, and the others later.
     Rested = 500,

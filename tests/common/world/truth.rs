@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedlink::message::{JobId, Outcome, Payload, Refusal, TaskId};
 use fedlink::{Instant, ResultReceived, Task};
 
+use super::plan::Plan;
+
 /// All jobs and tasks that ever were.
 #[derive(Default)]
 pub struct Truth {
@@ -30,7 +32,7 @@ pub struct TaskTruth {
     site: Option<usize>,
     /// The coordinator took it back, perhaps in a life that forgot about it.
     pub withdrawn: bool,
-    /// Sites whose hosts have it.
+    /// Processes whose hosts have it.
     pub given: BTreeSet<usize>,
     /// What hosts have handed in.
     results: Vec<(usize, Outcome, Payload)>,
@@ -76,8 +78,9 @@ impl Truth {
     }
 
     /// A task reaches a site's host at most once per assignment, unless it says that it
-    /// comes again; it is the one that was assigned, and meant for that site.
-    pub fn a_task_is_given_once(&mut self, site: usize, task: &Task) {
+    /// comes again; it is the one that was assigned, and meant for the name that the process
+    /// has.
+    pub fn a_task_is_given_once(&mut self, site: usize, plan: &Plan, task: &Task) {
         let Some(it) = self.tasks.get_mut(&task.id) else {
             panic!(
                 "site-{site} was given task {} that nobody assigned",
@@ -90,7 +93,7 @@ impl Truth {
             "the task is not the one that was assigned"
         );
         assert!(
-            it.site.is_none_or(|meant| meant == site),
+            it.site.is_none_or(|meant| meant == plan.person(site)),
             "task {} reached site-{site}, which it is not for",
             task.id
         );
@@ -100,7 +103,12 @@ impl Truth {
             "task {} was given twice to site-{site}",
             task.id
         );
-        assert_eq!(it.given.len(), 1, "task {} was given to two sites", task.id);
+        let mut people = it.given.iter().map(|site| plan.person(*site));
+        assert!(
+            people.all(|person| person == plan.person(site)),
+            "task {} was given to two sites",
+            task.id
+        );
     }
 
     /// A site's host has dropped these tasks of its own accord, and may get them anew.

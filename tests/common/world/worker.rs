@@ -146,7 +146,8 @@ impl Worker {
             // The host ended the job while this was on its way to it.
             return;
         }
-        shift.scene.truth.a_task_is_given_once(shift.site, task);
+        let Scene { truth, plan, .. } = &mut *shift.scene;
+        truth.a_task_is_given_once(shift.site, plan, task);
         shift.scene.tally.count(if task.again {
             Case::TaskGivenAgain
         } else {
@@ -199,10 +200,10 @@ impl Worker {
             scene.tally.count(Case::LargeResult);
         }
         let payload = Payload::labelled(content(scene.dice.next(), size), "test", "");
-        let now = scene.now;
+        let (now, person) = (scene.now, scene.plan.person(*site));
         scene
             .truth
-            .submitted(*site, task, outcome, payload.clone(), now);
+            .submitted(person, task, outcome, payload.clone(), now);
         scene.line(|| format!("site-{site} hands in {outcome:?} of task {task}, {size} B"));
         client
             .submit(now, task, outcome, Properties::new(), payload)
