@@ -3,4 +3,3 @@
 
 pub mod pair;
 pub mod pki;
-pub mod world;

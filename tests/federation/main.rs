@@ -1,16 +1,22 @@
 //! Thousands of whole federations, each with everything that can go wrong between
 //! processes: lost and repeated messages, broken connections, crashes, forgotten writes.
 //!
-//! A seed is a run. `FEDLINK_SEED=7 cargo test --test federation` runs one and shows how it
-//! ended (`FEDLINK_LINES=10000` shows more of it); `FEDLINK_SEEDS=10000 cargo test --release --test federation` runs many.
+//! A seed is a run. `FEDLINK_SEED=7 cargo test --test federation` runs one and, if it
+//! fails, shows how it came to that; `FEDLINK_LINES=10000` shows more of it.
+//! `FEDLINK_SEEDS=10000 cargo test --release --test federation` runs many.
 
+// Nothing of a test is reachable from outside.
+#![allow(unreachable_pub)]
+
+#[path = "../common/mod.rs"]
 mod common;
+mod world;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::world::{Log, Plan, Run, Tally, run};
+use world::{Log, Plan, Run, Tally, run};
 
 /// Runs of an ordinary test.
 const USUAL_RUNS: u64 = 300;

@@ -6,7 +6,7 @@ use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
 
 use super::Carriage;
 use crate::common::pki::name;
-use crate::common::world::dice::Dice;
+use crate::world::dice::Dice;
 
 /// Payloads above this travel in chunks.
 const INLINE: usize = 1 << 10;

@@ -2,7 +2,7 @@
 
 use fedlink::Suite;
 
-use crate::common::world::dice::Dice;
+use crate::world::dice::Dice;
 
 /// What the network does to a message in the storm, in thousandths.
 #[derive(Clone, Copy, Debug)]

@@ -70,6 +70,8 @@ impl Coordinator {
         let kept = server.snapshot().len();
         assert_eq!(kept, 1, "{WHO} keeps {kept} records");
         assert_eq!(server.unconfirmed_records(), 0);
+        let shown = format!("{server:?}");
+        assert!(shown.contains(" 0 sessions"), "sessions are left: {shown}");
     }
 
     pub fn complaint(&self, scene: &Scene<'_>) -> String {

@@ -138,7 +138,9 @@ impl<'a> World<'a> {
         for site in &mut self.sites {
             site.quit(&mut self.scene, true);
         }
-        let limit = self.scene.now + FAREWELL;
+        // The last sessions to end are those that were begun and never used.
+        let window = self.scene.plan.server.registration_window;
+        let limit = self.scene.now + FAREWELL + window;
         while self.step(limit) {}
         for (index, site) in self.sites.iter().enumerate() {
             if site.is_out() {

@@ -1,0 +1,189 @@
+//! What a site's host does when its client wants something.
+
+use fedlink::message::ReturnCode;
+use fedlink::{ClientAction, Instant, RejectReason, Rejection, RetryReason, Transmit};
+
+use super::Site;
+use crate::world::event::{Event, SiteEvent};
+use crate::world::invariants;
+use crate::world::network::{self, Towards};
+use crate::world::scene::Scene;
+use crate::world::tally::Case;
+
+impl Site {
+    pub(super) fn connect(&mut self, scene: &mut Scene<'_>) {
+        if self.peer.is_some() || self.connecting || self.machine.is_none() {
+            return;
+        }
+        if scene.network.is_parted(self.index, scene.now) {
+            if scene.dice.chance(500) {
+                self.connecting = true;
+                let wait = scene.dice.millis(1, 3_000);
+                scene.after(wait, self.mine(SiteEvent::Refused));
+            }
+            return;
+        }
+        self.connecting = true;
+        let wait = scene.dice.millis(1, 200);
+        scene.after(wait, Event::Connected(self.index, self.process.life()));
+    }
+
+    /// The host makes its first connection without being asked.
+    pub(super) fn go_online(&mut self, scene: &mut Scene<'_>) {
+        if self.peer.is_none() {
+            let wait = scene.dice.millis(0, 2_000);
+            scene.after(wait, self.mine(SiteEvent::Connect));
+        }
+    }
+
+    pub(super) fn transmit(&mut self, scene: &mut Scene<'_>, transmit: Transmit) {
+        let refused = scene.plan.weather.refused;
+        if scene.is_stormy() && scene.dice.chance(refused) {
+            scene.tally.count(Case::SendRefused);
+            let wait = scene.dice.millis(0, 50);
+            scene.after(wait, self.mine(SiteEvent::SendFailed(transmit.id)));
+        } else if let Some(peer) = self.peer {
+            let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
+            network::send(scene, Towards::Server, peer, parts);
+        } else {
+            panic!("{} sends without a connection", self.name);
+        }
+    }
+
+    pub(super) fn act(&mut self, scene: &mut Scene<'_>, action: ClientAction) {
+        if !matches!(action, ClientAction::Persist { .. }) {
+            scene.line(|| format!("{}: {action:?}", self.name));
+        }
+        let now = scene.now;
+        match action {
+            ClientAction::SetAuth(_) => scene.tally.count(Case::Registered),
+            ClientAction::Retry { at, reason, .. } => self.retry(scene, at, reason),
+            ClientAction::HeartbeatDue => {
+                if let Some(client) = self.machine.as_mut().filter(|_| scene.dice.chance(500)) {
+                    client.heartbeat_ready(now, None).unwrap();
+                }
+            }
+            ClientAction::HeartbeatAnswered { elapsed } => {
+                self.heard_at = now - elapsed;
+                // Only a prompt host knows when the answer came.
+                let prompt = scene.plan.habits.is_prompt();
+                self.answered = prompt.then_some(self.heard_at);
+            }
+            ClientAction::AbortJobs(jobs) => {
+                self.work(scene, |worker, shift| worker.told_to_stop(shift, &jobs));
+            }
+            ClientAction::StartJobs(jobs) => {
+                self.work(scene, |worker, shift| worker.told_to_start(shift, &jobs));
+            }
+            ClientAction::TaskAssigned(task) => {
+                self.work(scene, |worker, shift| worker.given(shift, &task));
+            }
+            ClientAction::RunEnded { job } => {
+                self.work(scene, |worker, shift| {
+                    worker.told_that_it_is_over(shift, job)
+                });
+            }
+            ClientAction::ResultAccepted { task, .. } => {
+                scene.truth.accepted(task);
+            }
+            ClientAction::ResultRefused { task, refusal, .. } => {
+                scene.tally.count(Case::ResultRefused);
+                scene.truth.a_refusal_has_a_reason(task, refusal);
+            }
+            ClientAction::TransferProgress { done, total, .. } => assert!(done <= total),
+            ClientAction::Persist {
+                record,
+                header,
+                payload,
+            } => {
+                let due = self.process.append(scene, record, [&header, &payload]);
+                self.await_disk(scene, due);
+            }
+            ClientAction::Suspect { suspicion, .. } => {
+                let cause = scene.plan.weather.spoilt > 0;
+                assert!(cause, "{} suspects without a cause: {suspicion}", self.name);
+                scene.tally.count(Case::Suspected);
+            }
+            ClientAction::Closed {
+                answered, reason, ..
+            } => {
+                self.last_farewell = Some((answered, reason));
+                if !self.leaving {
+                    let wait = scene.dice.millis(100, 60_000);
+                    scene.after(wait, self.mine(SiteEvent::Return));
+                }
+            }
+            ClientAction::Sign { request, bytes } => {
+                scene.tally.count(Case::Signed);
+                let signature = Box::new(self.who.sign(&bytes));
+                let wait = scene.dice.millis(0, 3_000);
+                scene.after(wait, self.mine(SiteEvent::Signed(request, signature)));
+            }
+            ClientAction::Rejected(rejection) => {
+                scene.tally.count(Case::Rejected);
+                self.rejected(scene, &rejection);
+            }
+            ClientAction::ClearAuth | ClientAction::TryAgain { .. } => {}
+            other => panic!("{} wants what nobody asked for: {other:?}", self.name),
+        }
+    }
+
+    /// Comes back if it was kept out for a while; stops if another has taken its place.
+    pub(super) fn rejected(&mut self, scene: &mut Scene<'_>, rejection: &Rejection) {
+        let person = scene.plan.person(self.index);
+        let disabled = scene.truth.disabled.contains(&person);
+        let contested = scene.plan.is_contested(self.index);
+        invariants::rejections_are_fair(&self.name, rejection, disabled, contested);
+        if rejection.reason == RejectReason::Replaced {
+            scene.happens(Case::Retired, || format!("{} retires", self.name));
+            self.retired = true;
+            self.stop(scene);
+        } else {
+            let wait = scene.dice.millis(1_000, 20_000);
+            scene.after(wait, self.mine(SiteEvent::Return));
+        }
+    }
+
+    pub(super) fn retry(&mut self, scene: &mut Scene<'_>, at: Instant, reason: RetryReason) {
+        let prompt = scene.plan.habits.is_prompt();
+        assert!(
+            at > scene.now || !prompt,
+            "{} retries in the past",
+            self.name
+        );
+        scene.tally.count(Case::Retried);
+        match reason {
+            RetryReason::NotConnected | RetryReason::Disconnected => {
+                let at = if scene.plan.habits.eager {
+                    scene.now
+                } else {
+                    at
+                };
+                scene.at(at, self.mine(SiteEvent::Connect));
+            }
+            RetryReason::Heartbeat(ReturnCode::ServiceUnavailable)
+            | RetryReason::PullTask(ReturnCode::ServiceUnavailable)
+            | RetryReason::SubmitResult(ReturnCode::ServiceUnavailable) => {
+                scene.tally.count(Case::Overloaded);
+            }
+            RetryReason::SessionSilent => scene.tally.count(Case::SessionSilent),
+            _ => {}
+        }
+    }
+
+    pub(super) fn await_disk(&mut self, scene: &mut Scene<'_>, due: Instant) {
+        if due > scene.now {
+            scene.at(due, self.mine(SiteEvent::Stored));
+        } else {
+            self.settle_disk(scene);
+        }
+    }
+
+    pub(super) fn settle_disk(&mut self, scene: &mut Scene<'_>) {
+        if let Some(client) = &mut self.machine {
+            for record in self.process.disk.settle(scene.now) {
+                client.persisted(scene.now, record).unwrap();
+            }
+        }
+    }
+}
