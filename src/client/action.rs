@@ -105,7 +105,8 @@ pub enum ClientAction {
         bytes: Bytes,
     },
     /// Store `header` followed by `payload` as one record, durably, then call
-    /// [`persisted`](crate::Client::persisted).
+    /// [`persisted`](crate::Client::persisted). Records build on each other: confirm one
+    /// only when all that were handed out before it are stored too.
     Persist {
         /// Names the answer.
         record: RecordId,
@@ -172,7 +173,10 @@ pub struct Task {
     pub headers: Properties,
     /// The input.
     pub payload: Payload,
-    /// Given before, by the process whose records this one was restored from.
+    /// Given before, by the process whose records this one was restored from. Its job does
+    /// not run in this process yet: report it with
+    /// [`job_started`](crate::Client::job_started), since no
+    /// [`StartJobs`](ClientAction::StartJobs) will name it.
     pub again: bool,
     /// Bytes of the payload, digests included if it came in chunks.
     pub bytes: u64,

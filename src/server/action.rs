@@ -67,7 +67,8 @@ pub enum ServerAction {
         bytes: Bytes,
     },
     /// Store `header` followed by `payload` as one record, durably, then call
-    /// [`persisted`](crate::Server::persisted).
+    /// [`persisted`](crate::Server::persisted). Records build on each other: confirm one
+    /// only when all that were handed out before it are stored too.
     Persist {
         /// Names the answer.
         record: RecordId,

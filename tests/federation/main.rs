@@ -41,9 +41,16 @@ fn whatever_happens_results_arrive_once_aborts_arrive_and_sessions_close() {
     let mut tally = Tally::default();
     done.iter().for_each(|run| tally.absorb(&run.tally));
     let hours = done.iter().map(|run| run.lasted.as_secs()).sum::<u64>() / 3600;
-    let slowest = done.iter().map(|run| run.recovered_in.as_secs()).max();
+    let slowest = done.iter().max_by_key(|run| run.recovered_in);
     println!("{runs} federations, {hours} hours of their time");
-    println!("all work was done at most {slowest:?} s after the network healed");
+    if let Some(Run {
+        seed, recovered_in, ..
+    }) = slowest
+    {
+        println!(
+            "all work was done {recovered_in:?} after the network healed, or sooner: seed {seed}"
+        );
+    }
     println!("{tally}");
     if let Some((seed, failure)) = failed.first_key_value() {
         failed

@@ -47,6 +47,7 @@ const FAREWELL: Duration = Duration::from_secs(30);
 /// What a run was like.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Run {
+    pub seed: u64,
     pub tally: Tally,
     pub transcript: Transcript,
     /// Time that passed in the world.
@@ -65,6 +66,7 @@ pub fn run(seed: u64, log: &mut Log) -> Run {
     let recovered_in = world.calm();
     world.farewell();
     Run {
+        seed,
         tally: world.scene.tally,
         transcript: world.scene.transcript,
         lasted: world.scene.now.since(Instant::default()),

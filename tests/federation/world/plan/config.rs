@@ -19,6 +19,8 @@ pub fn client(dice: &mut Dice, suite: Suite, bound: bool, carriage: Carriage) ->
     config.datagram = carriage == Carriage::Datagram;
     config.want_token = dice.chance(500);
     config.inline_limit = INLINE;
+    config.retry_min = Duration::from_millis(dice.pick(&[2_000, 100]));
+    config.failed_wait = Duration::from_millis(dice.pick(&[5_000, 500]));
     config.retry_max = Duration::from_secs(dice.pick(&[10, 60]));
     config.silence_limit = Duration::from_secs(dice.pick(&[30, 120]));
     config.max_payload = dice.pick(&[4 << 30, 4 << 30, 50_000]);
@@ -32,6 +34,11 @@ pub fn server(dice: &mut Dice, suite: Suite, bound: bool, heavy: bool) -> Server
     config.suites = Suites::new([suite]).unwrap();
     config.trusted_path = suite == Suite::Bearer && !bound;
     config.inline_limit = INLINE;
+    config.heartbeat_interval = Duration::from_secs(dice.pick(&[10, 3]));
+    config.registration_window = Duration::from_secs(dice.pick(&[60, 10]));
+    config.min_task_timeout = Duration::from_secs(dice.pick(&[0, 0, 20]));
+    config.challenge_budget = dice.pick(&[2_000, 2_000, 2]);
+    config.peer_budget = dice.pick(&[20, 20, 1]);
     config.poll_interval = Duration::from_secs(dice.pick(&[1, 3, 10]));
     config.dead_after = Duration::from_secs(dice.pick(&[40, 120, 600]));
     config.session_lifetime = Duration::from_secs(dice.pick(&[90, 600, 86_400]));
