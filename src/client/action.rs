@@ -173,10 +173,9 @@ pub struct Task {
     pub headers: Properties,
     /// The input.
     pub payload: Payload,
-    /// Given before, by the process whose records this one was restored from. Its job does
-    /// not run in this process yet: report it with
-    /// [`job_started`](crate::Client::job_started), since no
-    /// [`StartJobs`](ClientAction::StartJobs) will name it.
+    /// Given before, by the process whose records this one was restored from. Its job
+    /// counts as running, as if [`job_started`](crate::Client::job_started) had been
+    /// called.
     pub again: bool,
     /// Bytes of the payload, digests included if it came in chunks.
     pub bytes: u64,

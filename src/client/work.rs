@@ -13,10 +13,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use core::time::Duration;
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
+use core::time::Duration;
 
 use crate::error::{ConfigError, Dropped, Misuse};
 use crate::message::{
@@ -254,16 +252,10 @@ impl Work {
 
 /// What there is.
 impl Work {
-    /// What a heartbeat tells: the running jobs, and those of tasks that a restored client
-    /// still holds.
+    /// What a heartbeat tells of the running jobs.
     pub(crate) fn reports(&self) -> Vec<JobReport> {
-        let mut reports: BTreeMap<JobId, Option<Progress>> =
-            self.held.jobs().map(|job| (job, None)).collect();
-        reports.extend(self.jobs.running());
-        reports
-            .into_iter()
-            .map(|(job, progress)| JobReport { job, progress })
-            .collect()
+        let report = |(job, progress)| JobReport { job, progress };
+        self.jobs.running().map(report).collect()
     }
 
     /// Results that the server has not accepted.
@@ -303,6 +295,9 @@ impl Work {
         for (index, bytes) in records.into_iter().enumerate() {
             let (record, payload) = Record::decode(&bytes).ok_or(ConfigError::Record { index })?;
             work.apply(cx, record, payload);
+        }
+        for job in work.held.jobs() {
+            work.jobs.resume(job);
         }
         work.held.give_again(cx);
         Ok(work)

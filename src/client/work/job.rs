@@ -9,6 +9,9 @@ use crate::message::{JobId, Progress};
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     running: BTreeMap<JobId, Option<Progress>>,
+    /// Those of them that run because an earlier process left a task of theirs, and that
+    /// the host has not called started.
+    resumed: BTreeSet<JobId>,
     /// Told to stop, not yet ended.
     stopping: BTreeSet<JobId>,
     /// Told to start, neither started nor ended.
@@ -19,6 +22,9 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn start(&mut self, job: JobId, limit: usize) -> Result<(), Misuse> {
+        if self.resumed.remove(&job) {
+            return Ok(());
+        }
         if self.running.contains_key(&job) {
             return Err(Misuse::JobExists(job));
         }
@@ -34,9 +40,16 @@ impl Jobs {
         Ok(())
     }
 
+    /// The job of a task that an earlier process has left runs here.
+    pub(crate) fn resume(&mut self, job: JobId) {
+        self.running.insert(job, None);
+        self.resumed.insert(job);
+    }
+
     /// Forgets the job and remembers that it ended, with at most `limit` others.
     pub(crate) fn end(&mut self, job: JobId, limit: usize) {
         self.running.remove(&job);
+        self.resumed.remove(&job);
         self.starting.remove(&job);
         self.stopping.remove(&job);
         self.ended.retain(|ended| *ended != job);

@@ -74,10 +74,24 @@ impl Worker {
         if self.runs.contains_key(&job) {
             return;
         }
-        let now = shift.scene.now;
-        shift.client.job_started(now, job).unwrap();
+        shift.client.job_started(shift.scene.now, job).unwrap();
+        self.run(shift, job);
+    }
+
+    /// A job of the process before goes on, whether this one says so or not.
+    fn resume(&mut self, shift: &mut Shift<'_, '_>, job: JobId) {
+        if self.runs.contains_key(&job) {
+            return;
+        }
+        if shift.scene.dice.chance(500) {
+            shift.client.job_started(shift.scene.now, job).unwrap();
+        }
+        self.run(shift, job);
+    }
+
+    fn run(&mut self, shift: &mut Shift<'_, '_>, job: JobId) {
         let run = Run {
-            since: now,
+            since: shift.scene.now,
             told: false,
             stubborn: false,
         };
@@ -157,7 +171,7 @@ impl Worker {
             shift.scene.tally.count(Case::LargeTask);
         }
         if task.again {
-            self.start(shift, task.job);
+            self.resume(shift, task.job);
         }
         assert!(
             self.runs.contains_key(&task.job),

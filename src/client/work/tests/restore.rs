@@ -39,7 +39,6 @@ fn an_unfinished_task_is_given_again() {
         assert_eq!((task.bytes, task.elapsed), (7, Duration::ZERO));
         assert_eq!(rig.work.reports().len(), 1);
 
-        rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
         rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
         let Request::PullTask(pull) = rig.ask().request else {
             panic!();
@@ -133,6 +132,22 @@ fn a_job_of_a_restored_task_can_be_aborted() {
     assert_eq!(rig.actions(), [ClientAction::AbortJobs(vec![JOB])]);
     rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
     assert!(rig.work.is_idle());
+}
+
+#[test]
+fn the_job_of_a_restored_task_runs_until_it_ends_and_may_be_called_started() {
+    let mut rig = Rig::holding();
+    let log = rig.log.clone();
+    rig.restart(log);
+    rig.store();
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    rig.store();
+    assert_eq!(rig.work.reports().len(), 1);
+    let mut start = || rig.with(|work, cx| work.job_started(cx, JOB));
+    assert_eq!(start(), Ok(()));
+    assert_eq!(start(), Err(Misuse::JobExists(JOB)));
+    rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
+    assert_eq!(rig.work.reports(), []);
 }
 
 #[test]
