@@ -82,7 +82,7 @@ impl Server {
     /// afterwards.
     ///
     /// Use it also when stored records are lost or incomplete: results of the jobs before
-    /// are then refused.
+    /// are then refused. Give its jobs new ids: clients remember the old ones as ended.
     ///
     /// # Errors
     /// When the settings contradict each other or cannot work with this identity.

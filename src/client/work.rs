@@ -13,8 +13,9 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
 use core::time::Duration;
+
+use bytes::Bytes;
 
 use crate::error::{ConfigError, Dropped, Misuse};
 use crate::message::{

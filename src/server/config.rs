@@ -30,10 +30,11 @@ pub struct ServerConfig {
     /// Least time that clients are told to wait for answers about tasks; zero leaves it
     /// to them. Default: zero.
     pub min_task_timeout: Duration,
-    /// Handshakes a second that strangers may start, all together; a burst may take one
-    /// second's worth. Default: 2,000.
+    /// Messages of handshakes a second that are taken from strangers, all together; a
+    /// burst may take one second's worth. A handshake has two. Default: 2,000.
     pub challenge_budget: u32,
-    /// The same for one peer. Default: 20.
+    /// The same for one peer; with fewer than 2 every handshake waits for a retry.
+    /// Default: 20.
     pub peer_budget: u32,
     /// Clients that may be registered at once. Default: 1,000,000.
     pub max_clients: usize,
