@@ -19,26 +19,20 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 pub use action::{
-    Auth, ClientAction, CloseReason, Direction, RejectReason, Rejection, RetryReason, Suspicion,
-    Task,
+    Auth, ClientAction, CloseReason, Direction, Rejection, RetryReason, Suspicion, Task,
 };
-pub(crate) use commands::MAX_PROPERTIES;
-pub(crate) use config::MAX_INLINE;
 pub use config::{ClientConfig, Mode};
 pub use counters::ClientCounters;
 pub use cx::Timer;
-pub(crate) use heartbeat::MAX_SUSPENSION;
 pub use state::{Phase, Trigger};
 
 use crate::Instant;
 use crate::entropy::Entropy;
-use crate::error::{ConfigError, Dropped, Misuse};
+use crate::error::{ConfigError, Dropped};
 use crate::identity::{Identity, Name};
 use crate::link::native::client::{Event, Hello, Link, Unsent};
 use crate::link::native::transcript::Binding;
-use crate::message::{
-    Failure, InstanceId, Properties, RecordId, Reply, RequestId, ReturnCode, Ssid,
-};
+use crate::message::{Failure, InstanceId, Properties, Reply, RequestId, ReturnCode, Ssid};
 use crate::suite::Suite;
 use crate::time::WallClock;
 use crate::timer::Timers;
@@ -175,10 +169,7 @@ impl Client {
         self.counters.bytes_received += message.len() as u64;
         let mut taken = Err(Dropped::Unexpected);
         if self.carrier.is_some() {
-            taken = self.with_hello(|link, hello| {
-                let now = hello.now;
-                link.handle_message(now, hello, message)
-            });
+            taken = self.with_hello(|link, hello| link.handle_message(hello, message));
         }
         let event = match taken {
             Ok(event) => event,
@@ -243,7 +234,7 @@ impl Client {
         self.carrier = Some(binding);
         self.timers.disarm(Timer::Connect);
         self.attempt_connected();
-        if matches!(self.state, State::Active(_)) {
+        if self.is_active() {
             self.work(|work, cx| work.on_session(cx));
             self.heartbeat_due();
         }
@@ -349,8 +340,7 @@ impl Client {
             Timer::Heartbeat => self.heartbeat_due(),
             Timer::HeartbeatRelease => self.heartbeat_released(None),
             Timer::Renewal => self.renew(),
-            Timer::Silence => self.session_silent(),
-            Timer::Hint => self.hint_stands(),
+            Timer::Silence | Timer::Hint => self.session_seems_gone(),
             Timer::Request(number) => {
                 let id = RequestId(number);
                 self.link.cancel(id);
@@ -380,19 +370,13 @@ impl Client {
         self.send_heartbeat(None, None);
     }
 
-    /// Nothing has refuted the hint: register anew beside the session, not all clients at
-    /// the same time.
-    fn hint_stands(&mut self) {
-        /// Jitter before the first new registration after a hint.
+    /// Nothing has refuted a hint, or nothing came for too long: register anew beside the
+    /// session, not all clients at the same time.
+    fn session_seems_gone(&mut self) {
+        /// Jitter before the new registration.
         const SPREAD_MICROS: u64 = 2_000_000;
-        let wait = self.entropy.between(1, SPREAD_MICROS);
-        let at = self.now + Duration::from_micros(wait);
-        self.retry(at, 1, RetryReason::SessionSilent);
-        self.timers.arm(Timer::Renewal, at);
-    }
-
-    fn session_silent(&mut self) {
-        self.hint_stands();
+        let wait = Duration::from_micros(self.entropy.between(1, SPREAD_MICROS));
+        self.retry(Timer::Renewal, wait, 1, RetryReason::SessionSilent);
     }
 
     /// There is no connection although one is wanted.
@@ -402,9 +386,10 @@ impl Client {
         }
         self.lost_carriers += 1;
         let failures = self.lost_carriers;
-        let at = self.now + backoff::delay(&self.config, &mut self.entropy, failures, None);
-        self.retry(at, failures, reason);
-        let patience = at + self.config.connect_timeout;
+        let wait = backoff::delay(&self.config, &mut self.entropy, failures, None);
+        self.retry(Timer::Connect, wait, failures, reason);
+        // The host connects by then; a while later there should be a connection.
+        let patience = self.now + wait + self.config.connect_timeout;
         self.timers.arm(Timer::Connect, patience);
     }
 
@@ -455,19 +440,13 @@ impl Client {
     fn rest(&mut self) {
         self.link.drop_handshake();
         self.link.drop_session();
-        self.void_requests();
-        self.stop_session_timers();
+        self.asks.clear();
+        self.work(|work, cx| work.on_disconnected(cx));
         self.timers = Timers::default();
     }
 
-    fn retry(&mut self, at: Instant, attempt: u32, reason: RetryReason) {
-        self.counters.retries += 1;
-        tracing::debug!(?reason, attempt, %at, "tries again");
-        self.actions.push_back(ClientAction::Retry {
-            at,
-            attempt,
-            reason,
-        });
+    fn retry(&mut self, timer: Timer, wait: Duration, attempt: u32, reason: RetryReason) {
+        self.work(|_, cx| cx.retry(timer, wait, attempt, reason));
     }
 
     /// Hands what the parts have asked for to the link.
@@ -504,6 +483,7 @@ impl Client {
 
     /// Lends the working half what it needs.
     fn work<T>(&mut self, run: impl FnOnce(&mut Work, &mut Cx<'_>) -> T) -> T {
+        let ready = self.carrier.is_some() && self.is_active();
         let mut cx = Cx {
             now: self.now,
             config: &self.config,
@@ -515,7 +495,7 @@ impl Client {
             counters: &mut self.counters,
             ssid: self.ssid,
             context: &self.context,
-            ready: self.carrier.is_some() && matches!(self.state, State::Active(_)),
+            ready,
         };
         run(&mut self.work, &mut cx)
     }
@@ -538,11 +518,6 @@ impl Client {
             binding: self.carrier.as_ref().unwrap_or(&Binding::None),
         };
         run(&mut self.link, &mut hello)
-    }
-
-    /// Whether `record` waits to be confirmed.
-    fn confirm(&mut self, record: RecordId) -> Result<(), Misuse> {
-        self.work(|work, cx| work.persisted(cx, record))
     }
 }
 

@@ -18,8 +18,9 @@ mod wire;
 
 pub use client::{
     Auth, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason, Direction,
-    Mode, Phase, RejectReason, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
+    Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
+pub use message::RejectReason;
 pub use server::{
     Assignee, Joined, NewTask, ResultReceived, Server, ServerAction, ServerConfig, ServerCounters,
     ServerTimer, Sites, TaskState, TaskView,

@@ -2,13 +2,14 @@
 
 mod code;
 mod id;
+pub(crate) mod limits;
 mod opaque;
 mod payload;
 mod properties;
 mod reply;
 mod request;
 
-pub use code::{Refusal, ReturnCode};
+pub use code::{Refusal, RejectReason, ReturnCode};
 pub use id::{InstanceId, JobId, PeerId, RecordId, SessionId, SignatureId, Ssid, TaskId, Token};
 pub use opaque::Opaque;
 pub use payload::{BLOCK, Digest, Payload};

@@ -250,10 +250,12 @@ impl Server {
     }
 
     fn take(&mut self, peer: PeerId, message: BytesMut) -> Result<(), Dropped> {
-        if message.len() > native::MAX_MESSAGE {
-            return Err(Dropped::TooLong);
-        }
-        if message.len() > native::MAX_STRANGER && !native::is_of_session(&message) {
+        let limit = if native::is_of_session(&message) {
+            native::MAX_MESSAGE
+        } else {
+            native::MAX_STRANGER
+        };
+        if message.len() > limit {
             return Err(Dropped::TooLong);
         }
         let envelope = native::parse(&message).map_err(|error| match error {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::identity::{ChainError, Name};
 use crate::message::{
-    JobId, Opaque, Outcome, Payload, Properties, RecordId, Refusal, ReturnCode, SignatureId, Ssid,
-    TaskId, Token,
+    JobId, Opaque, Payload, Properties, RecordId, Refusal, RejectReason, ReturnCode, SignatureId,
+    Ssid, TaskId, Token,
 };
 
 /// An output of the client. Actions come in the order in which they arose.
@@ -275,33 +275,6 @@ pub struct Rejection {
     pub message: String,
 }
 
-/// The rules by which a server refuses a client for good.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[non_exhaustive]
-pub enum RejectReason {
-    /// The certificates, the name or the proof were not accepted.
-    Unauthenticated,
-    /// The server's operator has disabled this name.
-    Disabled,
-    /// The server serves another project.
-    WrongProject,
-    /// Another process with this identity has taken its place.
-    Replaced,
-}
-
-impl fmt::Display for RejectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unauthenticated => "unauthenticated",
-            Self::Disabled => "disabled",
-            Self::WrongProject => "wrong project",
-            Self::Replaced => "replaced by another process of this name",
-        })
-    }
-}
-
 /// Why a client closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -317,9 +290,4 @@ pub enum CloseReason {
     /// In [`Mode::Simulate`](crate::Mode::Simulate), a heartbeat was answered with
     /// something other than ok.
     HeartbeatFailed,
-}
-
-/// How the work on a task ended, for the outbox.
-pub(crate) fn is_optional(outcome: Outcome) -> bool {
-    outcome == Outcome::Aborted
 }

@@ -2,25 +2,21 @@
 
 use core::time::Duration;
 
-use super::heartbeat::MAX_SUSPENSION;
+use bytes::Bytes;
+
 use super::state::{State, Trigger};
 use super::{Client, ClientCounters, Phase};
 use crate::Instant;
 use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
+use crate::message::limits::{
+    MAX_PROPERTIES, MAX_STRANGER_PROPERTIES, MAX_SUSPENSION, MAX_TEXT, check_size,
+};
 use crate::message::{
     JobId, Outcome, Payload, Progress, Properties, RecordId, SignatureId, Ssid, TaskId,
 };
 use crate::suite::Suite;
 use crate::time::WallClock;
-use bytes::Bytes;
-
-/// Largest context, headers or site information once registered, in bytes.
-pub(crate) const MAX_PROPERTIES: usize = 64 << 10;
-/// Largest context and site information that a registration carries, in bytes.
-const MAX_REGISTER_PROPERTIES: usize = 16 << 10;
-/// Longest address and longest reason of a farewell, in bytes.
-const MAX_TEXT: usize = 255;
 
 impl Client {
     /// Tells the wall clock, in Unix seconds, for the dates of certificates. Tell it at
@@ -74,7 +70,7 @@ impl Client {
     ) -> Result<(), Misuse> {
         self.advance(now);
         if let Some(context) = &context {
-            check_size("context", context, MAX_PROPERTIES)?;
+            check_size("context", context.size(), MAX_PROPERTIES)?;
         }
         self.heartbeat_released(context);
         self.settle();
@@ -191,7 +187,7 @@ impl Client {
     /// When the record is not waiting.
     pub fn persisted(&mut self, now: Instant, record: RecordId) -> Result<(), Misuse> {
         self.advance(now);
-        self.confirm(record)?;
+        self.work(|work, cx| work.persisted(cx, record))?;
         self.settle();
         Ok(())
     }
@@ -218,12 +214,7 @@ impl Client {
     /// # Errors
     /// When it is too long.
     pub fn set_address(&mut self, address: &str) -> Result<(), Misuse> {
-        if address.len() > MAX_TEXT {
-            return Err(Misuse::TooLarge {
-                what: "address",
-                limit: MAX_TEXT as u64,
-            });
-        }
+        check_size("address", address.len(), MAX_TEXT)?;
         address.clone_into(&mut self.address);
         Ok(())
     }
@@ -233,7 +224,11 @@ impl Client {
     /// # Errors
     /// When they are too large.
     pub fn set_site_info(&mut self, site_info: Properties) -> Result<(), Misuse> {
-        check_size("site information", &site_info, MAX_REGISTER_PROPERTIES)?;
+        check_size(
+            "site information",
+            site_info.size(),
+            MAX_STRANGER_PROPERTIES,
+        )?;
         self.site_info = site_info;
         Ok(())
     }
@@ -244,7 +239,7 @@ impl Client {
     /// # Errors
     /// When it is too large.
     pub fn set_context(&mut self, context: Properties) -> Result<(), Misuse> {
-        check_size("context", &context, MAX_REGISTER_PROPERTIES)?;
+        check_size("context", context.size(), MAX_STRANGER_PROPERTIES)?;
         self.context = context;
         Ok(())
     }
@@ -353,14 +348,4 @@ impl Client {
     pub fn counters(&self) -> &ClientCounters {
         &self.counters
     }
-}
-
-fn check_size(what: &'static str, properties: &Properties, limit: usize) -> Result<(), Misuse> {
-    if properties.size() > limit {
-        return Err(Misuse::TooLarge {
-            what,
-            limit: limit as u64,
-        });
-    }
-    Ok(())
 }

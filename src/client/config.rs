@@ -4,10 +4,8 @@ use core::time::Duration;
 
 use crate::error::ConfigError;
 use crate::identity::{Identity, Name};
+use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
-
-/// Largest payload inside a message, so that message and payload stay below 2 MiB.
-pub(crate) const MAX_INLINE: usize = 1 << 20;
 
 /// Whether the client works or only plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +89,7 @@ impl ClientConfig {
             failed_wait: Duration::from_secs(5),
             silence_limit: Duration::from_secs(120),
             reject_after: 3,
-            inline_limit: 1 << 20,
+            inline_limit: MAX_INLINE,
             max_payload: 4 << 30,
             max_jobs: 1024,
             max_held: 1024,

@@ -68,6 +68,7 @@ impl Cx<'_> {
         let at = self.now + wait;
         self.timers.arm(timer, at);
         self.counters.retries += 1;
+        tracing::debug!(reason = ?why, attempt, %at, "tries again");
         self.act(ClientAction::Retry {
             at,
             attempt,

@@ -15,9 +15,6 @@ const RELEASE: Duration = Duration::from_millis(100);
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest time for which a device may say that it sleeps.
-pub(crate) const MAX_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
-
 /// The heartbeats of one registration.
 pub(crate) struct Heartbeats {
     interval: Duration,
@@ -158,9 +155,12 @@ impl Client {
         }
         let asked = backoff::at_most_longest(retry_after.unwrap_or_default());
         let wait = self.config.failed_wait.max(asked);
-        let at = self.now + wait;
-        self.timers.arm(Timer::Heartbeat, at);
-        self.retry(at, failures, RetryReason::Heartbeat(code));
+        self.retry(
+            Timer::Heartbeat,
+            wait,
+            failures,
+            RetryReason::Heartbeat(code),
+        );
     }
 
     /// No heartbeat goes out until they are resumed.

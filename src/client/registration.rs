@@ -19,9 +19,6 @@ const REGISTER_COPIES: u32 = 2;
 /// How long a key that is elsewhere may take; half of a usual cookie's life.
 const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest wait that a server may ask for, if nobody else can have said so.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
-
 /// One way to a session, across all its tries.
 #[derive(Default)]
 pub(crate) struct Attempt {
@@ -143,7 +140,7 @@ impl Client {
     }
 
     /// The try has failed: another follows, not before `at_least` has passed.
-    fn attempt_failed(&mut self, reason: RetryReason, at_least: Duration) {
+    fn attempt_failed(&mut self, reason: RetryReason, mut at_least: Duration) {
         let Some(attempt) = self.state.attempt() else {
             return;
         };
@@ -153,16 +150,13 @@ impl Client {
         attempt.failures += 1;
         attempt.step = Step::Backoff;
         let failures = attempt.failures;
-        let mut at_least = at_least;
         if attempt.failed_alike(self.config.reject_after) {
             at_least = at_least.max(self.config.retry_max);
         }
         self.link.drop_handshake();
         self.timers.disarm(Timer::Handshake);
         let wait = backoff::delay(&self.config, &mut self.entropy, failures, Some(at_least));
-        let at = self.now + wait;
-        self.timers.arm(Timer::Backoff, at);
-        self.retry(at, failures, reason);
+        self.retry(Timer::Backoff, wait, failures, reason);
     }
 
     /// The wait is over.
@@ -274,7 +268,7 @@ impl Client {
             Denial::NoCommonSuite => RetryReason::NoCommonProtocol,
         };
         if protected {
-            self.attempt_failed(reason, wait.min(MAX_RETRY_AFTER));
+            self.attempt_failed(reason, wait);
         } else if let Some(attempt) = self.state.attempt() {
             // Anybody may have said so: go on waiting, and believe it if nothing better
             // comes.

@@ -18,9 +18,10 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{ConfigError, Dropped, Misuse};
+use crate::message::limits::check_given;
 use crate::message::{
-    BLOCK, JobId, JobReport, Outcome, Payload, PayloadHead, Progress, Properties, RecordId, Reply,
-    RequestId, ReturnCode, TaskId,
+    BLOCK, JobId, JobReport, Outcome, Payload, Progress, Properties, RecordId, Reply, RequestId,
+    ReturnCode, TaskId,
 };
 use crate::transfer::MAX_BLOCKS;
 
@@ -29,7 +30,7 @@ use super::{ClientAction, Mode};
 
 use held::Held;
 use job::Jobs;
-use outbox::{MAX_HEADERS, Outbox};
+use outbox::Outbox;
 use pull::{Pulled, Pulls};
 use record::{Gate, Record, Store, StoredResult, StoredTask};
 
@@ -108,7 +109,7 @@ impl Work {
         payload: Payload,
     ) -> Result<(), Misuse> {
         let stored = self.held.get(task)?;
-        check_sizes(&headers, &payload)?;
+        check_given(&headers, &payload, MAX_BLOCKS * BLOCK as u64)?;
         let result = StoredResult {
             job: stored.job,
             task,
@@ -327,18 +328,4 @@ impl Work {
             Record::Last { job, task } => self.held.set_last(job, task, limit),
         }
     }
-}
-
-fn check_sizes(headers: &Properties, payload: &Payload) -> Result<(), Misuse> {
-    let max_payload = MAX_BLOCKS * BLOCK as u64;
-    let (what, limit) = if headers.size() > MAX_HEADERS {
-        ("the set of headers", MAX_HEADERS as u64)
-    } else if !payload.labels_fit() {
-        ("a label of the payload", PayloadHead::MAX_LABEL as u64)
-    } else if payload.len() as u64 > max_payload {
-        ("the payload", max_payload)
-    } else {
-        return Ok(());
-    };
-    Err(Misuse::TooLarge { what, limit })
 }

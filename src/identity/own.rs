@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Chain, Name, Revoked, Roots, Signer};
 use crate::error::ConfigError;
+use crate::suite::Suite;
 
 /// Who this machine is, with its evidence and its trust. Cloning shares everything.
 #[derive(Clone)]
@@ -77,11 +78,12 @@ impl Identity {
         self.proof.as_ref().map(|(chain, key)| (chain, key))
     }
 
-    /// The chain bytes; empty without a proof.
-    pub(crate) fn chain_bytes(&self) -> &[u8] {
-        self.proof
-            .as_ref()
-            .map_or(&[], |(chain, _)| chain.as_bytes())
+    /// The chain bytes that are shown in this suite; plain shows none.
+    pub(crate) fn chain_bytes(&self, suite: Suite) -> &[u8] {
+        match (suite, &self.proof) {
+            (Suite::Bearer | Suite::Sealed, Some((chain, _))) => chain.as_bytes(),
+            (Suite::Plain, _) | (_, None) => &[],
+        }
     }
 
     fn proven(name: Name, chain: Chain, key: Key, roots: Roots) -> Result<Self, ConfigError> {

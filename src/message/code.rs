@@ -1,4 +1,4 @@
-//! Return codes, and the reasons for which a result is refused.
+//! Return codes, and the reasons for which a result or a client is refused.
 
 use core::fmt;
 
@@ -84,6 +84,32 @@ impl fmt::Display for Refusal {
             Self::OtherSsid => "the server has lost the jobs that this task belonged to",
             Self::BadDigest => "the bytes do not match their digest",
             Self::TooBig => "the payload exceeds the server's limit",
+        })
+    }
+}
+
+/// The rules by which a server refuses a client for good. Their order is their number on
+/// the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// The certificates, the name or the proof were not accepted.
+    Unauthenticated,
+    /// The server's operator has disabled this name.
+    Disabled,
+    /// The server serves another project.
+    WrongProject,
+    /// Another process with this identity has taken its place.
+    Replaced,
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Disabled => "disabled",
+            Self::WrongProject => "wrong project",
+            Self::Replaced => "replaced by another process of this name",
         })
     }
 }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::limits::MAX_TEXT;
+
 /// Bytes of a payload that are hashed, checked and stored together when it travels in
 /// chunks: 8 MiB keeps the list of digests short and the loss of a restart small.
 pub const BLOCK: usize = 8 << 20;
@@ -150,9 +152,7 @@ impl Payload {
 
     /// Whether the labels are within their limit.
     pub(crate) fn labels_fit(&self) -> bool {
-        [&self.0.content_type, &self.0.encoding]
-            .iter()
-            .all(|label| label.len() <= PayloadHead::MAX_LABEL)
+        labels_fit(&self.0.content_type, &self.0.encoding)
     }
 }
 
@@ -196,16 +196,18 @@ pub(crate) enum Place {
 }
 
 impl PayloadHead {
-    /// Labels are names, not data.
-    pub(crate) const MAX_LABEL: usize = 255;
-
     pub(crate) fn with(self, bytes: Bytes) -> Payload {
         Payload::labelled(bytes, self.content_type, self.encoding)
     }
 
     pub(crate) fn labels_fit(&self) -> bool {
-        self.content_type.len() <= Self::MAX_LABEL && self.encoding.len() <= Self::MAX_LABEL
+        labels_fit(&self.content_type, &self.encoding)
     }
+}
+
+/// Labels are names, not data.
+fn labels_fit(content_type: &str, encoding: &str) -> bool {
+    content_type.len().max(encoding.len()) <= MAX_TEXT
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use crate::client::MAX_INLINE;
 use crate::error::ConfigError;
 use crate::identity::{Identity, Name};
+use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
 
 /// Settings of a server.
@@ -77,7 +77,7 @@ impl ServerConfig {
             max_jobs: 1024,
             max_jobs_per_client: 1024,
             max_tasks: 1_000_000,
-            inline_limit: 1 << 20,
+            inline_limit: MAX_INLINE,
             max_payload: 4 << 30,
             max_upload_bytes: 8 << 30,
             max_waiting: 65_536,

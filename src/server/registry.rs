@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::ledger::Ledger;
 use super::{Joined, Server, ServerAction, ServerConfig, ServerTimer};
-use crate::client::RejectReason;
 use crate::identity::{Name, Revoked};
 use crate::link::native::server::{Entered, Standing};
 use crate::link::native::session::Session;
-use crate::message::{InstanceId, Properties, SessionId};
+use crate::message::{InstanceId, Properties, RejectReason, SessionId};
 use crate::wire::native::{Denial, Denied};
 
 /// Instances that were replaced, for each name: two processes that both restart often
@@ -38,13 +37,7 @@ impl Registry {
         name: &Name,
         instance: InstanceId,
     ) -> Result<(), Denied> {
-        let denied = |denial, message: &str| {
-            Err(Denied {
-                denial,
-                message: message.to_owned(),
-                retry_after: None,
-            })
-        };
+        let denied = |denial, message: &str| Err(Denied::new(denial, message));
         if ledger.is_disabled(name) {
             return denied(
                 Denial::Rejected(RejectReason::Disabled),

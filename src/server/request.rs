@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::ledger::ReplyTo;
 use super::registry::Ending;
 use super::{Server, ServerAction};
-use crate::client::{MAX_PROPERTIES, MAX_SUSPENSION};
 use crate::error::Dropped;
 use crate::link::native::session::Opened;
+use crate::message::limits::{MAX_PROPERTIES, MAX_SUSPENSION};
 use crate::message::{
     Failure, Goodbye, Heartbeat, HeartbeatReply, PeerId, Properties, Reply, Request, RequestId,
     ReturnCode, SessionId,

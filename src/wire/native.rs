@@ -15,6 +15,6 @@ pub use envelope::{MAX_MESSAGE, MAX_STRANGER};
 pub use frame::{FrameError, Frames, frame_header};
 pub(crate) use hello::{
     Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Grant, RefusalSeal,
-    Register, challenge_reply, lp, refusal, refusal_header, register, register_reply_header,
-    take_lp,
+    Register, challenge_reply, lp, lp_pair, refusal, refusal_header, register,
+    register_reply_header, take_lp_pair,
 };

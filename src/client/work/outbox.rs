@@ -9,21 +9,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use crate::Instant;
-use crate::client::action::is_optional;
 use crate::client::backoff::{self, at_most_longest};
 use crate::client::cx::{Cx, Timer};
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::{
-    JobId, Payload, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply, SubmitResult,
-    TaskId,
+    JobId, Outcome, Payload, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply,
+    SubmitResult, TaskId,
 };
 
 use super::record::{Gate, Record, Store, StoredResult};
 use upload::Upload;
-
-/// Bytes of a task's or a result's headers.
-pub(crate) const MAX_HEADERS: usize = 64 << 10;
 
 /// Results that move at once: enough to keep a connection busy, few enough that what is
 /// queued for it stays below 16 MiB, a window each.
@@ -366,7 +362,7 @@ impl Outbox {
         let optional = self
             .entries
             .get(&task)
-            .is_some_and(|entry| is_optional(entry.result.outcome));
+            .is_some_and(|entry| entry.result.outcome == Outcome::Aborted);
         if optional {
             cx.counters.quiet_failures += 1;
             tracing::debug!(%task, "the server may not know that this task was given up");

@@ -13,6 +13,7 @@ use crate::client::backoff::at_most_longest;
 use crate::client::cx::{Cx, Timer};
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
+use crate::message::limits::MAX_PROPERTIES;
 use crate::message::{
     FetchReply, JobId, Place, Properties, PullReply, PullTask, Reply, Request, RequestId,
     ReturnCode, TaskHead, TaskId,
@@ -20,7 +21,6 @@ use crate::message::{
 
 use super::Wish;
 use super::held::Held;
-use super::outbox::MAX_HEADERS;
 use super::record::{Store, StoredTask};
 use fetch::Fetch;
 
@@ -398,7 +398,7 @@ impl Pulls {
 /// Whether what the server says of a task is within its limits.
 fn is_sound(head: &TaskHead, payload: &Bytes) -> bool {
     head.payload.labels_fit()
-        && Properties::size(&head.headers) <= MAX_HEADERS
+        && Properties::size(&head.headers) <= MAX_PROPERTIES
         && (head.payload.place == Place::Inline || payload.is_empty())
 }
 

@@ -177,7 +177,6 @@ impl Link {
 
     pub(crate) fn handle_message(
         &mut self,
-        now: Instant,
         hello: &mut Hello<'_>,
         message: BytesMut,
     ) -> Result<Event, Dropped> {
@@ -203,7 +202,7 @@ impl Link {
             Ok(Envelope::InvalidSession(echo)) => self.invalid_session(echo),
             Ok(Envelope::Sealed { session, number }) => {
                 let opened = self.session_mut(session)?.open_sealed(number, message)?;
-                self.reply(now, opened)
+                self.reply(hello.now, opened)
             }
             Ok(Envelope::Clear {
                 session,
@@ -214,7 +213,7 @@ impl Link {
                 let opened = self
                     .session_mut(session)?
                     .open_clear(request, token, message, clear)?;
-                self.reply(now, opened)
+                self.reply(hello.now, opened)
             }
             Ok(Envelope::Challenge(_) | Envelope::ForeignChallenge | Envelope::Register { .. }) => {
                 Err(Dropped::Unexpected)

@@ -66,6 +66,25 @@ impl Key {
     }
 }
 
+/// A message of the handshake: `body` behind `header`, sealed where there is a key.
+pub(crate) fn cover(key: Option<&Key>, mut header: Vec<u8>, body: &[u8]) -> Vec<u8> {
+    match key {
+        Some(key) => key.seal_once(header, body),
+        None => {
+            header.extend_from_slice(body);
+            header
+        }
+    }
+}
+
+/// The body that [`cover`] put behind `clear` bytes; `None` if its seal does not open.
+pub(crate) fn uncover(key: Option<&Key>, message: &[u8], clear: usize) -> Option<Vec<u8>> {
+    match key {
+        Some(key) => key.open_once(message, clear),
+        None => Some(message.get(clear..)?.to_vec()),
+    }
+}
+
 /// Opens a session message in place: the clear part is taken off, the tag too.
 pub(crate) fn open_in_place(
     key: &Key,

@@ -8,15 +8,9 @@ use super::task::{Assignee, Entry, NewTask, Owner, Phase, Task, TaskView};
 use super::{Awaited, Ledger, Out, Unconfirmed, shelf};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
+use crate::message::limits::{MAX_TEXT, check_given, check_size};
 use crate::message::{BLOCK, JobId, Payload, PayloadHead, PullReply, Reply, TaskId};
 use crate::transfer::MAX_BLOCKS;
-
-/// Bytes in the name of a task: names are for people.
-const MAX_TASK_NAME: usize = 255;
-
-/// Bytes in the headers of a task or a result: with a payload of 1 MiB they fit into a
-/// message.
-pub(super) const MAX_HEADERS: usize = 64 << 10;
 
 impl Ledger {
     /// Gives a task to a site, or to the first that asks. It leaves when it is stored.
@@ -178,20 +172,8 @@ impl Ledger {
 
     fn check_size(&self, task: &NewTask) -> Result<(), Misuse> {
         let max_payload = self.config.max_payload.min(MAX_BLOCKS * BLOCK as u64);
-        let too_large = |what, limit| Err(Misuse::TooLarge { what, limit });
-        if task.name.len() > MAX_TASK_NAME {
-            return too_large("the task's name", MAX_TASK_NAME as u64);
-        }
-        if task.headers.size() > MAX_HEADERS {
-            return too_large("the task's headers", MAX_HEADERS as u64);
-        }
-        if !task.payload.labels_fit() {
-            return too_large("a label of the payload", PayloadHead::MAX_LABEL as u64);
-        }
-        if task.payload.len() as u64 > max_payload {
-            return too_large("the payload", max_payload);
-        }
-        Ok(())
+        check_size("the task's name", task.name.len(), MAX_TEXT)?;
+        check_given(&task.headers, &task.payload, max_payload)
     }
 
     pub(super) fn try_again(&self) -> PullReply {

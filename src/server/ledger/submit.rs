@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::assign::MAX_HEADERS;
 use super::record::{Record, ResultHead};
 use super::task::{Phase, Task};
 use super::upload::Announced;
 use super::{Awaited, Ledger, Out, ReplyTo};
 use crate::identity::Name;
+use crate::message::limits::MAX_PROPERTIES;
 use crate::message::{Place, Push, PushReply, Refusal, Reply, SubmitReply, SubmitResult, TaskId};
 use crate::time::millis;
 use crate::transfer::{CHUNK, Layout};
@@ -115,8 +115,8 @@ impl Ledger {
     /// The whole payload of a result, or what to answer instead.
     fn arrived(&mut self, request: &SubmitResult, inline: Bytes) -> Result<Bytes, SubmitReply> {
         let refused = |refusal| Err(SubmitReply::Refused(refusal));
-        let fits = request.headers.size() <= MAX_HEADERS
-            && request.context.size() <= MAX_HEADERS
+        let fits = request.headers.size() <= MAX_PROPERTIES
+            && request.context.size() <= MAX_PROPERTIES
             && request.payload.labels_fit();
         let (size, layout) = match request.payload.place {
             Place::Inline => (inline.len() as u64, None),

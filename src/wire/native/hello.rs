@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::envelope::{self, Hello};
-use crate::client::RejectReason;
 use crate::identity::Name;
-use crate::message::{InstanceId, Properties, SessionId, Ssid, Token};
+use crate::message::{InstanceId, Properties, RejectReason, SessionId, Ssid, Token};
 use crate::suite::Suite;
 
 /// The kind of channel binding that a client takes part in.
@@ -122,6 +121,30 @@ pub(crate) struct Denied {
     pub(crate) retry_after: Option<u64>,
 }
 
+impl Denied {
+    /// A denial that leaves it to the client when to try again.
+    pub(crate) fn new(denial: Denial, message: impl Into<String>) -> Self {
+        Self {
+            denial,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// For good, by this rule.
+    pub(crate) fn rejected(reason: RejectReason, message: impl Into<String>) -> Self {
+        Self::new(Denial::Rejected(reason), message)
+    }
+
+    /// Whether the client is refused for good, and by which rule.
+    pub(crate) fn rejection(&self) -> Option<RejectReason> {
+        match self.denial {
+            Denial::Rejected(reason) => Some(reason),
+            Denial::Busy | Denial::NoCommonSuite => None,
+        }
+    }
+}
+
 /// Whether a refusal is sealed, and under which key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefusalSeal {
@@ -159,6 +182,21 @@ pub(crate) fn take_lp(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)
 }
 
+/// Two items, each behind its length.
+pub(crate) fn lp_pair(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(first.len() + second.len() + 8);
+    lp(&mut out, first);
+    lp(&mut out, second);
+    out
+}
+
+/// The two items of [`lp_pair`], if there is nothing else.
+pub(crate) fn take_lp_pair(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (first, rest) = take_lp(bytes)?;
+    let (second, rest) = take_lp(rest)?;
+    rest.is_empty().then_some((first, second))
+}
+
 /// `hello_s`: the start of a ChallengeReply up to the end of its cookie.
 pub(crate) fn challenge_reply(reply: &ChallengeReply) -> Vec<u8> {
     super::encode(reply, envelope::start(Hello::ChallengeReply))
@@ -167,8 +205,7 @@ pub(crate) fn challenge_reply(reply: &ChallengeReply) -> Vec<u8> {
 /// The clear part of a Register.
 pub(crate) fn register(hello_c: &[u8], hello_s: &[u8]) -> Vec<u8> {
     let mut out = envelope::start(Hello::Register);
-    lp(&mut out, hello_c);
-    lp(&mut out, hello_s);
+    out.extend_from_slice(&lp_pair(hello_c, hello_s));
     out
 }
 

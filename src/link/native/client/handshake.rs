@@ -7,17 +7,18 @@ use zeroize::Zeroizing;
 
 use super::{Event, HandshakeEvent, Link};
 use crate::Instant;
-use crate::client::{Auth, ClientConfig, RejectReason, Suspicion};
+use crate::client::{Auth, ClientConfig, Suspicion};
 use crate::digest::Hash;
 use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::identity::{self, Chain, ChainError, Identity, Key, Name, Role, Verified};
+use crate::link::native::seal;
 use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
 use crate::message::{InstanceId, Properties, SessionId};
 use crate::suite::Suite;
 use crate::wire::native::{
-    self, Applicant, Challenge, ChallengeReply, Denial, Denied, Grant, RefusalSeal, lp, take_lp,
+    self, Applicant, Challenge, ChallengeReply, Denied, Grant, RefusalSeal, lp_pair, take_lp_pair,
 };
 
 /// Answers to one challenge that are checked, signatures and all: what somebody on the
@@ -130,14 +131,12 @@ impl Link {
         }));
     }
 
-    /// Sends the Register again, byte for byte; false when there is none.
-    pub(crate) fn repeat_register(&mut self) -> bool {
-        let Handshake::Registering(registering) = &self.handshake else {
-            return false;
-        };
-        let register = registering.register.clone();
-        self.transmit_handshake(register);
-        true
+    /// Sends the Register again, byte for byte, if it has been sent.
+    pub(crate) fn repeat_register(&mut self) {
+        if let Handshake::Registering(registering) = &self.handshake {
+            let register = registering.register.clone();
+            self.transmit_handshake(register);
+        }
     }
 
     /// Goes on with the handshake that waited for a signature; false when none does.
@@ -198,14 +197,9 @@ impl Link {
 
     fn register(&mut self, signing: Signing, proof: &[u8]) {
         let th3 = transcript::session(&signing.th2, proof);
-        let mut protected = Zeroizing::new(Vec::new());
-        lp(&mut protected, &signing.identity);
-        lp(&mut protected, proof);
-        let register: Bytes = match &signing.keys {
-            Some(keys) => keys.client_hello().seal_once(signing.clear, &protected),
-            None => [&signing.clear[..], &protected].concat(),
-        }
-        .into();
+        let protected = Zeroizing::new(lp_pair(&signing.identity, proof));
+        let key = signing.keys.as_ref().map(Keys::client_hello);
+        let register = Bytes::from(seal::cover(key.as_ref(), signing.clear, &protected));
         self.transmit_handshake(register.clone());
         self.handshake = Handshake::Registering(Box::new(Registering {
             client_nonce: signing.client_nonce,
@@ -340,18 +334,9 @@ impl Challenged {
             (Suite::Sealed, ..) | (_, _, Some(_)) => return Err(Suspicion::Malformed),
             (Suite::Plain | Suite::Bearer, _, None) => None,
         };
-        let protected = match &keys {
-            Some(keys) => keys
-                .server_hello()
-                .open_once(message, hello_len)
-                .ok_or(Suspicion::Seal)?,
-            None => message.get(hello_len..).unwrap_or_default().to_vec(),
-        };
-        let (chain, rest) = take_lp(&protected).ok_or(Suspicion::Malformed)?;
-        let (proof, rest) = take_lp(rest).ok_or(Suspicion::Malformed)?;
-        if !rest.is_empty() {
-            return Err(Suspicion::Malformed);
-        }
+        let key = keys.as_ref().map(Keys::server_hello);
+        let protected = seal::uncover(key.as_ref(), message, hello_len).ok_or(Suspicion::Seal)?;
+        let (chain, proof) = take_lp_pair(&protected).ok_or(Suspicion::Malformed)?;
         let th1 = transcript::server(&th0, chain);
         let server = if reply.suite == Suite::Plain {
             None
@@ -375,17 +360,14 @@ impl Challenged {
         let applicant = Applicant {
             name: hello.identity.name().clone(),
             instance: hello.instance,
-            chain: match reply.suite {
-                Suite::Plain => Vec::new(),
-                Suite::Bearer | Suite::Sealed => hello.identity.chain_bytes().to_vec(),
-            },
+            chain: hello.identity.chain_bytes(reply.suite).to_vec(),
             want_token: hello.config.want_token || reply.suite == Suite::Bearer,
             address: hello.address.to_owned(),
             site_info: hello.site_info.clone(),
             context: hello.context.clone(),
         };
         let identity = native::encode(&applicant, Vec::new());
-        let signing = Signing {
+        Ok(Signing {
             client_nonce: self.client_nonce,
             suite: reply.suite,
             keys,
@@ -393,8 +375,7 @@ impl Challenged {
             th2: transcript::client(&th1, &identity),
             identity,
             server,
-        };
-        Ok(signing)
+        })
     }
 }
 
@@ -411,13 +392,8 @@ impl Registering {
             .keys
             .as_ref()
             .map(|keys| keys.session(&self.th3, session));
-        let body = match &keys {
-            Some(keys) => keys
-                .to_client
-                .open_once(message, clear)
-                .ok_or(Suspicion::Seal)?,
-            None => message.get(clear..).unwrap_or_default().to_vec(),
-        };
+        let key = keys.as_ref().map(|keys| &keys.to_client);
+        let body = seal::uncover(key, message, clear).ok_or(Suspicion::Seal)?;
         let grant: Grant = native::decode_all(&body).ok_or(Suspicion::Malformed)?;
         if let Some(server) = &self.server {
             // It may have been revoked since it proved itself.
@@ -453,15 +429,5 @@ impl Registering {
             (Suite::Bearer | Suite::Sealed, ..) => return Err(Suspicion::Malformed),
         };
         Ok((grant, protection))
-    }
-}
-
-impl Denied {
-    /// Whether the client is refused for good, and by which rule.
-    pub(crate) fn rejection(&self) -> Option<RejectReason> {
-        match self.denial {
-            Denial::Rejected(reason) => Some(reason),
-            Denial::Busy | Denial::NoCommonSuite => None,
-        }
     }
 }

@@ -12,13 +12,13 @@ use opening::Opening;
 use pending::{Pending, PendingChallenge};
 
 use crate::Instant;
-use crate::client::RejectReason;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Identity, Key, Name};
 use crate::link::native::budget::Budgets;
 use crate::link::native::cookie::{Cookies, Exchange};
+use crate::link::native::seal;
 use crate::link::native::session::Session;
 use crate::link::native::transcript::{self, Binding, Keys};
 use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid};
@@ -26,7 +26,7 @@ use crate::server::ServerConfig;
 use crate::suite::Suite;
 use crate::wire::native::{
     self, Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Register,
-    take_lp,
+    take_lp_pair,
 };
 
 /// Signatures awaited from a key that is elsewhere, at once. More would only wait longer.
@@ -63,9 +63,18 @@ pub(crate) struct Admission<'a> {
     /// Unix seconds.
     pub(crate) wall: Option<u64>,
     pub(crate) binding: &'a Binding,
-    /// Whether a proven name may come in, and how long its first interval is
-    /// (milliseconds). Must change nothing.
+    /// Whether a name may come in, should it prove itself. Must change nothing.
     pub(crate) admit: &'a dyn Fn(&Name, InstanceId) -> Result<(), Denied>,
+}
+
+impl<'a> Admission<'a> {
+    /// The binding that a client takes part in, as far as this end knows it.
+    fn binding_of(&self, challenge: &Challenge) -> &'a Binding {
+        match challenge.binding {
+            BindingKind::None => &Binding::None,
+            BindingKind::TlsExporter => self.binding,
+        }
+    }
 }
 
 /// Who came in, with a session that waits for its first valid message.
@@ -113,11 +122,10 @@ impl Door {
     /// Forgets what is too old. Call it before any input is handled.
     pub(crate) fn rotate(&mut self, now: Instant, entropy: &mut Entropy) {
         self.cookies.rotate(now, entropy);
-        while let Some((until, name)) = self.forget.pop_first() {
-            if until > now {
-                self.forget.insert((until, name));
+        while self.forget.first().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, name)) = self.forget.pop_first() else {
                 break;
-            }
+            };
             if self
                 .remembered
                 .get(&name)
@@ -148,8 +156,7 @@ impl Door {
             || !self.signing.is_empty()
     }
 
-    /// Whether a stranger may take the server's time, and if not, whether it gets an
-    /// answer.
+    /// Whether a stranger may take the server's time for one message.
     pub(crate) fn draw(&mut self, peer: PeerId, now: Instant) -> bool {
         self.budgets.draw(peer, now)
     }
@@ -162,27 +169,17 @@ impl Door {
         challenge: &Challenge,
     ) -> Knock {
         let refuse = |denial, message: &str| {
-            let denied = Denied {
-                denial,
-                message: message.to_owned(),
-                retry_after: None,
-            };
+            let denied = Denied::new(denial, message);
             Knock::Answer(native::refusal(&challenge.client_nonce, &denied).into())
         };
-        let binding = match challenge.binding {
-            BindingKind::None => &Binding::None,
-            BindingKind::TlsExporter => admission.binding,
-        };
+        let binding = admission.binding_of(challenge);
         let Some(suite) = choose_suite(admission.config, binding, challenge) else {
             return refuse(
                 Denial::NoCommonSuite,
                 "no suite that both sides accept on this connection",
             );
         };
-        let chain = match suite {
-            Suite::Plain => &[],
-            Suite::Bearer | Suite::Sealed => admission.identity.chain_bytes(),
-        };
+        let chain = admission.identity.chain_bytes(suite);
         let mut reply = ChallengeReply {
             suite,
             client_nonce: challenge.client_nonce,
@@ -234,8 +231,8 @@ impl Door {
         register: &Register,
         clear: usize,
     ) -> Result<Knock, Dropped> {
-        let mut exchange = self.exchange(admission, message, register, clear)?;
-        let applicant = &exchange.applicant;
+        let mut opening = self.open(admission, message, register, clear)?;
+        let applicant = &opening.applicant;
         let number = register.reply.cookie.number();
         let hash = digest::bare(message);
         if let Some(known) = self.remembered.get(&applicant.name) {
@@ -246,24 +243,24 @@ impl Door {
                 return Ok(known.reply.clone().map_or(Knock::Wait, Knock::Answer));
             }
         }
-        let verified = match exchange.judge(admission, register) {
+        let verified = match opening.judge(admission, register) {
             Ok(verified) => verified,
             Err(denied) => {
-                let answer = exchange.refuse(admission.entropy, &denied);
+                let answer = opening.refuse(admission.entropy, &denied);
                 return Ok(Knock::Answer(answer));
             }
         };
         // As many as there may be clients: one each, forgotten within a window.
         if self.remembered.len() >= admission.config.max_clients
-            && !self.remembered.contains_key(&exchange.applicant.name)
+            && !self.remembered.contains_key(&opening.applicant.name)
         {
-            let denied = busy("the server is full");
-            return Ok(Knock::Answer(exchange.refuse(admission.entropy, &denied)));
+            let denied = Denied::new(Denial::Busy, "the server is full");
+            return Ok(Knock::Answer(opening.refuse(admission.entropy, &denied)));
         }
         let until = self.cookies.end_of(&register.reply.cookie);
-        let name = exchange.applicant.name.clone();
-        let shown = exchange.shown.clone();
-        let (pending, to_sign) = exchange.grant(peer, admission, register, &verified);
+        let name = opening.applicant.name.clone();
+        let shown = opening.shown.clone();
+        let (pending, to_sign) = opening.grant(peer, admission, register, &verified);
         let knock = match shown.proof() {
             _ if register.reply.suite == Suite::Plain => pending.finish(&[]),
             Some((_, Key::Here(signer))) => pending.finish(&signer.sign(&to_sign)),
@@ -327,7 +324,7 @@ impl Door {
     }
 
     /// Checks the cookie and opens what the client said of itself.
-    fn exchange(
+    fn open(
         &self,
         admission: &Admission<'_>,
         message: &[u8],
@@ -343,10 +340,7 @@ impl Door {
             .into_iter()
             .flatten()
             .find_map(|identity| {
-                let chain = match suite {
-                    Suite::Plain => &[],
-                    Suite::Bearer | Suite::Sealed => identity.chain_bytes(),
-                };
+                let chain = identity.chain_bytes(suite);
                 let exchange = Exchange {
                     hello_c: &register.hello_c,
                     chain,
@@ -357,10 +351,7 @@ impl Door {
                 Some((identity, chain, secret))
             })
             .ok_or(Dropped::Cookie)?;
-        let binding = match register.challenge.binding {
-            BindingKind::None => &Binding::None,
-            BindingKind::TlsExporter => admission.binding,
-        };
+        let binding = admission.binding_of(&register.challenge);
         let th0 = transcript::hello(&register.hello_c, &register.hello_s, binding);
         let keys = match (secret, register.challenge.client_share) {
             (Some(secret), Some(share)) => {
@@ -369,17 +360,13 @@ impl Door {
             (Some(_), None) => return Err(Dropped::Malformed),
             (None, _) => None,
         };
-        let protected = Zeroizing::new(match &keys {
-            Some(keys) => keys
-                .client_hello()
-                .open_once(message, clear)
-                .ok_or(Dropped::Unauthentic)?,
-            None => message.get(clear..).unwrap_or_default().to_vec(),
-        });
-        let (identity, rest) = take_lp(&protected).ok_or(Dropped::Malformed)?;
-        let (proof, rest) = take_lp(rest).ok_or(Dropped::Malformed)?;
+        let key = keys.as_ref().map(Keys::client_hello);
+        let protected = seal::uncover(key.as_ref(), message, clear)
+            .map(Zeroizing::new)
+            .ok_or(Dropped::Unauthentic)?;
+        let (identity, proof) = take_lp_pair(&protected).ok_or(Dropped::Malformed)?;
         let applicant: Applicant = native::decode_all(identity).ok_or(Dropped::Malformed)?;
-        if !rest.is_empty() || !applicant.fits() {
+        if !applicant.fits() {
             return Err(Dropped::Malformed);
         }
         let th2 = transcript::client(&transcript::server(&th0, chain), identity);
@@ -413,21 +400,4 @@ fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge)
         })
         .collect();
     config.suites.best_common(&offered)
-}
-
-fn denied(reason: RejectReason, message: String) -> Denied {
-    Denied {
-        denial: Denial::Rejected(reason),
-        message,
-        retry_after: None,
-    }
-}
-
-/// Not now.
-pub(crate) fn busy(message: &str) -> Denied {
-    Denied {
-        denial: Denial::Busy,
-        message: message.to_owned(),
-        retry_after: None,
-    }
 }

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::pending::PendingRegister;
-use super::{Admission, Entered, denied};
-use crate::client::RejectReason;
+use super::{Admission, Entered};
 use crate::digest::Hash;
 use crate::entropy::Entropy;
 use crate::identity::{self, Chain, ChainError, Identity, Role, Verified};
 use crate::link::native::session::{End, Protection, Seal};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
-use crate::message::{PeerId, SessionId, Token};
+use crate::message::limits::{MAX_STRANGER_PROPERTIES, MAX_TEXT};
+use crate::message::{PeerId, RejectReason, SessionId, Token};
 use crate::suite::Suite;
 use crate::time::millis;
 use crate::wire::native::{self, Applicant, Denied, Grant, RefusalSeal, Register};
@@ -36,7 +36,7 @@ impl Opening {
         register: &Register,
     ) -> Result<Option<Verified>, Denied> {
         let chain_denied = |error: ChainError| {
-            denied(
+            Denied::rejected(
                 RejectReason::Unauthenticated,
                 format!("the client's certificates are not accepted: {error}"),
             )
@@ -59,7 +59,7 @@ impl Opening {
             )
         };
         if register.challenge.project != admission.config.project {
-            return Err(denied(
+            return Err(Denied::rejected(
                 RejectReason::WrongProject,
                 format!(
                     "this server serves the project `{}`",
@@ -75,9 +75,9 @@ impl Opening {
                     .verify(&transcript::client_proof(&self.th2), proof)
             });
             if !proven {
-                return Err(denied(
+                return Err(Denied::rejected(
                     RejectReason::Unauthenticated,
-                    "the client's proof does not match this exchange".to_owned(),
+                    "the client's proof does not match this exchange",
                 ));
             }
         }
@@ -183,14 +183,9 @@ impl Opening {
 }
 
 impl Applicant {
-    /// Addresses are host names and ports.
-    const MAX_ADDRESS: usize = 255;
-    /// Before registration a map is smaller than later.
-    pub(crate) const MAX_PROPERTIES: usize = 16 << 10;
-
     pub(super) fn fits(&self) -> bool {
-        self.address.len() <= Self::MAX_ADDRESS
-            && self.site_info.size() <= Self::MAX_PROPERTIES
-            && self.context.size() <= Self::MAX_PROPERTIES
+        self.address.len() <= MAX_TEXT
+            && self.site_info.size() <= MAX_STRANGER_PROPERTIES
+            && self.context.size() <= MAX_STRANGER_PROPERTIES
     }
 }

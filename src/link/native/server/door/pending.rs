@@ -5,11 +5,11 @@ use zeroize::Zeroizing;
 
 use super::{Entered, Knock};
 use crate::Instant;
-use crate::link::native::seal::Key;
+use crate::link::native::seal::{self, Key};
 use crate::link::native::session::{End, Protection, Session};
 use crate::link::native::transcript::Keys;
 use crate::message::PeerId;
-use crate::wire::native::{self, Grant, lp};
+use crate::wire::native::{self, Grant, lp_pair};
 
 pub(super) enum Pending {
     Challenge(Box<PendingChallenge>),
@@ -47,14 +47,9 @@ impl Pending {
 
 impl PendingChallenge {
     pub(super) fn finish(self, proof: &[u8]) -> Bytes {
-        let mut protected = Vec::with_capacity(self.chain.len() + proof.len() + 8);
-        lp(&mut protected, &self.chain);
-        lp(&mut protected, proof);
-        match &self.keys {
-            Some(keys) => keys.server_hello().seal_once(self.hello_s, &protected),
-            None => [self.hello_s, protected].concat(),
-        }
-        .into()
+        let key = self.keys.as_ref().map(Keys::server_hello);
+        let protected = lp_pair(&self.chain, proof);
+        seal::cover(key.as_ref(), self.hello_s, &protected).into()
     }
 }
 
@@ -63,10 +58,7 @@ impl PendingRegister {
         self.grant.token_signature = signature.to_vec();
         let header = native::register_reply_header(&self.client_nonce, self.entered.session);
         let grant = Zeroizing::new(native::encode(&self.grant, Vec::new()));
-        let reply = match &self.reply_key {
-            Some(key) => key.seal_once(header, &grant),
-            None => [&header[..], &grant].concat(),
-        };
+        let reply = seal::cover(self.reply_key.as_ref(), header, &grant);
         let session = Session::new(self.entered.session, self.protection, End::Server);
         Knock::Entered(Box::new(self.entered), session, reply.into())
     }

@@ -1,0 +1,45 @@
+//! Bounds of the protocol that both sides hold each other to.
+
+use core::time::Duration;
+
+use super::{Payload, Properties};
+use crate::error::Misuse;
+
+/// Largest payload inside a message, in bytes: with the rest it stays below 2 MiB.
+pub(crate) const MAX_INLINE: usize = 1 << 20;
+/// Largest context and largest headers of a registered client, in bytes.
+pub(crate) const MAX_PROPERTIES: usize = 64 << 10;
+/// The same before registration, so that a whole Register fits into 32 KiB.
+pub(crate) const MAX_STRANGER_PROPERTIES: usize = 16 << 10;
+/// Longest address, task name, label of a payload and reason of a farewell, in bytes.
+pub(crate) const MAX_TEXT: usize = 255;
+/// The longest time for which a device may say that it sleeps.
+pub(crate) const MAX_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
+
+/// Refuses what a host gives if it has more than `limit` bytes.
+pub(crate) fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), Misuse> {
+    if size > limit {
+        return Err(too_large(what, limit as u64));
+    }
+    Ok(())
+}
+
+/// Refuses headers, labels and a payload that no peer would take.
+pub(crate) fn check_given(
+    headers: &Properties,
+    payload: &Payload,
+    max_payload: u64,
+) -> Result<(), Misuse> {
+    check_size("the headers", headers.size(), MAX_PROPERTIES)?;
+    if !payload.labels_fit() {
+        return Err(too_large("a label of the payload", MAX_TEXT as u64));
+    }
+    if payload.len() as u64 > max_payload {
+        return Err(too_large("the payload", max_payload));
+    }
+    Ok(())
+}
+
+fn too_large(what: &'static str, limit: u64) -> Misuse {
+    Misuse::TooLarge { what, limit }
+}
