@@ -15,18 +15,6 @@ use fedlink::{Assignee, Carrier, ClientAction, NewTask, Phase, ServerAction, Sit
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs a registration up to the Register, which is given and not delivered.
-fn up_to_register(pair: &mut Pair) -> BytesMut {
-    pair.connect();
-    pair.client.register(pair.now).unwrap();
-    pair.drain();
-    let challenge = pair.to_server.pop().unwrap();
-    pair.deliver_to_server(challenge);
-    let reply = pair.to_client.pop().unwrap();
-    pair.deliver_to_client(reply);
-    pair.to_server.pop().unwrap()
-}
-
 /// The next heartbeat, taken off the wire.
 fn next_heartbeat(pair: &mut Pair) -> BytesMut {
     loop {
@@ -41,7 +29,7 @@ fn next_heartbeat(pair: &mut Pair) -> BytesMut {
 #[test]
 fn a_register_that_arrives_twice_gets_the_same_reply_and_one_session() {
     let mut pair = Pair::sealed();
-    let register = up_to_register(&mut pair);
+    let register = pair.challenge_and_prove();
     pair.deliver_to_server(register.clone());
     pair.deliver_to_server(register.clone());
     assert_eq!(pair.to_client.len(), 2);
@@ -57,7 +45,7 @@ fn a_register_that_arrives_twice_gets_the_same_reply_and_one_session() {
 #[test]
 fn a_register_that_arrives_after_its_window_is_dropped() {
     let mut pair = Pair::sealed();
-    let register = up_to_register(&mut pair);
+    let register = pair.challenge_and_prove();
     pair.now = pair.now + 61 * SECOND;
     pair.server.handle_timeout(pair.now);
     pair.deliver_to_server(register);
@@ -67,7 +55,7 @@ fn a_register_that_arrives_after_its_window_is_dropped() {
 #[test]
 fn an_older_register_does_not_undo_a_newer_one() {
     let mut pair = Pair::sealed();
-    let older = up_to_register(&mut pair);
+    let older = pair.challenge_and_prove();
     pair.pass_silently(13 * SECOND);
     pair.pass(15 * SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
@@ -82,7 +70,7 @@ fn an_older_register_does_not_undo_a_newer_one() {
 #[test]
 fn a_register_cannot_be_carried_over_to_a_restarted_server() {
     let mut pair = Pair::sealed();
-    let register = up_to_register(&mut pair);
+    let register = pair.challenge_and_prove();
     pair.restart_server();
     pair.deliver_to_server(register);
     assert_eq!(pair.server_drops, [Dropped::Cookie]);
@@ -154,12 +142,7 @@ fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
 #[test]
 fn answers_to_another_exchange_are_not_looked_at() {
     let mut pair = Pair::sealed();
-    pair.connect();
-    pair.client.register(pair.now).unwrap();
-    pair.drain();
-    let challenge = pair.to_server.pop().unwrap();
-    pair.deliver_to_server(challenge);
-    let late = pair.to_client.pop().unwrap();
+    let late = pair.challenge();
     pair.pass_silently(8 * SECOND);
     pair.client_drops.clear();
     pair.deliver_to_client(late);
@@ -236,7 +219,7 @@ fn a_bearer_token_is_worth_nothing_once_its_connection_is_gone() {
 #[test]
 fn a_server_that_is_revoked_while_it_answers_is_not_joined() {
     let mut pair = Pair::sealed();
-    let register = up_to_register(&mut pair);
+    let register = pair.challenge_and_prove();
     pair.deliver_to_server(register);
     let server = pair.pki.seed("coordinator");
     let leaf = pair
@@ -302,13 +285,7 @@ fn a_server_that_slept_declares_nobody_dead() {
     pair.pass(30 * SECOND);
     assert!(pair.server.is_registered(&name("site-1")));
     // Silence after that counts.
-    let mut dead = Vec::new();
-    for _ in 0..70 {
-        pair.now = pair.now + 10 * SECOND;
-        pair.server.handle_timeout(pair.now);
-        pair.drain();
-        dead.extend(pair.take_server());
-    }
+    let dead = pair.watch_server(700 * SECOND);
     assert!(
         matches!(dead[..], [ServerAction::ClientDead { .. }]),
         "{dead:?}"
@@ -335,14 +312,7 @@ fn a_restored_server_that_slept_waits_for_its_clients_all_the_same() {
     pair.server.handle_timeout(pair.now);
     pair.drain();
     assert!(pair.take_server().is_empty());
-    let mut dead = 0;
-    for _ in 0..61 {
-        pair.now = pair.now + 10 * SECOND;
-        pair.server.handle_timeout(pair.now);
-        pair.drain();
-        dead += pair.take_server().len();
-    }
-    assert_eq!(dead, 1);
+    assert_eq!(pair.watch_server(610 * SECOND).len(), 1);
 }
 
 #[test]
@@ -357,13 +327,7 @@ fn messages_before_an_overdue_timer_do_not_count_one_sleep_again_and_again() {
         pair.now = pair.now + Duration::from_millis(1);
         pair.deliver_to_server(BytesMut::from(&b"noise"[..]));
     }
-    let mut dead = Vec::new();
-    for _ in 0..70 {
-        pair.now = pair.now + 10 * SECOND;
-        pair.server.handle_timeout(pair.now);
-        pair.drain();
-        dead.extend(pair.take_server());
-    }
+    let dead = pair.watch_server(700 * SECOND);
     assert!(
         matches!(dead[..], [ServerAction::ClientDead { .. }]),
         "{dead:?}"
@@ -373,15 +337,10 @@ fn messages_before_an_overdue_timer_do_not_count_one_sleep_again_and_again() {
 #[test]
 fn a_session_that_nobody_uses_ends_within_a_window_and_says_nothing() {
     let mut pair = Pair::sealed();
-    let register = up_to_register(&mut pair);
+    let register = pair.challenge_and_prove();
     pair.deliver_to_server(register);
     pair.to_client.clear();
-    for _ in 0..7 {
-        pair.now = pair.now + 10 * SECOND;
-        pair.server.handle_timeout(pair.now);
-        pair.drain();
-    }
-    assert!(pair.take_server().is_empty());
+    assert!(pair.watch_server(70 * SECOND).is_empty());
     assert!(!pair.server.is_registered(&name("site-1")));
     assert_eq!(
         format!("{:?}", pair.server),
@@ -440,14 +399,7 @@ fn a_late_word_of_sleep_does_not_keep_a_silent_client_alive() {
     pair.run();
     pair.deliver_to_server(sleep);
     pair.take_server();
-    let mut dead = 0;
-    for _ in 0..61 {
-        pair.now = pair.now + 10 * SECOND;
-        pair.server.handle_timeout(pair.now);
-        pair.drain();
-        dead += pair.take_server().len();
-    }
-    assert_eq!(dead, 1);
+    assert_eq!(pair.watch_server(610 * SECOND).len(), 1);
 }
 
 #[test]

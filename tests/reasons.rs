@@ -61,6 +61,12 @@ fn close_reason(actions: &[ClientAction]) -> Option<(CloseReason, bool)> {
     })
 }
 
+fn submit(pair: &mut Pair, task: TaskId, payload: Payload) {
+    pair.client
+        .submit(pair.now, task, Outcome::Ok, Properties::new(), payload)
+        .unwrap();
+}
+
 /// A registered pair whose client holds one task.
 fn with_task(setup: Setup, payload: Payload) -> (Pair, TaskId) {
     let mut pair = setup.build();
@@ -171,12 +177,7 @@ mod retry {
     #[test]
     fn challenge_suspect() {
         let mut pair = Pair::sealed();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        pair.drain();
-        let challenge = pair.to_server.pop().unwrap();
-        pair.deliver_to_server(challenge);
-        let mut reply = pair.to_client.pop().unwrap();
+        let mut reply = pair.challenge();
         *reply.last_mut().unwrap() ^= 1;
         pair.deliver_to_client(reply);
         pair.pass_silently(6 * SECOND);
@@ -188,14 +189,7 @@ mod retry {
     #[test]
     fn register_unanswered_is_repeated_byte_for_byte_first() {
         let mut pair = Pair::sealed();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        pair.drain();
-        let challenge = pair.to_server.pop().unwrap();
-        pair.deliver_to_server(challenge);
-        let reply = pair.to_client.pop().unwrap();
-        pair.deliver_to_client(reply);
-        let register = pair.to_server.pop().unwrap();
+        let register = pair.challenge_and_prove();
         pair.now = pair.now + 5 * SECOND;
         pair.tick();
         assert_eq!(pair.to_server, [register]);
@@ -305,15 +299,7 @@ mod retry {
     #[test]
     fn submit_result_until_it_is_accepted() {
         let (mut pair, task) = with_task(Setup::new(Suite::Sealed), Payload::new("in"));
-        pair.client
-            .submit(
-                pair.now,
-                task,
-                Outcome::Ok,
-                Properties::new(),
-                Payload::new("out"),
-            )
-            .unwrap();
+        submit(&mut pair, task, Payload::new("out"));
         pair.pass_silently(6 * SECOND);
         assert!(
             retries(&pair.take_client()).contains(&RetryReason::SubmitResult(ReturnCode::Timeout))
@@ -327,9 +313,7 @@ mod retry {
     fn transfer() {
         let (mut pair, task) = with_task(Setup::new(Suite::Sealed), Payload::new("in"));
         let large = Payload::new(vec![1; 3 << 20]);
-        pair.client
-            .submit(pair.now, task, Outcome::Ok, Properties::new(), large)
-            .unwrap();
+        submit(&mut pair, task, large);
         pair.step();
         pair.step();
         pair.pass_silently(6 * SECOND);
@@ -466,12 +450,7 @@ mod suspect {
     /// The server's answer to a challenge, changed by the test.
     fn with_changed_reply(suite: Suite, change: impl Fn(&mut BytesMut)) -> Suspicion {
         let mut pair = Setup::new(suite).build();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        pair.drain();
-        let challenge = pair.to_server.pop().unwrap();
-        pair.deliver_to_server(challenge);
-        let mut reply = pair.to_client.pop().unwrap();
+        let mut reply = pair.challenge();
         change(&mut reply);
         pair.deliver_to_client(reply.clone());
         let seen = suspicions(&pair.take_client());
@@ -695,15 +674,7 @@ mod closed {
     #[test]
     fn a_result_that_was_not_accepted_stays_in_the_records() {
         let (mut pair, task) = with_task(Setup::new(Suite::Sealed), Payload::new("in"));
-        pair.client
-            .submit(
-                pair.now,
-                task,
-                Outcome::Ok,
-                Properties::new(),
-                Payload::new("out"),
-            )
-            .unwrap();
+        submit(&mut pair, task, Payload::new("out"));
         pair.drain();
         pair.to_server.clear();
         pair.client.quit(pair.now, "bye");

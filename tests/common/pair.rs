@@ -133,6 +133,24 @@ impl Pair {
         self.pass(Duration::from_millis(150));
     }
 
+    /// Connects and begins to register; gives the server's answer to the challenge, which
+    /// is not delivered.
+    pub fn challenge(&mut self) -> BytesMut {
+        self.connect();
+        self.client.register(self.now).unwrap();
+        self.drain();
+        let challenge = self.to_server.pop().unwrap();
+        self.deliver_to_server(challenge);
+        self.to_client.pop().unwrap()
+    }
+
+    /// Goes on from [`Pair::challenge`] to the Register, which is not delivered.
+    pub fn challenge_and_prove(&mut self) -> BytesMut {
+        let reply = self.challenge();
+        self.deliver_to_client(reply);
+        self.to_server.pop().unwrap()
+    }
+
     pub fn connect(&mut self) {
         self.server.handle_connected(self.now, self.peer, None);
         self.client
@@ -246,6 +264,19 @@ impl Pair {
         self.now = end;
         self.tick();
         self.run();
+    }
+
+    /// Lets the server alone see `span` pass, in steps of ten seconds as from a host that
+    /// is awake; gives what it told.
+    pub fn watch_server(&mut self, span: Duration) -> Vec<ServerAction> {
+        const STEP: Duration = Duration::from_secs(10);
+        let end = self.now + span;
+        while self.now < end {
+            self.now = end.min(self.now + STEP);
+            self.server.handle_timeout(self.now);
+            self.drain();
+        }
+        self.take_server()
     }
 
     /// Lets `span` pass with nothing delivered: what is sent is lost.

@@ -13,7 +13,7 @@ use super::event::{Event, ServerEvent};
 use super::invariants;
 use super::network::{self, Towards, exporter};
 use super::plan::{Carriage, Who};
-use super::process::{Doom, Process};
+use super::process::{self, Doom, Output, Process};
 use super::scene::Scene;
 use super::tally::Case;
 use crate::common::pki;
@@ -240,27 +240,18 @@ impl Coordinator {
         let mut outputs = 0;
         while let Some(server) = &mut self.machine {
             let messages_first = scene.dice.chance(500);
-            let mut transmit = messages_first.then(|| server.poll_transmit()).flatten();
-            let action = match transmit {
-                Some(_) => None,
-                None => server.poll_action(),
-            };
-            if transmit.is_none() && action.is_none() {
-                transmit = server.poll_transmit();
-            }
-            if transmit.is_none() && action.is_none() {
+            let (message, action) = (Server::poll_transmit, Server::poll_action);
+            let Some(output) = process::next_output(server, messages_first, message, action) else {
                 break;
-            }
+            };
             outputs += 1;
             if self.process.dies_before_output(scene) {
                 return self.crash(scene);
             }
-            let stores = matches!(action, Some(ServerAction::Persist { .. }));
-            if let Some(transmit) = transmit {
-                Self::transmit(scene, &transmit);
-            }
-            if let Some(action) = action {
-                self.act(scene, action);
+            let stores = matches!(output, Output::Action(ServerAction::Persist { .. }));
+            match output {
+                Output::Message(transmit) => Self::transmit(scene, &transmit),
+                Output::Action(action) => self.act(scene, action),
             }
             if stores && self.process.dies_with_record(scene) {
                 return self.crash(scene);

@@ -19,6 +19,28 @@ pub enum Doom {
     Records(u32),
 }
 
+/// What a machine wants of its host.
+pub enum Output<M, A> {
+    Message(M),
+    Action(A),
+}
+
+/// The next output of a machine, a message or an action first.
+pub fn next_output<T, M, A>(
+    machine: &mut T,
+    messages_first: bool,
+    message: fn(&mut T) -> Option<M>,
+    action: fn(&mut T) -> Option<A>,
+) -> Option<Output<M, A>> {
+    let message = |machine: &mut T| message(machine).map(Output::Message);
+    let action = |machine: &mut T| action(machine).map(Output::Action);
+    if messages_first {
+        message(machine).or_else(|| action(machine))
+    } else {
+        action(machine).or_else(|| message(machine))
+    }
+}
+
 /// A process, alive or dead.
 #[derive(Default)]
 pub struct Process {

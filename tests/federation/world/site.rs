@@ -14,7 +14,7 @@ use super::event::{Event, SiteEvent};
 use super::invariants;
 use super::network::exporter;
 use super::plan::Who;
-use super::process::Process;
+use super::process::{self, Output, Process};
 use super::scene::Scene;
 use super::tally::Case;
 use super::worker::{Shift, Worker};
@@ -264,27 +264,18 @@ impl Site {
         let mut outputs = 0;
         while let Some(client) = &mut self.machine {
             let messages_first = scene.dice.chance(500);
-            let mut transmit = messages_first.then(|| client.poll_transmit()).flatten();
-            let action = match transmit {
-                Some(_) => None,
-                None => client.poll_action(),
-            };
-            if transmit.is_none() && action.is_none() {
-                transmit = client.poll_transmit();
-            }
-            if transmit.is_none() && action.is_none() {
+            let (message, action) = (Client::poll_transmit, Client::poll_action);
+            let Some(output) = process::next_output(client, messages_first, message, action) else {
                 break;
-            }
+            };
             outputs += 1;
             if self.process.dies_before_output(scene) {
                 return self.crash(scene);
             }
-            let stores = matches!(action, Some(ClientAction::Persist { .. }));
-            if let Some(transmit) = transmit {
-                self.transmit(scene, transmit);
-            }
-            if let Some(action) = action {
-                self.act(scene, action);
+            let stores = matches!(output, Output::Action(ClientAction::Persist { .. }));
+            match output {
+                Output::Message(transmit) => self.transmit(scene, transmit),
+                Output::Action(action) => self.act(scene, action),
             }
             if stores && self.process.dies_with_record(scene) {
                 return self.crash(scene);
