@@ -1,0 +1,1 @@
+//! NVIDIA FLARE 2.9 on the wire: frames, cells and values.
