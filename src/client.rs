@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 pub use action::{
     Auth, ClientAction, CloseReason, Direction, Rejection, RetryReason, Suspicion, Task,
 };
-pub use config::{ClientConfig, Mode};
+pub use config::{Binding, ClientConfig, Mode};
 pub use counters::ClientCounters;
 pub use cx::Timer;
 pub use state::{Phase, Trigger};
@@ -30,9 +30,9 @@ use crate::Instant;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Dropped};
 use crate::identity::{Identity, Name};
-use crate::link::native::client::{Event, Hello, Link, Unsent};
-use crate::link::native::transcript::Binding;
-use crate::message::{Failure, InstanceId, Properties, Reply, RequestId, ReturnCode, Ssid};
+use crate::link::client::{Event, Link, LinkCx, Unsent};
+use crate::link::native::transcript::Binding as ChannelBinding;
+use crate::message::{Failure, InstanceId, Parts, Properties, Reply, RequestId, ReturnCode, Ssid};
 use crate::suite::Suite;
 use crate::time::WallClock;
 use crate::timer::Timers;
@@ -83,7 +83,7 @@ pub struct Client {
     records: Records,
     actions: VecDeque<ClientAction>,
     counters: ClientCounters,
-    carrier: Option<Binding>,
+    carrier: Option<ChannelBinding>,
     /// Connections that failed in a row without one valid message.
     lost_carriers: u32,
     host_name: Option<Name>,
@@ -129,6 +129,7 @@ impl Client {
         let mut entropy = Entropy::new(&mut seed);
         let instance = InstanceId::from_bytes(entropy.bytes());
         let mut client = Self {
+            link: Link::new(&config),
             config,
             identity,
             instance,
@@ -136,7 +137,6 @@ impl Client {
             now,
             wall: None,
             state: State::Idle,
-            link: Link::default(),
             work: Work::default(),
             timers: Timers::default(),
             asks: Asks::default(),
@@ -169,33 +169,16 @@ impl Client {
         self.counters.bytes_received += message.len() as u64;
         let mut taken = Err(Dropped::Unexpected);
         if self.carrier.is_some() {
-            taken = self.with_hello(|link, hello| link.handle_message(hello, message));
+            taken = self.with_link(|link, cx| link.handle_message(cx, message));
         }
-        let event = match taken {
-            Ok(event) => event,
+        match taken {
+            Ok(Some(event)) => self.link_event(event),
+            Ok(None) => {}
             Err(reason) => {
                 tracing::trace!(%reason, "a message was dropped");
                 self.counters.count_drop(reason);
                 return Err(reason);
             }
-        };
-        match event {
-            Event::Handshake(event) => self.handshake_event(event),
-            Event::Registered { auth, interval } => {
-                self.alive();
-                self.registered(auth, interval);
-            }
-            Event::Reply {
-                id,
-                reply,
-                payload,
-                elapsed,
-            } => {
-                self.alive();
-                self.timers.disarm(Timer::Request(id.0));
-                self.handle_reply(id, reply, payload, elapsed);
-            }
-            Event::SessionDoubted => self.session_doubted(),
         }
         self.settle();
         Ok(())
@@ -223,8 +206,8 @@ impl Client {
         }
         let binding = carrier
             .tls_exporter
-            .map_or(Binding::None, Binding::TlsExporter);
-        if Link::offered(&self.config, &binding).is_empty() {
+            .map_or(ChannelBinding::None, ChannelBinding::TlsExporter);
+        if !self.link.fits(&self.config, &binding) {
             return Err(ConfigError::NoChannelBinding);
         }
         if self.carrier.is_some() {
@@ -233,6 +216,7 @@ impl Client {
         self.host_name = carrier.host_name;
         self.carrier = Some(binding);
         self.timers.disarm(Timer::Connect);
+        self.with_link(|link, cx| link.connected(cx));
         self.attempt_connected();
         if self.is_active() {
             self.work(|work, cx| work.on_session(cx));
@@ -287,7 +271,31 @@ impl Client {
         self.timers.next()
     }
 
-    fn handle_reply(&mut self, id: RequestId, reply: Reply, payload: Bytes, elapsed: Duration) {
+    /// What the link made of an input.
+    fn link_event(&mut self, event: Event) {
+        match event {
+            Event::Handshake(event) => self.handshake_event(event),
+            Event::Registered { auth, interval } => {
+                self.alive();
+                self.registered(auth, interval);
+            }
+            Event::Reply {
+                id,
+                reply,
+                payload,
+                elapsed,
+            } => {
+                self.alive();
+                self.timers.disarm(Timer::Request(id.0));
+                self.handle_reply(id, reply, payload, elapsed);
+            }
+            Event::SessionDoubted => self.session_doubted(),
+            #[cfg(feature = "nvflare")]
+            Event::Nvflare(event) => self.nvflare_event(event),
+        }
+    }
+
+    fn handle_reply(&mut self, id: RequestId, reply: Reply, payload: Parts, elapsed: Duration) {
         match reply {
             Reply::Failed(Failure {
                 code, retry_after, ..
@@ -341,6 +349,7 @@ impl Client {
             Timer::HeartbeatRelease => self.heartbeat_released(None),
             Timer::Renewal => self.renew(),
             Timer::Silence | Timer::Hint => self.session_seems_gone(),
+            Timer::Link => self.with_link(|link, cx| link.handle_timeout(cx)),
             Timer::Request(number) => {
                 let id = RequestId(number);
                 self.link.cancel(id);
@@ -408,7 +417,7 @@ impl Client {
         self.timers.disarm(Timer::Hint);
         self.work(|work, cx| work.on_disconnected(cx));
         self.farewell_disconnected();
-        if binding != Binding::None && self.link.suite() == Some(Suite::Bearer) {
+        if binding != ChannelBinding::None && self.link.suite() == Some(Suite::Bearer) {
             // The session lived in that connection.
             self.session_lost();
         }
@@ -449,17 +458,29 @@ impl Client {
         self.work(|_, cx| cx.retry(timer, wait, attempt, reason));
     }
 
-    /// Hands what the parts have asked for to the link.
+    /// Hands what the parts have asked for to the link, and takes what comes of it.
     fn settle(&mut self) {
+        loop {
+            self.send_asks();
+            let Some(event) = self.link.poll_event() else {
+                break;
+            };
+            self.link_event(event);
+        }
+        match self.link.next_timeout() {
+            Some(at) => self.timers.arm(Timer::Link, at),
+            None => self.timers.disarm(Timer::Link),
+        }
+    }
+
+    fn send_asks(&mut self) {
         for id in self.asks.take_cancelled() {
             self.timers.disarm(Timer::Request(id.0));
             self.link.cancel(id);
         }
         while let Some(ask) = self.asks.pop() {
             let sent = self.carrier.is_some()
-                && self
-                    .link
-                    .request(self.now, ask.id, &ask.request, &ask.payload);
+                && self.with_link(|link, cx| link.request(cx, ask.id, &ask.request, &ask.payload));
             let at = self.now + ask.timeout;
             self.timers.arm(Timer::Request(ask.id.0), at);
             if sent && !self.timers.is_armed(Timer::Silence) && self.is_active() {
@@ -500,11 +521,11 @@ impl Client {
         run(&mut self.work, &mut cx)
     }
 
-    /// Lends the link what a handshake needs.
-    fn with_hello<T>(&mut self, run: impl FnOnce(&mut Link, &mut Hello<'_>) -> T) -> T {
+    /// Lends the link what it needs.
+    fn with_link<T>(&mut self, run: impl FnOnce(&mut Link, &mut LinkCx<'_>) -> T) -> T {
         let nobody = Name::nobody();
         let server = self.config.server.as_ref().or(self.host_name.as_ref());
-        let mut hello = Hello {
+        let mut cx = LinkCx {
             now: self.now,
             config: &self.config,
             identity: &self.identity,
@@ -515,9 +536,9 @@ impl Client {
             site_info: &self.site_info,
             context: &self.context,
             wall: self.wall.map(|wall| wall.unix_time(self.now)),
-            binding: self.carrier.as_ref().unwrap_or(&Binding::None),
+            binding: self.carrier.as_ref().unwrap_or(&ChannelBinding::None),
         };
-        run(&mut self.link, &mut hello)
+        run(&mut self.link, &mut cx)
     }
 }
 

@@ -8,6 +8,8 @@ pub mod error;
 pub mod identity;
 mod link;
 pub mod message;
+#[cfg(feature = "nvflare")]
+pub mod nvflare;
 mod server;
 mod suite;
 mod time;
@@ -17,7 +19,7 @@ mod transmit;
 mod wire;
 
 pub use client::{
-    Auth, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason, Direction,
+    Auth, Binding, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason, Direction,
     Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
 pub use message::RejectReason;

@@ -17,7 +17,7 @@ pub use properties::Properties;
 pub use request::{JobReport, Outcome, Progress};
 
 pub(crate) use id::RequestId;
-pub(crate) use payload::{PayloadHead, Place};
+pub(crate) use payload::{Parts, PayloadHead, Place};
 pub(crate) use reply::{
     Failure, FetchReply, Goodbye, HeartbeatReply, PullReply, PushReply, Reply, SubmitReply,
     TaskHead,

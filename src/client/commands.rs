@@ -9,6 +9,7 @@ use super::{Client, ClientCounters, Phase};
 use crate::Instant;
 use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
+use crate::link::client::JobEnd;
 use crate::message::limits::{
     MAX_PROPERTIES, MAX_STRANGER_PROPERTIES, MAX_SUSPENSION, MAX_TEXT, check_size,
 };
@@ -50,11 +51,7 @@ impl Client {
     /// that was not accepted. The reason is cut at 255 bytes.
     pub fn quit(&mut self, now: Instant, reason: &str) {
         self.advance(now);
-        let mut end = reason.len().min(MAX_TEXT);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.say_farewell(reason.get(..end).unwrap_or_default());
+        self.say_farewell(cut(reason));
         self.settle();
     }
 
@@ -122,8 +119,23 @@ impl Client {
     /// # Errors
     /// When nothing is known of such a job.
     pub fn job_ended(&mut self, now: Instant, job: JobId) -> Result<(), Misuse> {
+        self.end_job(now, job, JobEnd::Over)
+    }
+
+    /// A job has failed here: as [`job_ended`](Self::job_ended), and a server of NVIDIA
+    /// FLARE is told the reason, which is cut at 255 bytes. The native binding tells only
+    /// that the job no longer runs.
+    ///
+    /// # Errors
+    /// When nothing is known of such a job.
+    pub fn job_failed(&mut self, now: Instant, job: JobId, reason: &str) -> Result<(), Misuse> {
+        self.end_job(now, job, JobEnd::Failed(cut(reason).to_owned()))
+    }
+
+    fn end_job(&mut self, now: Instant, job: JobId, end: JobEnd) -> Result<(), Misuse> {
         self.advance(now);
         self.work(|work, cx| work.job_ended(cx, job))?;
+        self.with_link(|link, cx| link.job_ended(cx, job, end));
         self.settle();
         Ok(())
     }
@@ -348,4 +360,13 @@ impl Client {
     pub fn counters(&self) -> &ClientCounters {
         &self.counters
     }
+}
+
+/// As much of a text as a message takes.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }

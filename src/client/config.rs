@@ -18,6 +18,30 @@ pub enum Mode {
     Simulate,
 }
 
+/// The protocol that carries the sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Binding {
+    /// fedlink's own.
+    #[default]
+    Native,
+    /// NVIDIA FLARE 2.9's.
+    #[cfg(feature = "nvflare")]
+    Nvflare(crate::nvflare::Settings),
+}
+
+impl Binding {
+    /// Whether the server gives a task again to whoever asks for one, until it has the
+    /// result.
+    pub(crate) fn gives_tasks_again(&self) -> bool {
+        match self {
+            Self::Native => false,
+            #[cfg(feature = "nvflare")]
+            Self::Nvflare(_) => true,
+        }
+    }
+}
+
 /// Settings of a client. Share one among any number of clients.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -26,6 +50,8 @@ pub struct ClientConfig {
     /// The name that the server's certificate must carry. Without it the host name that
     /// the host connected to is expected.
     pub server: Option<Name>,
+    /// The protocol that the server speaks. Default: fedlink's own.
+    pub binding: Binding,
     /// The suites to offer. Default: sealed alone.
     pub suites: Suites,
     /// The carrier is trusted end to end, so the bearer suite needs no channel binding.
@@ -76,6 +102,7 @@ impl ClientConfig {
         Self {
             project,
             server: None,
+            binding: Binding::default(),
             suites: Suites::default(),
             trusted_path: false,
             datagram: false,
@@ -93,6 +120,16 @@ impl ClientConfig {
             max_payload: 4 << 30,
             max_jobs: 1024,
             max_held: 1024,
+        }
+    }
+
+    /// Results up to this many bytes travel inside their message. Where the link cuts
+    /// large messages itself, all do.
+    pub(crate) fn most_inline(&self) -> usize {
+        match &self.binding {
+            Binding::Native => self.inline_limit,
+            #[cfg(feature = "nvflare")]
+            Binding::Nvflare(_) => usize::MAX,
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Timer {
     Silence,
     /// A hint that the session is gone was not refuted in time.
     Hint,
+    /// The link has something to do by itself.
+    Link,
     /// A request, by its number, should have been answered.
     Request(u64),
     /// A task of this job is asked for, or its payload fetched, again.

@@ -9,7 +9,7 @@ use super::{Client, ClientAction, RetryReason, Suspicion, Timer, backoff};
 use crate::client::Rejection;
 use crate::client::heartbeat::Heartbeats;
 use crate::error::Misuse;
-use crate::link::native::client::HandshakeEvent;
+use crate::link::client::HandshakeEvent;
 use crate::message::SignatureId;
 use crate::wire::native::{Denial, Denied};
 
@@ -78,7 +78,7 @@ impl Client {
         self.timers.disarm(Timer::Backoff);
         let at = self.now + self.config.maintenance_timeout;
         self.timers.arm(Timer::Handshake, at);
-        self.with_hello(|link, hello| link.challenge(hello));
+        self.with_link(|link, cx| link.challenge(cx));
     }
 
     /// The carrier is gone, and a try that was under way with it.
@@ -116,12 +116,13 @@ impl Client {
         };
         let suspect = attempt.counted;
         let (reason, wait) = match attempt.step {
-            Step::Registering(copies) if copies < REGISTER_COPIES && !suspect => {
+            Step::Registering(copies)
+                if copies < REGISTER_COPIES && !suspect && self.link.repeat_register() =>
+            {
                 attempt.step = Step::Registering(copies + 1);
                 let at = self.now + self.config.maintenance_timeout;
                 self.timers.arm(Timer::Handshake, at);
                 self.counters.retries += 1;
-                self.link.repeat_register();
                 return;
             }
             Step::Signing(_) => (RetryReason::SignerSilent, Duration::ZERO),

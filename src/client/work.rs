@@ -20,7 +20,7 @@ use bytes::Bytes;
 use crate::error::{ConfigError, Dropped, Misuse};
 use crate::message::limits::check_given;
 use crate::message::{
-    BLOCK, JobId, JobReport, Outcome, Payload, Progress, Properties, RecordId, Reply, RequestId,
+    BLOCK, JobId, JobReport, Outcome, Parts, Payload, Progress, Properties, RecordId, Reply, RequestId,
     ReturnCode, TaskId,
 };
 use crate::transfer::MAX_BLOCKS;
@@ -115,6 +115,7 @@ impl Work {
             task,
             ssid: stored.head.ssid,
             outcome,
+            ticket: stored.head.ticket.clone(),
             headers,
             content_type: payload.content_type().to_owned(),
             encoding: payload.encoding().to_owned(),
@@ -166,7 +167,7 @@ impl Work {
         cx: &mut Cx<'_>,
         id: RequestId,
         reply: Reply,
-        payload: Bytes,
+        payload: Parts,
     ) -> Option<Wish> {
         if let Reply::Failed(failure) = reply {
             let retry_after = failure.retry_after.map(Duration::from_millis);
@@ -183,7 +184,9 @@ impl Work {
             match self.pulls.on_reply(cx, store, known, id, reply, payload) {
                 Pulled::Nothing => {}
                 Pulled::Task(task, payload, since) => {
-                    self.held.insert(cx, store, task, payload, since);
+                    if let Some(job) = self.held.insert(cx, store, task, payload, since) {
+                        self.pulls.finished(job);
+                    }
                 }
                 Pulled::Unfit(task, why) => self.refuse_task(cx, &task, why),
             }
@@ -218,6 +221,7 @@ impl Work {
             | Timer::Renewal
             | Timer::Silence
             | Timer::Hint
+            | Timer::Link
             | Timer::Request(_) => {}
         }
     }
@@ -243,6 +247,7 @@ impl Work {
             task: task.head.task,
             ssid: task.head.ssid,
             outcome: Outcome::Failed,
+            ticket: task.head.ticket.clone(),
             headers: Properties::new().with("error", why),
             content_type: String::new(),
             encoding: String::new(),

@@ -63,7 +63,9 @@ fn digest_blocks(bytes: &[u8]) -> Blocks {
 pub struct Payload(Arc<Inner>);
 
 struct Inner {
-    bytes: Bytes,
+    parts: Parts,
+    /// The parts as one, once somebody has asked for that.
+    joined: OnceLock<Bytes>,
     content_type: String,
     encoding: String,
     blocks: OnceLock<Blocks>,
@@ -85,18 +87,47 @@ impl Payload {
         content_type: impl Into<String>,
         encoding: impl Into<String>,
     ) -> Self {
+        Self::of(Parts::One(bytes.into()), content_type, encoding)
+    }
+
+    /// A payload whose bytes lie in several pieces, one after another, so that a model
+    /// need not be copied together. Labels as in [`Payload::labelled`].
+    #[must_use]
+    pub fn from_parts(
+        parts: Vec<Bytes>,
+        content_type: impl Into<String>,
+        encoding: impl Into<String>,
+    ) -> Self {
+        Self::of(Parts::Many(parts), content_type, encoding)
+    }
+
+    fn of(parts: Parts, content_type: impl Into<String>, encoding: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
-            bytes: bytes.into(),
+            parts,
+            joined: OnceLock::new(),
             content_type: content_type.into(),
             encoding: encoding.into(),
             blocks: OnceLock::new(),
         }))
     }
 
-    /// The bytes themselves; cloning them shares them.
+    /// The bytes themselves; cloning them shares them. A payload of several parts is
+    /// copied together at the first call: [`Payload::parts`] copies nothing.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.0.bytes
+        match &self.0.parts {
+            Parts::One(bytes) => bytes,
+            Parts::Many(parts) => self.0.joined.get_or_init(|| parts.concat().into()),
+        }
+    }
+
+    /// The pieces that the bytes lie in, in their order.
+    #[must_use]
+    pub fn parts(&self) -> &[Bytes] {
+        match &self.0.parts {
+            Parts::One(bytes) => core::slice::from_ref(bytes),
+            Parts::Many(parts) => parts,
+        }
     }
 
     /// What the bytes are; empty if nobody said.
@@ -114,13 +145,13 @@ impl Payload {
     /// Length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.bytes.len()
+        self.0.parts.len()
     }
 
     /// Whether there is not one byte.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.bytes.is_empty()
+        self.len() == 0
     }
 
     /// The digest under which the payload travels. Computed at most once, in one pass.
@@ -130,7 +161,7 @@ impl Payload {
     }
 
     pub(crate) fn blocks(&self) -> &Blocks {
-        self.0.blocks.get_or_init(|| digest_blocks(&self.0.bytes))
+        self.0.blocks.get_or_init(|| digest_blocks(self.bytes()))
     }
 
     /// What announces this payload: inline up to `inline_limit` bytes, else apart.
@@ -158,7 +189,7 @@ impl Payload {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        self.0.bytes == other.0.bytes
+        self.bytes() == other.bytes()
             && self.0.content_type == other.0.content_type
             && self.0.encoding == other.0.encoding
     }
@@ -175,6 +206,46 @@ impl fmt::Debug for Payload {
             self.content_type(),
             self.encoding()
         )
+    }
+}
+
+/// Bytes in one piece or in several.
+#[derive(Clone)]
+pub(crate) enum Parts {
+    One(Bytes),
+    Many(Vec<Bytes>),
+}
+
+impl Parts {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::One(bytes) => bytes.len(),
+            Self::Many(parts) => parts.iter().map(Bytes::len).sum(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// In one piece, copied together if need be.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::One(bytes) => bytes,
+            Self::Many(parts) => parts.concat().into(),
+        }
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+impl From<Bytes> for Parts {
+    fn from(bytes: Bytes) -> Self {
+        Self::One(bytes)
     }
 }
 
@@ -196,8 +267,8 @@ pub(crate) enum Place {
 }
 
 impl PayloadHead {
-    pub(crate) fn with(self, bytes: Bytes) -> Payload {
-        Payload::labelled(bytes, self.content_type, self.encoding)
+    pub(crate) fn with(self, bytes: impl Into<Parts>) -> Payload {
+        Payload::of(bytes.into(), self.content_type, self.encoding)
     }
 
     pub(crate) fn labels_fit(&self) -> bool {
@@ -226,6 +297,16 @@ mod tests {
             Payload::new(Bytes::new()).digest().as_bytes()[..],
             Sha256::digest([])[..]
         );
+    }
+
+    #[test]
+    fn parts_are_the_payload_one_after_another() {
+        let parts = vec![Bytes::from("ab"), Bytes::new(), Bytes::from("c")];
+        let payload = Payload::from_parts(parts.clone(), "", "");
+        assert_eq!(payload.parts(), parts);
+        assert_eq!(payload.len(), 3);
+        assert_eq!(payload, Payload::new("abc"));
+        assert_eq!(payload.digest(), Payload::new("abc").digest());
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(crate) struct TaskHead {
     pub(crate) ssid: Ssid,
     pub(crate) headers: Properties,
     pub(crate) payload: PayloadHead,
+    /// What the binding wants back with the result. The native one wants nothing.
+    #[serde(skip)]
+    pub(crate) ticket: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

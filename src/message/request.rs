@@ -80,6 +80,9 @@ pub(crate) struct SubmitResult {
     /// The service session under which the task was assigned.
     pub(crate) ssid: Ssid,
     pub(crate) outcome: Outcome,
+    /// As in [`TaskHead`](super::TaskHead).
+    #[serde(skip)]
+    pub(crate) ticket: Vec<u8>,
     pub(crate) headers: Properties,
     pub(crate) payload: PayloadHead,
     pub(crate) context: Properties,

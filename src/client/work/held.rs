@@ -8,7 +8,7 @@ use crate::Instant;
 use crate::client::cx::Cx;
 use crate::client::{ClientAction, Task};
 use crate::error::Misuse;
-use crate::message::{JobId, Payload, Place, TaskId};
+use crate::message::{JobId, Parts, Payload, Place, TaskId};
 use crate::transfer::Layout;
 
 use super::record::{Gate, Record, Store, StoredTask};
@@ -28,30 +28,38 @@ struct HeldTask {
     since: Instant,
     /// The host has it, so it may submit a result.
     given: bool,
+    /// The server gives it again after a restart, so it is not stored, and its payload is
+    /// the host's alone.
+    comes_again: bool,
 }
 
 impl Held {
-    /// Takes a whole task; the host gets it when it is stored.
+    /// Takes a whole task; the host gets it when it is stored. Where the server gives it
+    /// again to whoever asks, it is not stored: the host has it at once, and its job is
+    /// the caller's.
     pub(crate) fn insert(
         &mut self,
         cx: &mut Cx<'_>,
         store: &mut Store,
         stored: StoredTask,
-        payload: Bytes,
+        payload: Parts,
         since: Instant,
-    ) {
+    ) -> Option<JobId> {
         let task = stored.head.task;
-        let record = Record::Task(stored.clone());
-        store.persist(cx, &record, payload.clone(), Gate::Task(task));
-        self.tasks.insert(
-            task,
-            HeldTask {
-                payload: stored.head.payload.clone().with(payload),
-                stored,
-                since,
-                given: false,
-            },
-        );
+        let comes_again = cx.config.binding.gives_tasks_again();
+        let held = HeldTask {
+            payload: stored.head.payload.clone().with(payload),
+            stored,
+            since,
+            given: false,
+            comes_again,
+        };
+        if !comes_again {
+            let record = Record::Task(held.stored.clone());
+            store.persist(cx, &record, held.payload.bytes().clone(), Gate::Task(task));
+        }
+        self.tasks.insert(task, held);
+        if comes_again { self.give(cx, task) } else { None }
     }
 
     /// The task is stored: gives it to the host, and its job to the caller. Nothing if it
@@ -129,6 +137,7 @@ impl Held {
                 stored,
                 since: Instant::default(),
                 given: true,
+                comes_again: false,
             },
         );
         self.set_last(job, task, limit);
@@ -151,11 +160,14 @@ impl Held {
     }
 
     pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
-        for held in self.tasks.values() {
+        for held in self.tasks.values().filter(|held| !held.comes_again) {
             records.push(Record::Task(held.stored.clone()).with(held.payload.bytes().clone()));
         }
         for (job, task) in &self.last {
             let (job, task) = (*job, *task);
+            if self.tasks.get(&task).is_some_and(|held| held.comes_again) {
+                continue;
+            }
             records.push(Record::Last { job, task }.with(Bytes::new()));
         }
     }
@@ -169,13 +181,18 @@ impl HeldTask {
             Place::Inline => self.payload.len() as u64,
             Place::Apart { size, digest } => Layout { size, digest }.total(),
         };
+        let payload = if self.comes_again {
+            core::mem::replace(&mut self.payload, Payload::new(Bytes::new()))
+        } else {
+            self.payload.clone()
+        };
         cx.act(ClientAction::TaskAssigned(Task {
             id: head.task,
             job: self.stored.job,
             name: head.name.clone(),
             ssid: head.ssid,
             headers: head.headers.clone(),
-            payload: self.payload.clone(),
+            payload,
             again,
             bytes,
             elapsed: cx.now.since(self.since),

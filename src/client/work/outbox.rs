@@ -256,8 +256,9 @@ impl Outbox {
             task,
             ssid: entry.result.ssid,
             outcome: entry.result.outcome,
+            ticket: entry.result.ticket.clone(),
             headers: entry.result.headers.clone(),
-            payload: entry.payload.head(cx.config.inline_limit),
+            payload: entry.payload.head(cx.config.most_inline()),
             context: cx.context.clone(),
         });
         let bytes = if entry.is_apart(cx) {
@@ -424,7 +425,7 @@ impl Entry {
     }
 
     fn is_apart(&self, cx: &Cx<'_>) -> bool {
-        self.payload.len() > cx.config.inline_limit
+        self.payload.len() > cx.config.most_inline()
     }
 
     /// Whether the server can want the bytes from `offset` on. If nothing is missing it

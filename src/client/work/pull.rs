@@ -15,7 +15,7 @@ use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::limits::MAX_PROPERTIES;
 use crate::message::{
-    FetchReply, JobId, Place, Properties, PullReply, PullTask, Reply, Request, RequestId,
+    FetchReply, JobId, Parts, Place, Properties, PullReply, PullTask, Reply, Request, RequestId,
     ReturnCode, TaskHead, TaskId,
 };
 
@@ -81,7 +81,7 @@ enum State {
 pub(crate) enum Pulled {
     Nothing,
     /// A whole task, asked for since that moment.
-    Task(StoredTask, Bytes, Instant),
+    Task(StoredTask, Parts, Instant),
     /// A task that cannot be taken, and why.
     Unfit(StoredTask, &'static str),
 }
@@ -160,7 +160,7 @@ impl Pulls {
         known: impl Fn(JobId, TaskId) -> bool,
         id: RequestId,
         reply: Reply,
-        payload: Bytes,
+        payload: Parts,
     ) -> Pulled {
         let Some(Asked { job, part }) = self.asked.get(&id).copied() else {
             return Pulled::Nothing;
@@ -185,7 +185,7 @@ impl Pulls {
                 if part == (offset, payload.len()) =>
             {
                 self.asked.remove(&id);
-                self.on_part(cx, store, job, id, offset, payload)
+                self.on_part(cx, store, job, id, offset, payload.into_bytes())
             }
             (Reply::Fetch(FetchReply::Gone), Some(_)) => {
                 self.drop_requests(cx, job);
@@ -328,7 +328,7 @@ impl Pulls {
         cx: &mut Cx<'_>,
         known: impl Fn(JobId, TaskId) -> bool,
         task: StoredTask,
-        payload: Bytes,
+        payload: Parts,
     ) -> Pulled {
         let job = task.job;
         let Some(pull) = self.jobs.get_mut(&job) else {
@@ -396,7 +396,7 @@ impl Pulls {
 }
 
 /// Whether what the server says of a task is within its limits.
-fn is_sound(head: &TaskHead, payload: &Bytes) -> bool {
+fn is_sound(head: &TaskHead, payload: &Parts) -> bool {
     head.payload.labels_fit()
         && Properties::size(&head.headers) <= MAX_PROPERTIES
         && (head.payload.place == Place::Inline || payload.is_empty())

@@ -11,7 +11,7 @@ use crate::error::Misuse;
 use crate::message::{JobId, Outcome, Properties, RecordId, Ssid, TaskHead, TaskId};
 
 /// The first byte of every record; another one belongs to another version.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One line of the client's log. Applying one twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,8 @@ pub(crate) struct StoredResult {
     pub(crate) task: TaskId,
     pub(crate) ssid: Ssid,
     pub(crate) outcome: Outcome,
+    /// As in [`TaskHead`].
+    pub(crate) ticket: Vec<u8>,
     pub(crate) headers: Properties,
     pub(crate) content_type: String,
     pub(crate) encoding: String,

@@ -111,7 +111,7 @@ impl Rig {
     }
 
     fn reply_with(&mut self, id: RequestId, reply: Reply, payload: impl Into<Bytes>) {
-        let wish = self.with(|work, cx| work.on_reply(cx, id, reply, payload.into()));
+        let wish = self.with(|work, cx| work.on_reply(cx, id, reply, payload.into().into()));
         assert_eq!(wish, None);
     }
 
@@ -188,6 +188,7 @@ fn head(task: TaskId, payload: &Payload, inline_limit: usize) -> TaskHead {
         ssid: SSID,
         headers: Properties::new().with("round", "1"),
         payload: payload.head(inline_limit),
+        ticket: Vec::new(),
     }
 }
 

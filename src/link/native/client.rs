@@ -2,23 +2,20 @@
 
 mod handshake;
 
-use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
 use super::session::{Opened, Session};
 use crate::Instant;
-use crate::client::{Auth, Suspicion};
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
+use crate::link::client::{Event, LinkCx, Unsent};
 use crate::message::{Reply, Request, RequestId, SessionId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;
-use crate::wire::native::{self, Denied, Envelope, InvalidSession, NoEnvelope, TAG};
+use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, TAG};
 use handshake::Handshake;
-
-pub(crate) use handshake::Hello;
 
 /// The client's link.
 #[derive(Default)]
@@ -35,12 +32,6 @@ pub(crate) struct Link {
     server_certificates: Vec<CertificateId>,
 }
 
-/// What a message that could not be sent was for.
-pub(crate) enum Unsent {
-    Handshake,
-    Request(RequestId),
-}
-
 /// A request that waits for its answer.
 struct Outstanding {
     sent_at: Instant,
@@ -48,40 +39,6 @@ struct Outstanding {
     number: u64,
     tag: [u8; TAG],
     transmit: u64,
-}
-
-/// What a message meant.
-pub(crate) enum Event {
-    Handshake(HandshakeEvent),
-    /// A session stands. The one before is gone, and its requests with it.
-    Registered {
-        auth: Auth,
-        interval: Duration,
-    },
-    /// The answer to a request.
-    Reply {
-        id: RequestId,
-        reply: Reply,
-        payload: Bytes,
-        elapsed: Duration,
-    },
-    /// The server may have forgotten the session.
-    SessionDoubted,
-}
-
-/// What a message meant for the handshake.
-pub(crate) enum HandshakeEvent {
-    /// The server proved itself. The Register is on its way, or waits for a signature.
-    Proven {
-        to_sign: Option<Bytes>,
-        dates_checked: bool,
-    },
-    /// Something that claims to come from the server cannot be trusted.
-    Suspect(Suspicion),
-    /// The server refuses; `protected` if nobody else can have said so.
-    Denied { denied: Denied, protected: bool },
-    /// The server speaks no version of ours.
-    OtherVersion,
 }
 
 impl Link {
@@ -144,7 +101,7 @@ impl Link {
     /// when the session is used up.
     pub(crate) fn request(
         &mut self,
-        now: Instant,
+        cx: &LinkCx<'_>,
         id: RequestId,
         request: &Request,
         payload: &Bytes,
@@ -156,7 +113,7 @@ impl Link {
         else {
             return false;
         };
-        let sent_at = self.outstanding.get(&id).map_or(now, |known| known.sent_at);
+        let sent_at = self.outstanding.get(&id).map_or(cx.now, |known| known.sent_at);
         let transmit = self.transmit(written.header, written.payload);
         self.outstanding.insert(
             id,
@@ -177,7 +134,7 @@ impl Link {
 
     pub(crate) fn handle_message(
         &mut self,
-        hello: &mut Hello<'_>,
+        cx: &mut LinkCx<'_>,
         message: BytesMut,
     ) -> Result<Event, Dropped> {
         if message.len() > native::MAX_MESSAGE {
@@ -187,12 +144,12 @@ impl Link {
             Ok(Envelope::ChallengeReply {
                 reply,
                 hello: hello_len,
-            }) => self.challenge_reply(hello, &message, &reply, hello_len),
+            }) => self.challenge_reply(cx, &message, &reply, hello_len),
             Ok(Envelope::RegisterReply {
                 client_nonce,
                 session,
                 clear,
-            }) => self.register_reply(hello, &message, client_nonce, session, clear),
+            }) => self.register_reply(cx, &message, client_nonce, session, clear),
             Ok(Envelope::Refusal {
                 client_nonce,
                 seal,
@@ -202,7 +159,7 @@ impl Link {
             Ok(Envelope::InvalidSession(echo)) => self.invalid_session(echo),
             Ok(Envelope::Sealed { session, number }) => {
                 let opened = self.session_mut(session)?.open_sealed(number, message)?;
-                self.reply(hello.now, opened)
+                self.reply(cx.now, opened)
             }
             Ok(Envelope::Clear {
                 session,
@@ -213,7 +170,7 @@ impl Link {
                 let opened = self
                     .session_mut(session)?
                     .open_clear(request, token, message, clear)?;
-                self.reply(hello.now, opened)
+                self.reply(cx.now, opened)
             }
             Ok(Envelope::Challenge(_) | Envelope::ForeignChallenge | Envelope::Register { .. }) => {
                 Err(Dropped::Unexpected)
@@ -247,7 +204,7 @@ impl Link {
         Ok(Event::Reply {
             id: opened.request,
             reply,
-            payload,
+            payload: payload.into(),
             elapsed: now.since(request.sent_at),
         })
     }

@@ -98,6 +98,7 @@ impl Ledger {
             ssid: self.state.ssid,
             headers: task.entry.headers.clone(),
             payload: input.payload.head(self.config.inline_limit),
+            ticket: Vec::new(),
         };
         let bytes = if inline {
             input.payload.bytes().clone()

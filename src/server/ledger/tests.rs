@@ -74,6 +74,7 @@ fn result_of(task: TaskId, payload: &Payload) -> SubmitResult {
         task,
         ssid: SSID,
         outcome: Outcome::Ok,
+        ticket: Vec::new(),
         headers: Properties::new().with("loss", "0.5"),
         payload: payload.head(INLINE),
         context: Properties::new(),

@@ -86,6 +86,7 @@ fn a_result_is_sent_once_it_is_stored_and_leaves_with_its_receipt() {
             task: TASK,
             ssid: SSID,
             outcome: Outcome::Failed,
+            ticket: Vec::new(),
             headers: Properties::new().with("loss", "0.5"),
             payload: payload.head(1 << 20),
             context: rig.context.clone(),

@@ -5,17 +5,16 @@ use core::time::Duration;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::{Event, HandshakeEvent, Link};
-use crate::Instant;
+use super::Link;
 use crate::client::{Auth, ClientConfig, Suspicion};
 use crate::digest::Hash;
-use crate::entropy::Entropy;
 use crate::error::Dropped;
-use crate::identity::{self, Chain, ChainError, Identity, Key, Name, Role, Verified};
+use crate::identity::{self, Chain, ChainError, Key, Role, Verified};
+use crate::link::client::{Event, HandshakeEvent, LinkCx};
 use crate::link::native::seal;
 use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
-use crate::message::{InstanceId, Properties, SessionId};
+use crate::message::SessionId;
 use crate::suite::Suite;
 use crate::wire::native::{
     self, Applicant, Challenge, ChallengeReply, Denied, Grant, RefusalSeal, lp_pair, take_lp_pair,
@@ -66,23 +65,6 @@ pub(super) struct Registering {
     server: Option<Verified>,
 }
 
-/// What the handshake is told by the client.
-pub(crate) struct Hello<'a> {
-    pub(crate) now: Instant,
-    pub(crate) config: &'a ClientConfig,
-    pub(crate) identity: &'a Identity,
-    pub(crate) entropy: &'a mut Entropy,
-    /// The name that the server must prove.
-    pub(crate) server: &'a Name,
-    pub(crate) instance: InstanceId,
-    pub(crate) address: &'a str,
-    pub(crate) site_info: &'a Properties,
-    pub(crate) context: &'a Properties,
-    /// Unix seconds.
-    pub(crate) wall: Option<u64>,
-    pub(crate) binding: &'a Binding,
-}
-
 impl Link {
     /// The suites that this carrier permits: bearer needs one that protects end to end.
     pub(crate) fn offered(config: &ClientConfig, binding: &Binding) -> Vec<Suite> {
@@ -99,24 +81,24 @@ impl Link {
     }
 
     /// Starts a handshake with a fresh nonce; one under way is forgotten.
-    pub(crate) fn challenge(&mut self, hello: &mut Hello<'_>) {
-        let secret = hello
+    pub(crate) fn challenge(&mut self, cx: &mut LinkCx<'_>) {
+        let secret = cx
             .config
             .suites
             .contains(Suite::Sealed)
-            .then(|| x25519_dalek::StaticSecret::from(hello.entropy.bytes::<32>()));
-        let client_nonce = hello.entropy.uuid();
+            .then(|| x25519_dalek::StaticSecret::from(cx.entropy.bytes::<32>()));
+        let client_nonce = cx.entropy.uuid();
         let mut challenge = Challenge {
-            suites: Self::offered(hello.config, hello.binding),
-            project: hello.config.project.clone(),
-            binding: hello.binding.kind(),
+            suites: Self::offered(cx.config, cx.binding),
+            project: cx.config.project.clone(),
+            binding: cx.binding.kind(),
             client_nonce,
             client_share: secret
                 .as_ref()
                 .map(|secret| x25519_dalek::PublicKey::from(secret).to_bytes()),
             padding: Vec::new(),
         };
-        if hello.config.datagram {
+        if cx.config.datagram {
             let len = native::challenge(&challenge).len();
             challenge.padding = vec![0; PADDED_CHALLENGE.saturating_sub(len)];
         }
@@ -126,17 +108,19 @@ impl Link {
             hello_c,
             client_nonce,
             secret,
-            binding: hello.binding.clone(),
+            binding: cx.binding.clone(),
             checked: 0,
         }));
     }
 
-    /// Sends the Register again, byte for byte, if it has been sent.
-    pub(crate) fn repeat_register(&mut self) {
-        if let Handshake::Registering(registering) = &self.handshake {
-            let register = registering.register.clone();
-            self.transmit_handshake(register);
-        }
+    /// Sends the Register again, byte for byte; false if none has been sent.
+    pub(crate) fn repeat_register(&mut self) -> bool {
+        let Handshake::Registering(registering) = &self.handshake else {
+            return false;
+        };
+        let register = registering.register.clone();
+        self.transmit_handshake(register);
+        true
     }
 
     /// Goes on with the handshake that waited for a signature; false when none does.
@@ -155,7 +139,7 @@ impl Link {
 
     pub(super) fn challenge_reply(
         &mut self,
-        hello: &mut Hello<'_>,
+        cx: &mut LinkCx<'_>,
         message: &[u8],
         reply: &ChallengeReply,
         hello_len: usize,
@@ -170,7 +154,7 @@ impl Link {
             return Err(Dropped::OverBudget);
         }
         challenged.checked += 1;
-        let signing = match challenged.accept(hello, message, reply, hello_len) {
+        let signing = match challenged.accept(cx, message, reply, hello_len) {
             Ok(accepted) => accepted,
             Err(suspicion) => return Ok(Event::Handshake(HandshakeEvent::Suspect(suspicion))),
         };
@@ -179,7 +163,7 @@ impl Link {
             .as_ref()
             .is_none_or(|server| server.dates_checked);
         let bytes = transcript::client_proof(&signing.th2);
-        let proof = hello.identity.proof().filter(|_| signing.server.is_some());
+        let proof = cx.identity.proof().filter(|_| signing.server.is_some());
         let mut to_sign = None;
         match proof {
             Some((_, Key::Here(signer))) => self.register(signing, &signer.sign(&bytes)),
@@ -213,7 +197,7 @@ impl Link {
 
     pub(super) fn register_reply(
         &mut self,
-        hello: &Hello<'_>,
+        cx: &LinkCx<'_>,
         message: &[u8],
         client_nonce: [u8; 16],
         session: SessionId,
@@ -225,14 +209,14 @@ impl Link {
         if client_nonce != registering.client_nonce {
             return Err(Dropped::Unasked);
         }
-        let (grant, protection) = match registering.accept(hello, message, session, clear) {
+        let (grant, protection) = match registering.accept(cx, message, session, clear) {
             Ok(accepted) => accepted,
             Err(suspicion) => return Ok(Event::Handshake(HandshakeEvent::Suspect(suspicion))),
         };
         let auth = Auth {
             token: grant.token,
             token_signature: Bytes::from(grant.token_signature).into(),
-            name: hello.identity.name().clone(),
+            name: cx.identity.name().clone(),
             ssid: grant.ssid,
             issued: grant.issued,
             expires: grant.expires,
@@ -317,12 +301,12 @@ impl Challenged {
     /// Checks the server's answer and prepares the Register, all but its proof.
     fn accept(
         &self,
-        hello: &Hello<'_>,
+        cx: &LinkCx<'_>,
         message: &[u8],
         reply: &ChallengeReply,
         hello_len: usize,
     ) -> Result<Signing, Suspicion> {
-        if !Link::offered(hello.config, &self.binding).contains(&reply.suite) {
+        if !Link::offered(cx.config, &self.binding).contains(&reply.suite) {
             return Err(Suspicion::Suite);
         }
         let hello_s = message.get(..hello_len).ok_or(Suspicion::Malformed)?;
@@ -344,11 +328,11 @@ impl Challenged {
             let chain = Chain::parse(chain).map_err(Suspicion::Chain)?;
             let verified = identity::verify(
                 &chain,
-                &hello.identity.roots,
-                &hello.identity.revoked,
+                &cx.identity.roots,
+                &cx.identity.revoked,
                 Role::Server,
-                hello.server,
-                hello.wall,
+                cx.server,
+                cx.wall,
             )
             .map_err(Suspicion::Chain)?;
             let proof = proof.try_into().map_err(|_| Suspicion::Proof)?;
@@ -358,13 +342,13 @@ impl Challenged {
             Some(verified)
         };
         let applicant = Applicant {
-            name: hello.identity.name().clone(),
-            instance: hello.instance,
-            chain: hello.identity.chain_bytes(reply.suite).to_vec(),
-            want_token: hello.config.want_token || reply.suite == Suite::Bearer,
-            address: hello.address.to_owned(),
-            site_info: hello.site_info.clone(),
-            context: hello.context.clone(),
+            name: cx.identity.name().clone(),
+            instance: cx.instance,
+            chain: cx.identity.chain_bytes(reply.suite).to_vec(),
+            want_token: cx.config.want_token || reply.suite == Suite::Bearer,
+            address: cx.address.to_owned(),
+            site_info: cx.site_info.clone(),
+            context: cx.context.clone(),
         };
         let identity = native::encode(&applicant, Vec::new());
         Ok(Signing {
@@ -383,7 +367,7 @@ impl Registering {
     /// Checks what the server granted.
     fn accept(
         &self,
-        hello: &Hello<'_>,
+        cx: &LinkCx<'_>,
         message: &[u8],
         session: SessionId,
         clear: usize,
@@ -398,14 +382,14 @@ impl Registering {
         if let Some(server) = &self.server {
             // It may have been revoked since it proved itself.
             let mut certificates = server.certificates.iter();
-            let revoked = certificates.position(|it| hello.identity.revoked.contains(it));
+            let revoked = certificates.position(|it| cx.identity.revoked.contains(it));
             if let Some(position) = revoked {
                 return Err(Suspicion::Chain(ChainError::Revoked { position }));
             }
             let claims = TokenClaims {
                 suite: self.suite,
-                project: hello.config.project.as_str(),
-                name: hello.identity.name().as_str(),
+                project: cx.config.project.as_str(),
+                name: cx.identity.name().as_str(),
                 token: grant.token.as_ref(),
                 ssid: grant.ssid,
                 issued: grant.issued,

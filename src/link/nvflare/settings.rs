@@ -1,0 +1,50 @@
+//! What a client is told of a federation of NVIDIA FLARE.
+
+use core::time::Duration;
+
+/// Settings of the binding to NVIDIA FLARE 2.9. Those of
+/// [`ClientConfig`](crate::ClientConfig) hold beside them; its suites do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The server proves itself with a certificate, and so does the client. Without it
+    /// anybody can be anybody. Default: true.
+    pub secure: bool,
+    /// Time between heartbeats. Default: 10 s, as the Python client's.
+    pub heartbeat_interval: Duration,
+    /// What to do when another process has registered under this name.
+    /// Default: [`OnReplaced::Stop`].
+    pub on_replaced: OnReplaced,
+    /// The host answers [`ResourcesWanted`](crate::ClientAction::ResourcesWanted) and
+    /// [`Deploy`](crate::ClientAction::Deploy) itself. Otherwise there are always enough
+    /// resources and every app is accepted. Default: false.
+    pub host_decides: bool,
+    /// Largest message from the server in bytes; larger values come in streams, up to
+    /// [`max_payload`](crate::ClientConfig::max_payload). Default: 64 MiB.
+    pub max_frame: usize,
+    /// So long without a byte from the server, and it is asked for a sign of life.
+    /// Default: 60 s.
+    pub ping_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            secure: true,
+            heartbeat_interval: Duration::from_secs(10),
+            on_replaced: OnReplaced::Stop,
+            host_decides: false,
+            max_frame: 64 << 20,
+            ping_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a client does when another process has taken its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnReplaced {
+    /// It is rejected, and leaves the name to the other.
+    #[default]
+    Stop,
+    /// It registers again, after a wait, and the other one is replaced in turn.
+    TakeOver,
+}
