@@ -8,6 +8,8 @@ mod counters;
 mod cx;
 mod farewell;
 mod heartbeat;
+#[cfg(feature = "nvflare")]
+mod nvflare;
 mod registration;
 mod state;
 mod work;

@@ -97,6 +97,10 @@ pub enum Misuse {
     /// No such signature was asked for, or it came too late.
     #[error("signature {0} is not awaited (any more): drop it")]
     UnknownSignature(SignatureId),
+    /// No such decision was asked for, or it came too late.
+    #[cfg(feature = "nvflare")]
+    #[error("decision {0} is not awaited (any more): drop it")]
+    UnknownControl(crate::nvflare::ControlId),
     /// A context, headers, a label or a name that is too long.
     #[error("{what} is larger than {limit} bytes: make it smaller")]
     TooLarge {

@@ -1,3 +1,3 @@
 //! What a host needs in a federation of NVIDIA FLARE 2.9.
 
-pub use crate::link::nvflare::{OnReplaced, Settings};
+pub use crate::link::nvflare::{ControlId, Decision, OnReplaced, Settings};

@@ -96,6 +96,37 @@ pub enum ClientAction {
         /// Bytes that had to travel again so far.
         sent_twice: u64,
     },
+    /// NVIDIA FLARE: a job needs this, or the server would run it without this site.
+    /// Answer with [`decide`](crate::Client::decide) within 3 s, if the settings say that
+    /// the host does; otherwise this is for information.
+    #[cfg(feature = "nvflare")]
+    ResourcesWanted {
+        /// Names the answer.
+        request: crate::nvflare::ControlId,
+        /// The job.
+        job: JobId,
+        /// What it needs, as JSON, in the words of whoever wrote the job.
+        spec: String,
+    },
+    /// NVIDIA FLARE: the app of a job that is about to start. To be answered as
+    /// [`ResourcesWanted`](Self::ResourcesWanted).
+    #[cfg(feature = "nvflare")]
+    Deploy {
+        /// Names the answer.
+        request: crate::nvflare::ControlId,
+        /// The job.
+        job: JobId,
+        /// The name of the app.
+        name: String,
+        /// A zip of the app. It may hold code: fedlink runs none of it.
+        app: Payload,
+    },
+    /// NVIDIA FLARE: give up the current task of this job; the job goes on.
+    #[cfg(feature = "nvflare")]
+    AbortTask {
+        /// The job.
+        job: JobId,
+    },
     /// The private key is elsewhere: sign these bytes and hand the signature to
     /// [`signed`](crate::Client::signed).
     Sign {
@@ -152,7 +183,7 @@ pub struct Auth {
     pub ssid: Ssid,
     /// When the token was issued, in Unix seconds.
     pub issued: u64,
-    /// When it ends, in Unix seconds.
+    /// When it ends, in Unix seconds; `u64::MAX` for never.
     pub expires: u64,
     /// Hash of the whole exchange, needed to verify the signature elsewhere.
     pub session_hash: [u8; 32],
@@ -224,6 +255,8 @@ pub enum RetryReason {
     Transfer(ReturnCode),
     /// The session seems to be gone: the client registers anew beside it.
     SessionSilent,
+    /// Another process has registered under this name: the client takes it back.
+    Replaced,
 }
 
 /// What was wrong with a message that was dropped.
@@ -242,6 +275,12 @@ pub enum Suspicion {
     TokenSignature,
     /// The server's answer contradicts itself or the request.
     Malformed,
+    /// The server took the registration and granted nothing, which is how a server of
+    /// NVIDIA FLARE refuses a proof.
+    NoToken,
+    /// The server answers pings but no messages, which is how a server of NVIDIA FLARE
+    /// refuses a token. The client registers anew.
+    AuthDropped,
 }
 
 impl Suspicion {
@@ -262,6 +301,12 @@ impl fmt::Display for Suspicion {
             Self::Suite => f.write_str("the server chose a suite that was not offered"),
             Self::TokenSignature => f.write_str("the token's signature is not the server's"),
             Self::Malformed => f.write_str("the server's answer makes no sense"),
+            Self::NoToken => f.write_str(
+                "the server granted nothing: it does not accept this client's certificate or key",
+            ),
+            Self::AuthDropped => {
+                f.write_str("the server lives and answers nothing: it no longer accepts the token")
+            }
         }
     }
 }

@@ -141,7 +141,7 @@ impl Client {
     }
 
     /// The try has failed: another follows, not before `at_least` has passed.
-    fn attempt_failed(&mut self, reason: RetryReason, mut at_least: Duration) {
+    pub(super) fn attempt_failed(&mut self, reason: RetryReason, mut at_least: Duration) {
         let Some(attempt) = self.state.attempt() else {
             return;
         };
@@ -277,7 +277,7 @@ impl Client {
         }
     }
 
-    fn rejected(&mut self) {
+    pub(super) fn rejected(&mut self) {
         if self.link.has_session() {
             self.actions.push_back(ClientAction::ClearAuth);
         }
@@ -291,13 +291,15 @@ impl Client {
         self.void_requests();
         self.ssid = Some(auth.ssid);
         // Early enough for many tries, and not all clients at once.
-        let lifetime = auth
-            .expires
-            .saturating_sub(auth.issued)
-            .saturating_mul(1000);
-        let renewal = self.entropy.between(lifetime / 10 * 8, lifetime / 10 * 9);
-        let at = self.now + Duration::from_millis(renewal);
-        self.timers.arm(Timer::Renewal, at);
+        if auth.expires != u64::MAX {
+            let lifetime = auth
+                .expires
+                .saturating_sub(auth.issued)
+                .saturating_mul(1000);
+            let renewal = self.entropy.between(lifetime / 10 * 8, lifetime / 10 * 9);
+            let at = self.now + Duration::from_millis(renewal);
+            self.timers.arm(Timer::Renewal, at);
+        }
         self.actions.push_back(ClientAction::SetAuth(auth));
         match &mut self.state {
             State::Active(active) => {
@@ -314,6 +316,8 @@ impl Client {
                     heartbeats: Heartbeats::new(interval),
                     renewal: None,
                     generation: None,
+                    #[cfg(feature = "nvflare")]
+                    auth_dropped: None,
                 };
                 self.state
                     .change(Trigger::Registered, State::Active(Box::new(active)));

@@ -72,6 +72,9 @@ pub(crate) struct Active {
     pub(crate) heartbeats: Heartbeats,
     /// A registration made anew beside this one.
     pub(crate) renewal: Option<Attempt>,
+    /// When the server last seemed to drop what this client sends.
+    #[cfg(feature = "nvflare")]
+    pub(crate) auth_dropped: Option<crate::Instant>,
     /// The latest count of changes that lists of jobs came with, in this session.
     pub(crate) generation: Option<u64>,
 }

@@ -1,5 +1,333 @@
 //! The client's end of a session with a server of NVIDIA FLARE 2.9.
+//!
+//! One connection carries several cells of the site: its own, which registers and takes
+//! orders, and one for each job, which asks for tasks and brings results. Small messages
+//! are requests and replies; values of a job travel as streams.
 
+mod call;
+mod carrier;
+mod cell;
+mod control;
+mod download;
+mod heartbeat;
+mod incoming;
+mod job;
+mod registration;
+mod send;
 mod settings;
+mod stream;
+mod task;
 
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+
+pub use control::{ControlId, Decision};
 pub use settings::{OnReplaced, Settings};
+
+use crate::Instant;
+use crate::client::{Binding, ClientAction};
+use crate::error::Dropped;
+use crate::identity::{CertificateId, Revoked};
+use crate::link::client::{self, LinkCx, Unsent};
+use crate::message::{
+    Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode,
+};
+use crate::timer::Timers;
+use crate::transmit::Transmit;
+use crate::wire::nvflare::cell::Headers;
+use call::{Answer, Call, Calls, Purpose};
+use carrier::{Carrier, Heard};
+use cell::Credentials;
+use control::Controls;
+use download::Download;
+use heartbeat::{Report, Silence};
+use job::Job;
+use registration::Handshake;
+use send::StreamHead;
+use stream::{Inbox, Outbox};
+use task::Submission;
+
+/// The link.
+#[derive(Default)]
+pub(crate) struct Link {
+    carrier: Carrier,
+    handshake: Handshake,
+    credentials: Option<Credentials>,
+    /// What the server of the registration proved itself with.
+    server_certificates: Vec<CertificateId>,
+    calls: Calls,
+    inbox: Inbox<Headers>,
+    outbox: Outbox<StreamHead>,
+    /// Numbers the streams of this link.
+    streams: u64,
+    silence: Silence,
+    jobs: BTreeMap<JobId, Job>,
+    reports: BTreeMap<JobId, Report>,
+    downloads: BTreeMap<RequestId, Download>,
+    submissions: BTreeMap<RequestId, Submission>,
+    controls: Controls,
+    timers: Timers<Timer>,
+    events: VecDeque<client::Event>,
+}
+
+/// What happened that only this binding knows.
+pub(crate) enum Event {
+    /// The answer to the request is on its way, or the request itself: wait longer.
+    Moving(RequestId),
+    /// The server says which jobs not to run, and which it wants to run.
+    Jobs { abort: Vec<JobId>, start: Vec<JobId> },
+    /// Something for the host.
+    Action(ClientAction),
+    /// Another process has registered under this name.
+    Replaced(String),
+    /// The server hears this site and does not answer: it has dropped its credentials.
+    AuthDropped,
+}
+
+/// What the link does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Asks again whether the server's half of a job is there.
+    Sync(JobId),
+    /// The next sign of life of a job.
+    Beat(JobId),
+    /// Asks for a part of a task's arrays again.
+    Download(RequestId),
+    /// Tells the outcome of a job again.
+    Report(JobId),
+    /// The host has not decided.
+    Control(ControlId),
+}
+
+/// What every link has.
+impl Link {
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.carrier.poll_transmit().or_else(|| self.next_chunk())
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    pub(crate) fn server_is_revoked(&self, revoked: &Revoked) -> bool {
+        let mut certificates = self.server_certificates.iter();
+        certificates.any(|certificate| revoked.contains(certificate))
+    }
+
+    pub(crate) fn drop_session(&mut self) {
+        self.credentials = None;
+        self.cancel_all();
+    }
+
+    pub(crate) fn drop_transmits(&mut self) {
+        self.carrier.disconnect();
+        self.inbox.clear();
+        self.outbox.clear();
+        self.controls.clear();
+        let _ = self.calls.take_where(|_| true);
+        self.timers = Timers::default();
+        for job in self.jobs.values_mut() {
+            job.unsync();
+        }
+    }
+
+    /// The request is given up. A heartbeat that is given up went unanswered.
+    pub(crate) fn cancel(&mut self, id: RequestId) {
+        for call in self.calls.take_where(|call| call.purpose.request() == Some(id)) {
+            self.forget_stream(&call);
+            if matches!(call.purpose, Purpose::Heartbeat(_)) {
+                self.heartbeat_unanswered();
+            }
+        }
+        self.downloads.remove(&id);
+        self.submissions.remove(&id);
+        self.timers.disarm(Timer::Download(id));
+        for job in self.jobs.values_mut() {
+            job.cancel(id);
+        }
+    }
+
+    pub(crate) fn cancel_all(&mut self) {
+        for call in self.calls.take_where(|call| call.purpose.request().is_some()) {
+            self.forget_stream(&call);
+        }
+        self.downloads.clear();
+        self.submissions.clear();
+        self.timers
+            .disarm_where(|timer| matches!(timer, Timer::Download(_)));
+        for job in self.jobs.values_mut() {
+            job.cancel_all();
+        }
+    }
+
+    pub(crate) fn send_failed(&mut self, transmit: u64) -> Option<Unsent> {
+        let failed = self
+            .calls
+            .take_where(|call| call.transmit == Some(transmit))
+            .pop()?;
+        match (failed.purpose, failed.purpose.request()) {
+            (Purpose::Challenge | Purpose::Register, _) => Some(Unsent::Handshake),
+            (_, request) => request.map(Unsent::Request),
+        }
+    }
+
+    pub(crate) fn request(
+        &mut self,
+        cx: &mut LinkCx<'_>,
+        id: RequestId,
+        request: &Request,
+        payload: &Bytes,
+    ) -> bool {
+        if self.credentials.is_none() {
+            return false;
+        }
+        match request {
+            Request::Heartbeat(heartbeat) => self.send_heartbeat(cx, id, heartbeat),
+            Request::PullTask(pull) => self.pull(cx, id, pull.job),
+            Request::SubmitResult(result) => self.submit(cx, id, result, payload),
+            Request::Quit(_) => self.send_quit(cx, id),
+            // A payload is never apart here.
+            Request::Fetch(_) | Request::Push(_) => self.fail(id, ReturnCode::InvalidRequest),
+        }
+        true
+    }
+
+    pub(crate) fn connected(&mut self, cx: &mut LinkCx<'_>) {
+        let wall = send::wall(cx);
+        self.carrier.connect(cx.now, cx.identity.name().as_str(), wall);
+        if self.credentials.is_some() {
+            self.session_begins(cx.now);
+        }
+    }
+
+    pub(crate) fn handle_message(
+        &mut self,
+        cx: &mut LinkCx<'_>,
+        message: BytesMut,
+    ) -> Result<(), Dropped> {
+        let settings = settings(cx);
+        if message.len() > settings.max_frame {
+            return Err(Dropped::TooLong);
+        }
+        let ping_after = settings.ping_after;
+        match self.carrier.handle(cx.now, message.freeze(), ping_after)? {
+            Heard::Nothing => Ok(()),
+            Heard::Message(headers, payload) => self.cell_message(cx, headers, payload),
+        }
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<client::Event> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let own = self.timers.next().map(|(at, _)| at);
+        [self.carrier.next_timeout(), own].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut LinkCx<'_>) {
+        let ping_after = settings(cx).ping_after;
+        self.carrier.handle_timeout(cx.now, ping_after);
+        while let Some(timer) = self.timers.pop_due(cx.now) {
+            match timer {
+                Timer::Sync(job) => self.sync(cx, job),
+                Timer::Beat(job) => self.beat(cx, job),
+                Timer::Download(id) => self.download_again(cx, id),
+                Timer::Report(job) => self.send_report(cx, job),
+                Timer::Control(id) => self.control_overdue(cx, id),
+            }
+        }
+    }
+}
+
+impl Link {
+    /// A registration stands, or a connection for one that does: what is due to the server
+    /// is sent again.
+    fn session_begins(&mut self, now: Instant) {
+        self.silence = Silence::default();
+        self.tell_reports(now);
+    }
+
+    /// What came back for a request.
+    fn answered(&mut self, cx: &mut LinkCx<'_>, call: &Call, answer: Answer) {
+        match call.purpose {
+            Purpose::Challenge => self.challenge_answered(cx, &answer),
+            Purpose::Register => self.register_answered(cx, &answer),
+            Purpose::Heartbeat(id) => self.heartbeat_answered(cx, call, id, &answer),
+            Purpose::Quit(id) => self.quit_answered(cx, call, id, &answer),
+            Purpose::Report(job) => self.report_answered(job, &answer),
+            Purpose::Sync(job) => self.synced(cx, job, &answer),
+            Purpose::Pull(id) => self.pulled(cx, call, id, answer),
+            Purpose::Download(id) => self.downloaded(cx, id, answer),
+            Purpose::Check(id) => self.checked(cx, id, &answer),
+            Purpose::Submit(id) => self.submitted(cx, call, id, &answer),
+        }
+    }
+
+    fn reply(&mut self, cx: &LinkCx<'_>, sent_at: Instant, id: RequestId, reply: Reply) {
+        self.reply_with(cx, sent_at, id, reply, Parts::One(Bytes::new()));
+    }
+
+    fn reply_with(
+        &mut self,
+        cx: &LinkCx<'_>,
+        sent_at: Instant,
+        id: RequestId,
+        reply: Reply,
+        payload: Parts,
+    ) {
+        self.events.push_back(client::Event::Reply {
+            id,
+            reply,
+            payload,
+            elapsed: cx.now.since(sent_at),
+        });
+    }
+
+    fn run_ended(&mut self, cx: &LinkCx<'_>, id: RequestId) {
+        self.reply(cx, cx.now, id, Reply::PullTask(PullReply::RunEnded));
+    }
+
+    /// The request has failed.
+    fn fail(&mut self, id: RequestId, code: ReturnCode) {
+        self.fail_with(id, code, String::new());
+    }
+
+    fn fail_with(&mut self, id: RequestId, code: ReturnCode, message: String) {
+        let failure = Failure {
+            code,
+            message,
+            retry_after: None,
+        };
+        self.events.push_back(client::Event::Reply {
+            id,
+            reply: Reply::Failed(failure),
+            payload: Parts::One(Bytes::new()),
+            elapsed: core::time::Duration::ZERO,
+        });
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events.push_back(client::Event::Nvflare(event));
+    }
+
+    fn act(&mut self, action: ClientAction) {
+        self.event(Event::Action(action));
+    }
+
+    /// Wait longer for the answer to this request.
+    fn moving(&mut self, id: RequestId) {
+        self.event(Event::Moving(id));
+    }
+}
+
+/// The settings of this binding.
+fn settings<'a>(cx: &LinkCx<'a>) -> &'a Settings {
+    /// For a configuration of another binding, which this link is never made for.
+    static NONE: Settings = Settings::DEFAULT;
+    match &cx.config.binding {
+        Binding::Nvflare(settings) => settings,
+        Binding::Native => &NONE,
+    }
+}

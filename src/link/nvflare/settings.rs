@@ -26,16 +26,21 @@ pub struct Settings {
     pub ping_after: Duration,
 }
 
+impl Settings {
+    /// Those of a usual federation.
+    pub const DEFAULT: Self = Self {
+        secure: true,
+        heartbeat_interval: Duration::from_secs(10),
+        on_replaced: OnReplaced::Stop,
+        host_decides: false,
+        max_frame: 64 << 20,
+        ping_after: Duration::from_secs(60),
+    };
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            secure: true,
-            heartbeat_interval: Duration::from_secs(10),
-            on_replaced: OnReplaced::Stop,
-            host_decides: false,
-            max_frame: 64 << 20,
-            ping_after: Duration::from_secs(60),
-        }
+        Self::DEFAULT
     }
 }
 

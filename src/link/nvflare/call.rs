@@ -1,0 +1,114 @@
+//! Requests that wait for their answers.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::cell::Origin;
+use crate::Instant;
+use crate::message::{JobId, RequestId, ReturnCode};
+use crate::wire::nvflare::cell::Headers;
+use crate::wire::nvflare::fobs::Decoded;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Challenge,
+    Register,
+    Heartbeat(RequestId),
+    Quit(RequestId),
+    /// The outcome of a job.
+    Report(JobId),
+    /// Whether the server's half of a job is there.
+    Sync(JobId),
+    Pull(RequestId),
+    /// A part of a task's arrays.
+    Download(RequestId),
+    /// Whether a task's result is still wanted.
+    Check(RequestId),
+    Submit(RequestId),
+}
+
+impl Purpose {
+    /// The client's request that this serves.
+    pub(super) fn request(self) -> Option<RequestId> {
+        match self {
+            Self::Heartbeat(id)
+            | Self::Quit(id)
+            | Self::Pull(id)
+            | Self::Download(id)
+            | Self::Check(id)
+            | Self::Submit(id) => Some(id),
+            Self::Challenge | Self::Register | Self::Report(_) | Self::Sync(_) => None,
+        }
+    }
+
+    fn is_handshake(self) -> bool {
+        matches!(self, Self::Challenge | Self::Register)
+    }
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) purpose: Purpose,
+    /// The cell that asks.
+    pub(super) origin: Origin,
+    /// The cell that is asked.
+    pub(super) to: String,
+    pub(super) sent_at: Instant,
+    /// The message, if it is one.
+    pub(super) transmit: Option<u64>,
+    /// The stream, if it is one.
+    pub(super) stream: Option<u64>,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) code: ReturnCode,
+    /// The server's words about a failure.
+    pub(super) error: String,
+    pub(super) headers: Headers,
+    /// Nothing where there was no value, or none that can be read.
+    pub(super) body: Option<Decoded>,
+}
+
+#[derive(Default)]
+pub(super) struct Calls {
+    open: BTreeMap<Uuid, Call>,
+}
+
+impl Calls {
+    pub(super) fn insert(&mut self, id: Uuid, call: Call) {
+        self.open.insert(id, call);
+    }
+
+    /// Takes the request that is answered under this id, to this cell. `from` is the cell
+    /// that answers; a forwarder returns a request in its own name.
+    pub(super) fn take(&mut self, id: Uuid, origin: Origin, from: Option<&str>) -> Option<Call> {
+        let call = self.open.get(&id)?;
+        let matches = call.origin == origin && from.is_none_or(|from| call.to == from);
+        if matches { self.open.remove(&id) } else { None }
+    }
+
+    /// Takes every request that `matches`.
+    pub(super) fn take_where(&mut self, matches: impl Fn(&Call) -> bool) -> Vec<Call> {
+        self.open
+            .extract_if(.., |_, call| matches(call))
+            .map(|(_, call)| call)
+            .collect()
+    }
+
+    pub(super) fn take_handshake(&mut self) -> Vec<Call> {
+        self.take_where(|call| call.purpose.is_handshake())
+    }
+
+    /// The request whose answer or stream `matches`.
+    pub(super) fn find(&self, matches: impl Fn(&Call) -> bool) -> Option<&Call> {
+        self.open.values().find(|call| matches(call))
+    }
+
+    pub(super) fn get(&self, id: Uuid) -> Option<&Call> {
+        self.open.get(&id)
+    }
+}

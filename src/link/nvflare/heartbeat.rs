@@ -1,0 +1,202 @@
+//! Signs of life, farewells, and what became of jobs.
+
+use core::time::Duration;
+
+use super::call::{Answer, Call, Purpose};
+use super::send::{Target, peer_context};
+use super::{Event, Link, Timer};
+use super::cell::{Origin, SERVER, job_id};
+use crate::Instant;
+use crate::link::client::{JobEnd, LinkCx};
+use crate::message::{
+    Goodbye, Heartbeat, HeartbeatReply, JobId, Reply, RequestId, ReturnCode,
+};
+use crate::wire::nvflare::cell::{Headers, channel, key, topic};
+use crate::wire::nvflare::typed;
+use crate::wire::nvflare::value::Value;
+
+/// Outcomes of jobs that are told again until the server has them; the next server hears
+/// of the rest by silence.
+const REPORTS: usize = 1024;
+
+/// So often an outcome is told, so long apart.
+const REPORT_COPIES: u32 = 10;
+const REPORT_AGAIN: Duration = Duration::from_secs(5);
+
+/// So many heartbeats in a row without an answer, while the server answers pings, mean
+/// that it drops this site's messages: its filter does so without a word.
+const UNANSWERED: u32 = 2;
+
+/// How a job ended, in NVFlare's numbers.
+const ENDED: i64 = 0;
+const ABORTED: i64 = 9;
+const FAILED: i64 = 101;
+
+/// Heartbeats that were not answered.
+#[derive(Default)]
+pub(super) struct Silence {
+    unanswered: u32,
+}
+
+/// The outcome of a job, until the server has it.
+pub(super) struct Report {
+    code: i64,
+    reason: Option<String>,
+    told: u32,
+}
+
+impl Link {
+    pub(super) fn send_heartbeat(
+        &mut self,
+        cx: &mut LinkCx<'_>,
+        id: RequestId,
+        heartbeat: &Heartbeat,
+    ) {
+        let jobs = heartbeat.jobs.iter();
+        let jobs = jobs.map(|report| Value::from(report.job.to_string())).collect();
+        let headers = Headers::new()
+            .with(key::PROJECT_NAME, cx.config.project.as_str())
+            .with(key::JOB_IDS, Value::List(jobs));
+        let body = typed::shareable(vec![peer_context(cx, Origin::Site)], Vec::new());
+        let target = self.to_server(cx, Purpose::Heartbeat(id), topic::HEARTBEAT, false);
+        self.request(cx, target, headers, Some(&body));
+    }
+
+    pub(super) fn heartbeat_answered(
+        &mut self,
+        cx: &LinkCx<'_>,
+        call: &Call,
+        id: RequestId,
+        answer: &Answer,
+    ) {
+        self.silence = Silence::default();
+        if answer.code == ReturnCode::CommError && answer.error.contains("already registered") {
+            self.event(Event::Replaced(answer.error.clone()));
+            return;
+        }
+        if answer.code != ReturnCode::Ok {
+            self.fail_with(id, answer.code, answer.error.clone());
+            return;
+        }
+        let abort: Vec<JobId> = answer.headers.texts(key::ABORT_JOBS).filter_map(job_id).collect();
+        for job in &abort {
+            self.job_aborted(*job);
+        }
+        let interval = super::settings(cx).heartbeat_interval;
+        let reply = HeartbeatReply {
+            generation: 0,
+            abort,
+            start: self.wanted_jobs(),
+            interval: crate::time::millis(interval),
+        };
+        self.reply(cx, call.sent_at, id, Reply::Heartbeat(reply));
+    }
+
+    /// A heartbeat was given up. The next one is told apart from a dead connection by
+    /// whether the server answers a ping.
+    pub(super) fn heartbeat_unanswered(&mut self) {
+        let silent = self.silence.unanswered > 0 && !self.carrier.is_alive();
+        self.silence.unanswered = if silent { 1 } else { self.silence.unanswered + 1 };
+        if self.silence.unanswered >= UNANSWERED {
+            self.silence = Silence::default();
+            self.event(Event::AuthDropped);
+        }
+        self.carrier.ask_for_life();
+    }
+
+    pub(super) fn send_quit(&mut self, cx: &mut LinkCx<'_>, id: RequestId) {
+        let headers = Headers::new().with(key::PROJECT_NAME, cx.config.project.as_str());
+        let body = typed::shareable(vec![peer_context(cx, Origin::Site)], Vec::new());
+        let target = self.to_server(cx, Purpose::Quit(id), topic::QUIT, false);
+        self.request(cx, target, headers, Some(&body));
+    }
+
+    pub(super) fn quit_answered(
+        &mut self,
+        cx: &mut LinkCx<'_>,
+        call: &Call,
+        id: RequestId,
+        answer: &Answer,
+    ) {
+        if answer.code != ReturnCode::Ok {
+            self.fail_with(id, answer.code, answer.error.clone());
+            return;
+        }
+        let message = answer.headers.text(key::MESSAGE).to_owned();
+        self.reply(cx, call.sent_at, id, Reply::Quit(Goodbye { message }));
+        self.say_bye(cx);
+    }
+
+    /// Takes the connection out of the server's tables. Nobody waits for the answer.
+    fn say_bye(&mut self, cx: &mut LinkCx<'_>) {
+        let target = Target {
+            purpose: Purpose::Register,
+            origin: Origin::Site,
+            to: SERVER.to_owned(),
+            channel: channel::CELLNET,
+            topic: topic::BYE,
+            optional: true,
+        };
+        self.request(cx, target, Headers::new(), None);
+        let _ = self.calls.take_handshake();
+    }
+
+    /// A job has ended here: the server waits to hear how.
+    pub(crate) fn job_ended(&mut self, cx: &mut LinkCx<'_>, job: JobId, end: JobEnd) {
+        self.timers.disarm(Timer::Sync(job));
+        self.timers.disarm(Timer::Beat(job));
+        let aborted = self.jobs.remove(&job).is_some_and(|job| job.is_aborted());
+        let (code, reason) = match end {
+            JobEnd::Over if aborted => (ABORTED, None),
+            JobEnd::Over => (ENDED, None),
+            JobEnd::Failed(reason) => (FAILED, Some(reason)),
+        };
+        if self.reports.len() >= REPORTS {
+            self.reports.pop_first();
+        }
+        let told = 0;
+        self.reports.insert(job, Report { code, reason, told });
+        self.send_report(cx, job);
+    }
+
+    pub(super) fn send_report(&mut self, cx: &mut LinkCx<'_>, job: JobId) {
+        let Some(report) = self.reports.get_mut(&job) else {
+            return;
+        };
+        if self.credentials.is_none() || !self.carrier.is_up() {
+            return;
+        }
+        if report.told >= REPORT_COPIES {
+            self.reports.remove(&job);
+            return;
+        }
+        report.told += 1;
+        let reason = report.reason.as_deref().map_or(Value::Nil, Value::from);
+        let body = Value::map([
+            ("job_id", Value::from(job.to_string())),
+            ("code", report.code.into()),
+            ("reason", reason),
+        ]);
+        let _ = self.calls.take_where(|call| call.purpose == Purpose::Report(job));
+        let target = self.to_server(cx, Purpose::Report(job), topic::REPORT_JOB_FAILURE, true);
+        self.request(cx, target, Headers::new(), Some(&body));
+        self.timers.arm(Timer::Report(job), cx.now + REPORT_AGAIN);
+    }
+
+    pub(super) fn report_answered(&mut self, job: JobId, answer: &Answer) {
+        if answer.code == ReturnCode::Ok {
+            self.reports.remove(&job);
+            self.timers.disarm(Timer::Report(job));
+        }
+    }
+
+    /// What is due to the server is told again, a moment after a session begins.
+    pub(super) fn tell_reports(&mut self, now: Instant) {
+        /// Lets the first heartbeat go before.
+        const MOMENT: Duration = Duration::from_millis(200);
+        for (job, report) in &mut self.reports {
+            report.told = 0;
+            self.timers.arm(Timer::Report(*job), now + MOMENT);
+        }
+    }
+}

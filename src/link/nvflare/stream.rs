@@ -1,0 +1,16 @@
+//! Byte streams over cells: large values in chunks, acknowledged as they are taken.
+
+mod inbox;
+mod outbox;
+
+pub(super) use inbox::{Ack, Chunk, Inbox, Key, Refused, Taken};
+pub(super) use outbox::{Outbox, Outgoing};
+
+/// Bytes of a chunk, as NVFlare cuts them.
+pub(super) const CHUNK: usize = 1 << 20;
+
+/// Bytes that may be on their way without an acknowledgement, as in NVFlare.
+pub(super) const WINDOW: u64 = 64 << 20;
+
+/// Bytes after which the receiver of a stream is asked to acknowledge.
+pub(super) const ACK_INTERVAL: u64 = 16 << 20;

@@ -1,0 +1,372 @@
+//! Streams on their way here: put in order, bounded, and remembered for a while after
+//! their end, since a reliable sender repeats what it has not seen acknowledged.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::Instant;
+
+/// Streams that may be on their way at once: a server has a few for each job.
+const MAX_STREAMS: usize = 64;
+
+/// Chunks that may come early in one stream: the sender's window, and one more.
+const MAX_EARLY: usize = 65;
+
+/// Chunks of a stream. 4 GiB, the largest stream of NVFlare, in chunks of 1 KiB.
+const MAX_CHUNKS: u64 = 4 << 20;
+
+/// A stream that brings nothing for so long is given up: senders repeat after 5 s, and
+/// give up after 60.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long the end of a stream is remembered: senders repeat for 60 s.
+const MEMORY: Duration = Duration::from_secs(65);
+
+/// Ends that are remembered: one for each reply of the busiest minute that is likely.
+const MAX_ENDED: usize = 1024;
+
+/// A stream by its sender and the sender's number for it.
+pub(in crate::link::nvflare) type Key = (String, u64);
+
+/// A chunk as its headers describe it.
+pub(in crate::link::nvflare) struct Chunk<H> {
+    pub(in crate::link::nvflare) key: Key,
+    pub(in crate::link::nvflare) sequence: u64,
+    pub(in crate::link::nvflare) is_last: bool,
+    /// Bytes of the whole stream.
+    pub(in crate::link::nvflare) total: u64,
+    /// Bytes after which the sender wants to hear of them; in the first chunk only.
+    pub(in crate::link::nvflare) ack_interval: Option<u64>,
+    pub(in crate::link::nvflare) bytes: Bytes,
+    pub(in crate::link::nvflare) headers: H,
+}
+
+/// What the sender is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::link::nvflare) struct Ack {
+    /// Bytes taken so far.
+    pub(in crate::link::nvflare) offset: u64,
+    /// The last chunk that was taken in order.
+    pub(in crate::link::nvflare) sequence: u64,
+}
+
+/// What came of a chunk.
+#[derive(Debug)]
+pub(in crate::link::nvflare) enum Taken<H> {
+    /// More is missing.
+    Part(Option<Ack>),
+    /// The stream is whole; the headers are those of its first chunk.
+    Whole(Ack, H, Bytes),
+    /// It was whole before.
+    Again(Ack),
+}
+
+/// Why a stream is not taken (any further).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::link::nvflare) enum Refused {
+    #[error("a stream of {total} bytes; at most {limit} are accepted here")]
+    TooLarge { total: u64, limit: u64 },
+    #[error("too many streams at once")]
+    TooMany,
+    #[error("the chunks of the stream contradict each other")]
+    Contradiction,
+}
+
+pub(in crate::link::nvflare) struct Inbox<H> {
+    streams: BTreeMap<Key, Incoming<H>>,
+    ended: BTreeMap<Key, (Instant, Ack)>,
+}
+
+struct Incoming<H> {
+    total: u64,
+    /// What has come in order.
+    bytes: BytesMut,
+    /// The next chunk in order.
+    next: u64,
+    early: BTreeMap<u64, (Bytes, bool)>,
+    headers: Option<H>,
+    ack_interval: u64,
+    acked: u64,
+    heard: Instant,
+}
+
+impl<H> Default for Inbox<H> {
+    fn default() -> Self {
+        Self {
+            streams: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        }
+    }
+}
+
+impl<H> Inbox<H> {
+    /// Takes a chunk of a stream of at most `limit` bytes.
+    pub(in crate::link::nvflare) fn take(
+        &mut self,
+        now: Instant,
+        limit: u64,
+        chunk: Chunk<H>,
+    ) -> Result<Taken<H>, Refused> {
+        self.forget_old(now);
+        if let Some((_, ack)) = self.ended.get(&chunk.key) {
+            return Ok(Taken::Again(*ack));
+        }
+        let key = chunk.key.clone();
+        let taken = self.put(now, limit, chunk);
+        match &taken {
+            Ok(Taken::Whole(ack, ..)) => {
+                self.streams.remove(&key);
+                self.remember(key, now, *ack);
+            }
+            Err(_) => {
+                self.streams.remove(&key);
+            }
+            Ok(Taken::Part(_) | Taken::Again(_)) => {}
+        }
+        taken
+    }
+
+    /// The sender has given the stream up; its headers, if it had begun.
+    pub(in crate::link::nvflare) fn drop_stream(&mut self, key: &Key) -> Option<H> {
+        self.streams.remove(key)?.headers
+    }
+
+    /// The carrier is gone, and with it what was under way.
+    pub(in crate::link::nvflare) fn clear(&mut self) {
+        self.streams.clear();
+    }
+
+    fn put(&mut self, now: Instant, limit: u64, chunk: Chunk<H>) -> Result<Taken<H>, Refused> {
+        let Chunk { total, .. } = chunk;
+        if total > limit {
+            return Err(Refused::TooLarge { total, limit });
+        }
+        if !self.streams.contains_key(&chunk.key) && self.streams.len() >= MAX_STREAMS {
+            return Err(Refused::TooMany);
+        }
+        let stream = self
+            .streams
+            .entry(chunk.key)
+            .or_insert_with(|| Incoming::new(total));
+        stream.heard = now;
+        if stream.total != total || chunk.sequence > MAX_CHUNKS {
+            return Err(Refused::Contradiction);
+        }
+        if chunk.sequence == 0 && stream.headers.is_none() {
+            stream.headers = Some(chunk.headers);
+            stream.ack_interval = chunk.ack_interval.unwrap_or(stream.ack_interval).max(1);
+            if chunk.is_last && chunk.bytes.len() as u64 == total {
+                // The usual stream is one chunk: nothing to put together.
+                return stream.whole(chunk.sequence, chunk.bytes);
+            }
+        }
+        stream.put(chunk.sequence, chunk.bytes, chunk.is_last)
+    }
+
+    fn remember(&mut self, key: Key, now: Instant, ack: Ack) {
+        if self.ended.len() >= MAX_ENDED {
+            let oldest = self.ended.iter().min_by_key(|(_, (at, _))| *at);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.ended.remove(&oldest);
+            }
+        }
+        self.ended.insert(key, (now, ack));
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        self.ended.retain(|_, (at, _)| now.since(*at) < MEMORY);
+        self.streams
+            .retain(|_, stream| now.since(stream.heard) < PATIENCE);
+    }
+}
+
+impl<H> Incoming<H> {
+    fn new(total: u64) -> Self {
+        Self {
+            total,
+            bytes: BytesMut::new(),
+            next: 0,
+            early: BTreeMap::new(),
+            headers: None,
+            ack_interval: super::ACK_INTERVAL,
+            acked: 0,
+            heard: Instant::default(),
+        }
+    }
+
+    fn put(&mut self, sequence: u64, bytes: Bytes, is_last: bool) -> Result<Taken<H>, Refused> {
+        if sequence >= self.next {
+            if self.early.len() >= MAX_EARLY && sequence != self.next {
+                return Err(Refused::Contradiction);
+            }
+            self.early.entry(sequence).or_insert((bytes, is_last));
+        }
+        while let Some((bytes, is_last)) = self.early.remove(&self.next) {
+            let so_far = self.bytes.len().saturating_add(bytes.len()) as u64;
+            if so_far > self.total || (is_last && (so_far < self.total || !self.early.is_empty())) {
+                return Err(Refused::Contradiction);
+            }
+            self.append(&bytes);
+            let sequence = self.next;
+            self.next += 1;
+            if is_last {
+                let bytes = core::mem::take(&mut self.bytes).freeze();
+                return self.whole(sequence, bytes);
+            }
+        }
+        let offset = self.bytes.len() as u64;
+        let due = offset - self.acked >= self.ack_interval;
+        Ok(Taken::Part(due.then(|| {
+            self.acked = offset;
+            Ack {
+                offset,
+                sequence: self.next.saturating_sub(1),
+            }
+        })))
+    }
+
+    /// Grows with what has come, never with what is only announced, and not beyond it.
+    fn append(&mut self, bytes: &Bytes) {
+        let missing = usize::try_from(self.total).unwrap_or(usize::MAX) - self.bytes.len();
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            let double = self.bytes.len().max(super::CHUNK).max(bytes.len());
+            self.bytes.reserve(double.min(missing));
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn whole(&mut self, sequence: u64, bytes: Bytes) -> Result<Taken<H>, Refused> {
+        let headers = self.headers.take().ok_or(Refused::Contradiction)?;
+        let ack = Ack {
+            offset: self.total,
+            sequence,
+        };
+        Ok(Taken::Whole(ack, headers, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(sequence: u64, is_last: bool, total: u64, bytes: &'static str) -> Chunk<u64> {
+        Chunk {
+            key: ("server".to_owned(), 7),
+            sequence,
+            is_last,
+            total,
+            ack_interval: Some(4),
+            bytes: Bytes::from(bytes),
+            headers: sequence,
+        }
+    }
+
+    fn take(inbox: &mut Inbox<u64>, chunk: Chunk<u64>) -> Result<Taken<u64>, Refused> {
+        inbox.take(Instant::default(), 100, chunk)
+    }
+
+    #[test]
+    fn chunks_in_any_order_are_the_stream_in_order() {
+        let orders = [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ];
+        for order in orders {
+            let mut inbox = Inbox::default();
+            let parts = ["abc", "de", "f"];
+            let mut whole = None;
+            for sequence in order {
+                let index = usize::try_from(sequence).unwrap();
+                let chunk = chunk(sequence, sequence == 2, 6, parts[index]);
+                if let Taken::Whole(ack, headers, bytes) = take(&mut inbox, chunk).unwrap() {
+                    assert_eq!((ack.offset, ack.sequence, headers), (6, 2, 0));
+                    whole = Some(bytes);
+                }
+            }
+            assert_eq!(whole.unwrap(), "abcdef");
+            let again = take(&mut inbox, chunk(1, false, 6, "de"));
+            assert!(matches!(again, Ok(Taken::Again(Ack { offset: 6, .. }))));
+        }
+    }
+
+    #[test]
+    fn it_is_acknowledged_whenever_the_senders_interval_is_reached() {
+        let mut inbox = Inbox::default();
+        let first = take(&mut inbox, chunk(0, false, 9, "abc")).unwrap();
+        assert!(matches!(first, Taken::Part(None)));
+        let second = take(&mut inbox, chunk(1, false, 9, "def")).unwrap();
+        let ack = Ack {
+            offset: 6,
+            sequence: 1,
+        };
+        assert!(matches!(second, Taken::Part(Some(it)) if it == ack));
+    }
+
+    #[test]
+    fn a_stream_whose_sizes_lie_is_refused() {
+        let lies = [
+            vec![chunk(0, true, 4, "abc")],
+            vec![chunk(0, true, 2, "abc")],
+            vec![chunk(0, false, 6, "abc"), chunk(1, true, 7, "def")],
+            vec![chunk(2, false, 6, "ef"), chunk(0, false, 6, "ab"), chunk(1, true, 6, "cdef")],
+            vec![chunk(0, false, 6, "abc"), chunk(1, false, 6, "defg")],
+        ];
+        for lie in lies {
+            let mut inbox = Inbox::default();
+            let outcome: Result<Vec<_>, _> =
+                lie.into_iter().map(|chunk| take(&mut inbox, chunk)).collect();
+            assert_eq!(outcome.err(), Some(Refused::Contradiction));
+            assert!(inbox.streams.is_empty());
+        }
+        let large = take(&mut Inbox::default(), chunk(0, false, 101, "abc"));
+        let refused = Refused::TooLarge {
+            total: 101,
+            limit: 100,
+        };
+        assert_eq!(large.err(), Some(refused));
+    }
+
+    #[test]
+    fn neither_early_chunks_nor_streams_nor_ends_pile_up() {
+        let mut inbox = Inbox::default();
+        let refused = (1..).find_map(|sequence| take(&mut inbox, chunk(sequence, false, 99, "")).err());
+        assert_eq!(refused, Some(Refused::Contradiction));
+
+        let mut one = |id, is_last| {
+            let mut chunk = chunk(0, is_last, 1, "a");
+            chunk.is_last = is_last;
+            if !is_last {
+                chunk.bytes = Bytes::new();
+            }
+            chunk.key.1 = id;
+            take(&mut inbox, chunk)
+        };
+        for id in 0..3000 {
+            assert!(matches!(one(id, true), Ok(Taken::Whole(..))));
+        }
+        let refused = (10_000..).find_map(|id| one(id, false).err());
+        assert_eq!(refused, Some(Refused::TooMany));
+        assert!(inbox.ended.len() <= MAX_ENDED && inbox.streams.len() <= MAX_STREAMS);
+
+        let later = Instant::default() + PATIENCE;
+        let fresh = inbox.take(later, 100, chunk(0, false, 9, "abc"));
+        assert!(fresh.is_ok());
+        assert_eq!((inbox.ended.len(), inbox.streams.len()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_only_announced_takes_no_memory() {
+        let mut inbox = Inbox::default();
+        let mut announced = chunk(0, false, 4 << 30, "abc");
+        announced.ack_interval = None;
+        inbox.take(Instant::default(), 4 << 30, announced).unwrap();
+        let stream = inbox.streams.values().next().unwrap();
+        assert!(stream.bytes.capacity() <= 2 * super::super::CHUNK);
+    }
+}
