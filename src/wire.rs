@@ -2,4 +2,5 @@
 
 pub(crate) mod native;
 #[cfg(feature = "nvflare")]
+#[allow(dead_code, reason = "the link that speaks it follows")]
 pub(crate) mod nvflare;

@@ -1,1 +1,9 @@
 //! NVIDIA FLARE 2.9 on the wire: frames, cells and values.
+
+pub(crate) mod cell;
+pub(crate) mod fobs;
+pub(crate) mod json;
+pub(crate) mod msgpack;
+pub(crate) mod sfm;
+pub(crate) mod typed;
+pub(crate) mod value;
