@@ -9,14 +9,17 @@
 //! Everything is Ed25519, with signatures checked strictly (small-order points and
 //! encodings that are not canonical are refused).
 
+mod anchors;
 mod certificate;
 mod chain;
+mod chain_key;
 mod der;
 mod error;
 mod extensions;
 mod key;
 mod name;
 mod own;
+mod path;
 mod revoked;
 mod roots;
 mod signer;

@@ -4,15 +4,12 @@ use bytes::Bytes;
 use x509_parser::certificate::{TbsCertificate, TbsCertificateParser};
 use x509_parser::nom::Parser;
 use x509_parser::time::ASN1Time;
-use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
+use x509_parser::x509::X509Name;
 
-use super::der::{self, BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE};
+use super::chain_key::ChainKey;
+use super::der::{self, BIT_STRING, INTEGER, SEQUENCE};
 use super::extensions::Extensions;
-use super::signer::ED25519;
 use super::{CertificateId, ChainError, Name, PublicKey, Role};
-
-/// The only encoding of Ed25519 as an AlgorithmIdentifier: no parameters (RFC 8410).
-const ED25519_ALGORITHM: [u8; 7] = [SEQUENCE, 5, OBJECT_IDENTIFIER, 3, 0x2b, 0x65, 0x70];
 
 /// Content of the OBJECT IDENTIFIER of the common name, 2.5.4.3.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
@@ -20,61 +17,50 @@ const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 /// Tags of the string types whose bytes are UTF-8 (or ASCII, a part of it).
 const UTF8_STRINGS: [u32; 3] = [0x0c, 0x13, 0x16];
 
+/// First byte of a certificate's version, which may be left out: `[0] EXPLICIT`.
+const VERSION: u8 = 0xa0;
+
 /// The facts of a certificate whose shape, key type and signature type are right.
 #[derive(Debug, Clone)]
-pub(super) struct Certificate {
+pub(super) struct Certificate<K: ChainKey = PublicKey> {
     pub(super) der: Bytes,
     pub(super) subject: Bytes,
     pub(super) issuer: Bytes,
     pub(super) id: CertificateId,
-    pub(super) key: PublicKey,
+    pub(super) key: K,
     pub(super) not_after: u64,
     not_before: u64,
     common_name: Result<Name, ChainError>,
     extensions: Extensions,
     signed: Bytes,
-    signature: [u8; 64],
+    signature: K::Signature,
 }
 
-impl Certificate {
+impl<K: ChainKey> Certificate<K> {
     /// Reads a certificate. `position` is for errors only.
     pub(super) fn from_der(der: Bytes, position: usize) -> Result<Self, ChainError> {
         let malformed = || ChainError::Malformed { position };
+        let frame = Frame::read(&der).ok_or_else(malformed)?;
+        let body = frame.body().ok_or_else(malformed)?;
 
-        // The frame around what is signed is read strictly, so that nobody but the
-        // issuer can write one certificate in two ways.
-        let mut fields = der::only(&der, SEQUENCE).ok_or_else(malformed)?;
-        let signed = der::expect(&mut fields, SEQUENCE).ok_or_else(malformed)?;
-        let algorithm = der::expect(&mut fields, SEQUENCE).ok_or_else(malformed)?;
-        let signature = der::only(fields, BIT_STRING).ok_or_else(malformed)?;
-
-        // Extensions are read by this crate: the parser's own reading keeps a
-        // `HashSet`, whose hasher draws entropy.
-        let (rest, body) = TbsCertificateParser::new()
-            .with_deep_parse_extensions(false)
-            .parse(signed.raw)
-            .map_err(|_| malformed())?;
-        if !rest.is_empty() {
-            return Err(malformed());
+        let key = K::of_subject(&body.subject_pki, position)?;
+        let signature = K::signature(frame.algorithm, frame.signature, position)?;
+        if frame.algorithm_inside != frame.algorithm {
+            let oid = der::algorithm_oid(frame.algorithm_inside);
+            return Err(K::wrong_signature_type(position, oid));
         }
-
-        let key = public_key(&body.subject_pki, position)?;
-        check_signature_type(algorithm.raw, &body, position)?;
-        let signature = der::whole_bytes(signature)
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(malformed)?;
         let extensions = Extensions::read(body.extensions()).ok_or_else(malformed)?;
 
         Ok(Self {
             subject: der.slice_ref(body.subject.as_raw()),
             issuer: der.slice_ref(body.issuer.as_raw()),
-            id: CertificateId::new(body.issuer.as_raw(), body.raw_serial()),
+            id: certificate_id(&body),
             key,
             not_before: unix_time(body.validity.not_before),
             not_after: unix_time(body.validity.not_after),
             common_name: common_name(&body.subject),
             extensions,
-            signed: der.slice_ref(signed.raw),
+            signed: der.slice_ref(frame.signed),
             signature,
             der,
         })
@@ -121,47 +107,62 @@ impl Certificate {
     }
 
     /// Whether `issuer` signed this certificate.
-    pub(super) fn is_signed_by(&self, issuer: &PublicKey) -> bool {
-        issuer.verify(&self.signed, &self.signature)
+    pub(super) fn is_signed_by(&self, issuer: &K) -> bool {
+        issuer.made(&self.signature, &self.signed)
     }
 }
 
-fn public_key(spki: &SubjectPublicKeyInfo<'_>, position: usize) -> Result<PublicKey, ChainError> {
-    if spki.algorithm.algorithm.as_bytes() != ED25519 {
-        return Err(ChainError::WrongKeyType {
-            position,
-            oid: der::dotted(spki.algorithm.algorithm.as_bytes()),
-        });
-    }
-    let bits = &spki.subject_public_key;
-    if spki.algorithm.parameters.is_some() || bits.unused_bits != 0 {
-        return Err(ChainError::Malformed { position });
-    }
-    let bytes = <[u8; PublicKey::LENGTH]>::try_from(&*bits.data)
-        .map_err(|_| ChainError::Malformed { position })?;
-    PublicKey::from_bytes(bytes).map_err(|_| ChainError::WeakKey { position })
+/// The id of a certificate in DER, whatever its key.
+pub(super) fn id(der: &[u8]) -> Result<CertificateId, ChainError> {
+    Frame::read(der)
+        .and_then(|frame| frame.body().as_ref().map(certificate_id))
+        .ok_or(ChainError::Malformed { position: 0 })
 }
 
-/// The type is stated inside what is signed and outside: both must be Ed25519.
-fn check_signature_type(
-    outside: &[u8],
-    body: &TbsCertificate<'_>,
-    position: usize,
-) -> Result<(), ChainError> {
-    let wrong = |oid: &[u8]| ChainError::WrongSignatureType {
-        position,
-        oid: der::dotted(oid),
-    };
-    if outside != ED25519_ALGORITHM {
-        let oid = der::only(outside, SEQUENCE)
-            .and_then(|mut fields| der::expect(&mut fields, OBJECT_IDENTIFIER));
-        return Err(wrong(oid.map_or(&[], |oid| oid.content)));
+/// What is signed, and what is around it. It is read strictly, so that nobody but the
+/// issuer can write one certificate in two ways.
+struct Frame<'a> {
+    signed: &'a [u8],
+    /// The signature's type, stated outside what is signed and inside.
+    algorithm: &'a [u8],
+    algorithm_inside: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        let mut fields = der::only(der, SEQUENCE)?;
+        let signed = der::expect(&mut fields, SEQUENCE)?;
+        let algorithm = der::expect(&mut fields, SEQUENCE)?.raw;
+        let signature = der::whole_bytes(der::only(fields, BIT_STRING)?)?;
+
+        let mut inside = signed.content;
+        der::expect(&mut inside, VERSION);
+        der::expect(&mut inside, INTEGER)?;
+        let algorithm_inside = der::expect(&mut inside, SEQUENCE)?.raw;
+        Some(Self {
+            signed: signed.raw,
+            algorithm,
+            algorithm_inside,
+            signature,
+        })
     }
-    let inside = &body.signature;
-    if inside.algorithm.as_bytes() != ED25519 || inside.parameters.is_some() {
-        return Err(wrong(inside.algorithm.as_bytes()));
+
+    /// Extensions are read by this crate: the parser's own reading keeps a `HashSet`,
+    /// whose hasher draws entropy.
+    fn body(&self) -> Option<TbsCertificate<'a>> {
+        let parsed = TbsCertificateParser::new()
+            .with_deep_parse_extensions(false)
+            .parse(self.signed);
+        match parsed {
+            Ok(([], body)) => Some(body),
+            _ => None,
+        }
     }
-    Ok(())
+}
+
+fn certificate_id(body: &TbsCertificate<'_>) -> CertificateId {
+    CertificateId::new(body.issuer.as_raw(), body.raw_serial())
 }
 
 fn common_name(subject: &X509Name<'_>) -> Result<Name, ChainError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::certificate::Certificate;
+use super::path::Certificates;
 use super::{ChainError, Name, PublicKey};
 
 /// Most certificates of a chain: a leaf, two intermediates and a root. Each costs
@@ -37,8 +37,7 @@ struct Parts {
 }
 
 pub(super) enum Evidence {
-    /// The leaf, and then its issuers.
-    Certificates(Box<Certificate>, Vec<Certificate>),
+    Certificates(Box<Certificates<PublicKey>>),
     Pinned(PublicKey),
 }
 
@@ -51,7 +50,7 @@ impl Chain {
     /// certificate with an Ed25519 key and an Ed25519 signature.
     pub fn from_der(certificates: Vec<impl AsRef<[u8]>>) -> Result<Self, ChainError> {
         let items: Vec<&[u8]> = certificates.iter().map(AsRef::as_ref).collect();
-        Self::check_limits(&items)?;
+        check_limits(&items)?;
         Self::read(encode(X509, &items))
     }
 
@@ -88,7 +87,7 @@ impl Chain {
     #[must_use]
     pub fn key(&self) -> PublicKey {
         match &self.0.evidence {
-            Evidence::Certificates(leaf, _) => leaf.key,
+            Evidence::Certificates(chain) => chain.leaf.key,
             Evidence::Pinned(key) => *key,
         }
     }
@@ -97,7 +96,7 @@ impl Chain {
     #[must_use]
     pub fn leaf_der(&self) -> Option<&[u8]> {
         match &self.0.evidence {
-            Evidence::Certificates(leaf, _) => Some(&leaf.der),
+            Evidence::Certificates(chain) => Some(&chain.leaf.der),
             Evidence::Pinned(_) => None,
         }
     }
@@ -112,7 +111,7 @@ impl Chain {
     #[must_use]
     pub fn common_name(&self) -> Option<Name> {
         match &self.0.evidence {
-            Evidence::Certificates(leaf, _) => leaf.common_name().ok().cloned(),
+            Evidence::Certificates(chain) => chain.leaf.common_name().ok().cloned(),
             Evidence::Pinned(_) => None,
         }
     }
@@ -121,33 +120,14 @@ impl Chain {
         &self.0.evidence
     }
 
-    fn check_limits(items: &[&[u8]]) -> Result<(), ChainError> {
-        if items.is_empty() {
-            return Err(ChainError::Empty);
-        }
-        if items.len() > MAX_CERTIFICATES {
-            return Err(ChainError::TooMany);
-        }
-        let found = items.iter().map(|item| item.len()).sum();
-        if found > MAX_CHAIN_BYTES {
-            return Err(ChainError::TooLarge { found });
-        }
-        Ok(())
-    }
-
     fn read(bytes: Bytes) -> Result<Self, ChainError> {
         let (&kind, rest) = bytes.split_first().ok_or(ChainError::BadFraming)?;
         let items = split(rest)?;
         let evidence = match kind {
             X509 => {
-                Self::check_limits(&items)?;
-                let mut certificates = items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(position, item)| Certificate::from_der(bytes.slice_ref(item), position));
-                let leaf = certificates.next().ok_or(ChainError::Empty)??;
-                let issuers = certificates.collect::<Result<_, _>>()?;
-                Evidence::Certificates(Box::new(leaf), issuers)
+                check_limits(&items)?;
+                let ders = items.into_iter().map(|item| bytes.slice_ref(item));
+                Evidence::Certificates(Box::new(Certificates::read(ders)?))
             }
             PINNED => {
                 let [key] = items[..] else {
@@ -181,6 +161,21 @@ impl fmt::Debug for Chain {
             .field("bytes", &self.0.bytes.len())
             .finish()
     }
+}
+
+/// Whether there is a certificate, and not too much of them.
+pub(super) fn check_limits(items: &[impl AsRef<[u8]>]) -> Result<(), ChainError> {
+    if items.is_empty() {
+        return Err(ChainError::Empty);
+    }
+    if items.len() > MAX_CERTIFICATES {
+        return Err(ChainError::TooMany);
+    }
+    let found = items.iter().map(|item| item.as_ref().len()).sum();
+    if found > MAX_CHAIN_BYTES {
+        return Err(ChainError::TooLarge { found });
+    }
+    Ok(())
 }
 
 fn encode(kind: u8, items: &[&[u8]]) -> Bytes {

@@ -69,6 +69,13 @@ pub(super) fn whole_bytes(bit_string: &[u8]) -> Option<&[u8]> {
     (unused_bits == 0).then_some(bytes)
 }
 
+/// The type that an AlgorithmIdentifier (header included) states, for people.
+pub(super) fn algorithm_oid(algorithm: &[u8]) -> String {
+    let oid =
+        only(algorithm, SEQUENCE).and_then(|mut fields| expect(&mut fields, OBJECT_IDENTIFIER));
+    dotted(oid.map_or(&[], |oid| oid.content))
+}
+
 /// The content of an OBJECT IDENTIFIER as people write it, such as `1.3.101.112`.
 pub(super) fn dotted(oid: &[u8]) -> String {
     dotted_checked(oid).unwrap_or_else(|| String::from("(unreadable object identifier)"))

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::ChainError;
-use super::certificate::Certificate;
+use super::{ChainError, certificate};
 
 /// Which certificate: the hash of its issuer and serial number, 32 bytes.
 ///
@@ -64,13 +62,13 @@ impl Revoked {
         Arc::make_mut(&mut self.0).insert(id);
     }
 
-    /// Adds a certificate given as DER.
+    /// Adds a certificate given as DER, whatever its key.
     ///
     /// # Errors
     ///
-    /// As [`Chain::from_der`](super::Chain::from_der) for a single certificate.
+    /// [`ChainError::Malformed`] if it is not exactly one certificate.
     pub fn insert_certificate(&mut self, der: &[u8]) -> Result<(), ChainError> {
-        self.insert_id(Certificate::from_der(Bytes::copy_from_slice(der), 0)?.id);
+        self.insert_id(certificate::id(der)?);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::certificate::Certificate;
+use super::anchors::Anchors;
 use super::{ChainError, Name, PublicKey};
 
 /// The project's root certificates and pinned keys. A clone shares them.
@@ -22,7 +22,7 @@ pub struct Roots(Arc<Trusted>);
 
 #[derive(Debug, Clone, Default)]
 struct Trusted {
-    certificates: Vec<Certificate>,
+    certificates: Anchors<PublicKey>,
     pins: BTreeMap<Name, BTreeSet<PublicKey>>,
 }
 
@@ -43,9 +43,7 @@ impl Roots {
     /// certificates, or holds a rule that is not understood here.
     pub fn certificate(mut self, der: impl AsRef<[u8]>) -> Result<Self, ChainError> {
         let der = Bytes::copy_from_slice(der.as_ref());
-        let root = Certificate::from_der(der, 0)?;
-        root.check_issuer(0, 0)?;
-        Arc::make_mut(&mut self.0).certificates.push(root);
+        Arc::make_mut(&mut self.0).certificates.add(der, 0)?;
         Ok(self)
     }
 
@@ -68,17 +66,7 @@ impl Roots {
         self.0.pins.get(name).is_some_and(|keys| keys.contains(key))
     }
 
-    /// Whether `certificate` speaks for a root: the same name and the same key.
-    pub(super) fn holds(&self, certificate: &Certificate) -> bool {
-        self.named(&certificate.subject)
-            .any(|root| root.key == certificate.key)
-    }
-
-    /// The roots with this name (DER).
-    pub(super) fn named<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = &'a Certificate> {
-        self.0
-            .certificates
-            .iter()
-            .filter(move |root| root.subject == subject)
+    pub(super) fn certificates(&self) -> &Anchors<PublicKey> {
+        &self.0.certificates
     }
 }

@@ -4,11 +4,9 @@ use std::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 
+use super::chain_key::ED25519;
 use super::der::{self, BIT_STRING, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
 use super::{KeyError, PublicKey};
-
-/// Content of the OBJECT IDENTIFIER of Ed25519, 1.3.101.112 (RFC 8410).
-pub(super) const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
 
 /// First byte of the optional public key in PKCS#8: `[1] IMPLICIT` (RFC 5958).
 const PUBLIC_KEY: u8 = 0x81;

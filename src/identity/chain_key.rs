@@ -1,0 +1,80 @@
+//! The kinds of public key that a chain of certificates may have throughout.
+
+use std::fmt::Debug;
+
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::der::{self, OBJECT_IDENTIFIER, SEQUENCE};
+use super::{ChainError, PublicKey};
+
+/// The only encoding of Ed25519 as an AlgorithmIdentifier: no parameters (RFC 8410).
+const ED25519_ALGORITHM: [u8; 7] = [SEQUENCE, 5, OBJECT_IDENTIFIER, 3, 0x2b, 0x65, 0x70];
+
+/// Content of the OBJECT IDENTIFIER of Ed25519, 1.3.101.112 (RFC 8410).
+pub(super) const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
+
+/// A public key that certificates are for and are signed with. `position` is for
+/// errors only.
+pub(super) trait ChainKey: Clone + PartialEq + Debug {
+    /// A signature, with its type where one key makes several.
+    type Signature: Clone + Debug;
+
+    /// The key of a certificate's subject.
+    fn of_subject(spki: &SubjectPublicKeyInfo<'_>, position: usize) -> Result<Self, ChainError>;
+
+    /// A certificate's signature. `algorithm` is the whole AlgorithmIdentifier; it is
+    /// compared byte for byte, so that only the issuer can choose among encodings.
+    fn signature(
+        algorithm: &[u8],
+        signature: &[u8],
+        position: usize,
+    ) -> Result<Self::Signature, ChainError>;
+
+    /// The error for a signature of a type that this kind of key does not make.
+    fn wrong_signature_type(position: usize, oid: String) -> ChainError;
+
+    /// Whether this key made the signature.
+    fn made(&self, signature: &Self::Signature, message: &[u8]) -> bool;
+}
+
+impl ChainKey for PublicKey {
+    type Signature = [u8; 64];
+
+    fn of_subject(spki: &SubjectPublicKeyInfo<'_>, position: usize) -> Result<Self, ChainError> {
+        if spki.algorithm.algorithm.as_bytes() != ED25519 {
+            return Err(ChainError::WrongKeyType {
+                position,
+                oid: der::dotted(spki.algorithm.algorithm.as_bytes()),
+            });
+        }
+        let bits = &spki.subject_public_key;
+        if spki.algorithm.parameters.is_some() || bits.unused_bits != 0 {
+            return Err(ChainError::Malformed { position });
+        }
+        let bytes = <[u8; PublicKey::LENGTH]>::try_from(&*bits.data)
+            .map_err(|_| ChainError::Malformed { position })?;
+        PublicKey::from_bytes(bytes).map_err(|_| ChainError::WeakKey { position })
+    }
+
+    fn signature(
+        algorithm: &[u8],
+        signature: &[u8],
+        position: usize,
+    ) -> Result<[u8; 64], ChainError> {
+        if algorithm != ED25519_ALGORITHM {
+            let oid = der::algorithm_oid(algorithm);
+            return Err(Self::wrong_signature_type(position, oid));
+        }
+        signature
+            .try_into()
+            .map_err(|_| ChainError::Malformed { position })
+    }
+
+    fn wrong_signature_type(position: usize, oid: String) -> ChainError {
+        ChainError::WrongSignatureType { position, oid }
+    }
+
+    fn made(&self, signature: &[u8; 64], message: &[u8]) -> bool {
+        self.verify(message, signature)
+    }
+}
