@@ -35,12 +35,3 @@ pub use transmit::{ServerTransmit, Transmit};
 pub mod frame {
     pub use crate::wire::native::{FrameError, Frames, MAX_MESSAGE, MAX_STRANGER, frame_header};
 }
-
-/// What hosts need in a federation of NVIDIA FLARE: frames, values, arrays and models.
-#[cfg(feature = "nvflare")]
-pub mod nvflare {
-    pub use crate::wire::nvflare::fobs::FobsError;
-    pub use crate::wire::nvflare::msgpack::MsgpackError;
-    pub use crate::wire::nvflare::sfm::{FrameError, Frames, MAX_FRAME};
-    pub use crate::wire::nvflare::value::Value;
-}

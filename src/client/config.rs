@@ -83,6 +83,21 @@ pub struct ClientConfig {
     pub silence_limit: Duration,
     /// So many handshakes that failed alike make `Suspect` say `repeated`. Default: 3.
     pub reject_after: u32,
+    /// The defaults for a federation of NVIDIA FLARE of this name, whose server's
+    /// certificate carries the name `server`. Its answers may take longer than those of
+    /// fedlink's own server: it handles messages one after another.
+    #[cfg(feature = "nvflare")]
+    #[must_use]
+    pub fn nvflare(project: Name, server: Name, settings: crate::nvflare::Settings) -> Self {
+        Self {
+            server: Some(server),
+            binding: Binding::Nvflare(settings),
+            maintenance_timeout: Duration::from_secs(10),
+            task_timeout: Duration::from_secs(60),
+            ..Self::new(project)
+        }
+    }
+
     /// Results up to this many bytes travel inside their message. Default: 1 MiB, which
     /// is also the limit.
     pub inline_limit: usize,

@@ -1,5 +1,6 @@
 //! NVIDIA FLARE 2.9 on the wire: frames, cells and values.
 
+mod as_json;
 pub(crate) mod cell;
 pub(crate) mod fobs;
 pub(crate) mod json;
@@ -7,3 +8,5 @@ pub(crate) mod msgpack;
 pub(crate) mod sfm;
 pub(crate) mod typed;
 pub(crate) mod value;
+
+pub(crate) use as_json::as_json;

@@ -16,7 +16,7 @@ use super::{Link, Timer};
 use crate::client::ClientAction;
 use crate::link::client::LinkCx;
 use crate::message::{JobId, Payload, ReturnCode};
-use crate::wire::nvflare::json;
+use crate::wire::nvflare::as_json;
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
 
@@ -86,7 +86,7 @@ impl Link {
         match (topic, job) {
             ("scheduler.check_resource", Some(job)) => {
                 self.ask_host(cx, asker, Kind::Resources, |request| {
-                    let spec = json::text(content);
+                    let spec = as_json(content);
                     ClientAction::ResourcesWanted { request, job, spec }
                 });
             }
@@ -193,7 +193,7 @@ impl Link {
             ("client_name", Value::from(cx.identity.name().as_str())),
             ("running_jobs", Value::List(running)),
         ]);
-        json::text(&status)
+        as_json(&status)
     }
 
     /// Some topics want no code: the scheduler takes any for an error.

@@ -59,7 +59,7 @@ impl Link {
             .with(key::JOB_IDS, Value::List(jobs));
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], Vec::new());
         let target = self.to_server(cx, Purpose::Heartbeat(id), topic::HEARTBEAT, false);
-        self.request(cx, target, headers, Some(&body));
+        self.call(cx, target, headers, Some(&body));
     }
 
     pub(super) fn heartbeat_answered(
@@ -108,7 +108,7 @@ impl Link {
         let headers = Headers::new().with(key::PROJECT_NAME, cx.config.project.as_str());
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], Vec::new());
         let target = self.to_server(cx, Purpose::Quit(id), topic::QUIT, false);
-        self.request(cx, target, headers, Some(&body));
+        self.call(cx, target, headers, Some(&body));
     }
 
     pub(super) fn quit_answered(
@@ -137,7 +137,7 @@ impl Link {
             topic: topic::BYE,
             optional: true,
         };
-        self.request(cx, target, Headers::new(), None);
+        self.call(cx, target, Headers::new(), None);
         let _ = self.calls.take_handshake();
     }
 
@@ -179,7 +179,7 @@ impl Link {
         ]);
         let _ = self.calls.take_where(|call| call.purpose == Purpose::Report(job));
         let target = self.to_server(cx, Purpose::Report(job), topic::REPORT_JOB_FAILURE, true);
-        self.request(cx, target, Headers::new(), Some(&body));
+        self.call(cx, target, Headers::new(), Some(&body));
         self.timers.arm(Timer::Report(job), cx.now + REPORT_AGAIN);
     }
 

@@ -98,7 +98,7 @@ impl Link {
         let origin = Origin::Job(job);
         let target = aux(purpose, origin, topic::SYNC_RUNNER);
         let body = aux_body(cx, origin, topic::SYNC_RUNNER, None);
-        self.request(cx, target, Headers::new(), Some(&body));
+        self.call(cx, target, Headers::new(), Some(&body));
         self.timers.arm(Timer::Sync(job), cx.now + SYNC_TIMEOUT);
     }
 

@@ -59,7 +59,7 @@ impl Link {
             .with(key::NONCE, nonce.as_str());
         self.handshake = Handshake::Challenged { nonce };
         let call = self.to_server(cx, Purpose::Challenge, topic::CHALLENGE, true);
-        self.request(cx, call, headers, None);
+        self.call(cx, call, headers, None);
     }
 
     /// Stops a handshake; a late answer to it is dropped.
@@ -110,7 +110,7 @@ impl Link {
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], entries);
         self.handshake = Handshake::Registering { server };
         let call = self.to_server(cx, Purpose::Register, topic::REGISTER, true);
-        self.request(cx, call, headers, Some(&body));
+        self.call(cx, call, headers, Some(&body));
     }
 
     pub(super) fn register_answered(&mut self, cx: &LinkCx<'_>, answer: &Answer) {
@@ -170,9 +170,9 @@ fn check_server(
     let (cn, server_nonce) = (text("cn")?, text("nonce")?);
     let (chain, signature) = (bytes("cert")?, bytes("signature")?);
 
-    let verified = cx
-        .identity
-        .verify_rsa_server(chain, cx.server, cx.wall)
+    let own = cx.identity.rsa_proof().ok_or(Suspicion::Malformed)?;
+    let verified = own
+        .verify_server(chain, &cx.identity.revoked, cx.server, cx.wall)
         .map_err(Suspicion::Chain)?;
     let signed = [cn, nonce].concat();
     if cn != cx.server.as_str() || !verified.key.verify(signed.as_bytes(), signature) {
@@ -181,13 +181,12 @@ fn check_server(
 
     let name = cx.identity.name().as_str();
     let to_sign = [name, server_nonce].concat();
-    let proof = cx
-        .identity
-        .rsa_proof(to_sign.as_bytes(), cx.entropy)
-        .ok_or(Suspicion::Malformed)?;
+    let proof = own
+        .sign(to_sign.as_bytes(), cx.entropy)
+        .map_err(|_| Suspicion::Malformed)?;
     let evidence = vec![
-        ("cert".into(), Value::Bytes(proof.chain_pem)),
-        ("signature".into(), Value::Bytes(Bytes::from(proof.signature))),
+        ("cert".into(), Value::Bytes(own.chain_pem().clone())),
+        ("signature".into(), Value::Bytes(Bytes::from(proof))),
         ("cn".into(), name.into()),
     ];
     let server = Server {

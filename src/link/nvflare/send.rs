@@ -81,7 +81,7 @@ impl Link {
     }
 
     /// Sends a request as one message.
-    pub(super) fn request(
+    pub(super) fn call(
         &mut self,
         cx: &mut LinkCx<'_>,
         target: Target<'_>,

@@ -159,7 +159,7 @@ impl Link {
         let target = aux(Purpose::Check(id), origin, topic::TASK_CHECK);
         let body = aux_body(cx, origin, topic::TASK_CHECK, Some(&task));
         self.submissions.insert(id, submission);
-        self.request(cx, target, Headers::new(), Some(&body));
+        self.call(cx, target, Headers::new(), Some(&body));
     }
 
     pub(super) fn checked(&mut self, cx: &mut LinkCx<'_>, id: RequestId, answer: &Answer) {
