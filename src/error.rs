@@ -49,6 +49,19 @@ pub enum ConfigError {
     /// A chain that cannot be used at all.
     #[error("the certificate chain cannot be used: {0}")]
     Chain(#[from] ChainError),
+    /// Root certificates that cannot be used. `position` counts them from 0.
+    #[error("the root certificates cannot be used: {0}")]
+    Roots(#[source] ChainError),
+    /// An RSA identity, where fedlink's own protocol is spoken.
+    #[error(
+        "the identity has an RSA key, which only NVFlare takes: give one with an Ed25519 key, or choose the binding to NVFlare"
+    )]
+    RsaIdentity,
+    /// An Ed25519 identity, where NVFlare's protocol is spoken.
+    #[error(
+        "the identity has an Ed25519 key, which NVFlare does not take: give the RSA key and certificate of the start-up kit"
+    )]
+    NoRsaIdentity,
     /// A number outside its bounds.
     #[error("`{setting}` must be {bounds}")]
     OutOfBounds {

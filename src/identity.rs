@@ -7,7 +7,8 @@
 //! against. Private keys are behind [`Signer`] and need not be in this process.
 //!
 //! Everything is Ed25519, with signatures checked strictly (small-order points and
-//! encodings that are not canonical are refused).
+//! encodings that are not canonical are refused). For NVFlare alone there are RSA keys,
+//! with certificates that are judged by the same rules.
 
 mod anchors;
 mod certificate;
@@ -22,6 +23,8 @@ mod own;
 mod path;
 mod revoked;
 mod roots;
+#[cfg(feature = "nvflare")]
+mod rsa;
 mod signer;
 mod verify;
 
@@ -33,5 +36,10 @@ pub use own::Identity;
 pub(crate) use own::Key;
 pub use revoked::{CertificateId, Revoked};
 pub use roots::Roots;
+#[cfg(feature = "nvflare")]
+pub use rsa::{
+    MAX_KEY_BITS, MAX_PEM_BYTES, MIN_KEY_BITS, RsaChain, RsaKeyError, RsaPublicKey, RsaRoots,
+    RsaSigner, SigningFault,
+};
 pub use signer::{LocalSigner, Signer};
 pub use verify::{Role, Verified, verify};

@@ -150,6 +150,9 @@ impl ClientConfig {
 
     /// Whether these settings can work, with this identity.
     pub(crate) fn check(&self, identity: &Identity) -> Result<(), ConfigError> {
+        if identity.is_rsa() {
+            return Err(ConfigError::RsaIdentity);
+        }
         if identity.proof().is_none() && !self.suites.contains(Suite::Plain) {
             return Err(ConfigError::NoKey);
         }

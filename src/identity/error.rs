@@ -64,6 +64,52 @@ pub enum ChainError {
         /// The object identifier of the signature's type.
         oid: String,
     },
+    /// A block of PEM that holds no certificate.
+    #[error(
+        "block {position} of the PEM is damaged or no certificate: put whole `CERTIFICATE` blocks there and nothing else"
+    )]
+    NotACertificate {
+        /// Which block, from 0.
+        position: usize,
+    },
+    /// A public key that is not RSA, where RSA is needed.
+    #[error(
+        "certificate {position} has a key of type {oid}: issue it for an RSA key (1.2.840.113549.1.1.1)"
+    )]
+    NotAnRsaKey {
+        /// Which certificate.
+        position: usize,
+        /// The object identifier of the key's type.
+        oid: String,
+    },
+    /// An RSA key that is too short to be safe, or too long to be used in reasonable
+    /// time.
+    #[error(
+        "certificate {position} has an RSA key of {bits} bits: issue it for a key of 2048 to 8192 bits"
+    )]
+    RsaKeySize {
+        /// Which certificate.
+        position: usize,
+        /// The bits of the key's modulus.
+        bits: usize,
+    },
+    /// Numbers that are no RSA key.
+    #[error("certificate {position} has an impossible RSA key: make a new key")]
+    ImpossibleRsaKey {
+        /// Which certificate.
+        position: usize,
+    },
+    /// A signature that is not RSA with a hash that is still safe, or said to be of two
+    /// kinds.
+    #[error(
+        "certificate {position} is signed with {oid}: have it signed with sha256WithRSAEncryption (1.2.840.113549.1.1.11), or with SHA-384 or SHA-512"
+    )]
+    NotAnRsaSignature {
+        /// Which certificate.
+        position: usize,
+        /// The object identifier of the signature's type.
+        oid: String,
+    },
     /// The next certificate is not the issuer of this one.
     #[error(
         "certificate {position} was not issued by the one after it: order the chain from the leaf to the root, without gaps"

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "nvflare")]
+use super::rsa::{RsaProof, RsaSigner};
 use super::{Chain, Name, Revoked, Roots, Signer};
 use crate::error::ConfigError;
 use crate::suite::Suite;
@@ -10,9 +12,18 @@ use crate::suite::Suite;
 #[derive(Clone)]
 pub struct Identity {
     name: Name,
-    proof: Option<(Chain, Key)>,
+    proof: Proof,
     pub(crate) roots: Roots,
     pub(crate) revoked: Revoked,
+}
+
+/// What proves the name.
+#[derive(Clone)]
+enum Proof {
+    Nothing,
+    Ed25519(Chain, Key),
+    #[cfg(feature = "nvflare")]
+    Rsa(Arc<RsaProof>),
 }
 
 /// Where the private key is.
@@ -50,15 +61,31 @@ impl Identity {
         Self::proven(name, chain, Key::Elsewhere, roots)
     }
 
-    /// A bare name, for the plain suite alone.
+    /// An identity for NVFlare: an RSA key, its certificate and the issuers of that in
+    /// PEM (the leaf first), and the root certificates in PEM.
+    ///
+    /// # Errors
+    /// When a certificate cannot be used, when the leaf carries another name or another
+    /// key, or when there is no root.
+    #[cfg(feature = "nvflare")]
+    pub fn rsa(
+        name: Name,
+        chain_pem: &[u8],
+        signer: RsaSigner,
+        roots_pem: &[u8],
+    ) -> Result<Self, ConfigError> {
+        let proof = RsaProof::new(&name, chain_pem, signer, roots_pem)?;
+        Ok(Self::with_proof(
+            name,
+            Proof::Rsa(Arc::new(proof)),
+            Roots::new(),
+        ))
+    }
+
+    /// A bare name, for the plain suite and for NVFlare without certificates.
     #[must_use]
     pub fn unproven(name: Name) -> Self {
-        Self {
-            name,
-            proof: None,
-            roots: Roots::new(),
-            revoked: Revoked::new(),
-        }
+        Self::with_proof(name, Proof::Nothing, Roots::new())
     }
 
     /// The same identity, refusing these certificates.
@@ -74,13 +101,37 @@ impl Identity {
         &self.name
     }
 
+    /// The Ed25519 chain and key.
     pub(crate) fn proof(&self) -> Option<(&Chain, &Key)> {
-        self.proof.as_ref().map(|(chain, key)| (chain, key))
+        match &self.proof {
+            Proof::Ed25519(chain, key) => Some((chain, key)),
+            Proof::Nothing => None,
+            #[cfg(feature = "nvflare")]
+            Proof::Rsa(_) => None,
+        }
+    }
+
+    /// The RSA chain and key.
+    #[cfg(feature = "nvflare")]
+    pub(crate) fn rsa_proof(&self) -> Option<&RsaProof> {
+        match &self.proof {
+            Proof::Rsa(proof) => Some(proof),
+            Proof::Nothing | Proof::Ed25519(..) => None,
+        }
+    }
+
+    /// Whether the identity is for NVFlare.
+    pub(crate) fn is_rsa(&self) -> bool {
+        match &self.proof {
+            Proof::Nothing | Proof::Ed25519(..) => false,
+            #[cfg(feature = "nvflare")]
+            Proof::Rsa(_) => true,
+        }
     }
 
     /// The chain bytes that are shown in this suite; plain shows none.
     pub(crate) fn chain_bytes(&self, suite: Suite) -> &[u8] {
-        match (suite, &self.proof) {
+        match (suite, self.proof()) {
             (Suite::Bearer | Suite::Sealed, Some((chain, _))) => chain.as_bytes(),
             (Suite::Plain, _) | (_, None) => &[],
         }
@@ -98,12 +149,16 @@ impl Identity {
         if roots.is_empty() {
             return Err(ConfigError::NoRoots);
         }
-        Ok(Self {
+        Ok(Self::with_proof(name, Proof::Ed25519(chain, key), roots))
+    }
+
+    fn with_proof(name: Name, proof: Proof, roots: Roots) -> Self {
+        Self {
             name,
-            proof: Some((chain, key)),
+            proof,
             roots,
             revoked: Revoked::new(),
-        })
+        }
     }
 }
 

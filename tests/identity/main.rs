@@ -8,5 +8,7 @@ mod keys;
 mod names;
 mod openssl;
 mod right_chains;
+#[cfg(feature = "nvflare")]
+mod rsa;
 mod wrong_certificates;
 mod wrong_chains;

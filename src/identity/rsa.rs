@@ -1,0 +1,20 @@
+//! RSA identities, for NVFlare: keys and certificates in PEM, as its provisioning
+//! writes them.
+//!
+//! A peer signs with RSASSA-PSS (SHA-256, MGF1 with SHA-256) and the longest salt that
+//! fits its key. Certificates are signed with PKCS#1 v1.5 and SHA-256, SHA-384 or
+//! SHA-512. Keys have [`MIN_KEY_BITS`] to [`MAX_KEY_BITS`] bits.
+
+mod chain;
+mod error;
+mod key;
+mod pem;
+mod proof;
+mod signer;
+
+pub use chain::{RsaChain, RsaRoots};
+pub use error::{RsaKeyError, SigningFault};
+pub use key::{MAX_KEY_BITS, MIN_KEY_BITS, RsaPublicKey};
+pub use pem::MAX_PEM_BYTES;
+pub(crate) use proof::RsaProof;
+pub use signer::RsaSigner;

@@ -1,0 +1,3 @@
+//! RSA keys and certificates, for NVFlare.
+
+mod genuine;
