@@ -31,7 +31,6 @@ use credentials::PemFile;
 /// The name of the configuration in the folder of a kit.
 pub const FILE_NAME: &str = "fedlink.toml";
 
-
 /// How long before the end of a certificate a kit begins to warn, in days.
 pub const RENEW_DAYS: u64 = 14;
 

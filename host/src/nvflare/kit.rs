@@ -22,9 +22,9 @@ use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
 use super::tls::client_config;
+use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
 use crate::kit::is_address;
-use crate::blocking::TcpConnect;
 use crate::socket;
 use crate::tls::server_name;
 use crate::tokio::{Dial, TcpDial};
@@ -104,13 +104,17 @@ impl Kit {
         if !is_address(&address) {
             return Err(wrong(
                 "servers[0].service.target",
-                format!("{address:?} is no address: write \"host:port\", as in \"fl.example.org:8002\""),
+                format!(
+                    "{address:?} is no address: write \"host:port\", as in \"fl.example.org:8002\""
+                ),
             ));
         }
 
         let path_of_script = startup.join(START_SCRIPT);
         let script = StartScript::parse(&read(&path_of_script)?);
-        let name = script.name.ok_or(KitError::NoName(path_of_script.clone()))?;
+        let name = script
+            .name
+            .ok_or(KitError::NoName(path_of_script.clone()))?;
         let name = Name::new(&name).map_err(|error| KitError::Field {
             path: path_of_script,
             field: "uid",
@@ -190,9 +194,16 @@ fn startup_of(folder: &Path) -> Result<PathBuf, KitError> {
     } else {
         folder.to_owned()
     };
-    for (file, owner) in [("fed_server.json", "server"), ("fed_admin.json", "admin"), ("fed_relay.json", "relay")] {
+    for (file, owner) in [
+        ("fed_server.json", "server"),
+        ("fed_admin.json", "admin"),
+        ("fed_relay.json", "relay"),
+    ] {
         if startup.join(file).exists() {
-            return Err(KitError::WrongRole { folder: folder.to_owned(), owner });
+            return Err(KitError::WrongRole {
+                folder: folder.to_owned(),
+                owner,
+            });
         }
     }
     if !startup.join(FED_CLIENT).exists() {

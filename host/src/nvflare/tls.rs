@@ -24,8 +24,7 @@ use super::kit::{Credentials, Security};
 use crate::tls::{TlsError, provider, unusable};
 
 /// What the Python server speaks.
-const VERSIONS: &[&SupportedProtocolVersion] =
-    &[&rustls::version::TLS13, &rustls::version::TLS12];
+const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// TLS for a site: both certificates for [`Security::Mtls`], else the server's alone.
 pub(super) fn client_config(

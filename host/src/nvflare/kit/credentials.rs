@@ -47,18 +47,21 @@ impl Credentials {
             true => Some(PemFile::read(proxy)?.roots()?),
             false => None,
         };
-        let certified = CertifiedKey::from_der(chain.certificates()?, key.private_key()?, &provider())
-            .map_err(|error| match error {
-                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => KitError::KeyMismatch {
-                    key: key.path.clone(),
-                    certificate: chain.path.clone(),
-                },
-                Error::InvalidCertificate(_) => chain.unusable(&error),
-                error => KitError::Key {
-                    path: key.path.clone(),
-                    problem: error.to_string(),
-                },
-            })?;
+        let certified =
+            CertifiedKey::from_der(chain.certificates()?, key.private_key()?, &provider())
+                .map_err(|error| match error {
+                    Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                        KitError::KeyMismatch {
+                            key: key.path.clone(),
+                            certificate: chain.path.clone(),
+                        }
+                    }
+                    Error::InvalidCertificate(_) => chain.unusable(&error),
+                    error => KitError::Key {
+                        path: key.path.clone(),
+                        problem: error.to_string(),
+                    },
+                })?;
         let tls_roots = roots.roots()?;
         warnings.extend(file::exposed(&key.path).map(|mode| KitWarning::KeyExposed {
             path: key.path.clone(),

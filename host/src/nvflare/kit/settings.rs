@@ -96,7 +96,11 @@ impl FedClient {
     /// How to protect the carrier. Where nothing is said, a secure site uses both
     /// certificates, as the Python client does.
     pub(super) fn security(&self, secure: bool) -> Security {
-        let default = if secure { Security::Mtls } else { Security::Clear };
+        let default = if secure {
+            Security::Mtls
+        } else {
+            Security::Clear
+        };
         self.client.connection_security.unwrap_or(default)
     }
 }
@@ -143,7 +147,8 @@ impl StartScript {
         };
         Self {
             name: argument("uid="),
-            secure: argument("secure_train=").is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            secure: argument("secure_train=")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
         }
     }
 }
