@@ -5,6 +5,7 @@ mod client;
 mod digest;
 mod entropy;
 pub mod error;
+pub mod frame;
 pub mod identity;
 mod link;
 pub mod message;
@@ -19,8 +20,8 @@ mod transmit;
 mod wire;
 
 pub use client::{
-    Auth, Binding, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason, Direction,
-    Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
+    Auth, Binding, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason,
+    Direction, Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
 pub use message::RejectReason;
 pub use server::{
@@ -30,8 +31,3 @@ pub use server::{
 pub use suite::{Suite, Suites};
 pub use time::Instant;
 pub use transmit::{ServerTransmit, Transmit};
-
-/// Messages on a carrier of bytes.
-pub mod frame {
-    pub use crate::wire::native::{FrameError, Frames, MAX_MESSAGE, MAX_STRANGER, frame_header};
-}

@@ -57,6 +57,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fedlink::error::ConfigError;
+use fedlink::frame::Framing;
 use fedlink::identity::Identity;
 use fedlink::{Client, ClientAction, ClientConfig, Instant, Phase};
 
@@ -72,6 +73,7 @@ pub struct BlockingClient {
     client: Client,
     started: std::time::Instant,
     connect: Box<dyn Connect>,
+    framing: Framing,
     pipe: Option<Pipe>,
     /// When to connect; none if a connection stands or nobody wants one.
     connect_at: Option<Instant>,
@@ -106,12 +108,14 @@ impl BlockingClient {
         records: Vec<Bytes>,
     ) -> Result<Self, HostError> {
         let now = Instant::default();
+        let framing = config.framing();
         let mut client = Client::restore(config, identity, seed()?, now, records)?;
         client.set_wall_clock(now, unix_time());
         Ok(Self {
             client,
             started: std::time::Instant::now(),
             connect: Box::new(connect),
+            framing,
             pipe: None,
             connect_at: None,
             storage: Compacting::new(Box::new(storage)),
@@ -234,7 +238,7 @@ impl BlockingClient {
         match self.connect.connect() {
             Ok(Connected { wire, carrier }) => {
                 let now = self.now();
-                self.pipe = Some(Pipe::new(wire));
+                self.pipe = Some(Pipe::new(wire, self.framing));
                 self.client.set_wall_clock(now, unix_time());
                 self.client.handle_connected(now, carrier)
             }

@@ -7,6 +7,7 @@
 mod config;
 mod credentials;
 mod error;
+pub(crate) mod file;
 
 pub use config::{
     Config, Files, MAX_ADDRESSES, MAX_SECONDS, Role, ServerConfig, ServerEntry, ServerTimeouts,
@@ -14,9 +15,10 @@ pub use config::{
 };
 pub use credentials::Credentials;
 pub use error::{Fault, KitError, KitWarning};
+pub use file::MAX_FILE_BYTES;
+#[cfg(feature = "nvflare")]
+pub(crate) use {config::is_address, error::pem_problem};
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,9 +30,6 @@ use credentials::PemFile;
 
 /// The name of the configuration in the folder of a kit.
 pub const FILE_NAME: &str = "fedlink.toml";
-
-/// The largest file of a kit, in bytes. Four certificates in PEM have less than a tenth.
-pub const MAX_FILE_BYTES: u64 = 256 * 1024;
 
 /// How long before the end of a certificate a kit begins to warn, in days.
 pub const RENEW_DAYS: u64 = 14;
@@ -95,7 +94,11 @@ impl<C: Config> Kit<C> {
             Role::Server => identity::Role::Server,
         };
         let verified = credentials.verify(role, &name, None).map_err(refused)?;
-        let mut warnings = Vec::from_iter(exposed(&key_path));
+        let mut warnings = Vec::new();
+        warnings.extend(file::exposed(&key_path).map(|mode| KitWarning::KeyExposed {
+            path: key_path.clone(),
+            mode,
+        }));
         let path = certificate_path.clone();
         match credentials.verify(role, &name, Some(unix_time)) {
             Err(source) => warnings.push(KitWarning::Dates { path, source }),
@@ -167,36 +170,13 @@ fn read_pem<'a>(path: &'a Path, field: &'static str) -> Result<PemFile<'a>, KitE
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KitError> {
-    let unreadable = |source| KitError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    // Reserved at once: a buffer that grows leaves copies of a key behind.
-    let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
-    if content.len() as u64 > MAX_FILE_BYTES {
-        return Err(KitError::TooLarge(path.to_owned()));
-    }
-    Ok(content)
-}
-
-#[cfg(unix)]
-fn exposed(path: &Path) -> Option<KitWarning> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then(|| KitWarning::KeyExposed {
-        path: path.to_owned(),
-        mode,
+    file::read(path).map_err(|error| match error {
+        file::ReadError::Unreadable(source) => KitError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+        file::ReadError::TooLarge => KitError::TooLarge(path.to_owned()),
     })
-}
-
-#[cfg(not(unix))]
-fn exposed(_: &Path) -> Option<KitWarning> {
-    None
 }
 
 #[cfg(test)]

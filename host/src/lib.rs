@@ -5,6 +5,8 @@ pub mod blocking;
 mod clock;
 mod error;
 pub mod kit;
+#[cfg(feature = "nvflare")]
+pub mod nvflare;
 mod remedy;
 mod socket;
 pub mod storage;

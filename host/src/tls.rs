@@ -105,7 +105,8 @@ pub fn channel_binding<Side>(connection: &ConnectionCommon<Side>) -> Result<[u8;
 
 const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-fn provider() -> Arc<CryptoProvider> {
+/// The one provider of cryptography.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
@@ -117,7 +118,7 @@ fn roots(credentials: &Credentials) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn unusable(error: impl std::error::Error) -> TlsError {
+pub(crate) fn unusable(error: impl std::error::Error) -> TlsError {
     TlsError::Credentials(error.to_string())
 }
 

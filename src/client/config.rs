@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::error::ConfigError;
+use crate::frame::Framing;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
@@ -135,6 +136,18 @@ impl ClientConfig {
             max_payload: 4 << 30,
             max_jobs: 1024,
             max_held: 1024,
+        }
+    }
+
+    /// How messages follow each other on a byte stream to this client's server.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        match &self.binding {
+            Binding::Native => Framing::Native,
+            #[cfg(feature = "nvflare")]
+            Binding::Nvflare(settings) => Framing::Nvflare {
+                max_frame: settings.max_frame,
+            },
         }
     }
 

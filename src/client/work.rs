@@ -20,8 +20,8 @@ use bytes::Bytes;
 use crate::error::{ConfigError, Dropped, Misuse};
 use crate::message::limits::check_given;
 use crate::message::{
-    BLOCK, JobId, JobReport, Outcome, Parts, Payload, Progress, Properties, RecordId, Reply, RequestId,
-    ReturnCode, TaskId,
+    BLOCK, JobId, JobReport, Outcome, Parts, Payload, Progress, Properties, RecordId, Reply,
+    RequestId, ReturnCode, TaskId,
 };
 use crate::transfer::MAX_BLOCKS;
 

@@ -14,9 +14,7 @@ use crate::client::{Auth, ClientConfig, Suspicion};
 use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::identity::{Identity, Name, Revoked};
-use crate::message::{
-    InstanceId, JobId, Parts, Properties, Reply, Request, RequestId,
-};
+use crate::message::{InstanceId, JobId, Parts, Properties, Reply, Request, RequestId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;
 use crate::wire::native::Denied;

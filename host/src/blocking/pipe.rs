@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fedlink::frame::{Frames, frame_header};
+use fedlink::frame::{Framing, Splitter};
 
 use super::Wire;
 
@@ -16,22 +16,25 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 pub(super) struct Pipe {
     wire: Box<dyn Wire>,
-    frames: Frames,
+    framing: Framing,
+    frames: Splitter,
     room: Box<[u8]>,
 }
 
 impl Pipe {
-    pub(super) fn new(wire: Box<dyn Wire>) -> Self {
+    pub(super) fn new(wire: Box<dyn Wire>, framing: Framing) -> Self {
         Self {
             wire,
-            frames: Frames::default(),
+            framing,
+            frames: Splitter::new(framing),
             room: vec![0; READ_BYTES].into(),
         }
     }
 
     pub(super) fn send(&mut self, header: &Bytes, payload: &Bytes) -> io::Result<()> {
-        let length = frame_header(header.len() + payload.len());
-        self.wire.write_all(&[&length[..], header].concat())?;
+        let length = self.framing.prefix(header.len() + payload.len());
+        let length = length.as_ref().map_or(&[][..], |length| &length[..]);
+        self.wire.write_all(&[length, header].concat())?;
         self.wire.write_all(payload)?;
         self.wire.flush()
     }
@@ -45,12 +48,12 @@ impl Pipe {
                 return Ok(Some(message));
             }
             self.wire.wait_at_most(patience.max(SHORTEST_WAIT))?;
-            match self.wire.read(&mut self.room) {
+            let buffer = self.frames.room(READ_BYTES);
+            let space = (buffer.capacity() - buffer.len()).min(self.room.len());
+            let room = self.room.get_mut(..space).unwrap_or_default();
+            match self.wire.read(room) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => {
-                    let read = self.room.get(..read).unwrap_or_default();
-                    self.frames.buffer().extend_from_slice(read);
-                }
+                Ok(read) => buffer.extend_from_slice(room.get(..read).unwrap_or_default()),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Ok(None),
                     io::ErrorKind::Interrupted => {}

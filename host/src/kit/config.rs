@@ -261,7 +261,8 @@ fn addresses(field: &'static str, values: &[String]) -> Result<(), Fault> {
     }
 }
 
-fn is_address(value: &str) -> bool {
+/// Whether this is `host:port`.
+pub(crate) fn is_address(value: &str) -> bool {
     value.rsplit_once(':').is_some_and(|(host, port)| {
         let bare = host
             .strip_prefix('[')

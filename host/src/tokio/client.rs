@@ -72,6 +72,7 @@ impl ClientHost {
     /// Outside of a tokio runtime with time and I/O enabled.
     pub fn start(self) -> Result<(ClientHandle, Events<ClientAction>), HostError> {
         let clock = Clock::start();
+        let framing = self.config.framing();
         let client = Client::restore(
             self.config,
             self.identity,
@@ -84,7 +85,7 @@ impl ClientHost {
         let running = Running {
             client,
             clock,
-            link: Link::new(self.dial, clock.now()),
+            link: Link::new(self.dial, framing, clock.now()),
             commits: GroupCommit::new(self.storage),
             events,
             commands,

@@ -24,6 +24,12 @@ pub trait Dial: Send + 'static {
     fn dial(&mut self) -> Dialing;
 }
 
+impl<D: Dial + ?Sized> Dial for Box<D> {
+    fn dial(&mut self) -> Dialing {
+        (**self).dial()
+    }
+}
+
 /// A connection in the making. It fails with an error that says what was tried.
 pub type Dialing = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
 

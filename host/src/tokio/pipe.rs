@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::buf::Chain;
 use bytes::{Buf, Bytes, BytesMut};
-use fedlink::frame::{Frames, MAX_MESSAGE, frame_header};
+use fedlink::frame::{Framing, MAX_MESSAGE, Splitter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::dial::Stream;
@@ -26,16 +26,17 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Over `stream`, for messages of up to `limit` bytes from the peer.
-    pub(super) fn new(stream: Box<dyn Stream>, limit: usize) -> Self {
+    /// Over `stream`, for messages that follow each other like this.
+    pub(super) fn new(stream: Box<dyn Stream>, framing: Framing) -> Self {
         let (reading, writing) = tokio::io::split(stream);
         Self {
             reader: Reader {
                 stream: reading,
-                frames: Frames::with_limit(limit),
+                frames: Splitter::new(framing),
             },
             writer: Writer {
                 stream: writing,
+                framing,
                 outgoing: None,
             },
         }
@@ -44,7 +45,7 @@ impl Pipe {
 
 pub(super) struct Reader {
     stream: ReadHalf<Box<dyn Stream>>,
-    frames: Frames,
+    frames: Splitter,
 }
 
 /// What has come.
@@ -75,8 +76,8 @@ impl Reader {
                 }
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             }
-            self.frames.buffer().reserve(READ_BYTES);
-            if self.stream.read_buf(self.frames.buffer()).await? == 0 {
+            let room = self.frames.room(READ_BYTES);
+            if self.stream.read_buf(room).await? == 0 {
                 return if self.frames.is_empty() {
                     Ok(Received::Closed)
                 } else {
@@ -95,10 +96,11 @@ fn start(buffer: &[u8]) -> Option<[u8; START_BYTES]> {
 
 pub(super) struct Writer {
     stream: WriteHalf<Box<dyn Stream>>,
+    framing: Framing,
     outgoing: Option<Framed>,
 }
 
-/// Length, header and payload of one message, or what is left of them.
+/// Length, if it has one, header and payload of a message, or what is left of them.
 type Framed = Chain<Chain<Bytes, Bytes>, Bytes>;
 
 impl Writer {
@@ -109,8 +111,8 @@ impl Writer {
 
     /// Takes the next message; only when it is not busy.
     pub(super) fn start(&mut self, header: Bytes, payload: Bytes) {
-        let length = frame_header(header.len() + payload.len());
-        let length = Bytes::copy_from_slice(&length);
+        let length = self.framing.prefix(header.len() + payload.len());
+        let length = length.map_or_else(Bytes::new, |length| Bytes::copy_from_slice(&length));
         self.outgoing = Some(length.chain(header).chain(payload));
     }
 

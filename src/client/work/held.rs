@@ -59,7 +59,11 @@ impl Held {
             store.persist(cx, &record, held.payload.bytes().clone(), Gate::Task(task));
         }
         self.tasks.insert(task, held);
-        if comes_again { self.give(cx, task) } else { None }
+        if comes_again {
+            self.give(cx, task)
+        } else {
+            None
+        }
     }
 
     /// The task is stored: gives it to the host, and its job to the caller. Nothing if it

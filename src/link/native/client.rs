@@ -113,7 +113,10 @@ impl Link {
         else {
             return false;
         };
-        let sent_at = self.outstanding.get(&id).map_or(cx.now, |known| known.sent_at);
+        let sent_at = self
+            .outstanding
+            .get(&id)
+            .map_or(cx.now, |known| known.sent_at);
         let transmit = self.transmit(written.header, written.payload);
         self.outstanding.insert(
             id,

@@ -73,8 +73,9 @@ impl Frames {
                 limit: self.limit,
             });
         }
-        if self.buffer.len() - header.len() < len {
-            self.buffer.reserve(len);
+        let arrived = self.buffer.len() - header.len();
+        if arrived < len {
+            self.buffer.reserve(len - arrived);
             return Ok(None);
         }
         self.buffer.advance(4);

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use bytes::BytesMut;
-use fedlink::frame::MAX_MESSAGE;
+use fedlink::frame::Framing;
 use fedlink::{Carrier, Instant, Transmit};
 
 use crate::tokio::clock::Clock;
@@ -13,6 +13,7 @@ use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Received};
 
 pub(super) struct Link {
     dial: Box<dyn Dial>,
+    framing: Framing,
     state: State,
 }
 
@@ -41,9 +42,10 @@ pub(super) enum LinkEvent {
 }
 
 impl Link {
-    pub(super) fn new(dial: Box<dyn Dial>, now: Instant) -> Self {
+    pub(super) fn new(dial: Box<dyn Dial>, framing: Framing, now: Instant) -> Self {
         Self {
             dial,
+            framing,
             state: State::Waiting(now),
         }
     }
@@ -90,7 +92,7 @@ impl Link {
             }
             State::Dialing(dialing) => match dialing.await {
                 Ok(connection) => {
-                    let pipe = Pipe::new(connection.stream, MAX_MESSAGE);
+                    let pipe = Pipe::new(connection.stream, self.framing);
                     self.state = State::Up(Box::new(pipe));
                     LinkEvent::Connected {
                         carrier: connection.carrier,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use fedlink::frame::Framing;
 use fedlink::message::PeerId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -104,9 +105,11 @@ pub(super) async fn serve(
     }
     tracing::debug!(%id, ?address, "a connection stands");
     let now = Instant::now();
+    let mut pipe = Pipe::new(incoming.stream, Framing::Native);
+    pipe.reader.set_limit(limits.message_before_registration);
     let mut conversation = Conversation {
         id,
-        pipe: Pipe::new(incoming.stream, limits.message_before_registration),
+        pipe,
         queue: queued,
         shared,
         inputs,

@@ -1,0 +1,46 @@
+//! Files of kits, read whole.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// The largest file of a kit, in bytes. Four certificates in PEM have less than a tenth.
+pub const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// Why a file of a kit cannot be had.
+pub(crate) enum ReadError {
+    Unreadable(io::Error),
+    /// It has more than [`MAX_FILE_BYTES`].
+    TooLarge,
+}
+
+/// What is in a file, which may be a key.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    let file = File::open(path).map_err(ReadError::Unreadable)?;
+    // Reserved at once: a buffer that grows leaves copies of a key behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut content)
+        .map_err(ReadError::Unreadable)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
+        return Err(ReadError::TooLarge);
+    }
+    Ok(content)
+}
+
+/// The permissions of a key that others than its owner can use.
+#[cfg(unix)]
+pub(crate) fn exposed(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// Nothing: permissions are other things here.
+#[cfg(not(unix))]
+pub(crate) fn exposed(_: &Path) -> Option<u32> {
+    None
+}

@@ -1,0 +1,230 @@
+//! Start-up kits, as `nvflare provision` makes them for a site.
+//!
+//! A kit is used where it lies and as it is. It is read whole and checked before anything
+//! is started, so that whatever is missing or does not fit together is told at once, with
+//! the file that it stands in.
+
+mod credentials;
+mod error;
+mod settings;
+
+pub use credentials::Credentials;
+pub use error::{KitError, KitWarning};
+pub use settings::{Scheme, Security};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fedlink::identity::Name;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use zeroize::Zeroizing;
+
+use super::tls::client_config;
+use crate::blocking::TcpConnect;
+use crate::kit::file::{self, ReadError};
+use crate::kit::is_address;
+use crate::socket;
+use crate::tls::server_name;
+use crate::tokio::{Dial, TcpDial};
+use settings::{FedClient, StartScript};
+
+/// The settings of a site, in the folder `startup`.
+const FED_CLIENT: &str = "fed_client.json";
+
+/// Starts the Python client, and is the only file that says the site's name.
+const START_SCRIPT: &str = "sub_start.sh";
+
+/// Beside the folder `startup` if the site is to reach the server through a relay.
+const RELAY: &str = "../local/relay__resources.json";
+
+/// The start-up kit of a site, found to fit together.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Kit {
+    /// The site's own name.
+    pub name: Name,
+    /// The project.
+    pub project: Name,
+    /// The name that the server must prove to have.
+    pub server: Name,
+    /// Where the server is, as `host:port`.
+    pub address: String,
+    /// What carries the frames.
+    pub scheme: Scheme,
+    /// How the carrier is protected.
+    pub security: Security,
+    /// Whether server and site prove who they are when the site registers. The scripts of
+    /// genuine kits always say so.
+    pub secure: bool,
+    /// The certificates and the key; none if nothing in this kit asks for them.
+    pub credentials: Option<Credentials>,
+    /// What should be seen to, although the kit can be used.
+    pub warnings: Vec<KitWarning>,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+impl Kit {
+    /// Reads the kit in `folder`, which may also be the kit's folder `startup`. Warnings
+    /// are traced as well as returned.
+    ///
+    /// Dates of certificates give warnings only: the server judges by its own clock.
+    ///
+    /// # Errors
+    ///
+    /// The first fault found, as a [`KitError`] of its own kind.
+    pub fn read(folder: &Path) -> Result<Self, KitError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let kit = Self::read_at(folder, now.as_secs())?;
+        for warning in &kit.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(kit)
+    }
+
+    fn read_at(folder: &Path, unix_time: u64) -> Result<Self, KitError> {
+        let startup = startup_of(folder)?;
+        let path = startup.join(FED_CLIENT);
+        let settings = FedClient::parse(&read(&path)?).map_err(|problem| KitError::Syntax {
+            path: path.clone(),
+            problem,
+        })?;
+        let wrong = |field, problem| KitError::Field {
+            path: path.clone(),
+            field,
+            problem,
+        };
+        let name_in = |field, text: &str| Name::new(text).map_err(|e| wrong(field, e.to_string()));
+        let server = settings.server().map_err(|(field, it)| wrong(field, it))?;
+        let scheme = server.scheme().map_err(|(field, it)| wrong(field, it))?;
+        let address = server.service.target.clone();
+        if !is_address(&address) {
+            return Err(wrong(
+                "servers[0].service.target",
+                format!(
+                    "{address:?} is no address: write \"host:port\", as in \"fl.example.org:8002\""
+                ),
+            ));
+        }
+
+        let path_of_script = startup.join(START_SCRIPT);
+        let script = StartScript::parse(&read(&path_of_script)?);
+        let name = script
+            .name
+            .ok_or(KitError::NoName(path_of_script.clone()))?;
+        let name = Name::new(&name).map_err(|error| KitError::Field {
+            path: path_of_script,
+            field: "uid",
+            problem: error.to_string(),
+        })?;
+        let security = settings.security(script.secure);
+
+        let mut warnings = Vec::new();
+        let mut credentials = None;
+        let mut tls = None;
+        if script.secure || security != Security::Clear {
+            let read = Credentials::read(&startup, &settings.client, unix_time, &mut warnings)?;
+            if security != Security::Clear {
+                let host = server_name(socket::host_of(&address))
+                    .map_err(|error| wrong("servers[0].service.target", error.to_string()))?;
+                tls = Some((client_config(&read, security)?, host));
+            }
+            credentials = Some(read);
+        }
+        Ok(Self {
+            name,
+            project: name_in("servers[0].name", &server.name)?,
+            server: name_in("servers[0].identity", server.identity())?,
+            address,
+            scheme,
+            security,
+            secure: script.secure,
+            credentials,
+            warnings,
+            tls,
+        })
+    }
+}
+
+impl Kit {
+    /// What connects the tokio host to the server.
+    ///
+    /// # Errors
+    ///
+    /// [`KitError::NoGrpc`] if the kit asks for gRPC and this program was built without.
+    #[cfg_attr(feature = "grpc", expect(clippy::unnecessary_wraps))]
+    pub fn dial(&self) -> Result<Box<dyn Dial>, KitError> {
+        match self.scheme {
+            Scheme::Tcp => {
+                let dial = TcpDial::new([&self.address]);
+                Ok(Box::new(match &self.tls {
+                    Some((config, name)) => dial.tls(Arc::clone(config), name.clone()),
+                    None => dial,
+                }))
+            }
+            Scheme::Grpc => Err(KitError::NoGrpc),
+        }
+    }
+
+    /// What connects the blocking host to the server.
+    ///
+    /// # Errors
+    ///
+    /// [`KitError::NoGrpc`] if the kit asks for gRPC: the blocking host has none.
+    pub fn connect(&self) -> Result<TcpConnect, KitError> {
+        if self.scheme == Scheme::Grpc {
+            return Err(KitError::NoGrpc);
+        }
+        let connect = TcpConnect::new([&self.address]);
+        Ok(match &self.tls {
+            Some((config, name)) => connect.tls(Arc::clone(config), name.clone()),
+            None => connect,
+        })
+    }
+}
+
+/// The folder `startup` of a site's kit.
+fn startup_of(folder: &Path) -> Result<PathBuf, KitError> {
+    let inside = folder.join("startup");
+    let startup = if inside.is_dir() {
+        inside
+    } else {
+        folder.to_owned()
+    };
+    for (file, owner) in [
+        ("fed_server.json", "server"),
+        ("fed_admin.json", "admin"),
+        ("fed_relay.json", "relay"),
+    ] {
+        if startup.join(file).exists() {
+            return Err(KitError::WrongRole {
+                folder: folder.to_owned(),
+                owner,
+            });
+        }
+    }
+    if !startup.join(FED_CLIENT).exists() {
+        return Err(KitError::NoKit(folder.to_owned()));
+    }
+    let relay = startup.join(RELAY);
+    if relay.exists() {
+        return Err(KitError::Relay(relay));
+    }
+    Ok(startup)
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KitError> {
+    file::read(path).map_err(|error| match error {
+        ReadError::Unreadable(source) => KitError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+        ReadError::TooLarge => KitError::TooLarge(path.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What `fed_client.json` and the start script say.
+
+use serde::Deserialize;
+
+/// What carries the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// They stand back to back on a TCP connection.
+    Tcp,
+    /// Each is a message of one gRPC stream.
+    Grpc,
+}
+
+/// How the carrier is protected (`connection_security`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Security {
+    /// TLS, with certificates on both sides.
+    Mtls,
+    /// TLS, with a certificate of the server alone.
+    Tls,
+    /// Not at all.
+    Clear,
+}
+
+/// The settings of a site. What is not read here is for the Python client alone.
+#[derive(Debug, Deserialize)]
+pub(super) struct FedClient {
+    servers: Vec<Server>,
+    pub(super) client: Client,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Server {
+    /// The project's name.
+    pub(super) name: String,
+    pub(super) service: Service,
+    identity: String,
+    /// The common name of the certificate, where it is not the identity.
+    auth_identity: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Service {
+    pub(super) target: String,
+    scheme: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Client {
+    #[serde(default = "Client::certificate")]
+    pub(super) ssl_cert: String,
+    #[serde(default = "Client::key")]
+    pub(super) ssl_private_key: String,
+    #[serde(default = "Client::root")]
+    pub(super) ssl_root_cert: String,
+    connection_security: Option<Security>,
+}
+
+impl Client {
+    fn certificate() -> String {
+        "client.crt".into()
+    }
+
+    fn key() -> String {
+        "client.key".into()
+    }
+
+    fn root() -> String {
+        "rootCA.pem".into()
+    }
+}
+
+/// A field, and what is wrong with it.
+pub(super) type Fault = (&'static str, String);
+
+impl FedClient {
+    /// Reads the file. An error says where it is wrong.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    }
+
+    /// The server. There has been one since NVFlare 2.5.
+    pub(super) fn server(&self) -> Result<&Server, Fault> {
+        match &self.servers[..] {
+            [server] => Ok(server),
+            servers => {
+                let problem = format!("there are {} servers: leave one", servers.len());
+                Err(("servers", problem))
+            }
+        }
+    }
+
+    /// How to protect the carrier. Where nothing is said, a secure site uses both
+    /// certificates, as the Python client does.
+    pub(super) fn security(&self, secure: bool) -> Security {
+        let default = if secure {
+            Security::Mtls
+        } else {
+            Security::Clear
+        };
+        self.client.connection_security.unwrap_or(default)
+    }
+}
+
+impl Server {
+    /// The common name of the server's certificate.
+    pub(super) fn identity(&self) -> &str {
+        self.auth_identity.as_ref().unwrap_or(&self.identity)
+    }
+
+    /// What carries the frames; gRPC where nothing is said, as with the Python client.
+    pub(super) fn scheme(&self) -> Result<Scheme, Fault> {
+        match self.service.scheme.as_deref() {
+            Some("tcp" | "stcp") => Ok(Scheme::Tcp),
+            None | Some("grpc" | "grpcs") => Ok(Scheme::Grpc),
+            Some(other) => Err((
+                "servers[0].service.scheme",
+                format!(
+                    "fedlink does not speak {other:?}: have the project provisioned with \
+                     scheme tcp or grpc"
+                ),
+            )),
+        }
+    }
+}
+
+/// What the start script gives the Python client on its command line.
+#[derive(Debug, PartialEq)]
+pub(super) struct StartScript {
+    /// `uid=`: the site's name.
+    pub(super) name: Option<String>,
+    /// `secure_train=`, which is false where nothing is said.
+    pub(super) secure: bool,
+}
+
+impl StartScript {
+    /// Finds the arguments. The script is not run.
+    pub(super) fn parse(script: &[u8]) -> Self {
+        let script = String::from_utf8_lossy(script);
+        let argument = |key: &str| {
+            let values = script.split_ascii_whitespace();
+            let value = values.filter_map(|word| word.strip_prefix(key)).next()?;
+            Some(value.trim_matches(['"', '\'']).to_owned()).filter(|value| !value.is_empty())
+        };
+        Self {
+            name: argument("uid="),
+            secure: argument("secure_train=")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+        }
+    }
+}
