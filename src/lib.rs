@@ -39,6 +39,8 @@ pub mod frame {
 pub mod nvflare {
     pub use crate::wire::nvflare::fobs::FobsError;
     pub use crate::wire::nvflare::msgpack::MsgpackError;
+    pub use crate::wire::nvflare::npy::{Array, Element, NpyError};
+    pub use crate::wire::nvflare::npz;
     pub use crate::wire::nvflare::sfm::{FrameError, Frames, MAX_FRAME};
     pub use crate::wire::nvflare::value::Value;
 }

@@ -4,6 +4,8 @@ pub(crate) mod cell;
 pub(crate) mod fobs;
 pub(crate) mod json;
 pub(crate) mod msgpack;
+pub(crate) mod npy;
+pub mod npz;
 pub(crate) mod sfm;
 pub(crate) mod typed;
 pub(crate) mod value;
