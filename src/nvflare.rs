@@ -1,8 +1,9 @@
-//! What hosts need in a federation of NVIDIA FLARE 2.9: settings, decisions, frames,
-//! values, arrays and models.
+//! What hosts need in a federation of NVIDIA FLARE 2.9: settings, decisions, values,
+//! arrays and models.
 
 pub use crate::link::nvflare::{ControlId, Decision, OnReplaced, Settings};
 pub use crate::wire::nvflare::fobs::FobsError;
 pub use crate::wire::nvflare::msgpack::MsgpackError;
-pub use crate::wire::nvflare::sfm::{FrameError, Frames, MAX_FRAME};
+pub use crate::wire::nvflare::npy::{Array, Element, NpyError};
+pub use crate::wire::nvflare::npz;
 pub use crate::wire::nvflare::value::Value;

@@ -84,21 +84,6 @@ pub struct ClientConfig {
     pub silence_limit: Duration,
     /// So many handshakes that failed alike make `Suspect` say `repeated`. Default: 3.
     pub reject_after: u32,
-    /// The defaults for a federation of NVIDIA FLARE of this name, whose server's
-    /// certificate carries the name `server`. Its answers may take longer than those of
-    /// fedlink's own server: it handles messages one after another.
-    #[cfg(feature = "nvflare")]
-    #[must_use]
-    pub fn nvflare(project: Name, server: Name, settings: crate::nvflare::Settings) -> Self {
-        Self {
-            server: Some(server),
-            binding: Binding::Nvflare(settings),
-            maintenance_timeout: Duration::from_secs(10),
-            task_timeout: Duration::from_secs(60),
-            ..Self::new(project)
-        }
-    }
-
     /// Results up to this many bytes travel inside their message. Default: 1 MiB, which
     /// is also the limit.
     pub inline_limit: usize,
@@ -139,6 +124,21 @@ impl ClientConfig {
         }
     }
 
+    /// The defaults for a federation of NVIDIA FLARE of this name, whose server's
+    /// certificate carries the name `server`. Its answers may take longer than those of
+    /// fedlink's own server: it handles messages one after another.
+    #[cfg(feature = "nvflare")]
+    #[must_use]
+    pub fn nvflare(project: Name, server: Name, settings: crate::nvflare::Settings) -> Self {
+        Self {
+            server: Some(server),
+            binding: Binding::Nvflare(settings),
+            maintenance_timeout: Duration::from_secs(10),
+            task_timeout: Duration::from_secs(60),
+            ..Self::new(project)
+        }
+    }
+
     /// How messages follow each other on a byte stream to this client's server.
     #[must_use]
     pub fn framing(&self) -> Framing {
@@ -163,11 +163,23 @@ impl ClientConfig {
 
     /// Whether these settings can work, with this identity.
     pub(crate) fn check(&self, identity: &Identity) -> Result<(), ConfigError> {
-        if identity.is_rsa() {
-            return Err(ConfigError::RsaIdentity);
-        }
-        if identity.proof().is_none() && !self.suites.contains(Suite::Plain) {
-            return Err(ConfigError::NoKey);
+        match &self.binding {
+            Binding::Native if identity.is_rsa() => return Err(ConfigError::RsaIdentity),
+            Binding::Native => {
+                if identity.proof().is_none() && !self.suites.contains(Suite::Plain) {
+                    return Err(ConfigError::NoKey);
+                }
+            }
+            #[cfg(feature = "nvflare")]
+            Binding::Nvflare(settings) => {
+                if settings.secure && !identity.is_rsa() {
+                    return Err(ConfigError::NoRsaIdentity);
+                }
+                if self.server.is_none() {
+                    return Err(ConfigError::NoServerName);
+                }
+                settings.check()?;
+            }
         }
         let bounds = [
             (self.retry_min.is_zero(), "retry_min", "longer than zero"),

@@ -1,9 +1,7 @@
 //! What only a client of NVIDIA FLARE sees and decides.
 
 use super::state::State;
-use super::{
-    Client, ClientAction, Rejection, RetryReason, Suspicion, Timer,
-};
+use super::{Client, ClientAction, Rejection, RetryReason, Suspicion, Timer};
 use crate::Instant;
 use crate::client::Binding;
 use crate::error::Misuse;

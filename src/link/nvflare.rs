@@ -30,9 +30,7 @@ use crate::client::{Binding, ClientAction};
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
 use crate::link::client::{self, LinkCx, Unsent};
-use crate::message::{
-    Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode,
-};
+use crate::message::{Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode};
 use crate::timer::Timers;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::Headers;
@@ -76,7 +74,10 @@ pub(crate) enum Event {
     /// The answer to the request is on its way, or the request itself: wait longer.
     Moving(RequestId),
     /// The server says which jobs not to run, and which it wants to run.
-    Jobs { abort: Vec<JobId>, start: Vec<JobId> },
+    Jobs {
+        abort: Vec<JobId>,
+        start: Vec<JobId>,
+    },
     /// Something for the host.
     Action(ClientAction),
     /// Another process has registered under this name.
@@ -134,7 +135,10 @@ impl Link {
 
     /// The request is given up. A heartbeat that is given up went unanswered.
     pub(crate) fn cancel(&mut self, id: RequestId) {
-        for call in self.calls.take_where(|call| call.purpose.request() == Some(id)) {
+        for call in self
+            .calls
+            .take_where(|call| call.purpose.request() == Some(id))
+        {
             self.forget_stream(&call);
             if matches!(call.purpose, Purpose::Heartbeat(_)) {
                 self.heartbeat_unanswered();
@@ -149,7 +153,10 @@ impl Link {
     }
 
     pub(crate) fn cancel_all(&mut self) {
-        for call in self.calls.take_where(|call| call.purpose.request().is_some()) {
+        for call in self
+            .calls
+            .take_where(|call| call.purpose.request().is_some())
+        {
             self.forget_stream(&call);
         }
         self.downloads.clear();
@@ -195,7 +202,8 @@ impl Link {
 
     pub(crate) fn connected(&mut self, cx: &mut LinkCx<'_>) {
         let wall = send::wall(cx);
-        self.carrier.connect(cx.now, cx.identity.name().as_str(), wall);
+        self.carrier
+            .connect(cx.now, cx.identity.name().as_str(), wall);
         if self.credentials.is_some() {
             self.session_begins(cx.now);
         }
@@ -223,7 +231,10 @@ impl Link {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let own = self.timers.next().map(|(at, _)| at);
-        [self.carrier.next_timeout(), own].into_iter().flatten().min()
+        [self.carrier.next_timeout(), own]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut LinkCx<'_>) {

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::error::Dropped;
 use crate::transmit::Transmit;
+use crate::wire::nvflare::msgpack;
 use crate::wire::nvflare::sfm::{self, Frame, Kind};
 use crate::wire::nvflare::value::Value;
-use crate::wire::nvflare::msgpack;
 
 /// Time between pings while the first pong is awaited: a little more than a round trip.
 const PING_AGAIN: Duration = Duration::from_millis(100);

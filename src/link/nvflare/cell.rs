@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use crate::message::{JobId, ReturnCode};
-use crate::wire::nvflare::cell::{Headers, channel, key};
+use crate::wire::nvflare::cell::{Headers, key};
 use crate::wire::nvflare::value::Value;
 
 /// The server's own cell; those of jobs are its children.
@@ -88,7 +88,12 @@ pub(super) struct Sender<'a> {
 
 impl Sender<'_> {
     /// Adds to `headers` what every message has.
-    pub(super) fn seal(&self, mut headers: Headers, message: &Message<'_>, kind: &Kind<'_>) -> Headers {
+    pub(super) fn seal(
+        &self,
+        mut headers: Headers,
+        message: &Message<'_>,
+        kind: &Kind<'_>,
+    ) -> Headers {
         let origin = message.origin.name(self.site);
         headers.set(key::TOPIC, message.topic);
         headers.set(key::CHANNEL, message.channel);
@@ -113,10 +118,13 @@ impl Sender<'_> {
         headers.set(key::OPTIONAL, message.optional);
         headers.set(key::FROM, self.site);
         headers.set(key::TO, SERVER);
-        headers.set(key::ROUTE, Value::List(vec![Value::List(vec![
-            Value::from(origin.as_str()),
-            Value::from(self.wall),
-        ])]));
+        headers.set(
+            key::ROUTE,
+            Value::List(vec![Value::List(vec![
+                Value::from(origin.as_str()),
+                Value::from(self.wall),
+            ])]),
+        );
         headers.set(key::ORIGIN, origin);
         if let Some(credentials) = self.credentials {
             headers.set(key::CLIENT_NAME, self.site);

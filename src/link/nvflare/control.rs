@@ -74,15 +74,29 @@ impl Link {
     /// Takes an order.
     pub(super) fn control(&mut self, cx: &mut LinkCx<'_>, asked: Asked<'_>) {
         let Asked { asker, body, .. } = asked;
-        let Some(message) = body.as_ref().and_then(|body| typed::message_attributes(&body.value))
+        let Some(message) = body
+            .as_ref()
+            .and_then(|body| typed::message_attributes(&body.value))
         else {
-            self.respond(cx, &asker, ReturnCode::InvalidRequest, "no admin message", None);
+            self.respond(
+                cx,
+                &asker,
+                ReturnCode::InvalidRequest,
+                "no admin message",
+                None,
+            );
             return;
         };
-        let topic = message.get("topic").and_then(Value::as_str).unwrap_or_default();
+        let topic = message
+            .get("topic")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let content = message.get("body").unwrap_or(&Value::Nil);
         let headers = message.get("headers").unwrap_or(&Value::Nil);
-        let job = headers.get("job_id").and_then(Value::as_str).and_then(job_id);
+        let job = headers
+            .get("job_id")
+            .and_then(Value::as_str)
+            .and_then(job_id);
         match (topic, job) {
             ("scheduler.check_resource", Some(job)) => {
                 self.ask_host(cx, asker, Kind::Resources, |request| {
@@ -146,7 +160,11 @@ impl Link {
         match (kind, decision) {
             (Kind::Resources, decision) => {
                 let enough = *decision == Decision::Accept;
-                let token = if enough { Uuid::from_bytes(cx.entropy.uuid()).to_string() } else { String::new() };
+                let token = if enough {
+                    Uuid::from_bytes(cx.entropy.uuid()).to_string()
+                } else {
+                    String::new()
+                };
                 let headers = vec![
                     ("_is_resource_enough".into(), enough.into()),
                     ("_resource_reserve_token".into(), token.into()),
@@ -205,7 +223,11 @@ impl Link {
         body: Value,
         code: bool,
     ) {
-        let headers = if code { code_header("_ok") } else { Value::Map(Vec::new()) };
+        let headers = if code {
+            code_header("_ok")
+        } else {
+            Value::Map(Vec::new())
+        };
         self.send_order_reply(cx, asker, &format!("reply_{topic}"), body, headers);
     }
 

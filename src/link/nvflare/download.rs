@@ -59,7 +59,12 @@ enum Part {
 }
 
 impl Link {
-    pub(super) fn start_download(&mut self, cx: &mut LinkCx<'_>, id: RequestId, download: Download) {
+    pub(super) fn start_download(
+        &mut self,
+        cx: &mut LinkCx<'_>,
+        id: RequestId,
+        download: Download,
+    ) {
         self.downloads.insert(id, download);
         self.fetch(cx, id);
     }
@@ -95,7 +100,9 @@ impl Link {
                 self.confirm(cx, id, nonce);
                 self.next_source(cx, id);
             }
-            Part::Failed => self.download_failed(id, "the server no longer has the arrays".to_owned()),
+            Part::Failed => {
+                self.download_failed(id, "the server no longer has the arrays".to_owned())
+            }
         }
     }
 
@@ -171,7 +178,9 @@ impl Download {
         for item in items {
             self.bytes = self.bytes.saturating_add(item.len() as u64);
             if self.bytes > limit {
-                return Err(format!("the arrays exceed {limit} bytes, the limit of this site"));
+                return Err(format!(
+                    "the arrays exceed {limit} bytes, the limit of this site"
+                ));
             }
             let arrays = model::items(item, source.kind).map_err(|error| error.to_string())?;
             self.fetched.extend(arrays);
@@ -194,7 +203,10 @@ fn target(download: &Download, source: &Source, purpose: Purpose) -> Target<'sta
 fn read_part(body: Value) -> Part {
     match body.get("status").and_then(Value::as_str) {
         Some("ok") => {
-            let items = body.get("data").and_then(Value::as_list).unwrap_or_default();
+            let items = body
+                .get("data")
+                .and_then(Value::as_list)
+                .unwrap_or_default();
             let items = items.iter().filter_map(Value::as_bytes).cloned().collect();
             let state = body.get("state").cloned().unwrap_or(Value::Nil);
             Part::Data { items, state }

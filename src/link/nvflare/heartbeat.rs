@@ -3,14 +3,12 @@
 use core::time::Duration;
 
 use super::call::{Answer, Call, Purpose};
+use super::cell::{Origin, SERVER, job_id};
 use super::send::{Target, peer_context};
 use super::{Event, Link, Timer};
-use super::cell::{Origin, SERVER, job_id};
 use crate::Instant;
 use crate::link::client::{JobEnd, LinkCx};
-use crate::message::{
-    Goodbye, Heartbeat, HeartbeatReply, JobId, Reply, RequestId, ReturnCode,
-};
+use crate::message::{Goodbye, Heartbeat, HeartbeatReply, JobId, Reply, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, key, topic};
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
@@ -53,7 +51,9 @@ impl Link {
         heartbeat: &Heartbeat,
     ) {
         let jobs = heartbeat.jobs.iter();
-        let jobs = jobs.map(|report| Value::from(report.job.to_string())).collect();
+        let jobs = jobs
+            .map(|report| Value::from(report.job.to_string()))
+            .collect();
         let headers = Headers::new()
             .with(key::PROJECT_NAME, cx.config.project.as_str())
             .with(key::JOB_IDS, Value::List(jobs));
@@ -78,7 +78,11 @@ impl Link {
             self.fail_with(id, answer.code, answer.error.clone());
             return;
         }
-        let abort: Vec<JobId> = answer.headers.texts(key::ABORT_JOBS).filter_map(job_id).collect();
+        let abort: Vec<JobId> = answer
+            .headers
+            .texts(key::ABORT_JOBS)
+            .filter_map(job_id)
+            .collect();
         for job in &abort {
             self.job_aborted(*job);
         }
@@ -96,7 +100,11 @@ impl Link {
     /// whether the server answers a ping.
     pub(super) fn heartbeat_unanswered(&mut self) {
         let silent = self.silence.unanswered > 0 && !self.carrier.is_alive();
-        self.silence.unanswered = if silent { 1 } else { self.silence.unanswered + 1 };
+        self.silence.unanswered = if silent {
+            1
+        } else {
+            self.silence.unanswered + 1
+        };
         if self.silence.unanswered >= UNANSWERED {
             self.silence = Silence::default();
             self.event(Event::AuthDropped);
@@ -177,7 +185,9 @@ impl Link {
             ("code", report.code.into()),
             ("reason", reason),
         ]);
-        let _ = self.calls.take_where(|call| call.purpose == Purpose::Report(job));
+        let _ = self
+            .calls
+            .take_where(|call| call.purpose == Purpose::Report(job));
         let target = self.to_server(cx, Purpose::Report(job), topic::REPORT_JOB_FAILURE, true);
         self.call(cx, target, Headers::new(), Some(&body));
         self.timers.arm(Timer::Report(job), cx.now + REPORT_AGAIN);

@@ -4,11 +4,11 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::Link;
 use super::call::Answer;
 use super::cell::{Origin, SERVER, job_id, return_code};
 use super::send::{Asker, Way};
 use super::stream::{Ack, Chunk, Refused, Taken};
-use super::Link;
 use crate::error::Dropped;
 use crate::link::client::LinkCx;
 use crate::message::ReturnCode;
@@ -17,7 +17,6 @@ use crate::wire::nvflare::cell::{
 };
 use crate::wire::nvflare::fobs::{self, Decoded};
 use crate::wire::nvflare::typed;
-use crate::wire::nvflare::value::Value;
 
 /// Bytes of a stream beside the payload in it: the headers of a task and its body.
 const STREAM_OVERHEAD: u64 = 16 << 20;
@@ -72,7 +71,15 @@ impl Link {
                     way,
                 };
                 let body = body(headers.text(key::PAYLOAD_ENCODING), payload);
-                self.asked(cx, Asked { channel, topic, asker, body });
+                self.asked(
+                    cx,
+                    Asked {
+                        channel,
+                        topic,
+                        asker,
+                        body,
+                    },
+                );
                 Ok(())
             }
             _ => Err(Dropped::Malformed),
@@ -282,7 +289,12 @@ impl Link {
         let from_server = asked.asker.from == SERVER;
         let from_job = match asked.asker.origin {
             Origin::Job(_) => asked.asker.from == asked.asker.origin.server(),
-            Origin::Site => asked.asker.from.strip_prefix("server.").and_then(job_id).is_some(),
+            Origin::Site => asked
+                .asker
+                .from
+                .strip_prefix("server.")
+                .and_then(job_id)
+                .is_some(),
         };
         match (asked.channel, asked.topic) {
             (channel::ADMIN, _) if from_server => self.control(cx, asked),
@@ -296,7 +308,10 @@ impl Link {
                     _ => false,
                 };
                 let code = if known { OK } else { TOPIC_UNKNOWN };
-                let headers = vec![("__rc__".into(), code.into()), super::send::peer_context(cx, asked.asker.origin)];
+                let headers = vec![
+                    ("__rc__".into(), code.into()),
+                    super::send::peer_context(cx, asked.asker.origin),
+                ];
                 let body = typed::shareable(headers, Vec::new());
                 self.respond(cx, &asked.asker, ReturnCode::Ok, "", Some(&body));
             }

@@ -89,9 +89,10 @@ impl Link {
     pub(super) fn sync(&mut self, cx: &mut LinkCx<'_>, job: JobId) {
         let purpose = Purpose::Sync(job);
         let _ = self.calls.take_where(|call| call.purpose == purpose);
-        let wanted = self.jobs.get(&job).is_some_and(|job| {
-            job.state == State::Apart && job.waiting.is_some()
-        });
+        let wanted = self
+            .jobs
+            .get(&job)
+            .is_some_and(|job| job.state == State::Apart && job.waiting.is_some());
         if !wanted {
             return;
         }
@@ -119,7 +120,11 @@ impl Link {
 
     /// Sends a sign of life of the job; nobody answers it.
     pub(super) fn beat(&mut self, cx: &LinkCx<'_>, job: JobId) {
-        if self.jobs.get(&job).is_some_and(|job| job.state == State::Together) {
+        if self
+            .jobs
+            .get(&job)
+            .is_some_and(|job| job.state == State::Together)
+        {
             let origin = Origin::Job(job);
             let target = aux(Purpose::Sync(job), origin, topic::JOB_HEARTBEAT);
             let body = aux_body(cx, origin, topic::JOB_HEARTBEAT, None);

@@ -8,9 +8,9 @@ use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::cell::{Credentials, Origin};
-use super::call::{Answer, Purpose};
 use super::Link;
+use super::call::{Answer, Purpose};
+use super::cell::{Credentials, Origin};
 use super::send::peer_context;
 use crate::client::{Auth, Suspicion};
 use crate::digest;
@@ -94,7 +94,11 @@ impl Link {
         server: Option<Server>,
         evidence: Vec<(Value, Value)>,
     ) {
-        let address = if cx.address.is_empty() { "0.0.0.0" } else { cx.address };
+        let address = if cx.address.is_empty() {
+            "0.0.0.0"
+        } else {
+            cx.address
+        };
         let headers = Headers::new()
             .with(key::CLIENT_NAME, cx.identity.name().as_str())
             .with(key::CLIENT_TYPE, "regular")
@@ -104,7 +108,10 @@ impl Link {
             .with(key::NVFLARE_VERSION, NVFLARE_VERSION);
         let mut entries = evidence;
         if !cx.site_info.is_empty() {
-            let facts = cx.site_info.iter().map(|(key, value)| (key.into(), value.into()));
+            let facts = cx
+                .site_info
+                .iter()
+                .map(|(key, value)| (key.into(), value.into()));
             entries.push(("site_config".into(), Value::Map(facts.collect())));
         }
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], entries);
@@ -164,9 +171,21 @@ fn check_server(
     answer: &Answer,
 ) -> Result<(Server, Vec<(Value, Value)>, bool), Suspicion> {
     let body = answer.body.as_ref().ok_or(Suspicion::Malformed)?;
-    let entries = typed::SHAREABLE.data(&body.value).ok_or(Suspicion::Malformed)?;
-    let text = |key| entries.get(key).and_then(Value::as_str).ok_or(Suspicion::Malformed);
-    let bytes = |key| entries.get(key).and_then(Value::as_bytes).ok_or(Suspicion::Malformed);
+    let entries = typed::SHAREABLE
+        .data(&body.value)
+        .ok_or(Suspicion::Malformed)?;
+    let text = |key| {
+        entries
+            .get(key)
+            .and_then(Value::as_str)
+            .ok_or(Suspicion::Malformed)
+    };
+    let bytes = |key| {
+        entries
+            .get(key)
+            .and_then(Value::as_bytes)
+            .ok_or(Suspicion::Malformed)
+    };
     let (cn, server_nonce) = (text("cn")?, text("nonce")?);
     let (chain, signature) = (bytes("cert")?, bytes("signature")?);
 
@@ -222,7 +241,9 @@ fn granted(
         None => Vec::new(),
     };
     let auth = Auth {
-        token: Uuid::try_parse(token).ok().map(|id| Token::from_bytes(id.into_bytes())),
+        token: Uuid::try_parse(token)
+            .ok()
+            .map(|id| Token::from_bytes(id.into_bytes())),
         token_signature: Bytes::from(signature).into(),
         name: name.clone(),
         ssid: ssid_of(ssid),
@@ -275,8 +296,14 @@ mod tests {
                 "Requested task does not match the current server task",
                 rejected(RejectReason::WrongProject),
             ),
-            ("Client site-1 is disabled", rejected(RejectReason::Disabled)),
-            ("server is not in secure mode", rejected(RejectReason::Unauthenticated)),
+            (
+                "Client site-1 is disabled",
+                rejected(RejectReason::Disabled),
+            ),
+            (
+                "server is not in secure mode",
+                rejected(RejectReason::Unauthenticated),
+            ),
             ("", rejected(RejectReason::Unauthenticated)),
         ] {
             assert_eq!(refusal(words), denial, "{words}");

@@ -3,16 +3,14 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::Link;
 use super::call::{Call, Purpose};
 use super::cell::{Kind, Message, Origin, SERVER, Sender};
 use super::stream::{ACK_INTERVAL, CHUNK, WINDOW};
-use super::Link;
 use crate::link::client::LinkCx;
 use crate::message::ReturnCode;
 use crate::transmit::Transmit;
-use crate::wire::nvflare::cell::{
-    Headers, channel, data_type, encoding, key, stream_key, topic,
-};
+use crate::wire::nvflare::cell::{Headers, channel, data_type, encoding, key, stream_key, topic};
 use crate::wire::nvflare::fobs;
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
@@ -96,19 +94,26 @@ impl Link {
             channel: target.channel,
             topic: target.topic,
             optional: target.optional,
-            encoding: if body.is_some() { encoding::FOBS } else { encoding::NONE },
+            encoding: if body.is_some() {
+                encoding::FOBS
+            } else {
+                encoding::NONE
+            },
             len: payload.len(),
         };
         let headers = self.sender(cx).seal(headers, &message, &Kind::Request(id));
         let transmit = self.carrier.send(&headers.encode(), payload);
-        self.calls.insert(id, Call {
-            purpose: target.purpose,
-            origin: target.origin,
-            to: target.to,
-            sent_at: cx.now,
-            transmit,
-            stream: None,
-        });
+        self.calls.insert(
+            id,
+            Call {
+                purpose: target.purpose,
+                origin: target.origin,
+                to: target.to,
+                sent_at: cx.now,
+                transmit,
+                stream: None,
+            },
+        );
     }
 
     /// Sends a request as a stream.
@@ -123,14 +128,17 @@ impl Link {
         let headers = headers.with(stream_key::REQUEST_ID, id.to_string());
         let parts = fobs::encode_parts(body, APART);
         let stream = self.stream(cx, &target, headers, parts);
-        self.calls.insert(id, Call {
-            purpose: target.purpose,
-            origin: target.origin,
-            to: target.to,
-            sent_at: cx.now,
-            transmit: None,
-            stream: Some(stream),
-        });
+        self.calls.insert(
+            id,
+            Call {
+                purpose: target.purpose,
+                origin: target.origin,
+                to: target.to,
+                sent_at: cx.now,
+                transmit: None,
+                stream: Some(stream),
+            },
+        );
     }
 
     /// Sends a message that nobody answers, as a stream.
@@ -187,7 +195,11 @@ impl Link {
                     channel,
                     topic,
                     optional: false,
-                    encoding: if body.is_some() { encoding::FOBS } else { encoding::NONE },
+                    encoding: if body.is_some() {
+                        encoding::FOBS
+                    } else {
+                        encoding::NONE
+                    },
                     len: payload.len(),
                 };
                 let kind = Kind::Reply(id, code);
@@ -228,7 +240,14 @@ impl Link {
         let made = self.outbox.next_chunk(|cut| {
             let mut headers = cut.headers.headers.clone();
             headers.set(key::PAYLOAD_LEN, cut.bytes.len() as u64);
-            headers.set(stream_key::DATA_TYPE, if cut.is_last { data_type::FINAL } else { data_type::CHUNK });
+            headers.set(
+                stream_key::DATA_TYPE,
+                if cut.is_last {
+                    data_type::FINAL
+                } else {
+                    data_type::CHUNK
+                },
+            );
             headers.set(stream_key::ID, cut.id);
             headers.set(stream_key::SEQUENCE, cut.sequence);
             headers.set(stream_key::OFFSET, cut.offset);
@@ -278,7 +297,8 @@ impl Link {
             self.streams = cx.wall.unwrap_or_default().saturating_mul(1_000_000);
         }
         self.streams += 1;
-        self.outbox.insert(self.streams, StreamHead { headers }, parts);
+        self.outbox
+            .insert(self.streams, StreamHead { headers }, parts);
         self.streams
     }
 
@@ -304,7 +324,10 @@ pub(super) fn peer_context(cx: &LinkCx<'_>, origin: Origin) -> (Value, Value) {
         ("__fqsn__", site.into()),
         ("__is_leaf__", true.into()),
     ];
-    let hosts = cx.context.iter().map(|(key, value)| (key, Value::from(value)));
+    let hosts = cx
+        .context
+        .iter()
+        .map(|(key, value)| (key, Value::from(value)));
     let context = typed::fl_context(own.into_iter().chain(hosts));
     ("__peer_ctx__".into(), context)
 }

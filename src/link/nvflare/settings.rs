@@ -2,6 +2,9 @@
 
 use core::time::Duration;
 
+use crate::error::ConfigError;
+use crate::wire::nvflare::sfm::MAX_FRAME;
+
 /// Settings of the binding to NVIDIA FLARE 2.9. Those of
 /// [`ClientConfig`](crate::ClientConfig) hold beside them; its suites do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,31 @@ impl Settings {
         max_frame: 64 << 20,
         ping_after: Duration::from_secs(60),
     };
+}
+
+impl Settings {
+    /// Whether these settings can work.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        /// Chunks of streams are 1 MiB; with their headers they have to fit.
+        const LEAST_FRAME: usize = 2 << 20;
+        let bounds = [
+            (
+                self.heartbeat_interval.is_zero(),
+                "heartbeat_interval",
+                "longer than zero",
+            ),
+            (self.ping_after.is_zero(), "ping_after", "longer than zero"),
+            (
+                !(LEAST_FRAME..=MAX_FRAME).contains(&self.max_frame),
+                "max_frame",
+                "2 MiB to 2 GiB - 2 MiB",
+            ),
+        ];
+        match bounds.iter().find(|(wrong, ..)| *wrong) {
+            Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for Settings {

@@ -3,8 +3,8 @@
 mod inbox;
 mod outbox;
 
-pub(super) use inbox::{Ack, Chunk, Inbox, Key, Refused, Taken};
-pub(super) use outbox::{Outbox, Outgoing};
+pub(super) use inbox::{Ack, Chunk, Inbox, Refused, Taken};
+pub(super) use outbox::Outbox;
 
 /// Bytes of a chunk, as NVFlare cuts them.
 pub(super) const CHUNK: usize = 1 << 20;

@@ -65,7 +65,13 @@ impl Link {
         self.stream_request(cx, target, headers, &body);
     }
 
-    pub(super) fn pulled(&mut self, cx: &mut LinkCx<'_>, call: &Call, id: RequestId, answer: Answer) {
+    pub(super) fn pulled(
+        &mut self,
+        cx: &mut LinkCx<'_>,
+        call: &Call,
+        id: RequestId,
+        answer: Answer,
+    ) {
         for job in self.jobs.values_mut() {
             job.cancel(id);
         }
@@ -181,7 +187,13 @@ impl Link {
         }
     }
 
-    pub(super) fn submitted(&mut self, cx: &LinkCx<'_>, call: &Call, id: RequestId, answer: &Answer) {
+    pub(super) fn submitted(
+        &mut self,
+        cx: &LinkCx<'_>,
+        call: &Call,
+        id: RequestId,
+        answer: &Answer,
+    ) {
         if answer.code == ReturnCode::Ok {
             let accepted = Reply::SubmitResult(SubmitReply::Accepted);
             self.reply(cx, call.sent_at, id, accepted);

@@ -51,6 +51,9 @@ mod tests {
             ("mem", Value::Float(0.5)),
             ("kinds", vec![Value::Nil, true.into(), "a".into()].into()),
         ]);
-        assert_eq!(as_json(&spec), r#"{"gpus":2,"kinds":[null,true,"a"],"mem":0.5}"#);
+        assert_eq!(
+            as_json(&spec),
+            r#"{"gpus":2,"kinds":[null,true,"a"],"mem":0.5}"#
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! SFM frames: a prefix of 16 bytes, a map of headers, a payload.
 
+use crate::wire::native::FrameError;
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// The longest frame that an NVFlare peer accepts, in bytes.
-pub const MAX_FRAME: usize = (2 << 30) - (2 << 20);
+pub(crate) const MAX_FRAME: usize = (2 << 30) - (2 << 20);
 /// Bytes of the prefix, which every frame has.
 pub(crate) const PREFIX: usize = 16;
 /// The least that the buffer grows by, in bytes.
@@ -18,25 +19,15 @@ pub(crate) const APP_CELL: u16 = 1;
 /// message of the machine. Memory grows with the bytes that have arrived, at most twofold,
 /// and never by what a length merely claims.
 #[derive(Debug)]
-pub struct Frames {
+pub(crate) struct Frames {
     buffer: BytesMut,
     limit: usize,
-}
-
-/// The byte stream cannot be trusted any further: close it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an SFM frame of {len} bytes, where {PREFIX} to {limit} are legal: close the connection")]
-pub struct FrameError {
-    /// What the frame said its length is.
-    pub len: usize,
-    /// The limit in bytes.
-    pub limit: usize,
 }
 
 impl Frames {
     /// For frames of up to `limit` bytes, at most [`MAX_FRAME`].
     #[must_use]
-    pub fn with_limit(limit: usize) -> Self {
+    pub(crate) fn with_limit(limit: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             limit: limit.min(MAX_FRAME),
@@ -44,12 +35,12 @@ impl Frames {
     }
 
     /// Changes the limit for frames that have not begun.
-    pub fn set_limit(&mut self, limit: usize) {
+    pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit.min(MAX_FRAME);
     }
 
     /// Where bytes from the carrier are appended.
-    pub fn buffer(&mut self) -> &mut BytesMut {
+    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
@@ -57,7 +48,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the next length is below 16 or over the limit. It stays so: close the stream.
-    pub fn next_frame(&mut self) -> Result<Option<BytesMut>, FrameError> {
+    pub(crate) fn next_frame(&mut self) -> Result<Option<BytesMut>, FrameError> {
         let Some(length) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
         };
@@ -77,7 +68,7 @@ impl Frames {
 
     /// Whether the stream may end here: nothing of a frame has arrived.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 

@@ -314,13 +314,19 @@ mod tests {
             vec![chunk(0, true, 4, "abc")],
             vec![chunk(0, true, 2, "abc")],
             vec![chunk(0, false, 6, "abc"), chunk(1, true, 7, "def")],
-            vec![chunk(2, false, 6, "ef"), chunk(0, false, 6, "ab"), chunk(1, true, 6, "cdef")],
+            vec![
+                chunk(2, false, 6, "ef"),
+                chunk(0, false, 6, "ab"),
+                chunk(1, true, 6, "cdef"),
+            ],
             vec![chunk(0, false, 6, "abc"), chunk(1, false, 6, "defg")],
         ];
         for lie in lies {
             let mut inbox = Inbox::default();
-            let outcome: Result<Vec<_>, _> =
-                lie.into_iter().map(|chunk| take(&mut inbox, chunk)).collect();
+            let outcome: Result<Vec<_>, _> = lie
+                .into_iter()
+                .map(|chunk| take(&mut inbox, chunk))
+                .collect();
             assert_eq!(outcome.err(), Some(Refused::Contradiction));
             assert!(inbox.streams.is_empty());
         }
@@ -335,7 +341,8 @@ mod tests {
     #[test]
     fn neither_early_chunks_nor_streams_nor_ends_pile_up() {
         let mut inbox = Inbox::default();
-        let refused = (1..).find_map(|sequence| take(&mut inbox, chunk(sequence, false, 99, "")).err());
+        let refused =
+            (1..).find_map(|sequence| take(&mut inbox, chunk(sequence, false, 99, "")).err());
         assert_eq!(refused, Some(Refused::Contradiction));
 
         let mut one = |id, is_last| {

@@ -179,7 +179,10 @@ mod tests {
         outbox.insert(1, 'a', vec![]);
         outbox.insert(2, 'b', vec![Bytes::new()]);
         let chunks = drain(&mut outbox);
-        assert_eq!(chunks, [('a', 0, true, Bytes::new()), ('b', 0, true, Bytes::new())]);
+        assert_eq!(
+            chunks,
+            [('a', 0, true, Bytes::new()), ('b', 0, true, Bytes::new())]
+        );
     }
 
     #[test]
