@@ -13,3 +13,6 @@ pub(crate) mod typed;
 pub(crate) mod value;
 
 pub(crate) use as_json::as_json;
+
+#[cfg(test)]
+mod vectors;

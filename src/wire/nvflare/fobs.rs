@@ -20,7 +20,7 @@ const ID: usize = 16;
 /// Bytes beyond this cannot stand in the main body: a length there has 32 bits.
 const MAX_LEAF: usize = u32::MAX as usize;
 
-const MAIN: u8 = 100;
+pub(crate) const MAIN: u8 = 100;
 const TEXT: u8 = 101;
 const BLOB: u8 = 102;
 
@@ -93,14 +93,15 @@ pub enum FobsError {
 
 /// Reads a payload without copying its bytes.
 pub(crate) fn decode(payload: Bytes) -> Result<Decoded, FobsError> {
-    let mut sections = Sections(payload);
-    let main = sections.next_section()?.ok_or(FobsError::Section)?;
+    let mut sections = sections(payload);
+    let main = sections.next().ok_or(FobsError::Section)??;
     if main.marker != MAIN || main.body.is_empty() {
         return Err(FobsError::Section);
     }
     let mut datums = Datums::default();
     let mut sources = Vec::new();
-    while let Some(section) = sections.next_section()? {
+    for section in sections {
+        let section = section?;
         let kind = match (section.marker, section.object) {
             (TEXT | BLOB, 0) => None,
             (TEXT | BLOB, 3) => Some(ArrayKind::Numpy),
@@ -174,37 +175,40 @@ fn section(marker: u8, len: usize) -> BytesMut {
     head
 }
 
-struct Section {
-    marker: u8,
+/// A section of a payload.
+pub(crate) struct Section {
+    pub(crate) marker: u8,
     /// The type of object that a datum stands for, 0 for none.
-    object: u8,
-    body: Bytes,
+    pub(crate) object: u8,
+    pub(crate) body: Bytes,
 }
 
-/// What is left of a payload.
-struct Sections(Bytes);
+/// The sections of a payload; nothing follows an error.
+pub(crate) fn sections(mut payload: Bytes) -> impl Iterator<Item = Result<Section, FobsError>> {
+    core::iter::from_fn(move || {
+        if payload.is_empty() {
+            return None;
+        }
+        let section = take_section(&mut payload).ok_or(FobsError::Section);
+        if section.is_err() {
+            payload.clear();
+        }
+        Some(section)
+    })
+}
 
-impl Sections {
-    fn next_section(&mut self) -> Result<Option<Section>, FobsError> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        if self.0.len() < SECTION {
-            return Err(FobsError::Section);
-        }
-        let marker = self.0.get_u8();
-        let object = self.0.get_u8();
-        let size = usize::try_from(self.0.get_u64()).unwrap_or(usize::MAX);
-        if size > self.0.len() {
-            return Err(FobsError::Section);
-        }
-        let body = self.0.split_to(size);
-        Ok(Some(Section {
-            marker,
-            object,
-            body,
-        }))
+fn take_section(payload: &mut Bytes) -> Option<Section> {
+    let [marker, object, size @ ..] = *payload.first_chunk::<SECTION>()?;
+    let size = usize::try_from(u64::from_be_bytes(size)).ok()?;
+    if size > payload.len() - SECTION {
+        return None;
     }
+    payload.advance(SECTION);
+    Some(Section {
+        marker,
+        object,
+        body: payload.split_to(size),
+    })
 }
 
 /// Datums by id. Each is used once, as the sender made it for one place: a text that stood

@@ -206,7 +206,7 @@ impl Decoder {
             0xc0 => Value::Nil,
             0xc2 => Value::Bool(false),
             0xc3 => Value::Bool(true),
-            0xc4 | 0xc5 | 0xc6 => {
+            0xc4..=0xc6 => {
                 let len = self.length(marker - 0xc4)?;
                 Value::Bytes(self.take(len)?)
             }
