@@ -469,7 +469,8 @@ impl Client {
             };
             self.link_event(event);
         }
-        match self.link.next_timeout() {
+        let due = self.link.next_timeout();
+        match due.filter(|_| self.wants_carrier() || self.is_quitting()) {
             Some(at) => self.timers.arm(Timer::Link, at),
             None => self.timers.disarm(Timer::Link),
         }

@@ -65,7 +65,7 @@ impl Client {
 
     /// Whether a doubt about the session met a farewell: then it is over.
     pub(super) fn farewell_doubted(&mut self) -> bool {
-        let quitting = matches!(self.state, State::Quitting(_));
+        let quitting = self.is_quitting();
         if quitting {
             self.end(false, "the session is gone", CloseReason::SessionGone);
         }
@@ -74,9 +74,13 @@ impl Client {
 
     /// A farewell without a connection reaches nobody.
     pub(super) fn farewell_disconnected(&mut self) {
-        if matches!(self.state, State::Quitting(_)) {
+        if self.is_quitting() {
             self.end(false, "the connection is gone", CloseReason::NoAnswer);
         }
+    }
+
+    pub(super) fn is_quitting(&self) -> bool {
+        matches!(self.state, State::Quitting(_))
     }
 
     /// Whether `id` is the farewell under way.

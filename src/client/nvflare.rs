@@ -1,5 +1,7 @@
 //! What only a client of NVIDIA FLARE sees and decides.
 
+use core::time::Duration;
+
 use super::state::State;
 use super::{Client, ClientAction, Rejection, RetryReason, Suspicion, Timer};
 use crate::Instant;
@@ -68,8 +70,8 @@ impl Client {
                 self.rejected();
             }
             OnReplaced::TakeOver => {
-                self.session_lost();
-                self.attempt_failed(RetryReason::Replaced, self.config.retry_min);
+                self.forget_session();
+                self.attempt_failed(RetryReason::Replaced, Duration::ZERO);
             }
         }
     }

@@ -339,6 +339,14 @@ impl Client {
 
     /// The session is gone for certain: a new one is needed before work goes on.
     pub(super) fn session_lost(&mut self) {
+        if self.forget_session() == Some(false) {
+            self.start_attempt();
+        }
+    }
+
+    /// Forgets the session; whether a new registration is under way already. Nothing if
+    /// there was no session.
+    pub(super) fn forget_session(&mut self) -> Option<bool> {
         self.link.drop_session();
         self.void_requests();
         self.stop_session_timers();
@@ -349,15 +357,13 @@ impl Client {
             | State::Registering(_)
             | State::Quitting(_)
             | State::Rejected
-            | State::Closed => return,
+            | State::Closed => return None,
         };
         let under_way = attempt.is_some();
         self.state.change(
             Trigger::SessionLost,
             State::Registering(Box::new(attempt.unwrap_or_default())),
         );
-        if !under_way {
-            self.start_attempt();
-        }
+        Some(under_way)
     }
 }

@@ -17,6 +17,8 @@ mod send;
 mod settings;
 mod stream;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
