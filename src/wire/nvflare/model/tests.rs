@@ -1,6 +1,8 @@
 use super::super::safetensors::tests::file as tensor_file;
 use super::super::typed::{NDARRAY, ORDERED_DICT, TUPLE};
 use super::super::vectors;
+use super::from_host::Content;
+use super::to_host::HostTask;
 use super::*;
 use crate::message::Properties;
 
