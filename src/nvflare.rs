@@ -3,6 +3,7 @@
 
 pub use crate::link::nvflare::{ControlId, Decision, OnReplaced, Settings};
 pub use crate::wire::nvflare::fobs::FobsError;
+pub use crate::wire::nvflare::model::{Model, ModelError};
 pub use crate::wire::nvflare::msgpack::MsgpackError;
 pub use crate::wire::nvflare::npy::{Array, Element, NpyError};
 pub use crate::wire::nvflare::npz;

@@ -3,11 +3,11 @@
 mod as_json;
 pub(crate) mod cell;
 pub(crate) mod fobs;
-pub(crate) mod json;
 pub(crate) mod model;
 pub(crate) mod msgpack;
 pub(crate) mod npy;
 pub mod npz;
+mod safetensors;
 pub(crate) mod sfm;
 pub(crate) mod typed;
 pub(crate) mod value;

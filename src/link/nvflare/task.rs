@@ -129,7 +129,7 @@ impl Link {
             shareable,
             sent_at,
         } = task;
-        match model::to_host(shareable, fetched) {
+        match model::to_host(shareable, fetched, cx.config.max_payload) {
             Ok(host) => {
                 head.headers = host.headers;
                 let reply = Reply::PullTask(PullReply::Task(head));
@@ -209,7 +209,7 @@ impl Link {
         let origin = Origin::Job(result.job);
         let ticket = Ticket::read(&result.ticket);
         let ok = result.outcome == Outcome::Ok;
-        let content = match model::from_host(&result.headers, &payload, ok) {
+        let content = match model::from_host(&result.headers, &payload, ok, None) {
             Ok(content) => content,
             Err(error) => {
                 tracing::warn!(%error, task = %result.task, "a result cannot be sent as it is");

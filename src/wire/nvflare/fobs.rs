@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
-use super::json;
 use super::msgpack::{self, MsgpackError};
 use super::typed::{self, DATUM_REF};
 use super::value::Value;
@@ -270,22 +269,17 @@ impl Datums {
 
 /// Reads `id ‖ {"fqcn": …, "ref_id": …}`.
 fn source(kind: ArrayKind, body: &Bytes) -> Result<Source, FobsError> {
-    let text = body
-        .get(ID..)
-        .and_then(|text| core::str::from_utf8(text).ok())
-        .ok_or(FobsError::Source)?;
-    let members = json::object(text).ok_or(FobsError::Source)?;
-    let text_of = |name: &str| {
-        members
-            .iter()
-            .find(|member| member.name == name)
-            .and_then(|member| json::text(member.value))
-            .ok_or(FobsError::Source)
-    };
+    #[derive(serde::Deserialize)]
+    struct Place {
+        fqcn: String,
+        ref_id: String,
+    }
+    let text = body.get(ID..).ok_or(FobsError::Source)?;
+    let place: Place = serde_json::from_slice(text).map_err(|_| FobsError::Source)?;
     Ok(Source {
         kind,
-        fqcn: text_of("fqcn")?,
-        ref_id: text_of("ref_id")?,
+        fqcn: place.fqcn,
+        ref_id: place.ref_id,
     })
 }
 

@@ -17,13 +17,13 @@ use super::typed;
 use super::value::Value;
 
 /// A file of the folder and what its index says of it.
-pub(super) struct Vector {
-    pub(super) file: String,
-    pub(super) bytes: Bytes,
+struct Vector {
+    file: String,
+    bytes: Bytes,
     said: Json,
 }
 
-pub(super) fn all() -> Vec<Vector> {
+fn all() -> Vec<Vector> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/nvflare/vectors");
     let index = std::fs::read(folder.join("index.json")).unwrap();
     let index: Vec<Json> = serde_json::from_slice(&index).unwrap();
@@ -37,13 +37,16 @@ pub(super) fn all() -> Vec<Vector> {
         .collect()
 }
 
-pub(super) fn one(file: &str) -> Bytes {
-    let vector = all().into_iter().find(|vector| vector.file == file);
-    vector.unwrap_or_else(|| panic!("no {file}")).bytes
+/// The FOBS payload of the file that begins with `number`.
+pub(super) fn payload_of(number: &str) -> Bytes {
+    let vector = all()
+        .into_iter()
+        .find(|vector| vector.file.starts_with(number));
+    payload(&vector.unwrap()).unwrap()
 }
 
 /// The FOBS payload of a frame or of a file that is one.
-pub(super) fn payload(vector: &Vector) -> Option<Bytes> {
+fn payload(vector: &Vector) -> Option<Bytes> {
     if vector.said.get("prefix").is_none() {
         return vector
             .said
@@ -209,7 +212,7 @@ fn sections_again(payload: Bytes) -> Vec<u8> {
 
 #[test]
 fn blobs_and_text_that_follow_the_body_are_put_in_place() {
-    let payload = one("134_fobs_datum_blob_text_threshold1024.bin");
+    let payload = payload_of("134_");
     let value = fobs::decode(payload).unwrap().value;
     assert_eq!(
         value.get("big"),

@@ -1,0 +1,232 @@
+//! A host's .npz and headers as a result's Shareable.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{MEMBER, ModelError, REST, TENSOR, array_parts, data_mut, parse, scalar, split_name};
+use crate::message::Properties;
+use crate::wire::nvflare::fobs::{self, ArrayKind};
+use crate::wire::nvflare::npz;
+use crate::wire::nvflare::safetensors;
+use crate::wire::nvflare::typed::{self, DATA_KIND, ORDERED_DICT, TUPLE};
+use crate::wire::nvflare::value::Value;
+
+/// The kinds of data that NVFlare knows.
+const KINDS: [&str; 9] = [
+    "FL_MODEL",
+    "WEIGHTS",
+    "WEIGHT_DIFF",
+    "METRICS",
+    "ANALYTIC",
+    "COLLECTION",
+    "STATISTICS",
+    "PSI",
+    "APP_DEFINED",
+];
+/// Where metrics of a result that has arrays too are expected.
+const INITIAL_METRICS: &str = "initial_metrics";
+
+/// What a result's Shareable has to say, without what the link knows better.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Content {
+    pub(crate) headers: Vec<(Value, Value)>,
+    pub(crate) entries: Vec<(Value, Value)>,
+}
+
+/// Puts a result together. `shape` is that of its task, if it had one. What did not succeed
+/// has no data, and neither has a result without payload and metrics.
+pub(crate) fn from_host(
+    headers: &Properties,
+    payload: &Bytes,
+    ok: bool,
+    shape: Option<&Value>,
+) -> Result<Content, ModelError> {
+    let given = Given::read(headers)?;
+    let mut content = Content {
+        headers: given.headers,
+        entries: Vec::new(),
+    };
+    if !ok || (payload.is_empty() && given.metrics.is_empty()) {
+        return Ok(content);
+    }
+    let Members { rest, mut arrays } = Members::read(payload)?;
+    let explicit = rest.is_some();
+    content.entries = rest.unwrap_or_default();
+    let mut data = match (data_mut(&mut content.entries), shape) {
+        (Some(data), _) => core::mem::replace(data, Value::Nil),
+        (None, Some(shape)) if !payload.is_empty() => shape.clone(),
+        _ => Value::Map(Vec::new()),
+    };
+    fill(&mut data, &mut arrays)?;
+    add_others(&mut data, arrays)?;
+
+    let dxo = content
+        .entries
+        .iter()
+        .find(|(key, _)| explicit && key.as_str() == Some("DXO"))
+        .map(|(_, dxo)| dxo);
+    let only_metrics = payload.is_empty();
+    let kind = match (given.kind, dxo.and_then(|dxo| dxo.get("kind"))) {
+        (Some(kind), _) => DATA_KIND.of(kind),
+        (None, Some(kind)) => kind.clone(),
+        (None, None) => DATA_KIND.of(if only_metrics { "METRICS" } else { "WEIGHTS" }),
+    };
+    let mut meta = dxo
+        .and_then(|dxo| dxo.get("meta")?.as_map())
+        .unwrap_or_default()
+        .to_vec();
+    meta.extend(given.meta);
+    if only_metrics {
+        data = Value::Map(given.metrics);
+    } else if !given.metrics.is_empty() {
+        meta.push((INITIAL_METRICS.into(), Value::Map(given.metrics)));
+    }
+    let dxo = Value::map([("kind", kind), ("data", data), ("meta", Value::Map(meta))]);
+    content
+        .entries
+        .retain(|(key, _)| key.as_str() != Some("DXO"));
+    content.entries.push(("DXO".into(), dxo));
+    content
+        .headers
+        .push(("__content_type__".into(), "DXO".into()));
+    Ok(content)
+}
+
+/// What the headers of a result say.
+struct Given {
+    kind: Option<String>,
+    meta: Vec<(Value, Value)>,
+    metrics: Vec<(Value, Value)>,
+    headers: Vec<(Value, Value)>,
+}
+
+impl Given {
+    fn read(properties: &Properties) -> Result<Self, ModelError> {
+        let mut given = Self {
+            kind: None,
+            meta: Vec::new(),
+            metrics: Vec::new(),
+            headers: Vec::new(),
+        };
+        for (key, text) in properties.iter() {
+            if key == "kind" {
+                if !KINDS.contains(&text) {
+                    return Err(ModelError::Kind(text.to_owned()));
+                }
+                given.kind = Some(text.to_owned());
+            } else if let Some(name) = key.strip_prefix("meta.") {
+                given.meta.push((name.into(), scalar::from_text(text)));
+            } else if let Some(name) = key.strip_prefix("metrics.") {
+                let number =
+                    scalar::number(text).ok_or_else(|| ModelError::Metric(name.to_owned()))?;
+                given.metrics.push((name.into(), number));
+            } else if !key.starts_with("__") {
+                given.headers.push((key.into(), scalar::from_text(text)));
+            }
+        }
+        Ok(given)
+    }
+}
+
+/// What the archive of a result has.
+#[derive(Default)]
+struct Members {
+    /// The entries of `shareable.fobs`, if there is one.
+    rest: Option<Vec<(Value, Value)>>,
+    /// Arrays and tensors by the names of their members.
+    arrays: BTreeMap<String, Value>,
+}
+
+impl Members {
+    fn read(payload: &Bytes) -> Result<Self, ModelError> {
+        let mut members = Self::default();
+        if payload.is_empty() {
+            return Ok(members);
+        }
+        for member in npz::read(payload)? {
+            if member.name == REST {
+                let rest = fobs::decode(member.bytes)?.value;
+                let entries = typed::into_entries(rest).ok_or(ModelError::NotShareable)?;
+                members.rest = Some(entries);
+                continue;
+            }
+            let Some((_, kind)) = split_name(&member.name) else {
+                return Err(ModelError::Member(member.name));
+            };
+            let bytes = match kind {
+                ArrayKind::Numpy => {
+                    parse(&member.name, &member.bytes)?;
+                    member.bytes
+                }
+                ArrayKind::Tensor => safetensors::rename(&member.bytes, TENSOR)
+                    .map(fobs::join)
+                    .ok_or_else(|| ModelError::Tensor(member.name.clone()))?,
+            };
+            members
+                .arrays
+                .insert(member.name, typed::native(kind.of_type(), bytes));
+        }
+        Ok(members)
+    }
+}
+
+/// Puts each array where it is referred to. Of a dict, entries whose array was not given
+/// are left out.
+fn fill(value: &mut Value, arrays: &mut BTreeMap<String, Value>) -> Result<(), ModelError> {
+    if let Some(name) = reference(value) {
+        *value = arrays
+            .remove(name)
+            .ok_or_else(|| ModelError::Missing(name.to_owned()))?;
+        return Ok(());
+    }
+    let given = |value: &Value, arrays: &BTreeMap<String, Value>| {
+        reference(value).is_none_or(|name| arrays.contains_key(name))
+    };
+    if let Some(Value::List(pairs)) = ORDERED_DICT.data_mut(value) {
+        pairs.retain(|pair| match TUPLE.data(pair).and_then(Value::as_list) {
+            Some([_, value]) => given(value, arrays),
+            _ => true,
+        });
+    }
+    match value {
+        Value::Map(pairs) => {
+            pairs.retain(|(_, value)| given(value, arrays));
+            pairs
+                .iter_mut()
+                .try_for_each(|(_, value)| fill(value, arrays))
+        }
+        Value::List(items) => items.iter_mut().try_for_each(|item| fill(item, arrays)),
+        _ => Ok(()),
+    }
+}
+
+/// The member that stands for this array.
+fn reference(value: &Value) -> Option<&str> {
+    match array_parts(value)? {
+        (_, MEMBER, name) => name.as_str(),
+        _ => None,
+    }
+}
+
+/// Adds what nothing refers to under its own name.
+fn add_others(data: &mut Value, arrays: BTreeMap<String, Value>) -> Result<(), ModelError> {
+    let place = if typed::typed(data).is_some() {
+        None
+    } else if let Value::Map(pairs) = data {
+        Some(pairs)
+    } else {
+        None
+    };
+    match (place, arrays.first_key_value()) {
+        (Some(pairs), _) => {
+            pairs.extend(arrays.into_iter().filter_map(|(member, array)| {
+                let (name, _) = split_name(&member)?;
+                Some((name.into(), array))
+            }));
+            Ok(())
+        }
+        (None, None) => Ok(()),
+        (None, Some((name, _))) => Err(ModelError::Member(name.clone())),
+    }
+}

@@ -1,0 +1,303 @@
+use super::super::safetensors::tests::file as tensor_file;
+use super::super::typed::{NDARRAY, ORDERED_DICT, TUPLE};
+use super::super::vectors;
+use super::from_host::Content;
+use super::to_host::HostTask;
+use super::*;
+use crate::message::Properties;
+
+const LIMIT: u64 = 1 << 20;
+
+fn npy(value: f32) -> Bytes {
+    Array::new([1], [value]).unwrap().to_npy()
+}
+
+fn array(value: f32) -> Value {
+    typed::native(NDARRAY, npy(value))
+}
+
+fn by_reference(kind: ArrayKind, name: &str) -> Value {
+    let data = Value::map([("type", "ref".into()), ("data", name.into())]);
+    kind.of_type().of(data)
+}
+
+fn task(data: Value) -> Value {
+    let headers = vec![
+        ("__task_name__".into(), "train".into()),
+        ("current_round".into(), Value::Int(3)),
+        ("nested".into(), Value::map([("a", Value::Nil)])),
+    ];
+    let meta = Value::map([("lr", Value::Float(0.5)), ("list", Value::List(vec![]))]);
+    let dxo = Value::map([
+        ("kind", typed::DATA_KIND.of("WEIGHTS")),
+        ("data", data),
+        ("meta", meta),
+    ]);
+    typed::shareable(headers, vec![("DXO".into(), dxo)])
+}
+
+fn given(task: &HostTask) -> Bytes {
+    task.parts.concat().into()
+}
+
+fn data(content: &Content) -> &Value {
+    let (_, dxo) = content.entries.last().unwrap();
+    dxo.get("data").unwrap()
+}
+
+fn no_headers() -> Properties {
+    Properties::new()
+}
+
+#[test]
+fn a_recorded_task_and_its_downloaded_array_become_an_npz_and_a_result() {
+    let task = vectors::payload_of("045_");
+    let decoded = fobs::decode(task).unwrap();
+    let download = fobs::decode(vectors::payload_of("048_")).unwrap().value;
+    let [item] = download.get("data").unwrap().as_list().unwrap() else {
+        panic!()
+    };
+    let kind = decoded.sources[0].kind;
+    let fetched: BTreeMap<_, _> = items(item.as_bytes().unwrap().clone(), kind)
+        .unwrap()
+        .into_iter()
+        .collect();
+
+    let missing = to_host(decoded.value.clone(), &BTreeMap::new(), LIMIT);
+    assert_eq!(missing, Err(ModelError::Missing("T0.npy".into())));
+    let host = to_host(decoded.value, &fetched, LIMIT).unwrap();
+    let headers: Vec<_> = host.headers.iter().collect();
+    assert_eq!(
+        headers,
+        [
+            ("current_round", "0"),
+            ("kind", "WEIGHTS"),
+            ("num_rounds", "1"),
+            ("task_name", "train")
+        ]
+    );
+    assert_eq!(host.shape, None);
+    let model = Model::read(&given(&host)).unwrap();
+    let key = model.get("numpy_key").unwrap();
+    assert_eq!((key.descr(), key.shape()), ("<f4", &[3, 3][..]));
+
+    let result = Properties::new().with("meta.NUM_STEPS_CURRENT_ROUND", "1");
+    let payload = model.to_payload().unwrap();
+    let content = from_host(&result, payload.bytes(), true, None).unwrap();
+    let recorded = fobs::decode(vectors::payload_of("053_")).unwrap().value;
+    let recorded = typed::into_entries(recorded).unwrap();
+    // The genuine site sent the same, with a reference in place of the array.
+    let (mine, theirs) = (&content.entries[0].1, &recorded[0].1);
+    assert_eq!(content.entries.len(), recorded.len());
+    assert_eq!(mine.get("kind"), theirs.get("kind"));
+    assert_eq!(mine.get("meta"), theirs.get("meta"));
+    assert_eq!(
+        mine.get("data").unwrap().get("numpy_key"),
+        Some(&typed::native(NDARRAY, fetched["T0.npy"].clone()))
+    );
+    assert_eq!(content.headers, [("__content_type__".into(), "DXO".into())]);
+}
+
+#[test]
+fn headers_are_the_scalars_as_text() {
+    let host = to_host(task(Value::Map(vec![])), &BTreeMap::new(), LIMIT).unwrap();
+    let headers: Vec<_> = host.headers.iter().collect();
+    assert_eq!(
+        headers,
+        [
+            ("current_round", "3"),
+            ("kind", "WEIGHTS"),
+            ("meta.lr", "0.5")
+        ]
+    );
+}
+
+#[test]
+fn nested_data_get_names_and_their_shape_back() {
+    let ordered = ORDERED_DICT.of(vec![
+        TUPLE.of(vec!["w".into(), array(3.0)]),
+        TUPLE.of(vec!["b".into(), array(4.0)]),
+    ]);
+    let nested = Value::map([
+        ("flat/name", array(1.0)),
+        ("deep", Value::map([("list", vec![array(2.0)].into())])),
+        ("ordered", ordered),
+        ("number", Value::Int(7)),
+    ]);
+    let host = to_host(task(nested.clone()), &BTreeMap::new(), LIMIT).unwrap();
+    let model = Model::read(&given(&host)).unwrap();
+    let names: Vec<_> = model.arrays().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        ["deep/list/0", "flat/name", "ordered/b", "ordered/w"]
+    );
+
+    let payload = model.to_payload().unwrap();
+    let shape = host.shape.as_ref();
+    let content = from_host(&no_headers(), payload.bytes(), true, shape).unwrap();
+    assert_eq!(data(&content), &nested);
+    // The task itself is a result too: its rest tells the shape.
+    let content = from_host(&no_headers(), &given(&host), true, None).unwrap();
+    assert_eq!(data(&content), &nested);
+
+    // An entry of a dict may be left out, and others may be added.
+    let mut less = Model::new();
+    less.insert("deep/list/0", model.get("deep/list/0").unwrap().clone());
+    less.insert("more", model.get("flat/name").unwrap().clone());
+    let payload = less.to_payload().unwrap();
+    let content = from_host(&no_headers(), payload.bytes(), true, shape).unwrap();
+    let wanted = Value::map([
+        ("deep", Value::map([("list", vec![array(2.0)].into())])),
+        ("ordered", ORDERED_DICT.of(vec![])),
+        ("number", Value::Int(7)),
+        ("more", array(1.0)),
+    ]);
+    assert_eq!(data(&content), &wanted);
+    let none = Model::new().to_payload().unwrap();
+    assert_eq!(
+        from_host(&no_headers(), none.bytes(), true, shape),
+        Err(ModelError::Missing("deep/list/0.npy".into()))
+    );
+}
+
+#[test]
+fn what_is_not_data_keeps_its_arrays_inline() {
+    let mut shareable = task(Value::map([("w", by_reference(ArrayKind::Numpy, "T1"))]));
+    let entries = typed::SHAREABLE.data_mut(&mut shareable).unwrap();
+    let Value::Map(entries) = entries else {
+        panic!()
+    };
+    let unknown = Value::map([
+        ("__fobs_type__", "some.Type".into()),
+        ("__fobs_data__", by_reference(ArrayKind::Numpy, "T0")),
+    ]);
+    entries.push(("extra".into(), unknown));
+    let fetched = BTreeMap::from([("T0.npy".into(), npy(5.0)), ("T1.npy".into(), npy(6.0))]);
+    let host = to_host(shareable, &fetched, LIMIT).unwrap();
+    let members = npz::read(&given(&host)).unwrap();
+    assert_eq!(
+        (&members[0].name[..], &members[1].name[..]),
+        ("w.npy", REST)
+    );
+    let rest = fobs::decode(members[1].bytes.clone()).unwrap().value;
+    let entries = typed::into_entries(rest).unwrap();
+    let (_, data) = typed::typed(&entries[1].1).unwrap();
+    assert_eq!(data, &array(5.0));
+}
+
+#[test]
+fn tensors_pass_through_under_the_name_that_nvflare_gives_them() {
+    let shareable = task(Value::map([("w", by_reference(ArrayKind::Tensor, "T0"))]));
+    let fetched: BTreeMap<_, _> = items(tensor_file("T0"), ArrayKind::Tensor)
+        .unwrap()
+        .into_iter()
+        .collect();
+    let host = to_host(shareable, &fetched, LIMIT).unwrap();
+    let model = Model::read(&given(&host)).unwrap();
+    let (name, file) = model.tensors().next().unwrap();
+    assert_eq!(name, "w");
+    assert_eq!(safetensors::name(file).as_deref(), Some(TENSOR));
+
+    let mut result = Model::new();
+    result.insert_tensor("w", tensor_file("anything"));
+    let payload = result.to_payload().unwrap();
+    let content = from_host(&no_headers(), payload.bytes(), true, None).unwrap();
+    let native = data(&content).get("w").unwrap();
+    let native = typed::TENSOR.data(native).unwrap().get("data").unwrap();
+    let native = native.as_bytes().unwrap();
+    assert_eq!(safetensors::name(native).as_deref(), Some(TENSOR));
+    assert!(native.ends_with(&[7; 8]));
+}
+
+#[test]
+fn metrics_stand_where_nvflare_looks_for_them() {
+    let headers = Properties::new()
+        .with("metrics.loss", "0.25")
+        .with("current_round", "2");
+    let alone = from_host(&headers, &Bytes::new(), true, None).unwrap();
+    let (_, dxo) = &alone.entries[0];
+    assert_eq!(dxo.get("kind"), Some(&typed::DATA_KIND.of("METRICS")));
+    assert_eq!(data(&alone), &Value::map([("loss", Value::Float(0.25))]));
+    assert_eq!(alone.headers[0], ("current_round".into(), Value::Int(2)));
+
+    let payload = Model::new().to_payload().unwrap();
+    let beside = from_host(&headers, payload.bytes(), true, None).unwrap();
+    let (_, dxo) = &beside.entries[0];
+    assert_eq!(dxo.get("kind"), Some(&typed::DATA_KIND.of("WEIGHTS")));
+    let meta = dxo.get("meta").unwrap();
+    let initial = Value::map([("loss", Value::Float(0.25))]);
+    assert_eq!(meta.get("initial_metrics"), Some(&initial));
+}
+
+#[test]
+fn a_result_without_anything_has_no_data() {
+    let empty = Bytes::new();
+    assert_eq!(
+        from_host(&no_headers(), &empty, true, None),
+        Ok(Content::default())
+    );
+    let failed = from_host(&no_headers(), &Bytes::from_static(b"junk"), false, None);
+    assert_eq!(failed, Ok(Content::default()));
+}
+
+#[test]
+fn what_the_server_could_not_read_is_refused_here() {
+    let bad = |key: &str, text: &str| Properties::new().with(key, text);
+    let payload = Model::new().to_payload().unwrap();
+    let from = |headers, payload: &Bytes| from_host(&headers, payload, true, None);
+    assert_eq!(
+        from(bad("kind", "weights"), payload.bytes()),
+        Err(ModelError::Kind("weights".into()))
+    );
+    assert_eq!(
+        from(bad("metrics.x", "good"), payload.bytes()),
+        Err(ModelError::Metric("x".into()))
+    );
+    for (name, bytes) in [
+        ("a.npy", Bytes::from_static(b"no array")),
+        ("a.safetensors", Bytes::from_static(b"no tensor")),
+        ("a.txt", Bytes::new()),
+        (REST, Bytes::from_static(b"no fobs")),
+        (REST, fobs::encode(&Value::Nil)),
+    ] {
+        let mut writer = npz::Writer::new();
+        writer.add(name, [bytes]).unwrap();
+        let payload = writer.finish().unwrap().concat().into();
+        assert!(from(no_headers(), &payload).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn an_array_that_is_referred_to_often_does_not_grow_without_bounds() {
+    let pairs = (0..1000).map(|at| {
+        let reference = by_reference(ArrayKind::Numpy, "T0");
+        (Value::from(format!("w{at}")), reference)
+    });
+    let shareable = task(Value::Map(pairs.collect()));
+    let large = Array::new([1 << 16], vec![0_u8; 1 << 16]).unwrap();
+    let fetched = BTreeMap::from([("T0.npy".into(), large.to_npy())]);
+    assert_eq!(
+        to_host(shareable, &fetched, LIMIT),
+        Err(ModelError::TooLarge(LIMIT))
+    );
+}
+
+#[test]
+fn names_and_headers_are_bounded() {
+    let long = "x".repeat(npz::MAX_NAME);
+    let shareable = task(Value::map([(long.as_str(), array(1.0))]));
+    assert_eq!(
+        to_host(shareable, &BTreeMap::new(), LIMIT),
+        Err(NpzError::Name.into())
+    );
+    let headers = (0..100).map(|at| (format!("h{at}").into(), "y".repeat(1 << 10).into()));
+    let shareable = typed::shareable(headers.collect(), vec![]);
+    let host = to_host(shareable, &BTreeMap::new(), LIMIT).unwrap();
+    let size = host.headers.size();
+    assert!((60 << 10..=64 << 10).contains(&size), "{size}");
+    let twice = Value::map([("a", array(1.0)), ("a", array(2.0))]);
+    assert_eq!(
+        to_host(task(twice), &BTreeMap::new(), LIMIT),
+        Err(NpzError::Twice("a.npy".into()).into())
+    );
+}
