@@ -28,8 +28,11 @@ use crate::wire::nvflare::value::Value;
 const TRY_AGAIN: &str = "__try_again__";
 const END_RUN: &str = "__end_run__";
 
-/// What a host is told that the payload of a task is.
-const CONTENT_TYPE: &str = "application/x-npz";
+/// What a ticket keeps of the task: the headers that go back, and the shape of its data.
+const KEPT: [&str; 2] = ["__cookie_jar__", "__task_id__"];
+const TASK_NAME: &str = "__task_name__";
+const MSG_ROOT: &str = "__msg_root_id__";
+const SHAPE: &str = "shape";
 
 /// Wait before the next request for a task if the server names none.
 const POLL_AFTER: f64 = 2.0;
@@ -40,6 +43,7 @@ const CHECK_AGAIN: u64 = 5_000;
 /// A task whose arrays may have to be fetched.
 pub(super) struct Incoming {
     pub(super) head: TaskHead,
+    ticket: Ticket,
     pub(super) shareable: Value,
     pub(super) sent_at: Instant,
 }
@@ -93,12 +97,13 @@ impl Link {
                 self.end_run(cx, call.origin);
                 self.run_ended(cx, id);
             }
-            Some(Read::Task(head)) => {
+            Some(Read::Task(head, ticket)) => {
                 let task = Incoming {
                     head: TaskHead {
                         ssid: self.ssid(),
                         ..*head
                     },
+                    ticket,
                     shareable: body.value,
                     sent_at: call.sent_at,
                 };
@@ -126,12 +131,17 @@ impl Link {
     ) {
         let Incoming {
             mut head,
+            mut ticket,
             shareable,
             sent_at,
         } = task;
         match model::to_host(shareable, fetched, cx.config.max_payload) {
             Ok(host) => {
                 head.headers = host.headers;
+                if let Some(shape) = host.shape {
+                    ticket.keep(SHAPE, shape);
+                }
+                head.ticket = fobs::encode(&ticket.0).to_vec();
                 let reply = Reply::PullTask(PullReply::Task(head));
                 self.reply_with(cx, sent_at, id, reply, Parts::Many(host.parts));
             }
@@ -209,7 +219,7 @@ impl Link {
         let origin = Origin::Job(result.job);
         let ticket = Ticket::read(&result.ticket);
         let ok = result.outcome == Outcome::Ok;
-        let content = match model::from_host(&result.headers, &payload, ok, None) {
+        let content = match model::from_host(&result.headers, &payload, ok, ticket.0.get(SHAPE)) {
             Ok(content) => content,
             Err(error) => {
                 tracing::warn!(%error, task = %result.task, "a result cannot be sent as it is");
@@ -235,7 +245,7 @@ impl Link {
         let mut headers = content.headers;
         headers.push(("__rc__".into(), code.into()));
         headers.push(("__task_id__".into(), ticket.task_id(result.task).into()));
-        for name in ["__cookie_jar__", "__task_name__", "__msg_root_id__"] {
+        for name in [KEPT[0], TASK_NAME, MSG_ROOT] {
             if let Some(value) = ticket.0.get(name) {
                 headers.push((name.into(), value.clone()));
             }
@@ -244,7 +254,7 @@ impl Link {
         let body = typed::shareable(headers, content.entries);
 
         let mut headers = Headers::new().with(key::PROJECT_NAME, cx.config.project.as_str());
-        if let Some(root) = ticket.0.get("__msg_root_id__") {
+        if let Some(root) = ticket.0.get(MSG_ROOT) {
             headers.set(key::MSG_ROOT_ID, root.clone());
         }
         let optional = result.outcome == Outcome::Aborted;
@@ -261,15 +271,21 @@ impl Link {
 impl Ticket {
     /// Of a task under this Shareable, which came with this root message.
     fn of(headers: &Value, root: Option<Value>) -> Self {
-        let names = ["__cookie_jar__", "__task_id__"];
-        let kept = names.iter().filter_map(|name| {
-            let value = headers.get(name)?;
-            Some((Value::from(*name), value.clone()))
-        });
-        let name = headers.get("task_name").cloned();
-        let name = name.map(|name| (Value::from("__task_name__"), name));
-        let root = root.map(|root| (Value::from("__msg_root_id__"), root));
-        Self(Value::Map(kept.chain(name).chain(root).collect()))
+        let kept = KEPT.iter().map(|name| (*name, headers.get(name).cloned()));
+        let name = (TASK_NAME, headers.get("task_name").cloned());
+        let mut ticket = Self(Value::Map(Vec::new()));
+        for (name, value) in kept.chain([name, (MSG_ROOT, root)]) {
+            if let Some(value) = value {
+                ticket.keep(name, value);
+            }
+        }
+        ticket
+    }
+
+    fn keep(&mut self, name: &str, value: Value) {
+        if let Value::Map(kept) = &mut self.0 {
+            kept.push((name.into(), value));
+        }
     }
 
     fn read(bytes: &[u8]) -> Self {
@@ -286,7 +302,7 @@ impl Ticket {
 
 /// What a request for a task brings.
 enum Read {
-    Task(Box<TaskHead>),
+    Task(Box<TaskHead>, Ticket),
     TryAgain { after: u64, timeout: u64 },
     RunEnded,
 }
@@ -301,18 +317,22 @@ fn read_task(shareable: &Value, root: Option<Value>) -> Option<Read> {
             timeout: millis(seconds("min_get_task_timeout").unwrap_or_default()),
         }),
         END_RUN => Some(Read::RunEnded),
-        name => Some(Read::Task(Box::new(TaskHead {
-            task: task_id(headers.get("__task_id__").and_then(Value::as_str)?),
-            name: name.to_owned(),
-            ssid: ssid_of(""),
-            headers: Properties::new(),
-            payload: PayloadHead {
-                content_type: CONTENT_TYPE.to_owned(),
-                encoding: String::new(),
-                place: Place::Inline,
-            },
-            ticket: fobs::encode(&Ticket::of(headers, root).0).to_vec(),
-        }))),
+        name => {
+            let head = TaskHead {
+                task: task_id(headers.get("__task_id__").and_then(Value::as_str)?),
+                name: name.to_owned(),
+                ssid: ssid_of(""),
+                headers: Properties::new(),
+                payload: PayloadHead {
+                    content_type: model::CONTENT_TYPE.to_owned(),
+                    encoding: String::new(),
+                    place: Place::Inline,
+                },
+                ticket: Vec::new(),
+            };
+            let ticket = Ticket::of(headers, root);
+            Some(Read::Task(Box::new(head), ticket))
+        }
     }
 }
 
