@@ -38,7 +38,7 @@ pub use revoked::{CertificateId, Revoked};
 pub use roots::Roots;
 #[cfg(feature = "nvflare")]
 pub use rsa::{
-    MAX_KEY_BITS, MAX_PEM_BYTES, MIN_KEY_BITS, RsaChain, RsaKeyError, RsaPublicKey, RsaRoots,
+    MAX_PEM_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, RsaChain, RsaKeyError, RsaPublicKey, RsaRoots,
     RsaSigner, SigningFault,
 };
 pub use signer::{LocalSigner, Signer};

@@ -3,7 +3,7 @@
 //!
 //! A peer signs with RSASSA-PSS (SHA-256, MGF1 with SHA-256) and the longest salt that
 //! fits its key. Certificates are signed with PKCS#1 v1.5 and SHA-256, SHA-384 or
-//! SHA-512. Keys have [`MIN_KEY_BITS`] to [`MAX_KEY_BITS`] bits.
+//! SHA-512. Keys have [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`] bits.
 
 mod chain;
 mod error;
@@ -14,7 +14,7 @@ mod signer;
 
 pub use chain::{RsaChain, RsaRoots};
 pub use error::{RsaKeyError, SigningFault};
-pub use key::{MAX_KEY_BITS, MIN_KEY_BITS, RsaPublicKey};
+pub use key::{MAX_RSA_BITS, MIN_RSA_BITS, RsaPublicKey};
 pub use pem::MAX_PEM_BYTES;
 pub(crate) use proof::RsaProof;
 pub use signer::RsaSigner;

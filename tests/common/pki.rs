@@ -151,14 +151,16 @@ pub fn pkcs8(seed: [u8; 32]) -> Vec<u8> {
     der
 }
 
-fn authority_params(name: &str) -> CertificateParams {
+/// What every authority says.
+pub fn authority_params(name: &str) -> CertificateParams {
     let mut params = params(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params
 }
 
-fn params(name: &str) -> CertificateParams {
+/// What every certificate says.
+pub fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = subject(name);
     params.not_before = date_time_ymd(2020, 1, 1);

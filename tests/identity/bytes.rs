@@ -23,10 +23,10 @@ fn receive(bytes: &[u8], roots: &Roots) -> Result<Chain, ChainError> {
 }
 
 /// Numbers that look random and are the same in every run (SplitMix64).
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,8 +34,27 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
+    }
+
+    /// Changes, removes, repeats or moves several bytes.
+    pub(crate) fn mangle(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len());
+            let until = at + self.below((bytes.len() - at).min(40));
+            match self.below(5) {
+                0 => bytes[at] = self.next() as u8,
+                1 => bytes[at] = [0, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xff][self.below(7)],
+                2 => drop(bytes.drain(at..until)),
+                3 => {
+                    let copy = bytes[at..until].to_vec();
+                    let to = self.below(bytes.len());
+                    drop(bytes.splice(to..to, copy));
+                }
+                _ => bytes[at..until].reverse(),
+            }
+        }
     }
 }
 
@@ -178,21 +197,7 @@ fn mangled_certificates_are_refused() {
     let mut numbers = Numbers(7);
     for round in 0..30_000 {
         let mut der = sources[numbers.below(sources.len())].clone();
-        for _ in 0..=numbers.below(4) {
-            let at = numbers.below(der.len());
-            let until = at + numbers.below((der.len() - at).min(40));
-            match numbers.below(5) {
-                0 => der[at] = numbers.next() as u8,
-                1 => der[at] = [0, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xff][numbers.below(7)],
-                2 => drop(der.drain(at..until)),
-                3 => {
-                    let copy = der[at..until].to_vec();
-                    let to = numbers.below(der.len());
-                    drop(der.splice(to..to, copy));
-                }
-                _ => der[at..until].reverse(),
-            }
-        }
+        numbers.mangle(&mut der);
         if sources.contains(&der) {
             continue;
         }

@@ -1,6 +1,6 @@
 //! What can be wrong with a private RSA key.
 
-use super::{MAX_KEY_BITS, MIN_KEY_BITS};
+use super::{MAX_RSA_BITS, MIN_RSA_BITS};
 
 /// Why bytes are no private RSA key that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum RsaKeyError {
     Damaged,
     /// Too short to be safe, or too long to be used in reasonable time.
     #[error(
-        "the private key has {bits} bits: make one with {MIN_KEY_BITS} to {MAX_KEY_BITS} bits, and a certificate for it"
+        "the private key has {bits} bits: make one with {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, and a certificate for it"
     )]
     Size {
         /// The bits of its modulus.

@@ -15,13 +15,13 @@ use crate::identity::chain_key::ChainKey;
 use crate::identity::der::{self, BIT_STRING, SEQUENCE};
 
 /// Shortest key in bits: shorter ones no longer count as safe.
-pub const MIN_KEY_BITS: usize = 2048;
+pub const MIN_RSA_BITS: usize = 2048;
 
 /// Longest key in bits: four times what NVFlare provisions. The time of a signature
 /// grows with the third power.
-pub const MAX_KEY_BITS: usize = 8192;
+pub const MAX_RSA_BITS: usize = 8192;
 
-/// A public RSA key of [`MIN_KEY_BITS`] to [`MAX_KEY_BITS`] bits.
+/// A public RSA key of [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`] bits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RsaPublicKey {
     key: PublicKey,
@@ -90,7 +90,7 @@ impl ChainKey for RsaPublicKey {
             .and_then(|bytes| RsaPublicKeyRef::from_der(bytes).ok())
             .ok_or_else(malformed)?;
         let bits = modulus_bits(key.modulus.as_bytes());
-        if !(MIN_KEY_BITS..=MAX_KEY_BITS).contains(&bits) {
+        if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
             return Err(ChainError::RsaKeySize { position, bits });
         }
         PublicKey::try_from(key)

@@ -70,3 +70,36 @@ impl RsaProof {
         chain.verify(&self.roots, revoked, Role::Server, expected, unix_time)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! file {
+        ($name:literal) => {
+            &include_bytes!(concat!("../../../tests/certificates/rsa/", $name))[..]
+        };
+    }
+
+    #[test]
+    fn a_site_and_a_server_of_one_root_know_each_other() {
+        let name = Name::new("site-1").unwrap();
+        let chain = [file!("site.crt"), file!("lower.crt"), file!("upper.crt")].concat();
+        let signer = RsaSigner::from_pem(file!("site.key")).unwrap();
+        let proof = RsaProof::new(&name, &chain, signer, file!("root.crt")).unwrap();
+        assert_eq!(proof.chain_pem()[..], chain);
+
+        let now = Some(2_000_000_000);
+        let judge = |revoked: &Revoked| proof.verify_server(&chain, revoked, &name, now);
+        let verified = judge(&Revoked::new()).unwrap();
+        let signature = proof
+            .sign(b"message", &mut Entropy::new(&mut [1; 32]))
+            .unwrap();
+        assert!(verified.key.verify(b"message", &signature));
+
+        let mut revoked = Revoked::new();
+        revoked.insert_id(verified.certificates[2]);
+        let refused = ChainError::Revoked { position: 2 };
+        assert_eq!(judge(&revoked), Err(refused));
+    }
+}

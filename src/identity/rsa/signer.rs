@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::key::modulus_bits;
 use super::pem::{self, Block};
-use super::{MAX_KEY_BITS, MIN_KEY_BITS, RsaKeyError, RsaPublicKey, SigningFault};
+use super::{MAX_RSA_BITS, MIN_RSA_BITS, RsaKeyError, RsaPublicKey, SigningFault};
 use crate::entropy::Entropy;
 
 /// Length of a SHA-256 hash in bytes.
@@ -109,7 +109,7 @@ impl RsaSigner {
     fn from_pkcs1_der(der: &[u8]) -> Result<Self, RsaKeyError> {
         let key = RsaPrivateKeyRef::from_der(der).map_err(|_| RsaKeyError::Damaged)?;
         let bits = modulus_bits(key.modulus.as_bytes());
-        if !(MIN_KEY_BITS..=MAX_KEY_BITS).contains(&bits) {
+        if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
             return Err(RsaKeyError::Size { bits });
         }
         let key = PrivateKey::try_from(key).map_err(|_| RsaKeyError::Damaged)?;
