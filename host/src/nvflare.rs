@@ -2,6 +2,8 @@
 //! that goes with it.
 
 mod kit;
+#[cfg(test)]
+mod testing;
 mod tls;
 
 pub use kit::{Credentials, Kit, KitError, KitWarning, Scheme, Security};

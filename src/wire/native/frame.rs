@@ -23,10 +23,12 @@ pub struct Frames {
 
 /// The byte stream cannot be trusted any further: close it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame of {len} bytes, where 1 to {limit} are legal: close the connection")]
+#[error("a frame of {len} bytes, where {least} to {limit} are legal: close the connection")]
 pub struct FrameError {
     /// What the frame said its length is.
     pub len: usize,
+    /// The least legal length in bytes.
+    pub least: usize,
     /// The limit in bytes.
     pub limit: usize,
 }
@@ -70,6 +72,7 @@ impl Frames {
         if len == 0 || len > self.limit {
             return Err(FrameError {
                 len,
+                least: 1,
                 limit: self.limit,
             });
         }
@@ -119,7 +122,14 @@ mod tests {
         for len in [0, 11] {
             let mut frames = Frames::with_limit(10);
             frames.buffer().extend_from_slice(&frame_header(len));
-            assert_eq!(frames.next_frame(), Err(FrameError { len, limit: 10 }));
+            assert_eq!(
+                frames.next_frame(),
+                Err(FrameError {
+                    len,
+                    least: 1,
+                    limit: 10
+                })
+            );
             assert!(frames.next_frame().is_err());
         }
     }

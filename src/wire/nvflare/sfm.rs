@@ -3,6 +3,8 @@
 use crate::wire::native::FrameError;
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::wire::native::FrameError;
+
 /// The longest frame that an NVFlare peer accepts, in bytes.
 pub(crate) const MAX_FRAME: usize = (2 << 30) - (2 << 20);
 /// Bytes of the prefix, which every frame has.
@@ -56,6 +58,7 @@ impl Frames {
         if len < PREFIX || len > self.limit {
             return Err(FrameError {
                 len,
+                least: PREFIX,
                 limit: self.limit,
             });
         }
@@ -244,6 +247,7 @@ mod tests {
             frames.buffer().extend_from_slice(&len.to_be_bytes());
             let error = FrameError {
                 len: len as usize,
+                least: PREFIX,
                 limit: 100,
             };
             assert_eq!(frames.next_frame(), Err(error));

@@ -1,1 +1,301 @@
+use std::fs;
+use std::time::SystemTime;
 
+use super::*;
+use crate::nvflare::testing::{Folder, Root, SERVER_KEY, SITE_PKCS8};
+use crate::testing::DAY;
+
+#[test]
+fn a_genuine_kit() {
+    let root = Root::new();
+    let folder = Folder::new(&root);
+    let kit = folder.read().unwrap();
+    assert_eq!(kit.name.as_str(), "site-1");
+    assert_eq!(kit.project.as_str(), "wine");
+    assert_eq!(kit.server.as_str(), "fl-server");
+    assert_eq!(kit.address, "localhost:8002");
+    assert_eq!(kit.scheme, Scheme::Tcp);
+    assert_eq!(kit.security, Security::Mtls);
+    assert!(kit.secure);
+    assert_eq!(kit.warnings, []);
+    let credentials = kit.credentials.unwrap();
+    assert!(
+        credentials
+            .chain_pem()
+            .starts_with(b"-----BEGIN CERTIFICATE")
+    );
+    assert!(
+        credentials
+            .key_pem()
+            .starts_with(b"-----BEGIN RSA PRIVATE KEY")
+    );
+    assert_eq!(credentials.roots_pem(), root.pem.as_bytes());
+
+    let from_inside = Kit::read(&folder.startup).unwrap();
+    assert_eq!(from_inside.name, kit.name);
+}
+
+#[test]
+fn a_key_in_pkcs8() {
+    let folder = Folder::new(&Root::new());
+    folder.write("client.key", SITE_PKCS8);
+    folder.read().unwrap();
+}
+
+#[test]
+fn what_the_python_client_does_where_nothing_is_said() {
+    let root = Root::new();
+    let folder = Folder::new(&root);
+    let text = fs::read_to_string(folder.startup.join("fed_client.json")).unwrap();
+    let kit = |without: &[&str], secure| {
+        let text = without.iter().fold(text.clone(), |text, field| {
+            assert_eq!(text.matches(field).count(), 1, "{field}");
+            text.replace(field, "")
+        });
+        folder.write("fed_client.json", text);
+        folder.write(
+            "sub_start.sh",
+            format!("exec python3 --set {secure} uid='site-1'"),
+        );
+        folder.read().unwrap()
+    };
+    let scheme = ",\n        \"scheme\": \"tcp\"";
+    let security = ",\n    \"connection_security\": \"mtls\"";
+    assert_eq!(kit(&[scheme], "secure_train=true").scheme, Scheme::Grpc);
+    let secure = kit(&[security], "secure_train=true");
+    assert_eq!((secure.security, secure.secure), (Security::Mtls, true));
+    let plain = kit(&[security], "");
+    assert_eq!((plain.security, plain.secure), (Security::Clear, false));
+}
+
+#[test]
+fn settings_that_provisioning_can_make() {
+    let root = Root::new();
+    let with = |from, to| {
+        let folder = Folder::new(&root);
+        folder.replace("fed_client.json", from, to);
+        folder.read().unwrap()
+    };
+    assert_eq!(with("\"tcp\"", "\"grpc\"").scheme, Scheme::Grpc);
+    assert_eq!(with("mtls", "tls").security, Security::Tls);
+    assert_eq!(with("mtls", "clear").security, Security::Clear);
+    let named = with("\"identity\"", "\"auth_identity\": \"cn\", \"identity\"");
+    assert_eq!(named.server.as_str(), "cn");
+}
+
+#[test]
+fn a_plain_kit_needs_no_certificates() {
+    let folder = Folder::new(&Root::new());
+    folder.replace("fed_client.json", "mtls", "clear");
+    folder.replace("sub_start.sh", "secure_train=true", "secure_train=false");
+    for file in ["client.crt", "client.key", "rootCA.pem"] {
+        folder.remove(file);
+    }
+    let kit = folder.read().unwrap();
+    assert!(!kit.secure);
+    assert!(kit.credentials.is_none());
+}
+
+#[test]
+fn a_folder_that_is_no_kit_of_a_site() {
+    let empty = tempfile::tempdir().unwrap();
+    let told = Kit::read(empty.path()).unwrap_err().to_string();
+    assert!(
+        told.contains("it has no startup/fed_client.json: give the folder"),
+        "{told}"
+    );
+
+    let folder = Folder::new(&Root::new());
+    for (file, owner) in [("fed_server.json", "server"), ("fed_admin.json", "admin")] {
+        folder.write(file, "{}");
+        let told = folder.told();
+        assert!(
+            told.contains(&format!("is the start-up kit of a {owner}: give")),
+            "{told}"
+        );
+        folder.remove(file);
+    }
+    let local = folder.startup.join("../local");
+    fs::create_dir(&local).unwrap();
+    fs::write(local.join("relay__resources.json"), "{}").unwrap();
+    let told = folder.told();
+    assert!(
+        told.contains("this site connects to a relay, which fedlink cannot"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_file_that_is_missing_or_too_large() {
+    for file in ["sub_start.sh", "client.crt", "client.key", "rootCA.pem"] {
+        let folder = Folder::new(&Root::new());
+        folder.remove(file);
+        let told = folder.told();
+        assert!(
+            told.starts_with(&format!("{file}: cannot be read (")),
+            "{told}"
+        );
+        folder.write(file, vec![b' '; 256 * 1024 + 1]);
+        assert!(
+            folder
+                .told()
+                .starts_with(&format!("{file}: has more than 262144 bytes"))
+        );
+    }
+}
+
+#[test]
+fn settings_that_are_damaged() {
+    let cases = [
+        ("\"servers\": [", "\"servers\": ", "invalid type"),
+        ("\"client\": {", "\"clients\": {", "missing field `client`"),
+        ("\"servers\"", "\"server\"", "missing field `servers`"),
+        ("\"target\"", "\"targets\"", "missing field `target`"),
+        ("\"identity\"", "\"id\"", "missing field `identity`"),
+        ("\"name\"", "\"names\"", "missing field `name`"),
+        ("\"mtls\"", "\"mutual\"", "unknown variant `mutual`"),
+        (
+            "\"fl-server\"",
+            "\"\"",
+            "servers[0].identity: the name is empty",
+        ),
+        ("\"wine\"", "\"\"", "servers[0].name: the name is empty"),
+        (
+            "localhost:8002",
+            "localhost",
+            "servers[0].service.target: \"localhost\" is no address",
+        ),
+        (
+            "localhost:8002",
+            "host name:8002",
+            "servers[0].service.target: ",
+        ),
+        (
+            "\"tcp\"",
+            "\"http\"",
+            "servers[0].service.scheme: fedlink does not speak \"http\"",
+        ),
+    ];
+    let root = Root::new();
+    for (from, to, expected) in cases {
+        let folder = Folder::new(&root);
+        folder.replace("fed_client.json", from, to);
+        let told = folder.told();
+        assert!(
+            told.starts_with(&format!("fed_client.json: {expected}")),
+            "{told}"
+        );
+    }
+    let folder = Folder::new(&root);
+    folder.write("fed_client.json", "{\"servers\": [], \"client\": {}}");
+    assert_eq!(
+        folder.told(),
+        "fed_client.json: servers: there are 0 servers: leave one"
+    );
+}
+
+#[test]
+fn a_start_script_without_the_name() {
+    for uid in ["", "uid="] {
+        let folder = Folder::new(&Root::new());
+        folder.replace("sub_start.sh", "uid=site-1", uid);
+        assert!(
+            folder
+                .told()
+                .starts_with("sub_start.sh: has no `uid=`, which is the site's name")
+        );
+    }
+}
+
+#[test]
+fn pem_that_is_damaged() {
+    let root = Root::new();
+    for file in ["client.crt", "client.key", "rootCA.pem"] {
+        let folder = Folder::new(&root);
+        let whole = fs::read(folder.startup.join(file)).unwrap();
+        folder.write(file, &whole[..whole.len() / 2]);
+        let expected = format!("{file}: ends in the middle of a PEM block");
+        assert!(folder.told().starts_with(&expected), "{}", folder.told());
+        folder.write(file, "");
+        let expected = format!("{file}: has no such PEM block");
+        assert!(folder.told().starts_with(&expected), "{}", folder.told());
+    }
+}
+
+#[test]
+fn what_cannot_be_used() {
+    let root = Root::new();
+    let block = |name| format!("-----BEGIN {name}-----\nMAMCAQA=\n-----END {name}-----\n");
+    let cases = [
+        (
+            "client.crt",
+            block("CERTIFICATE"),
+            "client.crt: this certificate cannot be used (",
+        ),
+        (
+            "rootCA.pem",
+            block("CERTIFICATE"),
+            "rootCA.pem: this certificate cannot be used (",
+        ),
+        (
+            "client.key",
+            block("PRIVATE KEY"),
+            "client.key: this key cannot be used (",
+        ),
+        (
+            "client.key",
+            block("ENCRYPTED PRIVATE KEY"),
+            "client.key: this key is encrypted",
+        ),
+        (
+            "client.key",
+            SERVER_KEY.into(),
+            "client.key: this is not the key of client.crt: take",
+        ),
+        (
+            "rootCA.pem",
+            Root::other().pem,
+            "client.crt: the root in rootCA.pem did not issue this",
+        ),
+    ];
+    for (file, content, expected) in cases {
+        let folder = Folder::new(&root);
+        folder.write(file, content);
+        let told = folder.told();
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn dates_are_warned_of() {
+    let root = Root::new();
+    let warnings = |from: SystemTime, to: SystemTime| {
+        let folder = Folder::new(&root);
+        let dated = root.issue("site-1", SITE_PKCS8, |params| {
+            (params.not_before, params.not_after) = (from.into(), to.into());
+        });
+        folder.write("client.crt", dated);
+        let path = folder.startup.join("client.crt");
+        (folder.read().unwrap().warnings, path)
+    };
+    let now = SystemTime::now();
+    let (past, path) = warnings(now - 10 * DAY, now - DAY);
+    assert_eq!(past, [KitWarning::Expired(path)]);
+    let (future, path) = warnings(now + DAY, now + 100 * DAY);
+    assert_eq!(future, [KitWarning::NotYetValid(path)]);
+    let (soon, path) = warnings(now - DAY, now + 10 * DAY);
+    assert_eq!(soon, [KitWarning::ExpiresSoon(path)]);
+    assert_eq!(warnings(now - DAY, now + 20 * DAY).0, []);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new(&Root::new());
+    let path = folder.startup.join("client.key");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let warnings = folder.read().unwrap().warnings;
+    assert_eq!(warnings, [KitWarning::KeyExposed { path, mode: 0o644 }]);
+}
