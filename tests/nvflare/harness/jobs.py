@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from app import maths
 
+from .logs import Log
 from .outcome import Failure, check
 
 APP = Path(__file__).parent.parent / "app"
@@ -52,6 +53,20 @@ class Job:
         }
         (job / "meta.json").write_text(json.dumps(meta, indent=2))
         return job
+
+    def check_used(self, log: Log, since: int) -> None:
+        """Fails unless the server says that it has used each site's update of each round."""
+        for site in self.sites:
+            _check_count(log, since, rf"got result from client {site} for task", self.rounds)
+        count = len(self.sites)
+        if self.workflow == "fedavg":
+            _check_count(log, since, rf"Aggregated {count}/{count} results", self.rounds)
+            return
+        for number in range(self.rounds):
+            for site in self.sites:
+                used = rf"Contribution from {site} ACCEPTED by the aggregator at round {number}\."
+                _check_count(log, since, used, 1)
+            _check_count(log, since, rf"aggregating {count} update\(s\) at round {number}\b", 1)
 
     def expected(self) -> dict[str, np.ndarray]:
         """The model after the last round."""
@@ -132,6 +147,11 @@ def _app(folder: Path, party: str, configuration: dict[str, Any], code: str) -> 
 
 def _component(name: str, path: str, **arguments: Any) -> dict[str, Any]:
     return {"id": name, "path": path, "args": arguments}
+
+
+def _check_count(log: Log, since: int, pattern: str, expected: int) -> None:
+    count = log.count(pattern, since)
+    check(count == expected, f"the server says /{pattern}/ {count} times, not {expected}")
 
 
 def final_model(result: Path) -> dict[str, np.ndarray]:

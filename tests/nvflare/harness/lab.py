@@ -3,13 +3,12 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-from .parties import Party
 from .processes import Process, kill_descendants
 
 TAIL = 40
-P = TypeVar("P", bound=Party)
+# Of a scenario that starts very many.
+MOST_TAILS = 6
 
 
 class Lab:
@@ -26,24 +25,25 @@ class Lab:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
-    def add(self, party: P) -> P:
-        """Has this party stopped at the end, if not before."""
-        self._processes.append(party.process)
-        return party
+    def start(self, process: Process) -> None:
+        """Starts a process, and has it stopped at the end, if not before."""
+        self._processes.append(process)
+        process.start()
 
     def at_end(self, clean_up: Callable[[], None]) -> None:
+        """Has this called before the processes are stopped."""
         self._clean_ups.append(clean_up)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Stops all that still runs, the latest first, and whatever that has left behind."""
-        for clean_up in reversed(self._clean_ups):
-            clean_up()
+        while self._clean_ups:
+            self._clean_ups.pop()()
         for process in reversed(self._processes):
             process.stop()
         kill_descendants()
 
     def tails(self) -> str:
-        """The end of each log."""
-        return "\n".join(
-            f"--- {process.log.path}\n{process.log.tail(TAIL)}" for process in self._processes
-        )
+        """The end of each log: of the server's, and of the latest others."""
+        logs = [process.log for process in self._processes]
+        shown = logs[:1] + logs[1:][-MOST_TAILS:]
+        return "\n".join(f"--- {log.path}\n{log.tail(TAIL)}" for log in shown)

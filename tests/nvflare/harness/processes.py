@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -56,7 +56,7 @@ class Process:
         *,
         log: Path,
         cwd: Path,
-        environment: dict[str, str],
+        environment: Mapping[str, str] = {},
     ) -> None:
         self.name = name
         self.log = Log(log)

@@ -18,6 +18,8 @@ PROJECT = "proof"
 SERVER = "localhost"
 SITES = ("site-1", "site-2")
 
+_MTLS = '"connection_security": "mtls"'
+_CLEAR = '"connection_security": "clear"'
 _PROJECT_FILE = """\
 api_version: 3
 name: {name}
@@ -65,8 +67,11 @@ class Project:
         return folder
 
 
-def provision(folder: Path, *, scheme: str = "tcp") -> Project:
-    """Makes a project with a server, two sites and an administrator, on free ports."""
+def provision(folder: Path, *, scheme: str = "tcp", secure: bool = True) -> Project:
+    """Makes a project with a server, two sites and an administrator, on free ports.
+
+    Unless `secure`, its kits say that connections are in the clear.
+    """
     folder.mkdir(parents=True)
     port, admin_port = free_ports(2)
     sites = "\n".join(f"  - {{name: {site}, type: client, org: example}}" for site in SITES)
@@ -92,7 +97,11 @@ def provision(folder: Path, *, scheme: str = "tcp") -> Project:
     )
     if made.returncode != 0:
         raise Failure(f"nvflare provision failed:\n{made.stdout}{made.stderr}")
-    return Project(folder, port)
+    project = Project(folder, port)
+    if not secure:
+        for file in project.kit("").glob("*/startup/fed_*.json"):
+            file.write_text(file.read_text().replace(_MTLS, _CLEAR))
+    return project
 
 
 def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:

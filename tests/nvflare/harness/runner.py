@@ -25,7 +25,7 @@ def play(scenario: Scenario, *, keep: bool, stand_in: bool) -> bool:
     except Exception:
         problem = traceback.format_exc()
     finally:
-        lab.close()
+        lab.stop()
     seconds = time.monotonic() - begun
     if problem:
         print(f"{lab.tails()}\n---\nFAIL {scenario.name} after {seconds:.1f} s: {problem}", flush=True)

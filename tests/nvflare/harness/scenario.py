@@ -16,17 +16,23 @@ class Scenario:
     text: str
     play: Play
     quick: bool
+    stand_in: bool
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, *, quick: bool = False) -> Callable[[Play], Play]:
-    """Registers a function as a scenario. The first paragraph of its docs is shown to people."""
+def scenario(
+    name: str, *, quick: bool = False, stand_in: bool = True
+) -> Callable[[Play], Play]:
+    """Registers a function as a scenario. Its docs are shown to people.
+
+    Without `stand_in` it is about what fedlink alone does: a genuine site cannot play it.
+    """
 
     def register(play: Play) -> Play:
-        text = " ".join((play.__doc__ or "").strip().split("\n\n")[0].split())
-        SCENARIOS[name] = Scenario(name, text, play, quick)
+        text = " ".join((play.__doc__ or "").split())
+        SCENARIOS[name] = Scenario(name, text, play, quick, stand_in)
         return play
 
     return register

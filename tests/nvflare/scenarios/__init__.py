@@ -1,5 +1,30 @@
-"""What must work between fedlink and the genuine NVFlare. Importing it registers all."""
+"""What must work between fedlink and the genuine NVFlare.
 
-from . import registration, training
+Importing the modules registers what is in them, in this order.
+"""
 
-__all__ = ["registration", "training"]
+from harness.scenario import SCENARIOS
+
+# isort: off
+from . import registration
+from . import refusals
+from . import training
+from . import large
+from . import aborts
+from . import restarts
+from . import network
+from . import twins
+from . import race
+
+__all__ = [
+    "SCENARIOS",
+    "aborts",
+    "large",
+    "network",
+    "race",
+    "refusals",
+    "registration",
+    "restarts",
+    "training",
+    "twins",
+]
