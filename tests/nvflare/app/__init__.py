@@ -1,0 +1,1 @@
+"""What runs inside the jobs: at the server, at a genuine site, and as fedlink's program."""

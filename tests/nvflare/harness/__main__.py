@@ -1,0 +1,64 @@
+"""The command line: chooses scenarios, plays them, and says how many passed."""
+
+import argparse
+import signal
+import sys
+
+from scenarios import SCENARIOS
+
+from .processes import adopt_orphans
+from .runner import play
+from .scenario import Scenario
+
+
+def main() -> int:
+    options = parse()
+    if options.list:
+        for each in SCENARIOS.values():
+            print(f"{each.name:24} {'quick' if each.quick else '':6} {each.text}")
+        return 0
+    adopt_orphans()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wanted = chosen(options)
+    outcomes = [play(each, keep=options.keep, stand_in=options.stand_in) for each in wanted]
+    print(f"\n{outcomes.count(True)} passed, {outcomes.count(False)} failed", flush=True)
+    return 0 if all(outcomes) else 1
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tests/nvflare/run",
+        description="Runs fedlink against the genuine NVFlare server, on loopback.",
+        epilog="Everything is written under target/nvflare/.",
+    )
+    parser.add_argument("names", nargs="*", metavar="SCENARIO", help="play just these")
+    parser.add_argument("--quick", action="store_true", help="play the short ones")
+    parser.add_argument("--all", action="store_true", help="play every one")
+    parser.add_argument("--list", action="store_true", help="say which there are")
+    parser.add_argument("--keep", action="store_true", help="leave the folders of what passed")
+    parser.add_argument(
+        "--stand-in",
+        action="store_true",
+        help="have a genuine site play the part of fedlink, to try the scenarios themselves",
+    )
+    options = parser.parse_args()
+    unknown = set(options.names) - SCENARIOS.keys()
+    if unknown:
+        parser.error(f"no scenario is called {', '.join(sorted(unknown))}: see --list")
+    if not (options.names or options.quick or options.all or options.list):
+        parser.error("say which: --quick, --all, or names from --list")
+    return options
+
+
+def chosen(options: argparse.Namespace) -> list[Scenario]:
+    return [
+        each
+        for each in SCENARIOS.values()
+        if each.name in options.names
+        or (options.all or (options.quick and each.quick))
+        and (each.stand_in or not options.stand_in)
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""A project, its genuine server, and whoever joins it."""
+
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import numpy as np
+
+from .admin import Admin, log_in
+from .gate import Gate
+from .jobs import Job, final_model
+from .kits import Change, as_made
+from .lab import Lab
+from .outcome import check, wait_until
+from .parties import FedlinkSite, GenuineSite, Party, Place, Server
+from .provision import ADMIN, provision
+
+COMPLETED = "FINISHED:COMPLETED"
+JOB_TIME = 240.0
+BACK_TIME = 90.0
+P = TypeVar("P", bound=Party)
+
+
+class Federation:
+    """A new project whose server has started, unless `start` is false.
+
+    `secure` is false for the plain mode: no TLS, no proofs of identity.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        name: str = "federation",
+        *,
+        scheme: str = "tcp",
+        secure: bool = True,
+        start: bool = True,
+    ) -> None:
+        self.lab = lab
+        self.folder = lab.folder / name
+        self.project = provision(self.folder / "project", scheme=scheme, secure=secure)
+        self.gate = Gate(self.folder / "gate")
+        home = self.folder / "home"
+        home.mkdir()
+        environment = {"HOME": str(home), "PROOF_GATE": str(self.gate.folder)}
+        self._place = Place(self.project, self.folder, environment, secure)
+        if start:
+            self.serve()
+
+    def serve(self, change_kit: Change = as_made) -> None:
+        """Starts the server."""
+        self.server = Server(self._place, change_kit)
+        self.lab.start(self.server.process)
+        self.server.is_up()
+
+    def fedlink(
+        self,
+        name: str = "site-1",
+        *arguments: str,
+        change_kit: Change = as_made,
+        label: str = "fedlink",
+    ) -> Party:
+        """Starts fedlink as this site, with these further arguments."""
+        if self.lab.stand_in:
+            return self.genuine(name, change_kit)
+        site = FedlinkSite(self._place, name, *arguments, change_kit=change_kit, label=label)
+        return self._join(site)
+
+    def genuine(self, name: str = "site-2", change_kit: Change = as_made) -> Party:
+        """Starts a genuine site of this name."""
+        return self._join(GenuineSite(self._place, name, change_kit))
+
+    def _join(self, site: P) -> P:
+        self.lab.start(site.process)
+        return site
+
+    def admin(self) -> AbstractContextManager[Admin]:
+        """A session of the administrator, for one `with` block."""
+        kit = self.folder / "admin"
+        if not kit.exists():
+            self.project.unpack(ADMIN, kit)
+        return log_in(kit)
+
+    def listed(self, *sites: str) -> None:
+        """Waits until the administrator sees just these sites."""
+        with self.admin() as admin:
+            wait_until(
+                f"the administrator's list of {sites}",
+                lambda: sorted(admin.clients()) == sorted(sites),
+                BACK_TIME,
+            )
+
+    def submit(self, admin: Admin, job: Job) -> str:
+        """Submits a job and gives its id."""
+        return admin.submit(job.write(self.folder / "jobs"))
+
+    def finish(self, admin: Admin, job: str) -> dict[str, np.ndarray]:
+        """Waits for the good end of a job and gives the final model."""
+        status = admin.wait_for_end(job, JOB_TIME)
+        check(status == COMPLETED, f"job {job} ended with {status}")
+        return final_model(admin.download(job, self.folder / "results"))
+
+    def run(self, job: Job) -> dict[str, np.ndarray]:
+        """Runs a job to its good end, checks that the server has used the update of each site
+        in each round, and gives the final model."""
+        since = self.server.log.mark()
+        with self.admin() as admin:
+            model = self.finish(admin, self.submit(admin, job))
+        job.check_used(self.server.log, since)
+        return model

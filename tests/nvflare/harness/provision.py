@@ -1,0 +1,120 @@
+"""Projects made by the genuine `nvflare provision`, and changes to their kits."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .outcome import Failure
+
+ADMIN = "admin@example.org"
+PROJECT = "proof"
+SERVER = "localhost"
+SITES = ("site-1", "site-2")
+
+_MTLS = '"connection_security": "mtls"'
+_CLEAR = '"connection_security": "clear"'
+_PROJECT_FILE = """\
+api_version: 3
+name: {name}
+description: a federation on one machine
+participants:
+  - {{name: {server}, type: server, org: example, fed_learn_port: {port}, admin_port: {admin_port}, host_names: [127.0.0.1]}}
+{sites}
+  - {{name: {admin}, type: admin, org: example, role: project_admin}}
+builders:
+  - path: nvflare.lighter.impl.workspace.WorkspaceBuilder
+  - path: nvflare.lighter.impl.static_file.StaticFileBuilder
+    args: {{config_folder: config, scheme: {scheme}}}
+  - path: nvflare.lighter.impl.cert.CertBuilder
+  - path: nvflare.lighter.impl.signature.SignatureBuilder
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A provisioned project."""
+
+    folder: Path
+    port: int
+
+    def kit(self, party: str) -> Path:
+        """The kit as it was made. Nobody runs in it: see `unpack`."""
+        return self.folder / "made" / PROJECT / "prod_00" / party
+
+    @property
+    def authority(self) -> dict[str, Any]:
+        """What the project keeps of its certificate authority, its private key too."""
+        return json.loads((self.folder / "made" / PROJECT / "state" / "cert.json").read_text())
+
+    def unpack(self, party: str, folder: Path) -> Path:
+        """Copies a kit, whole, to where its party runs, and gives that folder."""
+        shutil.copytree(self.kit(party), folder)
+        local = folder / "local"
+        for name in ("resources", "authorization", "log_config"):
+            template = local / f"{name}.json.default"
+            if template.exists():
+                shutil.copy(template, local / f"{name}.json")
+        resources = local / "resources.json"
+        # The server's own stores stand in /tmp by default.
+        resources.write_text(resources.read_text().replace("/tmp/nvflare/", f"{folder}/store/"))
+        return folder
+
+
+def provision(folder: Path, *, scheme: str = "tcp", secure: bool = True) -> Project:
+    """Makes a project with a server, two sites and an administrator, on free ports.
+
+    Unless `secure`, its kits say that connections are in the clear.
+    """
+    folder.mkdir(parents=True)
+    port, admin_port = free_ports(2)
+    sites = "\n".join(f"  - {{name: {site}, type: client, org: example}}" for site in SITES)
+    (folder / "project.yml").write_text(
+        _PROJECT_FILE.format(
+            name=PROJECT,
+            server=SERVER,
+            port=port,
+            admin_port=admin_port,
+            sites=sites,
+            admin=ADMIN,
+            scheme=scheme,
+        )
+    )
+    made = subprocess.run(
+        [Path(sys.executable).parent / "nvflare", "provision", "-p", "project.yml", "-w", "made"],
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise Failure(f"nvflare provision failed:\n{made.stdout}{made.stderr}")
+    project = Project(folder, port)
+    if not secure:
+        for file in project.kit("").glob("*/startup/fed_*.json"):
+            file.write_text(file.read_text().replace(_MTLS, _CLEAR))
+    return project
+
+
+def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes a JSON file in place."""
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content, indent=2))
+
+
+def free_ports(count: int) -> list[int]:
+    """Different loopback ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

@@ -1,0 +1,36 @@
+"""Plays one scenario and says how it went."""
+
+import shutil
+import time
+import traceback
+from pathlib import Path
+
+from .lab import Lab
+from .outcome import Failure
+from .scenario import Scenario
+
+RUNS = Path(__file__).resolve().parents[3] / "target" / "nvflare" / "runs"
+
+
+def play(scenario: Scenario, *, keep: bool, stand_in: bool) -> bool:
+    """Whether it passed. Its folder stays if it did not, or if it is to be kept."""
+    print(f"\n== {scenario.name}: {scenario.text}", flush=True)
+    begun = time.monotonic()
+    lab = Lab(RUNS / scenario.name, stand_in=stand_in)
+    problem = ""
+    try:
+        scenario.play(lab)
+    except Failure as failure:
+        problem = str(failure)
+    except Exception:
+        problem = traceback.format_exc()
+    finally:
+        lab.stop()
+    seconds = time.monotonic() - begun
+    if problem:
+        print(f"{lab.tails()}\n---\nFAIL {scenario.name} after {seconds:.1f} s: {problem}", flush=True)
+        return False
+    print(f"PASS {scenario.name} in {seconds:.1f} s", flush=True)
+    if not keep:
+        shutil.rmtree(lab.folder)
+    return True

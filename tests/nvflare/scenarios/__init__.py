@@ -1,0 +1,30 @@
+"""What must work between fedlink and the genuine NVFlare.
+
+Importing the modules registers what is in them, in this order.
+"""
+
+from harness.scenario import SCENARIOS
+
+# isort: off
+from . import registration
+from . import refusals
+from . import training
+from . import large
+from . import aborts
+from . import restarts
+from . import network
+from . import twins
+from . import race
+
+__all__ = [
+    "SCENARIOS",
+    "aborts",
+    "large",
+    "network",
+    "race",
+    "refusals",
+    "registration",
+    "restarts",
+    "training",
+    "twins",
+]

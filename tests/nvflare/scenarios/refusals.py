@@ -1,0 +1,78 @@
+"""Sites that must not join, and say why."""
+
+from harness import kits
+from harness.federation import Federation
+from harness.kits import Change, as_made
+from harness.lab import Lab
+from harness.outcome import check
+from harness.provision import provision
+from harness.scenario import scenario
+
+SITE = "site-1"
+END = 60.0
+
+
+@scenario("refuse-root", stand_in=False)
+def wrong_root(lab: Lab) -> None:
+    """A site that trusts another root refuses the server."""
+    other = provision(lab.folder / "other")
+    refused(Federation(lab), r"root|issuer|chain|authority", kits.root_of(other))
+
+
+@scenario("refuse-identity", stand_in=False)
+def wrong_identity(lab: Lab) -> None:
+    """A site that expects another server refuses this one."""
+    refused(Federation(lab), r"identity|elsewhere", kits.server_identity("elsewhere"))
+
+
+@scenario("refuse-expired-site", stand_in=False)
+def expired_site(lab: Lab) -> None:
+    """A site whose certificate has expired says so."""
+    federation = Federation(lab)
+    refused(federation, r"expired", kits.expired(federation.project, "client.crt"))
+
+
+@scenario("refuse-expired-server", stand_in=False)
+def expired_server(lab: Lab) -> None:
+    """A site refuses a server whose certificate has expired."""
+    federation = Federation(lab, start=False)
+    federation.serve(kits.expired(federation.project, "server.crt"))
+    refused(federation, r"expired")
+
+
+@scenario("refuse-project", stand_in=False)
+def unknown_project(lab: Lab) -> None:
+    """The server refuses a site of another project."""
+    refused(
+        Federation(lab),
+        r"does not match the current server task",
+        kits.project_name("elsewhere"),
+        server_says=r"does not match the current server task",
+    )
+
+
+@scenario("refuse-disabled", stand_in=False)
+def disabled(lab: Lab) -> None:
+    """The server refuses a site that the administrator has disabled."""
+    federation = Federation(lab)
+    with federation.admin() as admin:
+        admin.disable(SITE)
+    refused(federation, r"disabled", server_says=f"Client {SITE} disabled")
+
+
+@scenario("refuse-plain-server", stand_in=False)
+def plain_server(lab: Lab) -> None:
+    """A site that is to prove the server's identity refuses one in the plain mode."""
+    refused(Federation(lab, secure=False), r"not in secure mode")
+
+
+def refused(
+    federation: Federation, reason: str, change_kit: Change = as_made, *, server_says: str = ""
+) -> None:
+    """Has the site try, and checks that it gives this reason and is not let in."""
+    site = federation.fedlink(SITE, change_kit=change_kit)
+    site.says(f"(?i){reason}", END)
+    check(site.process.wait(END) != 0, "the site ended as if all were well")
+    joined = federation.server.registrations(SITE)
+    check(joined == 0, "the server has let the site in")
+    check(federation.server.log.has(server_says), f"the server does not say /{server_says}/")
