@@ -5,7 +5,7 @@ mod common;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use common::{Federation, JOB, joined, next_result, start_job, task, wait_for};
+use common::{Federation, JOB, joined, next_result, start_job, task};
 use fedlink::message::{JobId, Outcome, Payload, Properties};
 use fedlink::{Assignee, ClientAction, Server, ServerAction, Sites, Task};
 use fedlink_host::HostError;
@@ -172,10 +172,6 @@ async fn heartbeats_go_on_while_a_trainer_works() {
     }))
     .await;
     start_job(&pair.server, task("long")).await;
-    wait_for(&mut pair.server_events, |event| {
-        matches!(event, ServerAction::TaskWanted { .. }).then_some(())
-    })
-    .await;
     pair.site_says(|event| {
         matches!(event, SiteEvent::Action(ClientAction::TaskAssigned(_))).then_some(())
     })

@@ -109,15 +109,10 @@ fn private_folder() -> io::Result<TempDir> {
 
 fn write(path: &Path, payload: &Payload) -> io::Result<()> {
     let mut file = File::create_new(path)?;
-    for part in parts(payload) {
+    for part in payload.parts() {
         file.write_all(part)?;
     }
     Ok(())
-}
-
-/// The pieces of a payload in their order, as they lie in memory.
-fn parts(payload: &Payload) -> impl Iterator<Item = &[u8]> {
-    [&payload.bytes()[..]].into_iter()
 }
 
 fn files(what: &'static str) -> impl Fn(io::Error) -> ExecError + Copy {
