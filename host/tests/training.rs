@@ -11,6 +11,7 @@ use fedlink::{Assignee, ClientAction, Server, ServerAction, Sites, Task};
 use fedlink_host::HostError;
 use fedlink_host::tokio::{Events, Handle, memory};
 use fedlink_host::trainer::{Failure, SiteEvent, Stop, Trainer, Trainers, TrainingSite, Update};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A coordinator, and a site that has joined.
 struct Pair {
@@ -116,22 +117,25 @@ async fn a_trainer_remembers_its_job_and_no_other() {
     pair.quit().await.unwrap();
 }
 
-/// Trainers that wait until they are told to stop, and then give a result all the same.
-fn stubborn() -> impl Trainers {
-    all(|_, stop| {
+/// Trainers that say when they begin, wait until they are told to stop, say so, and then
+/// give a result all the same.
+fn stubborn() -> (impl Trainers, UnboundedReceiver<&'static str>) {
+    let (sender, said) = unbounded_channel();
+    let trainers = all(move |_, stop| {
+        sender.send("begins")?;
         stop.wait(Duration::MAX);
+        sender.send("stops")?;
         Ok(Update::new(Payload::new("late")))
-    })
+    });
+    (trainers, said)
 }
 
 #[tokio::test]
 async fn an_abort_stops_the_trainer_and_its_result_is_not_sent() {
-    let mut pair = Pair::start(stubborn()).await;
+    let (trainers, mut said) = stubborn();
+    let mut pair = Pair::start(trainers).await;
     start_job(&pair.server, task("long")).await;
-    pair.site_says(|event| {
-        matches!(event, SiteEvent::Action(ClientAction::TaskAssigned(_))).then_some(())
-    })
-    .await;
+    assert_eq!(said.recv().await, Some("begins"));
     pair.server.end_job(JOB).await.unwrap();
     let ended = pair.site_says(|event| match event {
         SiteEvent::JobEnded(job) => Some(job),
@@ -139,6 +143,7 @@ async fn an_abort_stops_the_trainer_and_its_result_is_not_sent() {
         _ => None,
     });
     assert_eq!(ended.await, JOB);
+    assert_eq!(said.recv().await, Some("stops"));
     let waiting = pair.site.client().call(|client, _| client.outbox_len());
     assert_eq!(waiting.await.unwrap(), 0);
     pair.quit().await.unwrap();
@@ -146,20 +151,22 @@ async fn an_abort_stops_the_trainer_and_its_result_is_not_sent() {
 
 #[tokio::test]
 async fn a_site_that_leaves_stops_its_trainers() {
-    let (seen, stopped) = mpsc::channel();
-    let mut pair = Pair::start(all(move |_, stop| {
-        stop.wait(Duration::MAX);
-        seen.send(()).unwrap();
-        Err("stopped".into())
-    }))
-    .await;
+    let (trainers, mut said) = stubborn();
+    let pair = Pair::start(trainers).await;
     start_job(&pair.server, task("long")).await;
-    pair.site_says(|event| {
-        matches!(event, SiteEvent::Action(ClientAction::TaskAssigned(_))).then_some(())
-    })
-    .await;
+    assert_eq!(said.recv().await, Some("begins"));
     pair.quit().await.unwrap();
-    stopped.try_recv().unwrap();
+    assert_eq!(said.try_recv(), Ok("stops"));
+}
+
+#[tokio::test]
+async fn a_site_that_is_dropped_stops_its_trainers() {
+    let (trainers, mut said) = stubborn();
+    let pair = Pair::start(trainers).await;
+    start_job(&pair.server, task("long")).await;
+    assert_eq!(said.recv().await, Some("begins"));
+    drop(pair.site);
+    assert_eq!(said.recv().await, Some("stops"));
 }
 
 #[tokio::test]
