@@ -60,7 +60,7 @@ impl Exchange {
 
     fn payload(&self) -> Result<Payload, ExecError> {
         let failed = files("the program's result cannot be read");
-        let mut file = match File::open(self.output()) {
+        let file = match File::open(self.output()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ExecError::NoOutput);
             }
@@ -75,8 +75,7 @@ impl Exchange {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         // Somebody may still write.
-        let mut whole = file.by_ref().take(size);
-        whole.read_to_end(&mut bytes).map_err(failed)?;
+        file.take(size).read_to_end(&mut bytes).map_err(failed)?;
         if !ZIP.iter().any(|start| bytes.starts_with(start)) {
             return Err(ExecError::NotNpz);
         }
