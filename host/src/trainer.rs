@@ -54,8 +54,8 @@ pub use stop::Stop;
 pub trait Trainer {
     /// Does what the task asks for.
     ///
-    /// Look at `stop` now and then, or wait on it: once it is set, the job was aborted, is
-    /// over, or the site leaves. Return soon then; whatever is returned is not sent.
+    /// Look at `stop` now and then, or wait on it: once it is set, the task or its job was
+    /// aborted, or the site leaves. Return soon then; whatever is returned is not sent.
     ///
     /// # Errors
     /// Why there is no result. The coordinator is told so in place of it.

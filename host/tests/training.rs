@@ -179,10 +179,8 @@ async fn heartbeats_go_on_while_a_trainer_works() {
     }))
     .await;
     start_job(&pair.server, task("long")).await;
-    pair.site_says(|event| {
-        matches!(event, SiteEvent::Action(ClientAction::TaskAssigned(_))).then_some(())
-    })
-    .await;
+    pair.site_says(|event| matches!(event, SiteEvent::Assigned { .. }).then_some(()))
+        .await;
     for _ in 0..3 {
         pair.site_says(|event| {
             matches!(

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::worker::{Done, Report, Worker};
-use super::{SiteEvent, Trainers, Update};
+use super::{SiteEvent, Trainers, Update, round};
 use crate::tokio::{ClientHandle, Events};
 use crate::{CallError, HostError};
 
@@ -85,6 +85,10 @@ impl Driver {
     }
 
     async fn action(&mut self, action: ClientAction) -> Result<(), CallError> {
+        let action = match action {
+            ClientAction::TaskAssigned(task) => return self.assigned(task).await,
+            action => action,
+        };
         self.tell(SiteEvent::Action(action.clone())).await;
         match action {
             ClientAction::HeartbeatDue => self.client.heartbeat_ready(None).await?,
@@ -95,13 +99,18 @@ impl Driver {
                     }
                 }
             }
-            ClientAction::TaskAssigned(task) => self.assigned(task).await?,
             ClientAction::AbortJobs(jobs) => {
                 for job in jobs {
                     self.stop(job).await?;
                 }
             }
             ClientAction::RunEnded { job } => self.stop(job).await?,
+            #[cfg(feature = "nvflare")]
+            ClientAction::AbortTask { job } => {
+                if let Some(Job::Running(worker)) = self.jobs.get(&job) {
+                    worker.give_up();
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -135,7 +144,15 @@ impl Driver {
     async fn assigned(&mut self, task: Task) -> Result<(), CallError> {
         // A task of before a restart comes before its job is started again.
         self.start(task.job).await?;
-        if let Some(Job::Running(worker)) = self.jobs.get(&task.job) {
+        self.tell(SiteEvent::Assigned {
+            job: task.job,
+            task: task.id,
+            name: task.name.clone(),
+            round: round(&task.headers),
+            bytes: task.payload.len(),
+        })
+        .await;
+        if let Some(Job::Running(worker)) = self.jobs.get_mut(&task.job) {
             worker.give(task);
         }
         Ok(())
@@ -144,7 +161,7 @@ impl Driver {
     /// Stops the job. Its end is told when its trainer has stopped.
     async fn stop(&mut self, job: JobId) -> Result<(), CallError> {
         match self.jobs.insert(job, Job::Stopping) {
-            Some(Job::Running(worker)) => worker.stop(),
+            Some(Job::Running(worker)) => worker.give_up(),
             Some(Job::Stopping) => {}
             None => {
                 self.jobs.remove(&job);
@@ -156,11 +173,7 @@ impl Driver {
 
     async fn report(&mut self, report: Report) -> Result<(), CallError> {
         match report {
-            Report::Done(done) if matches!(self.jobs.get(&done.job), Some(Job::Running(_))) => {
-                self.done(done).await
-            }
-            // Nobody wants the result of a job that is to stop.
-            Report::Done(_) => Ok(()),
+            Report::Done(done) => self.done(done).await,
             Report::Ended(job) => {
                 self.jobs.remove(&job);
                 self.tell(SiteEvent::JobEnded(job)).await;
@@ -177,25 +190,36 @@ impl Driver {
             result,
             elapsed,
         } = done;
-        let handed_in = match result {
-            Ok(update) => self.submit(task, update).await?,
-            Err(failure) => Err(failure.to_string()),
+        let Some(Job::Running(worker)) = self.jobs.get_mut(&job) else {
+            // Nobody wants the result of a job that is to stop.
+            return Ok(());
         };
-        let event = match handed_in {
-            Ok(bytes) => SiteEvent::Trained {
-                job,
-                task,
-                round,
-                bytes,
-                elapsed,
-            },
-            Err(reason) => {
-                self.fail(task, &reason).await?;
-                SiteEvent::Failed {
+        let given_up = worker.done(task);
+        let event = if given_up {
+            self.tell_failure(task, Outcome::Aborted, "given up")
+                .await?;
+            SiteEvent::GivenUp { job, task, round }
+        } else {
+            let handed_in = match result {
+                Ok(update) => self.submit(task, update).await?,
+                Err(failure) => Err(failure.to_string()),
+            };
+            match handed_in {
+                Ok(bytes) => SiteEvent::Trained {
                     job,
                     task,
                     round,
-                    reason,
+                    bytes,
+                    elapsed,
+                },
+                Err(reason) => {
+                    self.tell_failure(task, Outcome::Failed, &reason).await?;
+                    SiteEvent::Failed {
+                        job,
+                        task,
+                        round,
+                        reason,
+                    }
                 }
             }
         };
@@ -222,10 +246,15 @@ impl Driver {
         }
     }
 
-    async fn fail(&self, task: TaskId, reason: &str) -> Result<(), CallError> {
+    async fn tell_failure(
+        &self,
+        task: TaskId,
+        outcome: Outcome,
+        reason: &str,
+    ) -> Result<(), CallError> {
         let headers = Properties::new().with("error", shortened(reason));
         let nothing = Payload::new(Vec::new());
-        let submitted = self.client.submit(task, Outcome::Failed, headers, nothing);
+        let submitted = self.client.submit(task, outcome, headers, nothing);
         match submitted.await {
             // Its job was aborted, which is told soon.
             Err(CallError::Misuse(Misuse::UnknownTask(_))) => Ok(()),
@@ -250,7 +279,7 @@ impl Driver {
     async fn stop_all(&mut self) {
         for job in self.jobs.values_mut() {
             if let Job::Running(worker) = std::mem::replace(job, Job::Stopping) {
-                worker.stop();
+                worker.give_up();
             }
         }
         let stopped = timeout(STOP_PATIENCE, async {

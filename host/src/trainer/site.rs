@@ -33,8 +33,9 @@ pub struct TrainingSite {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SiteEvent {
-    /// The client said so. What concerns jobs and tasks is done by the site; the rest, such
-    /// as [`Rejected`](ClientAction::Rejected), is the application's.
+    /// The client said so. What concerns jobs is done by the site; the rest, such as
+    /// [`Rejected`](ClientAction::Rejected), is the application's. Tasks that are assigned
+    /// come as [`Assigned`](Self::Assigned) instead.
     Action(ClientAction),
     /// A job runs here.
     JobStarted(JobId),
@@ -47,6 +48,19 @@ pub enum SiteEvent {
     },
     /// A job no longer runs here, and its trainer has stopped.
     JobEnded(JobId),
+    /// There is a task, and its trainer begins.
+    Assigned {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// What to do, in the words of the job.
+        name: String,
+        /// See [`round`](super::round).
+        round: Option<u64>,
+        /// Bytes of the payload.
+        bytes: usize,
+    },
     /// A task is done, and its result on its way.
     Trained {
         /// The job.
@@ -59,6 +73,15 @@ pub enum SiteEvent {
         bytes: usize,
         /// How long the trainer took.
         elapsed: Duration,
+    },
+    /// A task was given up because the coordinator asked for that; its job goes on.
+    GivenUp {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// See [`round`](super::round).
+        round: Option<u64>,
     },
     /// A task could not be done, and the coordinator is told.
     Failed {

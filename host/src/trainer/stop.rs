@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A flag that is set once, for one job. Clones are the same flag.
+/// A flag that is set once, for one task. Clones are the same flag.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Shared>);
 

@@ -1,6 +1,7 @@
 //! The thread of one job, in which its trainer lives.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use fedlink::Task;
 use fedlink::message::{JobId, TaskId};
 use tokio::sync::mpsc;
 
-use super::{Failure, Stop, Trainers, Update};
+use super::{Failure, Stop, Trainer, Trainers, Update};
 
-/// A job that runs here. Dropping it lets the thread end after what it does now.
+/// A job that runs here. Dropping it lets the thread end after what it was given.
 pub(super) struct Worker {
-    tasks: queue::Sender<Task>,
-    stop: Stop,
+    tasks: queue::Sender<(Task, Stop)>,
+    /// Of the tasks that were given and are not done.
+    stops: BTreeMap<TaskId, Stop>,
 }
 
 /// What a worker has to say.
@@ -45,57 +47,52 @@ impl Worker {
         reports: mpsc::UnboundedSender<Report>,
     ) -> io::Result<Self> {
         let (tasks, queue) = queue::channel();
-        let stop = Stop::default();
         let thread = Thread {
             job,
             trainers,
-            stop: stop.clone(),
             reports,
         };
         thread::Builder::new()
             .name("trainer".to_owned())
             .spawn(move || thread.work(&queue))?;
-        Ok(Self { tasks, stop })
+        Ok(Self {
+            tasks,
+            stops: BTreeMap::new(),
+        })
     }
 
     /// Has this done, after what was given before.
-    pub(super) fn give(&self, task: Task) {
-        // A thread that has ended has said so.
-        let _ = self.tasks.send(task);
+    pub(super) fn give(&mut self, task: Task) {
+        let stop = Stop::default();
+        self.stops.insert(task.id, stop.clone());
+        // The thread ends only when this worker is gone.
+        let _ = self.tasks.send((task, stop));
     }
 
-    /// Tells the trainer to stop, and the thread to end.
-    pub(super) fn stop(self) {
-        self.stop.set();
+    /// Tells the trainer to give up all that it was given.
+    pub(super) fn give_up(&self) {
+        self.stops.values().for_each(Stop::set);
+    }
+
+    /// The task is done. Tells whether it was to be given up.
+    pub(super) fn done(&mut self, task: TaskId) -> bool {
+        self.stops.remove(&task).is_some_and(|stop| stop.is_set())
     }
 }
 
 struct Thread {
     job: JobId,
     trainers: Arc<dyn Trainers>,
-    stop: Stop,
     reports: mpsc::UnboundedSender<Report>,
 }
 
 impl Thread {
-    fn work(self, tasks: &queue::Receiver<Task>) {
+    fn work(self, tasks: &queue::Receiver<(Task, Stop)>) {
         let mut trainer = None;
-        while let Ok(task) = tasks.recv() {
-            if self.stop.is_set() {
-                break;
-            }
+        for (task, stop) in tasks {
             let (id, round) = (task.id, super::round(&task.headers));
             let begun = Instant::now();
-            let trained = catch_unwind(AssertUnwindSafe(|| {
-                trainer
-                    .get_or_insert_with(|| (self.trainers)(self.job))
-                    .train(task, &self.stop)
-            }));
-            let result = trained.unwrap_or_else(|panic| {
-                // What it knew may be half done.
-                trainer = None;
-                Err(format!("the trainer has panicked: {}", words(panic.as_ref())).into())
-            });
+            let result = self.train(&mut trainer, task, &stop);
             self.report(Report::Done(Done {
                 job: self.job,
                 task: id,
@@ -106,6 +103,27 @@ impl Thread {
         }
         drop(trainer);
         self.report(Report::Ended(self.job));
+    }
+
+    fn train(
+        &self,
+        trainer: &mut Option<Box<dyn Trainer>>,
+        task: Task,
+        stop: &Stop,
+    ) -> Result<Update, Failure> {
+        if stop.is_set() {
+            return Err("it was given up before it began".into());
+        }
+        let trained = catch_unwind(AssertUnwindSafe(|| {
+            trainer
+                .get_or_insert_with(|| (self.trainers)(self.job))
+                .train(task, stop)
+        }));
+        trained.unwrap_or_else(|panic| {
+            // What it knew may be half done.
+            *trainer = None;
+            Err(format!("the trainer has panicked: {}", words(panic.as_ref())).into())
+        })
     }
 
     fn report(&self, report: Report) {
