@@ -4,6 +4,8 @@ use std::process;
 
 use tokio::sync::watch;
 
+use crate::exec;
+
 /// What a shell reports of a process that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
 
@@ -20,6 +22,7 @@ impl Interrupt {
         let (sender, receiver) = watch::channel(false);
         ctrlc::set_handler(move || {
             if sender.send_replace(true) {
+                exec::kill_all();
                 process::exit(INTERRUPTED);
             }
         })?;

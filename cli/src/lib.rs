@@ -1,6 +1,7 @@
 //! What the program `fedlink` is made of.
 
 pub mod demo;
+pub mod exec;
 pub mod federation;
 pub mod interrupt;
 pub mod join;

@@ -17,6 +17,9 @@ pub enum HostError {
     /// The operating system gave no random bytes.
     #[error("there is no randomness: {0}")]
     Entropy(#[from] getrandom::Error),
+    /// The machine has refused what was done in the application's name.
+    #[error("the machine refuses to go on: {0}")]
+    Refused(#[source] Misuse),
     /// The task of the host was aborted, or has panicked.
     #[error("the host's task was aborted or has panicked: report it if nobody aborted it")]
     Task,

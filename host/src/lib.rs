@@ -13,6 +13,7 @@ pub mod storage;
 pub mod store;
 pub mod tls;
 pub mod tokio;
+pub mod trainer;
 
 #[cfg(test)]
 mod testing;
