@@ -180,7 +180,7 @@ impl Link {
             }
             Err(refused) => {
                 self.refuse_stream(cx, origin, &from, id, request, refused);
-                Err(Dropped::TooLong)
+                Ok(())
             }
         }
     }

@@ -22,8 +22,8 @@ use crate::wire::nvflare::cell::{
 };
 use crate::wire::nvflare::fobs::{self, Decoded};
 use crate::wire::nvflare::sfm::{self, Kind};
+use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
-use crate::wire::nvflare::{msgpack, typed};
 use crate::{Carrier, Client, ClientAction, ClientConfig, Instant};
 
 const SITE: &str = "site-1";
@@ -86,6 +86,8 @@ struct Rig {
     pongs: bool,
     /// The server acknowledges streams.
     acks: bool,
+    /// The stream of which a chunk came last.
+    last_stream: u64,
     /// Bytes of a chunk of the server.
     chunk: usize,
     streams: u64,
@@ -118,6 +120,7 @@ impl Rig {
             greets: true,
             pongs: true,
             acks: true,
+            last_stream: 0,
             chunk: 1 << 20,
             streams: 0,
             signer: RsaSigner::from_pem(SERVER_KEY).unwrap(),
@@ -263,6 +266,7 @@ impl Rig {
             headers: headers.clone(),
         };
         let id = chunk.key.1;
+        self.last_stream = id;
         match self.inbox.take(self.now, u64::MAX, chunk).unwrap() {
             Taken::Part(Some(ack)) if self.acks => self.ack(&headers, id, ack.offset),
             Taken::Part(_) => {}
