@@ -28,8 +28,8 @@ use crate::wire::nvflare::value::Value;
 const TRY_AGAIN: &str = "__try_again__";
 const END_RUN: &str = "__end_run__";
 
-/// What a host is told that the payload of a task is.
-const CONTENT_TYPE: &str = "application/x-npz";
+/// Under what name a ticket has the shape of a task's data.
+const SHAPE: &str = "shape";
 
 /// Wait before the next request for a task if the server names none.
 const POLL_AFTER: f64 = 2.0;
@@ -132,6 +132,9 @@ impl Link {
         match model::to_host(shareable, fetched, cx.config.max_payload) {
             Ok(host) => {
                 head.headers = host.headers;
+                if let Some(shape) = host.shape {
+                    head.ticket = Ticket::read(&head.ticket).with_shape(shape).to_bytes();
+                }
                 let reply = Reply::PullTask(PullReply::Task(head));
                 self.reply_with(cx, sent_at, id, reply, Parts::Many(host.parts));
             }
@@ -209,7 +212,7 @@ impl Link {
         let origin = Origin::Job(result.job);
         let ticket = Ticket::read(&result.ticket);
         let ok = result.outcome == Outcome::Ok;
-        let content = match model::from_host(&result.headers, &payload, ok, None) {
+        let content = match model::from_host(&result.headers, &payload, ok, ticket.0.get(SHAPE)) {
             Ok(content) => content,
             Err(error) => {
                 tracing::warn!(%error, task = %result.task, "a result cannot be sent as it is");
@@ -272,6 +275,18 @@ impl Ticket {
         Self(Value::Map(kept.chain(name).chain(root).collect()))
     }
 
+    /// With the shape that the data of the result shall have.
+    fn with_shape(mut self, shape: Value) -> Self {
+        if let Value::Map(pairs) = &mut self.0 {
+            pairs.push((SHAPE.into(), shape));
+        }
+        self
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        fobs::encode(&self.0).to_vec()
+    }
+
     fn read(bytes: &[u8]) -> Self {
         let read = fobs::decode(Bytes::copy_from_slice(bytes));
         Self(read.map_or(Value::Nil, |decoded| decoded.value))
@@ -307,11 +322,11 @@ fn read_task(shareable: &Value, root: Option<Value>) -> Option<Read> {
             ssid: ssid_of(""),
             headers: Properties::new(),
             payload: PayloadHead {
-                content_type: CONTENT_TYPE.to_owned(),
+                content_type: model::CONTENT_TYPE.to_owned(),
                 encoding: String::new(),
                 place: Place::Inline,
             },
-            ticket: fobs::encode(&Ticket::of(headers, root).0).to_vec(),
+            ticket: Ticket::of(headers, root).to_bytes(),
         }))),
     }
 }
