@@ -6,6 +6,9 @@ mod digest;
 mod entropy;
 pub mod error;
 pub mod frame;
+#[cfg(all(fuzzing, feature = "nvflare"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 mod link;
 pub mod message;

@@ -26,6 +26,8 @@ use bytes::{Bytes, BytesMut};
 
 pub use control::{ControlId, Decision};
 pub use settings::{OnReplaced, Settings};
+#[cfg(fuzzing)]
+pub use stream::fuzz::stream as fuzz_stream;
 
 use crate::Instant;
 use crate::client::{Binding, ClientAction};

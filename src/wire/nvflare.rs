@@ -3,6 +3,8 @@
 mod as_json;
 pub(crate) mod cell;
 pub(crate) mod fobs;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod model;
 pub(crate) mod msgpack;
 pub(crate) mod npy;

@@ -1,5 +1,7 @@
 //! Byte streams over cells: large values in chunks, acknowledged as they are taken.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod inbox;
 mod outbox;
 

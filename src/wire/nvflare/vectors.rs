@@ -37,6 +37,11 @@ fn all() -> Vec<Vector> {
         .collect()
 }
 
+/// The bytes of all files.
+pub(super) fn files() -> impl Iterator<Item = Bytes> {
+    all().into_iter().map(|vector| vector.bytes)
+}
+
 /// The FOBS payload of the file that begins with `number`.
 pub(super) fn payload_of(number: &str) -> Bytes {
     let vector = all()
