@@ -101,3 +101,6 @@ impl ServerCertVerifier for IssuedByRoots {
         self.algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;
