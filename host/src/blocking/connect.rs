@@ -105,7 +105,7 @@ impl TcpConnect {
         let mut connection = connection.map_err(io::Error::other)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         while connection.is_handshaking() {
-            connection.complete_io(&mut stream)?;
+            connection.complete_io(&mut stream).map_err(tls::explain)?;
         }
         let binding = tls::channel_binding(&connection);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);

@@ -105,7 +105,8 @@ impl TcpDial {
         };
         let connector = TlsConnector::from(Arc::clone(config));
         let handshake = connector.connect(name.clone(), stream);
-        let stream = timeout(CONNECT_TIMEOUT, handshake).await??;
+        let stream = timeout(CONNECT_TIMEOUT, handshake).await?;
+        let stream = stream.map_err(tls::explain)?;
         let binding = tls::channel_binding(stream.get_ref().1);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
         Ok(Connection {
