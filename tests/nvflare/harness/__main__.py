@@ -7,7 +7,7 @@ import sys
 from scenarios import SCENARIOS
 
 from .processes import adopt_orphans
-from .runner import play
+from .runner import alone, play
 from .scenario import Scenario
 
 
@@ -18,9 +18,11 @@ def main() -> int:
             print(f"{each.name:24} {'quick' if each.quick else '':6} {each.text}")
         return 0
     adopt_orphans()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     wanted = chosen(options)
-    outcomes = [play(each, keep=options.keep, stand_in=options.stand_in) for each in wanted]
+    with alone():
+        outcomes = [play(each, keep=options.keep, stand_in=options.stand_in) for each in wanted]
     print(f"\n{outcomes.count(True)} passed, {outcomes.count(False)} failed", flush=True)
     return 0 if all(outcomes) else 1
 
@@ -61,4 +63,7 @@ def chosen(options: argparse.Namespace) -> list[Scenario]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted: all that was started is ended")

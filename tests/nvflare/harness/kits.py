@@ -33,6 +33,18 @@ def project_name(name: str) -> Change:
     return _in_server(lambda server: server.update(name=name))
 
 
+def dead_after(seconds: int) -> Change:
+    """The server drops a site that it has not heard of for so long."""
+
+    def change(kit: Path) -> None:
+        edit(
+            kit / "startup" / "fed_server.json",
+            lambda content: content["servers"][0].update(heart_beat_timeout=seconds),
+        )
+
+    return change
+
+
 def root_of(other: Project) -> Change:
     """The root certificate is that of another project."""
 

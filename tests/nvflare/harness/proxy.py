@@ -44,9 +44,10 @@ class Proxy:
         self._cut = None
 
     def close(self) -> None:
-        self._run(self._begin_cut(Cut.RESET))
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -54,6 +55,12 @@ class Proxy:
     async def _listen(self) -> None:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
+
+    async def _end(self) -> None:
+        work = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
 
     async def _begin_cut(self, how: Cut) -> None:
         self._cut = how

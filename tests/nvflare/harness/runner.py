@@ -1,8 +1,12 @@
 """Plays one scenario and says how it went."""
 
+import fcntl
 import shutil
+import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .lab import Lab
@@ -10,6 +14,18 @@ from .outcome import Failure
 from .scenario import Scenario
 
 RUNS = Path(__file__).resolve().parents[3] / "target" / "nvflare" / "runs"
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keeps other runs out: they would use the same folders."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    with (RUNS / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("another run is under way here")
+        yield
 
 
 def play(scenario: Scenario, *, keep: bool, stand_in: bool) -> bool:

@@ -47,7 +47,7 @@ def unknown_project(lab: Lab) -> None:
         Federation(lab),
         r"does not match the current server task",
         kits.project_name("elsewhere"),
-        server_says=r"does not match the current server task",
+        server_says=r"login_client failed: elsewhere",
     )
 
 
@@ -57,7 +57,7 @@ def disabled(lab: Lab) -> None:
     federation = Federation(lab)
     with federation.admin() as admin:
         admin.disable(SITE)
-    refused(federation, r"disabled", server_says=f"Client {SITE} disabled")
+    refused(federation, r"disabled", server_says=f"Reject disabled client registration: {SITE}")
 
 
 @scenario("refuse-plain-server", stand_in=False)

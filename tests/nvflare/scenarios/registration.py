@@ -2,6 +2,7 @@
 
 import time
 
+from harness import kits
 from harness.federation import Federation
 from harness.lab import Lab
 from harness.outcome import check, wait_until
@@ -13,6 +14,8 @@ STAY = 60.0
 FEWEST_BEATS = 5
 LATEST_BEAT = 15.0
 LEAVE = 10.0
+DEAD = 25
+DROPPED = f"Remove the dead Client. Name: {SITE}"
 
 
 @scenario("register-tcp", quick=True)
@@ -50,8 +53,19 @@ def stay_and_leave(federation: Federation) -> None:
 
 @scenario("plain")
 def plain(lab: Lab) -> None:
-    """In the plain mode, without TLS and proofs, the site registers and its heartbeats count."""
-    federation = Federation(lab, secure=False)
-    federation.fedlink(SITE, "--insecure")
-    federation.server.has_registered(SITE)
-    federation.listed(SITE)
+    """In the plain mode, without TLS and proofs, the site registers, and the server counts it
+    as alive for 60 s, until its process is killed.
+
+    An administrator cannot log in to a plain server of this version.
+    """
+    federation = Federation(lab, secure=False, start=False)
+    federation.serve(kits.dead_after(DEAD))
+    site = federation.fedlink(SITE, "--insecure")
+    server = federation.server
+    server.has_registered(SITE)
+    time.sleep(STAY)
+    check(not server.log.has(DROPPED), "the server takes the site for dead")
+    site.process.kill()
+    server.says(DROPPED, STAY)
+    joined = server.registrations(SITE)
+    check(joined == 1, f"the site has registered {joined} times")
