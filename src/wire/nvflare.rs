@@ -17,4 +17,4 @@ pub(crate) mod value;
 pub(crate) use as_json::as_json;
 
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;

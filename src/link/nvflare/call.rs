@@ -93,10 +93,13 @@ impl Calls {
 
     /// Takes every request that `matches`.
     pub(super) fn take_where(&mut self, matches: impl Fn(&Call) -> bool) -> Vec<Call> {
-        self.open
-            .extract_if(.., |_, call| matches(call))
-            .map(|(_, call)| call)
-            .collect()
+        let ids: Vec<Uuid> = self
+            .open
+            .iter()
+            .filter(|(_, call)| matches(call))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.iter().filter_map(|id| self.open.remove(id)).collect()
     }
 
     pub(super) fn take_handshake(&mut self) -> Vec<Call> {

@@ -116,8 +116,12 @@ impl Link {
                 });
             }
             ("train.start_job", Some(job)) => {
-                self.answer_order(cx, &asker, topic, "Start the client app...".into(), false);
-                self.start_job(job);
+                let words = if self.start_job(job, cx.config.max_jobs) {
+                    "Start the client app..."
+                } else {
+                    "NVFLARE_ERROR: this site runs as many jobs as it can"
+                };
+                self.answer_order(cx, &asker, topic, words.into(), false);
             }
             ("train.abort", Some(job)) => {
                 self.answer_order(cx, &asker, topic, "OK".into(), true);

@@ -150,8 +150,11 @@ impl Link {
         }
     }
 
-    /// The server wants the job to run here.
-    pub(super) fn start_job(&mut self, job: JobId) {
+    /// The server wants the job to run here. False if `limit` jobs are known already.
+    pub(super) fn start_job(&mut self, job: JobId, limit: usize) -> bool {
+        if self.jobs.len() >= limit && !self.jobs.contains_key(&job) {
+            return false;
+        }
         let known = self.jobs.entry(job).or_default();
         known.wanted = true;
         let start = self.wanted_jobs();
@@ -159,6 +162,7 @@ impl Link {
             abort: Vec::new(),
             start,
         });
+        true
     }
 
     /// The server wants the job to stop.

@@ -39,6 +39,9 @@ pub(super) enum Handshake {
     },
 }
 
+/// Entries of a Shareable.
+type Entries = Vec<(Value, Value)>;
+
 /// A server that has proved itself.
 pub(super) struct Server {
     key: RsaPublicKey,
@@ -88,12 +91,7 @@ impl Link {
         }
     }
 
-    fn register(
-        &mut self,
-        cx: &mut LinkCx<'_>,
-        server: Option<Server>,
-        evidence: Vec<(Value, Value)>,
-    ) {
+    fn register(&mut self, cx: &mut LinkCx<'_>, server: Option<Server>, evidence: Entries) {
         let address = if cx.address.is_empty() {
             "0.0.0.0"
         } else {
@@ -169,7 +167,7 @@ fn check_server(
     cx: &mut LinkCx<'_>,
     nonce: &str,
     answer: &Answer,
-) -> Result<(Server, Vec<(Value, Value)>, bool), Suspicion> {
+) -> Result<(Server, Entries, bool), Suspicion> {
     let body = answer.body.as_ref().ok_or(Suspicion::Malformed)?;
     let entries = typed::SHAREABLE
         .data(&body.value)

@@ -2,6 +2,7 @@
 //! what is answered.
 
 mod control;
+mod hostile;
 mod job;
 mod registration;
 mod session;

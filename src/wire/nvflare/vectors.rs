@@ -38,7 +38,7 @@ fn all() -> Vec<Vector> {
 }
 
 /// The bytes of all files.
-pub(super) fn files() -> impl Iterator<Item = Bytes> {
+pub(crate) fn files() -> impl Iterator<Item = Bytes> {
     all().into_iter().map(|vector| vector.bytes)
 }
 

@@ -11,6 +11,10 @@ use crate::Instant;
 /// Streams that may be on their way at once: a server has a few for each job.
 const MAX_STREAMS: usize = 64;
 
+/// So many of the largest values may be on their way at once: a task, and whatever comes
+/// beside it.
+const AT_ONCE: u64 = 2;
+
 /// Chunks that may come early in one stream: the sender's window, and one more.
 const MAX_EARLY: usize = 65;
 
@@ -68,7 +72,7 @@ pub(in crate::link::nvflare) enum Taken<H> {
 pub(in crate::link::nvflare) enum Refused {
     #[error("a stream of {total} bytes; at most {limit} are accepted here")]
     TooLarge { total: u64, limit: u64 },
-    #[error("too many streams at once")]
+    #[error("too many streams, or too much of them, at once")]
     TooMany,
     #[error("the chunks of the stream contradict each other")]
     Contradiction,
@@ -143,7 +147,12 @@ impl<H> Inbox<H> {
         if total > limit {
             return Err(Refused::TooLarge { total, limit });
         }
-        if !self.streams.contains_key(&chunk.key) && self.streams.len() >= MAX_STREAMS {
+        let held: u64 = self.streams.values().map(Incoming::held).sum();
+        let more = chunk.bytes.len() as u64;
+        let new = !self.streams.contains_key(&chunk.key);
+        if held.saturating_add(more) > limit.saturating_mul(AT_ONCE)
+            || (new && self.streams.len() >= MAX_STREAMS)
+        {
             return Err(Refused::TooMany);
         }
         let stream = self
@@ -194,6 +203,12 @@ impl<H> Incoming<H> {
             acked: 0,
             heard: Instant::default(),
         }
+    }
+
+    /// Bytes that have come.
+    fn held(&self) -> u64 {
+        let early = self.early.values().map(|(bytes, _)| bytes.len());
+        early.sum::<usize>().saturating_add(self.bytes.len()) as u64
     }
 
     fn put(&mut self, sequence: u64, bytes: Bytes, is_last: bool) -> Result<Taken<H>, Refused> {
@@ -365,6 +380,18 @@ mod tests {
         let fresh = inbox.take(later, 100, chunk(0, false, 9, "abc"));
         assert!(fresh.is_ok());
         assert_eq!((inbox.ended.len(), inbox.streams.len()), (0, 1));
+    }
+
+    #[test]
+    fn all_streams_together_are_bounded() {
+        let mut inbox = Inbox::default();
+        let mut half = |id| {
+            let mut half = chunk(0, false, 10, "abcde");
+            half.key.1 = id;
+            inbox.take(Instant::default(), 10, half)
+        };
+        assert!((0..4).all(|id| half(id).is_ok()));
+        assert_eq!(half(4).err(), Some(Refused::TooMany));
     }
 
     #[test]
