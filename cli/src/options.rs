@@ -195,15 +195,13 @@ pub struct JoinOptions {
     /// With --nvflare: print what happens as JSON, one object a line
     #[arg(long, requires = "nvflare")]
     pub json: bool,
-    /// With --nvflare: trains with this program; all that follows are its own arguments
-    #[arg(
-        long,
-        value_names = ["PROGRAM", "ARGUMENTS"],
-        num_args = 1..,
-        allow_hyphen_values = true,
-        requires = "nvflare"
-    )]
+    /// With --nvflare: trains with this program; those of its arguments that begin with a
+    /// hyphen follow after --
+    #[arg(long, value_names = ["PROGRAM", "ARGUMENTS"], num_args = 1.., requires = "nvflare")]
     pub exec: Option<Vec<OsString>>,
+    /// With --exec: more arguments of the program
+    #[arg(last = true, value_name = "ARGUMENTS", requires = "exec")]
+    pub arguments: Vec<OsString>,
 }
 
 /// What a site does when another process has taken its name, as an option.
@@ -434,13 +432,13 @@ mod tests {
     }
 
     #[test]
-    fn all_that_follows_a_program_is_its_own() {
-        let options = join("--nvflare kit --quiet --exec python3 -u train.py --seed 7").unwrap();
-        assert_eq!(
-            options.exec.unwrap(),
-            ["python3", "-u", "train.py", "--seed", "7"]
-        );
+    fn a_program_has_arguments_of_its_own() {
+        let options = join("--nvflare kit --exec python3 train.py --quiet -- --seed 7").unwrap();
+        assert_eq!(options.exec.unwrap(), ["python3", "train.py"]);
+        assert_eq!(options.arguments, ["--seed", "7"]);
         assert_eq!((options.seed, options.quiet), (1, true));
+        join("--nvflare kit --exec python3 -u train.py").unwrap_err();
+        join("--nvflare kit --share 1/2 -- more").unwrap_err();
     }
 
     #[test]

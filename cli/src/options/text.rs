@@ -78,5 +78,5 @@ Examples:
   fedlink join --kit wine/sites/mosel --share 2/3 --seed 7
   fedlink join --nvflare workspace/site-1 --once
   fedlink join --nvflare workspace/site-1 --share 1/2
-  fedlink join --nvflare workspace/site-1 --state state --exec python3 train.py --rate 0.1
+  fedlink join --nvflare workspace/site-1 --state state --exec python3 train.py -- --rate 0.1
 ";
