@@ -9,6 +9,8 @@ mod credentials;
 mod error;
 pub(crate) mod file;
 
+#[cfg(feature = "nvflare")]
+pub(crate) use config::is_address;
 pub use config::{
     Config, Files, MAX_ADDRESSES, MAX_SECONDS, Role, ServerConfig, ServerEntry, ServerTimeouts,
     SiteConfig, SiteTimeouts, Suite, Transport,
@@ -16,8 +18,6 @@ pub use config::{
 pub use credentials::Credentials;
 pub use error::{Fault, KitError, KitWarning};
 pub use file::MAX_FILE_BYTES;
-#[cfg(feature = "nvflare")]
-pub(crate) use {config::is_address, error::pem_problem};
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -120,7 +120,7 @@ impl<C: Config> Kit<C> {
     }
 }
 
-const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+pub(crate) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
     #[derive(Deserialize)]

@@ -158,8 +158,7 @@ pub enum KitWarning {
     },
 }
 
-/// What is wrong with a PEM file, and what to do.
-pub(crate) fn pem_problem(error: &pem::Error) -> String {
+fn pem_problem(error: &pem::Error) -> String {
     match error {
         pem::Error::NoItemsFound => {
             "has no such PEM block: this is some other file, or it is encrypted or empty".into()

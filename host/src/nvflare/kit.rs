@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fedlink::identity::Name;
-use rustls::ClientConfig;
+use fedlink::ClientConfig;
+use fedlink::identity::{Identity, Name};
+use fedlink::nvflare::Settings;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
@@ -62,7 +63,7 @@ pub struct Kit {
     pub credentials: Option<Credentials>,
     /// What should be seen to, although the kit can be used.
     pub warnings: Vec<KitWarning>,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
 }
 
 impl Kit {
@@ -126,7 +127,8 @@ impl Kit {
         let mut credentials = None;
         let mut tls = None;
         if script.secure || security != Security::Clear {
-            let read = Credentials::read(&startup, &settings.client, unix_time, &mut warnings)?;
+            let read =
+                Credentials::read(&startup, &settings.client, &name, unix_time, &mut warnings)?;
             if security != Security::Clear {
                 let host = server_name(socket::host_of(&address))
                     .map_err(|error| wrong("servers[0].service.target", error.to_string()))?;
@@ -150,6 +152,27 @@ impl Kit {
 }
 
 impl Kit {
+    /// Settings for a client of this site. Everything that the kit does not say is as by
+    /// default.
+    #[must_use]
+    pub fn client_config(&self) -> ClientConfig {
+        let settings = Settings {
+            secure: self.secure,
+            ..Settings::DEFAULT
+        };
+        ClientConfig::nvflare(self.project.clone(), self.server.clone(), settings)
+    }
+
+    /// The identity of this site: its certificates if the kit is secure, else its bare
+    /// name.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        match &self.credentials {
+            Some(credentials) if self.secure => credentials.identity().clone(),
+            _ => Identity::unproven(self.name.clone()),
+        }
+    }
+
     /// What connects the tokio host to the server.
     ///
     /// # Errors

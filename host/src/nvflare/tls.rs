@@ -31,10 +31,9 @@ pub(super) fn client_config(
     credentials: &Credentials,
     security: Security,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let proxy = credentials.proxy_roots.as_ref();
     let roots = match security {
-        Security::Tls => proxy.unwrap_or(&credentials.tls_roots),
-        Security::Mtls | Security::Clear => &credentials.tls_roots,
+        Security::Tls => credentials.proxy_roots(),
+        Security::Mtls | Security::Clear => credentials.tls_roots(),
     };
     let provider = provider();
     let verifier = IssuedByRoots {
@@ -48,7 +47,7 @@ pub(super) fn client_config(
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match security {
         Security::Mtls => {
-            let certified = SingleCertAndKey::from(Arc::clone(&credentials.certified));
+            let certified = SingleCertAndKey::from(Arc::clone(credentials.certified()));
             builder.with_client_cert_resolver(Arc::new(certified))
         }
         Security::Tls | Security::Clear => builder.with_no_client_auth(),

@@ -1,6 +1,5 @@
 //! SFM frames: a prefix of 16 bytes, a map of headers, a payload.
 
-use crate::wire::native::FrameError;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::wire::native::FrameError;

@@ -3,84 +3,73 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use fedlink::identity::{ChainError, Identity, Name, Revoked, Role, RsaChain, RsaRoots, RsaSigner};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::settings::Client;
 use super::{KitError, KitWarning, read};
-use crate::kit::{RENEW_DAYS, file};
-use crate::tls::provider;
+use crate::kit::{RENEW_DAYS, SECONDS_A_DAY, file};
+use crate::tls::{TlsError, provider, unusable};
 
 /// Who a site is and whom it trusts, checked to fit together.
 pub struct Credentials {
-    chain: Zeroizing<Vec<u8>>,
-    key: Zeroizing<Vec<u8>>,
-    roots: Zeroizing<Vec<u8>>,
-    pub(crate) certified: Arc<CertifiedKey>,
-    pub(crate) tls_roots: Arc<RootCertStore>,
-    /// The roots of a proxy, which TLS without a client certificate ends at.
-    pub(crate) proxy_roots: Option<Arc<RootCertStore>>,
+    chain: PemFile,
+    key: PemFile,
+    roots: PemFile,
+    identity: Identity,
+    certified: Arc<CertifiedKey>,
+    tls_roots: Arc<RootCertStore>,
+    proxy_roots: Option<Arc<RootCertStore>>,
 }
 
-/// Roots of a proxy before the server, beside the other files.
+/// The roots of a proxy before the server, beside the other files.
 const PROXY_ROOTS: &str = "customRootCA.pem";
 
 impl Credentials {
-    /// Reads the files of a kit that `names` tells.
+    /// Reads the files of a kit that `names` tells, for the site of this name.
     pub(super) fn read(
         startup: &Path,
         names: &Client,
+        site: &Name,
         unix_time: u64,
         warnings: &mut Vec<KitWarning>,
     ) -> Result<Self, KitError> {
         let chain = PemFile::read(startup.join(&names.ssl_cert))?;
         let key = PemFile::read(startup.join(&names.ssl_private_key))?;
         let roots = PemFile::read(startup.join(&names.ssl_root_cert))?;
-        let proxy = startup.join(PROXY_ROOTS);
-        let proxy_roots = match proxy.exists() {
-            true => Some(PemFile::read(proxy)?.roots()?),
-            false => None,
-        };
-        let certified =
-            CertifiedKey::from_der(chain.certificates()?, key.private_key()?, &provider())
-                .map_err(|error| match error {
-                    Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                        KitError::KeyMismatch {
-                            key: key.path.clone(),
-                            certificate: chain.path.clone(),
-                        }
-                    }
-                    Error::InvalidCertificate(_) => chain.unusable(&error),
-                    error => KitError::Key {
-                        path: key.path.clone(),
-                        problem: error.to_string(),
-                    },
-                })?;
-        let tls_roots = roots.roots()?;
-        warnings.extend(file::exposed(&key.path).map(|mode| KitWarning::KeyExposed {
+        let parts = Parts::read(&chain, &key, &roots)?;
+        let dates = parts.judge(site, unix_time)?;
+        let identity = Identity::rsa(site.clone(), &chain.content, parts.signer, &roots.content)
+            .map_err(|source| KitError::Identity {
+                path: chain.path.clone(),
+                source,
+            })?;
+        let exposed = file::exposed(&key.path).map(|mode| KitWarning::KeyExposed {
             path: key.path.clone(),
             mode,
-        }));
-        let judge = Judge {
-            chain: &chain,
-            roots: &roots,
-            certificates: &certified.cert,
-            tls_roots: &tls_roots,
+        });
+        warnings.extend(exposed.into_iter().chain(dates));
+
+        let private = PrivateKeyDer::from_pem_slice(&key.content).map_err(unusable)?;
+        let certified = CertifiedKey::from_der(chain.certificates()?, private, &provider());
+        let proxy = startup.join(PROXY_ROOTS);
+        let proxy_roots = match proxy.exists() {
+            true => Some(PemFile::read(proxy)?.tls_roots()?),
+            false => None,
         };
-        warnings.extend(judge.judge(unix_time)?);
         Ok(Self {
-            chain: chain.content,
-            key: key.content,
-            roots: roots.content,
-            certified: Arc::new(certified),
-            tls_roots,
+            tls_roots: roots.tls_roots()?,
             proxy_roots,
+            chain,
+            key,
+            roots,
+            identity,
+            certified: Arc::new(certified.map_err(unusable)?),
         })
     }
 
@@ -88,84 +77,107 @@ impl Credentials {
     /// PEM.
     #[must_use]
     pub fn chain_pem(&self) -> &[u8] {
-        &self.chain
+        &self.chain.content
     }
 
     /// The site's private key; PEM. What it is copied to is no longer wiped from here.
     #[must_use]
     pub fn key_pem(&self) -> &[u8] {
-        &self.key
+        &self.key.content
     }
 
     /// The project's roots; PEM.
     #[must_use]
     pub fn roots_pem(&self) -> &[u8] {
-        &self.roots
+        &self.roots.content
+    }
+
+    /// The same for the core.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The site's certificate and key for TLS.
+    pub(in crate::nvflare) fn certified(&self) -> &Arc<CertifiedKey> {
+        &self.certified
+    }
+
+    /// The project's roots for TLS.
+    pub(in crate::nvflare) fn tls_roots(&self) -> &Arc<RootCertStore> {
+        &self.tls_roots
+    }
+
+    /// The roots for TLS without a client's certificate, which may end at a proxy with
+    /// certificates of its own.
+    pub(in crate::nvflare) fn proxy_roots(&self) -> &Arc<RootCertStore> {
+        self.proxy_roots.as_ref().unwrap_or(&self.tls_roots)
     }
 }
 
 /// Shows nothing of the key.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
-/// Looks at the site's certificate as the server will.
-struct Judge<'a> {
+/// What is in the three files, each read for itself.
+struct Parts<'a> {
     chain: &'a PemFile,
-    roots: &'a PemFile,
-    certificates: &'a [CertificateDer<'static>],
-    tls_roots: &'a Arc<RootCertStore>,
+    signer: RsaSigner,
+    certified: RsaChain,
+    trusted: RsaRoots,
 }
 
-impl Judge<'_> {
-    fn judge(&self, unix_time: u64) -> Result<Option<KitWarning>, KitError> {
-        let path = || self.chain.path.clone();
-        let soon = unix_time.saturating_add(RENEW_DAYS * SECONDS_A_DAY);
-        match (self.dates(unix_time)?, self.dates(soon)?) {
-            (Dates::Past, _) => Ok(Some(KitWarning::Expired(path()))),
-            (Dates::Future, _) => Ok(Some(KitWarning::NotYetValid(path()))),
-            (Dates::Valid, Dates::Past) => Ok(Some(KitWarning::ExpiresSoon(path()))),
-            (Dates::Valid, _) => Ok(None),
+impl<'a> Parts<'a> {
+    fn read(chain: &'a PemFile, key: &PemFile, roots: &PemFile) -> Result<Self, KitError> {
+        let signer = RsaSigner::from_pem(&key.content).map_err(|source| KitError::Key {
+            path: key.path.clone(),
+            source,
+        })?;
+        let certified =
+            RsaChain::from_pem(&chain.content).map_err(|source| chain.refused(source))?;
+        if certified.key() != signer.public_key() {
+            return Err(KitError::KeyMismatch {
+                key: key.path.clone(),
+                certificate: chain.path.clone(),
+            });
         }
+        let trusted = RsaRoots::from_pem(&roots.content).map_err(|source| roots.refused(source))?;
+        if trusted.is_empty() {
+            return Err(KitError::NoRoot(roots.path.clone()));
+        }
+        Ok(Self {
+            chain,
+            signer,
+            certified,
+            trusted,
+        })
     }
 
-    fn dates(&self, unix_time: u64) -> Result<Dates, KitError> {
-        let not_issued = |problem: String| KitError::NotIssued {
-            certificate: self.chain.path.clone(),
-            root: self.roots.path.clone(),
-            problem,
+    /// Judges the site's certificate as the server will, and warns of its dates.
+    fn judge(&self, site: &Name, unix_time: u64) -> Result<Option<KitWarning>, KitError> {
+        let revoked = Revoked::new();
+        let verify = |time| {
+            self.certified
+                .verify(&self.trusted, &revoked, Role::Client, site, time)
         };
-        let Some((leaf, between)) = self.certificates.split_first() else {
-            return Err(self.chain.damaged(pem::Error::NoItemsFound));
-        };
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(self.tls_roots), provider())
-                .build()
-                .map_err(|error| not_issued(error.to_string()))?;
-        let then = UnixTime::since_unix_epoch(Duration::from_secs(unix_time));
-        match verifier.verify_client_cert(leaf, between, then) {
-            Ok(_) => Ok(Dates::Valid),
-            Err(Error::InvalidCertificate(
-                CertificateError::Expired | CertificateError::ExpiredContext { .. },
-            )) => Ok(Dates::Past),
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-            )) => Ok(Dates::Future),
-            Err(error) => Err(not_issued(error.to_string())),
+        let verified = verify(None).map_err(|source| self.chain.refused(source))?;
+        let path = self.chain.path.clone();
+        if let Err(source) = verify(Some(unix_time)) {
+            return Ok(Some(KitWarning::Dates { path, source }));
         }
+        let left = verified
+            .not_after
+            .map(|end| end.saturating_sub(unix_time) / SECONDS_A_DAY);
+        Ok(left
+            .filter(|days| *days < RENEW_DAYS)
+            .map(|days| KitWarning::ExpiresSoon { path, days }))
     }
 }
-
-/// Where a moment lies.
-enum Dates {
-    Past,
-    Valid,
-    Future,
-}
-
-const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 struct PemFile {
     path: PathBuf,
@@ -178,48 +190,27 @@ impl PemFile {
         Ok(Self { path, content })
     }
 
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, KitError> {
-        let found: Vec<_> = CertificateDer::pem_slice_iter(&self.content)
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        CertificateDer::pem_slice_iter(&self.content)
             .collect::<Result<_, _>>()
-            .map_err(|source| self.damaged(source))?;
-        if found.is_empty() {
-            return Err(self.damaged(pem::Error::NoItemsFound));
-        }
-        Ok(found)
+            .map_err(unusable)
     }
 
-    fn roots(&self) -> Result<Arc<RootCertStore>, KitError> {
+    fn tls_roots(&self) -> Result<Arc<RootCertStore>, KitError> {
         let mut roots = RootCertStore::empty();
         for root in self.certificates()? {
-            roots.add(root).map_err(|error| self.unusable(&error))?;
+            roots.add(root).map_err(unusable)?;
+        }
+        if roots.is_empty() {
+            return Err(KitError::NoRoot(self.path.clone()));
         }
         Ok(Arc::new(roots))
     }
 
-    /// The key in PKCS#1 or PKCS#8.
-    fn private_key(&self) -> Result<PrivateKeyDer<'static>, KitError> {
-        // Once in the name of a block of PKCS#8, and once in a header of PKCS#1.
-        if contains(&self.content, b"ENCRYPTED") {
-            return Err(KitError::EncryptedKey(self.path.clone()));
-        }
-        PrivateKeyDer::from_pem_slice(&self.content).map_err(|source| self.damaged(source))
-    }
-
-    fn damaged(&self, source: pem::Error) -> KitError {
-        KitError::Pem {
+    fn refused(&self, source: ChainError) -> KitError {
+        KitError::Certificate {
             path: self.path.clone(),
             source,
         }
     }
-
-    fn unusable(&self, error: &Error) -> KitError {
-        KitError::Certificate {
-            path: self.path.clone(),
-            problem: error.to_string(),
-        }
-    }
-}
-
-fn contains(content: &[u8], word: &[u8]) -> bool {
-    content.windows(word.len()).any(|part| part == word)
 }

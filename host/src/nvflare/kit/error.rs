@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use rustls::pki_types::pem;
+use fedlink::error::ConfigError;
+use fedlink::identity::{ChainError, RsaKeyError};
 
 use super::{FED_CLIENT, START_SCRIPT};
-use crate::kit::{MAX_FILE_BYTES, RENEW_DAYS, pem_problem};
+use crate::kit::MAX_FILE_BYTES;
 use crate::tls::TlsError;
 
 /// Why a start-up kit cannot be used. Each names the file and what to do.
@@ -65,24 +66,13 @@ pub enum KitError {
         .0.display()
     )]
     NoName(PathBuf),
-    /// A file that should hold certificates or a key holds no whole PEM block of the kind.
-    #[error("{}: {}", .path.display(), pem_problem(.source))]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What the reader says.
-        source: pem::Error,
-    },
-    /// A password protects the key.
-    #[error("{}: this key is encrypted: decrypt it with `openssl pkey`", .0.display())]
-    EncryptedKey(PathBuf),
-    /// There is a key, but none that can be used.
-    #[error("{}: this key cannot be used ({problem}): take the RSA key that came with the kit", .path.display())]
+    /// The private key cannot be used.
+    #[error("{}: {source}", .path.display())]
     Key {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        problem: String,
+        source: RsaKeyError,
     },
     /// The key is not the one that the certificate is for.
     #[error(
@@ -95,26 +85,24 @@ pub enum KitError {
         /// The file of the certificate.
         certificate: PathBuf,
     },
-    /// A certificate cannot be used.
-    #[error("{}: this certificate cannot be used ({problem}): copy the file from the kit again", .path.display())]
+    /// Certificates that cannot be used at all, or not for this site and this root.
+    #[error("{}: {source}", .path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
+        /// What is wrong with them.
+        source: ChainError,
     },
-    /// The server would refuse the site's certificate.
-    #[error(
-        "{}: the root in {} did not issue this certificate ({problem}): take both files from the same kit",
-        .certificate.display(), .root.display()
-    )]
-    NotIssued {
-        /// The file of the certificate.
-        certificate: PathBuf,
-        /// The file of the root.
-        root: PathBuf,
-        /// What TLS has against it.
-        problem: String,
+    /// There is nothing to check the server against.
+    #[error("{}: has no certificate: copy the file from the kit again", .0.display())]
+    NoRoot(PathBuf),
+    /// The files are each right, but the core cannot use them together.
+    #[error("{}: {source}", .path.display())]
+    Identity {
+        /// The file of the site's certificate.
+        path: PathBuf,
+        /// What does not fit.
+        source: ConfigError,
     },
     /// The certificates cannot be used for TLS.
     #[error(transparent)]
@@ -139,13 +127,20 @@ pub enum KitWarning {
         /// Its permissions.
         mode: u32,
     },
-    /// By this machine's clock the certificate does not count yet.
-    #[error("{}: this certificate is not valid yet: check the clock of this machine", .0.display())]
-    NotYetValid(PathBuf),
-    /// By this machine's clock the certificate does not count any more.
-    #[error("{}: this certificate has expired: have the project provisioned anew, or check the clock of this machine", .0.display())]
-    Expired(PathBuf),
+    /// By this machine's clock the certificate does not count now.
+    #[error("{}: {source}", .path.display())]
+    Dates {
+        /// The file.
+        path: PathBuf,
+        /// Which certificate, and its date.
+        source: ChainError,
+    },
     /// The certificate counts, but not for long.
-    #[error("{}: this certificate expires within {RENEW_DAYS} days: have the project provisioned anew", .0.display())]
-    ExpiresSoon(PathBuf),
+    #[error("{}: expires in {days} days: have the project provisioned anew", .path.display())]
+    ExpiresSoon {
+        /// The file.
+        path: PathBuf,
+        /// Whole days that are left.
+        days: u64,
+    },
 }

@@ -1,6 +1,8 @@
 use std::fs;
 use std::time::SystemTime;
 
+use fedlink::identity::ChainError;
+
 use super::*;
 use crate::nvflare::testing::{Folder, Root, SERVER_KEY, SITE_PKCS8};
 use crate::testing::DAY;
@@ -18,6 +20,8 @@ fn a_genuine_kit() {
     assert_eq!(kit.security, Security::Mtls);
     assert!(kit.secure);
     assert_eq!(kit.warnings, []);
+    assert_eq!(kit.identity().name(), &kit.name);
+    assert_eq!(kit.client_config().server, Some(kit.server));
     let credentials = kit.credentials.unwrap();
     assert!(
         credentials
@@ -210,52 +214,58 @@ fn a_start_script_without_the_name() {
 #[test]
 fn pem_that_is_damaged() {
     let root = Root::new();
-    for file in ["client.crt", "client.key", "rootCA.pem"] {
+    let cases = [
+        (
+            "client.crt",
+            "block 0 of the PEM is damaged",
+            "the chain is empty",
+        ),
+        (
+            "client.key",
+            "the private key is damaged",
+            "there is no private key in PEM",
+        ),
+        (
+            "rootCA.pem",
+            "block 0 of the PEM is damaged",
+            "has no certificate: copy",
+        ),
+    ];
+    for (file, of_half, of_nothing) in cases {
         let folder = Folder::new(&root);
         let whole = fs::read(folder.startup.join(file)).unwrap();
-        folder.write(file, &whole[..whole.len() / 2]);
-        let expected = format!("{file}: ends in the middle of a PEM block");
-        assert!(folder.told().starts_with(&expected), "{}", folder.told());
-        folder.write(file, "");
-        let expected = format!("{file}: has no such PEM block");
-        assert!(folder.told().starts_with(&expected), "{}", folder.told());
+        for (content, expected) in [(&whole[..whole.len() / 2], of_half), (b"", of_nothing)] {
+            folder.write(file, content);
+            let told = folder.told();
+            assert!(told.starts_with(&format!("{file}: {expected}")), "{told}");
+        }
     }
 }
 
 #[test]
-fn what_cannot_be_used() {
+fn files_that_do_not_belong_together() {
     let root = Root::new();
-    let block = |name| format!("-----BEGIN {name}-----\nMAMCAQA=\n-----END {name}-----\n");
+    let other_root = Root::other();
     let cases = [
         (
+            "client.key",
+            SERVER_KEY.to_owned(),
+            "client.key: this is not the key of client.crt: take both files from the same kit",
+        ),
+        (
             "client.crt",
-            block("CERTIFICATE"),
-            "client.crt: this certificate cannot be used (",
+            root.issue("site-2", SITE_PKCS8, |_| {}),
+            "client.crt: the certificate is site-2's, not site-1's",
         ),
         (
             "rootCA.pem",
-            block("CERTIFICATE"),
-            "rootCA.pem: this certificate cannot be used (",
+            other_root.pem.clone(),
+            "client.crt: the signature of certificate 0 is not its issuer's",
         ),
         (
-            "client.key",
-            block("PRIVATE KEY"),
-            "client.key: this key cannot be used (",
-        ),
-        (
-            "client.key",
-            block("ENCRYPTED PRIVATE KEY"),
-            "client.key: this key is encrypted",
-        ),
-        (
-            "client.key",
-            SERVER_KEY.into(),
-            "client.key: this is not the key of client.crt: take",
-        ),
-        (
-            "rootCA.pem",
-            Root::other().pem,
-            "client.crt: the root in rootCA.pem did not issue this",
+            "client.crt",
+            other_root.issue("site-1", SITE_PKCS8, |_| {}),
+            "client.crt: the signature of certificate 0 is not its issuer's",
         ),
     ];
     for (file, content, expected) in cases {
@@ -280,11 +290,21 @@ fn dates_are_warned_of() {
     };
     let now = SystemTime::now();
     let (past, path) = warnings(now - 10 * DAY, now - DAY);
-    assert_eq!(past, [KitWarning::Expired(path)]);
-    let (future, path) = warnings(now + DAY, now + 100 * DAY);
-    assert_eq!(future, [KitWarning::NotYetValid(path)]);
-    let (soon, path) = warnings(now - DAY, now + 10 * DAY);
-    assert_eq!(soon, [KitWarning::ExpiresSoon(path)]);
+    assert!(
+        past[0]
+            .to_string()
+            .starts_with(&format!("{}: certificate 0 expired", path.display()))
+    );
+    let (future, _) = warnings(now + DAY, now + 100 * DAY);
+    assert!(matches!(
+        &future[..],
+        [KitWarning::Dates {
+            source: ChainError::NotYetValid { .. },
+            ..
+        }]
+    ));
+    let (soon, path) = warnings(now - DAY, now + 10 * DAY + DAY / 2);
+    assert_eq!(soon, [KitWarning::ExpiresSoon { path, days: 10 }]);
     assert_eq!(warnings(now - DAY, now + 20 * DAY).0, []);
 }
 
