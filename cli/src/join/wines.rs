@@ -30,7 +30,9 @@ const STEPS: &str = "meta.NUM_STEPS_CURRENT_ROUND";
 /// Why the model or the task is not one for this trainer.
 #[derive(Debug, thiserror::Error)]
 enum WinesError {
-    #[error("the built-in trainer does nothing but `{TRAIN}`, not `{0}`: run a program of your own with --exec")]
+    #[error(
+        "the built-in trainer does nothing but `{TRAIN}`, not `{0}`: run a program of your own with --exec"
+    )]
     Task(String),
     #[error(
         "the built-in trainer knows one model, a single array of {NUMBERS} floating-point numbers, and this is {0}: run a program of your own with --exec"
@@ -112,15 +114,23 @@ fn is_vector(array: &Array) -> bool {
 
 /// What there is, for people.
 fn shapes(model: &nvflare::Model) -> String {
-    let arrays = model
-        .arrays()
-        .map(|(name, array)| format!("`{name}` of type {} and shape {:?}", array.descr(), array.shape()));
-    let tensors = model.tensors().map(|(name, _)| format!("the torch tensor `{name}`"));
+    let arrays = model.arrays().map(|(name, array)| {
+        format!(
+            "`{name}` of type {} and shape {:?}",
+            array.descr(),
+            array.shape()
+        )
+    });
+    let tensors = model
+        .tensors()
+        .map(|(name, _)| format!("the torch tensor `{name}`"));
     /// Enough to see what model it is.
     const MOST: usize = 4;
     let all: Vec<String> = arrays.chain(tensors).collect();
     match all.get(..MOST) {
-        Some(first) if all.len() > MOST => format!("{} and {} more", first.join(", "), all.len() - MOST),
+        Some(first) if all.len() > MOST => {
+            format!("{} and {} more", first.join(", "), all.len() - MOST)
+        }
         _ => all.join(", "),
     }
 }
@@ -162,7 +172,9 @@ mod tests {
 
     #[test]
     fn a_round_on_arrays_is_a_round_of_the_demo() {
-        let before = Model { weights: [0.25; NUMBERS] };
+        let before = Model {
+            weights: [0.25; NUMBERS],
+        };
         let after = before.train(&wines().0, EPOCHS);
         let array = Array::new([1, NUMBERS], before.weights.map(f64::from)).unwrap();
         let update = train(TRAIN, model([("numpy_key", array)])).unwrap();
