@@ -10,6 +10,7 @@ use std::io;
 use std::process::{Command, ExitStatus};
 
 use fedlink::Task;
+use fedlink::nvflare::npz::NpzError;
 use fedlink_host::trainer::{self, Failure, Stop, Trainer, Update};
 
 use exchange::Exchange;
@@ -56,14 +57,13 @@ pub enum ExecError {
     Failed(ExitStatus),
     /// The program left no result.
     #[error(
-        "the program ended well but left no result: it must write the .npz file that its last argument names"
+        "the program ended well but left no result: it must write the .npz file that its last argument names, or metrics to {name} beside it",
+        name = exchange::OUTPUT_HEADERS
     )]
     NoOutput,
     /// The result is something else.
-    #[error(
-        "the program's result is not an .npz file: write it as numpy.savez does, not compressed"
-    )]
-    NotNpz,
+    #[error("the program's result cannot be used: {0}")]
+    NotNpz(#[source] NpzError),
     /// The result is too large.
     #[error(
         "the program's result has {size} bytes, more than the {limit} that can be sent: return less"

@@ -2,11 +2,13 @@
 
 mod text;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fedlink::nvflare::OnReplaced;
 use fedlink_host::kit::{Suite, Transport};
 
 use crate::provision::{DEFAULT_PORT, MAX_DAYS};
@@ -156,15 +158,59 @@ pub struct JoinOptions {
     /// The folder of the site's kit
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub kit: PathBuf,
+    /// Takes part in a federation of NVIDIA FLARE 2.9 instead: the folder that `nvflare
+    /// provision` made for the site
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kit")]
+    pub nvflare: Option<PathBuf>,
     /// Which share of the wines this site holds: the Kth of N
-    #[arg(long, value_name = "K/N")]
-    pub share: ShareOption,
+    #[arg(
+        long,
+        value_name = "K/N",
+        required_unless_present_any = ["exec", "once"],
+        conflicts_with = "exec"
+    )]
+    pub share: Option<ShareOption>,
     /// Decides how the wines are shared out; the same for all who take part
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// With --nvflare: where results are kept until the server has them, so that none is
+    /// lost with this process; in memory unless given
+    #[arg(long, value_name = "FOLDER", requires = "nvflare")]
+    pub state: Option<PathBuf>,
+    /// With --nvflare: what to do when another process registers under this site's name
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        default_value_t = ReplacedOption::Stop,
+        requires = "nvflare"
+    )]
+    pub on_replaced: ReplacedOption,
+    /// With --nvflare: register, wait for the answer to one heartbeat, and leave
+    #[arg(long, requires = "nvflare", conflicts_with_all = ["exec", "share"])]
+    pub once: bool,
     /// Show nothing but warnings
     #[arg(long)]
     pub quiet: bool,
+    /// With --nvflare: print what happens as JSON, one object a line
+    #[arg(long, requires = "nvflare")]
+    pub json: bool,
+    /// With --nvflare: trains with this program; those of its arguments that begin with a
+    /// hyphen follow after --
+    #[arg(long, value_names = ["PROGRAM", "ARGUMENTS"], num_args = 1.., requires = "nvflare")]
+    pub exec: Option<Vec<OsString>>,
+    /// With --exec: more arguments of the program
+    #[arg(last = true, value_name = "ARGUMENTS", requires = "exec")]
+    pub arguments: Vec<OsString>,
+}
+
+/// What a site does when another process has taken its name, as an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReplacedOption {
+    /// Says so and ends
+    Stop,
+    /// Registers again, which replaces the other in turn
+    TakeOver,
 }
 
 /// How messages are protected, as an option.
@@ -231,6 +277,15 @@ impl From<SuiteOption> for Suite {
             SuiteOption::Sealed => Self::Sealed,
             SuiteOption::Bearer => Self::Bearer,
             SuiteOption::Plain => Self::Plain,
+        }
+    }
+}
+
+impl From<ReplacedOption> for OnReplaced {
+    fn from(option: ReplacedOption) -> Self {
+        match option {
+            ReplacedOption::Stop => Self::Stop,
+            ReplacedOption::TakeOver => Self::TakeOver,
         }
     }
 }
@@ -367,6 +422,59 @@ mod tests {
         for option in ["--sites 64", "--payload-mib 1024"] {
             parse(&format!("fedlink demo {option}")).unwrap();
         }
+    }
+
+    fn join(line: &str) -> Result<JoinOptions, clap::Error> {
+        parse(&format!("fedlink join {line}")).map(|command| match command {
+            Command::Join(options) => options,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn a_program_has_arguments_of_its_own() {
+        let options = join("--nvflare kit --exec python3 train.py --quiet -- --seed 7").unwrap();
+        assert_eq!(options.exec.unwrap(), ["python3", "train.py"]);
+        assert_eq!(options.arguments, ["--seed", "7"]);
+        assert_eq!((options.seed, options.quiet), (1, true));
+        join("--nvflare kit --exec python3 -u train.py").unwrap_err();
+        join("--nvflare kit --share 1/2 -- more").unwrap_err();
+    }
+
+    #[test]
+    fn a_site_has_wines_or_a_program_unless_it_only_looks() {
+        join("--share 1/2").unwrap();
+        join("--nvflare kit --share 1/2").unwrap();
+        join("--nvflare kit --once").unwrap();
+        for line in [
+            "",
+            "--nvflare kit",
+            "--nvflare kit --exec",
+            "--nvflare kit --share 1/2 --exec true",
+            "--nvflare kit --once --share 1/2",
+            "--nvflare kit --once --exec true",
+        ] {
+            join(line).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn what_is_for_nvflare_alone_needs_it() {
+        for option in [
+            "--state folder",
+            "--on-replaced take-over",
+            "--json",
+            "--exec true",
+        ] {
+            let share = match option {
+                "--exec true" => "",
+                _ => "--share 1/2",
+            };
+            join(&format!("{share} {option}")).unwrap_err();
+            join(&format!("--nvflare kit {share} {option}")).unwrap();
+        }
+        join("--once").unwrap_err();
+        join("--nvflare kit --kit other --share 1/2").unwrap_err();
     }
 
     #[test]

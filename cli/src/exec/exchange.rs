@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use fedlink::message::{Payload, Properties};
+use fedlink::nvflare::npz;
 use fedlink_host::trainer::Update;
 use tempfile::TempDir;
 
@@ -25,8 +27,8 @@ const MAX_OUTPUT: u64 = 4 << 30;
 /// The largest file of headers, in bytes: what headers may take in a message.
 const MAX_HEADERS: u64 = 64 << 10;
 
-/// How a zip file begins, with members and without any.
-const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+/// How headers begin that are a result by themselves.
+const METRICS: &str = "metrics.";
 
 /// A folder that only this user can read, for one task. It is removed when dropped.
 pub(super) struct Exchange(TempDir);
@@ -52,18 +54,20 @@ impl Exchange {
 
     /// What the program left. The file is read once.
     pub(super) fn update(self) -> Result<Update, ExecError> {
-        Ok(Update {
-            headers: self.headers()?,
-            payload: self.payload()?,
-        })
+        let headers = self.headers()?;
+        let metrics = headers.iter().any(|(key, _)| key.starts_with(METRICS));
+        let payload = match self.payload()? {
+            Some(payload) => payload,
+            None if metrics => Payload::new(Vec::new()),
+            None => return Err(ExecError::NoOutput),
+        };
+        Ok(Update { headers, payload })
     }
 
-    fn payload(&self) -> Result<Payload, ExecError> {
+    fn payload(&self) -> Result<Option<Payload>, ExecError> {
         let failed = files("the program's result cannot be read");
         let file = match File::open(self.output()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(ExecError::NoOutput);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
         };
         let size = file.metadata().map_err(failed)?.len();
@@ -76,10 +80,9 @@ impl Exchange {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         // Somebody may still write.
         file.take(size).read_to_end(&mut bytes).map_err(failed)?;
-        if !ZIP.iter().any(|start| bytes.starts_with(start)) {
-            return Err(ExecError::NotNpz);
-        }
-        Ok(Payload::labelled(bytes, CONTENT_TYPE, ""))
+        let bytes = Bytes::from(bytes);
+        npz::read(&bytes).map_err(ExecError::NotNpz)?;
+        Ok(Some(Payload::labelled(bytes, CONTENT_TYPE, "")))
     }
 
     fn headers(&self) -> Result<Properties, ExecError> {

@@ -3,11 +3,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fedlink::message::{JobId, Payload, Properties, Ssid, TaskId};
+use fedlink::nvflare::{Array, npz};
 
 use super::*;
 
-/// What the zip format begins with; programs here do not look further.
-const ARRAYS: &[u8] = b"PK\x05\x06 and so on";
+/// One array, as a task brings it: in several parts.
+fn arrays() -> Payload {
+    let weights = Array::new([3], [1.0_f32, 2.0, 3.0]).unwrap();
+    let mut writer = npz::Writer::new();
+    writer.add("weights.npy", [weights.to_npy()]).unwrap();
+    Payload::from_parts(writer.finish().unwrap(), "", "")
+}
 
 fn task(headers: Properties) -> Task {
     Task {
@@ -16,9 +22,9 @@ fn task(headers: Properties) -> Task {
         name: "train".to_owned(),
         ssid: Ssid::from_bytes([3; 16]),
         headers,
-        payload: Payload::new(ARRAYS),
+        payload: arrays(),
         again: false,
-        bytes: ARRAYS.len() as u64,
+        bytes: arrays().len() as u64,
         elapsed: Duration::ZERO,
     }
 }
@@ -43,7 +49,7 @@ fn failure(script: &str) -> String {
 #[test]
 fn arrays_go_to_the_program_and_come_back() {
     let update = run("cp \"$1\" \"$2\"").unwrap();
-    assert_eq!(&update.payload.bytes()[..], ARRAYS);
+    assert_eq!(update.payload.bytes(), arrays().bytes());
     assert_eq!(update.payload.content_type(), "application/x-npz");
     assert!(update.headers.is_empty());
 }
@@ -68,12 +74,20 @@ fn a_round_that_is_not_known_is_not_told() {
 }
 
 #[test]
+fn metrics_alone_are_a_result() {
+    let update = run("echo '{\"metrics.loss\": 0.5}' > \"$(dirname \"$2\")/output.json\"");
+    let update = update.unwrap();
+    assert!(update.payload.is_empty());
+    assert_eq!(update.headers.get("metrics.loss"), Some("0.5"));
+}
+
+#[test]
 fn each_way_to_give_no_result_has_its_own_words() {
     for (script, words) in [
         ("exit 3", "exit status: 3"),
         ("kill -9 $$", "signal: 9"),
         ("true", "left no result"),
-        ("echo text > \"$2\"", "not an .npz file"),
+        ("echo text > \"$2\"", "not a whole .npz file"),
         (
             "cp \"$1\" \"$2\"; echo '[]' > \"$(dirname \"$2\")/output.json\"",
             "output.json cannot be used: it must hold one JSON object",

@@ -1,0 +1,183 @@
+//! A site of a project of fedlink's own.
+
+use std::sync::Arc;
+
+use fedlink::{ClientAction, RejectReason};
+use fedlink_host::CallError;
+use fedlink_host::kit::SiteKit;
+
+use super::JoinError;
+use super::words::why;
+use crate::federation::{Happened, HostedSite, SiteNews};
+use crate::interrupt::Interrupt;
+use crate::options::JoinOptions;
+use crate::parties;
+use crate::training::Share;
+
+/// What the other end is called.
+const WHO: &str = "coordinator";
+
+/// Runs the site until its run is over, or until Ctrl-C.
+pub(super) async fn run(
+    options: &JoinOptions,
+    kit: &SiteKit,
+    share: Share,
+    interrupt: Interrupt,
+) -> Result<(), JoinError> {
+    let mut seat = Seat::open(options, kit, share).await?;
+    let ended = seat.work(interrupt).await;
+    let stopped = seat.process.end().await;
+    ended?;
+    Ok(stopped?)
+}
+
+/// The site, and what people are told of it.
+struct Seat<'a> {
+    options: &'a JoinOptions,
+    process: HostedSite,
+    /// How it leaves, once it does.
+    leaving: Leaving,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// The run is over: when all is delivered.
+    WhenIdle,
+    /// It has said goodbye.
+    Now,
+}
+
+impl<'a> Seat<'a> {
+    async fn open(
+        options: &'a JoinOptions,
+        kit: &SiteKit,
+        share: Share,
+    ) -> Result<Self, JoinError> {
+        let wines = share.len();
+        let process = HostedSite::start(parties::client_host(kit)?, Arc::new(share)).await?;
+        let seat = Self {
+            options,
+            process,
+            leaving: Leaving::No,
+        };
+        seat.say(format!(
+            "{} of {} has {wines} wines and calls {} at {}",
+            kit.config.name,
+            kit.config.project,
+            kit.config.server.name,
+            kit.config.server.addresses.join(", ")
+        ));
+        Ok(seat)
+    }
+
+    async fn work(&mut self, mut interrupt: Interrupt) -> Result<(), JoinError> {
+        loop {
+            let leaving = self.leaving == Leaving::Now;
+            let happened = tokio::select! {
+                happened = self.process.next() => happened,
+                () = interrupt.wait(), if !leaving => {
+                    self.leave("its operator has stopped it").await?;
+                    continue;
+                }
+            };
+            match happened {
+                Happened::Stopped => return Ok(()),
+                // The client may be gone before its last actions are taken.
+                Happened::Action(_) | Happened::Trained(_) if leaving => continue,
+                Happened::Action(action) => {
+                    self.tell(&action).await?;
+                    self.process.handle(action).await?;
+                }
+                Happened::Trained(trained) => self.process.finished(trained).await?,
+            }
+            while let Some(news) = self.process.poll_news() {
+                self.news(news);
+            }
+            if self.leaving == Leaving::WhenIdle && self.process.is_idle().await? {
+                self.leave("the run is over").await?;
+            }
+        }
+    }
+
+    async fn leave(&mut self, reason: &str) -> Result<(), JoinError> {
+        self.say(format!("leaves: {reason}"));
+        self.leaving = Leaving::Now;
+        let client = self.process.client();
+        Ok(client.quit(reason).await.map_err(CallError::from)?)
+    }
+
+    async fn tell(&self, action: &ClientAction) -> Result<(), JoinError> {
+        match action {
+            ClientAction::SetAuth(_) => self.say("is registered"),
+            ClientAction::ClearAuth => self.say("must register anew"),
+            ClientAction::Rejected(rejection) => {
+                return Err(JoinError::rejected(WHO, rejection, hint(rejection.reason)));
+            }
+            ClientAction::Suspect {
+                suspicion,
+                repeated: true,
+            } => return Err(JoinError::suspect(WHO, suspicion)),
+            ClientAction::Retry {
+                at,
+                attempt,
+                reason,
+            } => {
+                let at = *at;
+                let wait = self.process.client().call(move |_, now| at.since(now));
+                let wait = wait.await.map_err(CallError::from)?;
+                self.say(format!(
+                    "{}: tries again in {:.1} s (attempt {attempt})",
+                    why(*reason, WHO),
+                    wait.as_secs_f64()
+                ));
+            }
+            ClientAction::ResultRefused { refusal, .. } => {
+                tracing::warn!(?refusal, "the coordinator did not take a result");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn news(&mut self, news: SiteNews) {
+        match news {
+            SiteNews::Started(_) => {
+                self.leaving = Leaving::No;
+                self.say("takes part in a run");
+            }
+            SiteNews::Trained(order) => {
+                self.say(format!(
+                    "has trained round {} of {}",
+                    order.round, order.rounds
+                ));
+            }
+            SiteNews::Aborted(_) | SiteNews::Ended(_) => {
+                self.say("the coordinator has ended the run");
+                self.leaving = Leaving::WhenIdle;
+            }
+        }
+    }
+
+    fn say(&self, line: impl AsRef<str>) {
+        if !self.options.quiet {
+            eprintln!("{}", line.as_ref());
+        }
+    }
+}
+
+fn hint(reason: RejectReason) -> &'static str {
+    match reason {
+        RejectReason::Unauthenticated => {
+            "ask whoever runs the project for a new kit: this one's certificate may have ended"
+        }
+        RejectReason::Disabled => "ask whoever runs the project to enable it again",
+        RejectReason::WrongProject => {
+            "this kit is for another project: check the address in fedlink.toml"
+        }
+        RejectReason::Replaced => {
+            "another process uses this kit, here or elsewhere: stop one of the two"
+        }
+        _ => "ask whoever runs the project why",
+    }
+}

@@ -1,0 +1,340 @@
+//! A site of an NVFlare federation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedlink::message::JobId;
+use fedlink::{Binding, ClientAction, RejectReason};
+use fedlink_host::nvflare::Kit;
+use fedlink_host::store::FileStore;
+use fedlink_host::tokio::ClientHost;
+use fedlink_host::trainer::{SiteEvent, Trainer, TrainingSite};
+use fedlink_host::{CallError, HostError};
+use tokio::time::{Instant, sleep_until};
+
+use super::JoinError;
+use super::news::News;
+use super::watch::{Watch, WatchedDial};
+use super::wines::Wines;
+use super::words::why;
+use crate::exec::Program;
+use crate::interrupt::Interrupt;
+use crate::options::JoinOptions;
+
+/// What the other end is called.
+const WHO: &str = "server";
+
+/// How long a site that only looks waits to be let in: several tries, also at a server
+/// that is about to start.
+const ONCE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the site until Ctrl-C, or until it has looked.
+pub(super) async fn run(
+    options: &JoinOptions,
+    kit: &Kit,
+    interrupt: Interrupt,
+) -> Result<(), JoinError> {
+    let mut seat = Seat::open(options, kit).await?;
+    let worked = seat.work(interrupt).await;
+    if worked.is_err() {
+        // There is nobody to say goodbye to.
+        let _ = seat.site.client().stop().await;
+    }
+    let finished = seat.site.finish().await;
+    worked?;
+    Ok(finished?)
+}
+
+/// The site, and what people are told of it.
+struct Seat<'a> {
+    options: &'a JoinOptions,
+    kit: &'a Kit,
+    site: TrainingSite,
+    watch: Watch,
+    /// What went wrong last.
+    trouble: String,
+    registered: bool,
+    leaving: bool,
+}
+
+impl<'a> Seat<'a> {
+    async fn open(options: &'a JoinOptions, kit: &'a Kit) -> Result<Self, JoinError> {
+        let watch = Watch::default();
+        let host = host(options, kit, watch.clone())?;
+        let seat = Self {
+            options,
+            kit,
+            site: start(options, kit, host).await?,
+            watch,
+            trouble: "the server does not answer".to_owned(),
+            registered: false,
+            leaving: false,
+        };
+        seat.tell(&News::Calls {
+            site: kit.name.to_string(),
+            project: kit.project.to_string(),
+            server: kit.server.to_string(),
+            address: kit.address.clone(),
+        });
+        Ok(seat)
+    }
+
+    async fn work(&mut self, mut interrupt: Interrupt) -> Result<(), JoinError> {
+        let patience = Instant::now() + ONCE_PATIENCE;
+        loop {
+            let event = tokio::select! {
+                event = self.site.next() => event,
+                () = interrupt.wait(), if !self.leaving => {
+                    self.leave("its operator has stopped it").await?;
+                    continue;
+                }
+                () = sleep_until(patience), if self.options.once && !self.leaving => {
+                    return Err(JoinError::NotRegistered {
+                        waited: ONCE_PATIENCE,
+                        last: self.trouble.clone(),
+                    });
+                }
+            };
+            match event {
+                Some(SiteEvent::Action(action)) => self.action(action).await?,
+                Some(event) => self.event(event),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn action(&mut self, action: ClientAction) -> Result<(), JoinError> {
+        match action {
+            ClientAction::SetAuth(_) => {
+                self.registered = true;
+                self.watch.answered();
+                if !self.options.once {
+                    self.tell(&self.registration());
+                }
+            }
+            ClientAction::ClearAuth => {
+                self.registered = false;
+                self.tell(&News::RegistersAnew);
+            }
+            ClientAction::HeartbeatAnswered { .. } if self.options.once && !self.leaving => {
+                self.checked();
+                self.leave("it was only to be checked").await?;
+            }
+            ClientAction::Rejected(rejection) => {
+                let hint = hint(rejection.reason);
+                return Err(JoinError::rejected(WHO, &rejection, hint));
+            }
+            ClientAction::Suspect {
+                suspicion,
+                repeated,
+            } => {
+                if repeated {
+                    return Err(JoinError::suspect(WHO, &suspicion));
+                }
+                self.trouble = suspicion.to_string();
+                self.tell(&News::Suspects {
+                    what: suspicion.to_string(),
+                });
+            }
+            ClientAction::Retry {
+                at,
+                attempt,
+                reason,
+            } => {
+                if let Some(refusal) = self.watch.refusal().filter(|_| !self.registered) {
+                    return Err(JoinError::Untrusted(refusal));
+                }
+                self.trouble = why(reason, WHO);
+                if let Some(failure) = self.watch.failure() {
+                    self.trouble += &format!(" ({failure})");
+                }
+                let wait = self.site.client().call(move |_, now| at.since(now));
+                let wait = wait.await.map_err(CallError::from)?;
+                self.tell(&News::Retries {
+                    why: self.trouble.clone(),
+                    seconds: wait.as_secs_f64(),
+                    attempt,
+                });
+            }
+            ClientAction::AbortJobs(jobs) => {
+                self.each(&jobs, |job| News::JobAborted { job: job.into() })
+            }
+            ClientAction::RunEnded { job } => self.tell(&News::JobOver { job: job.into() }),
+            ClientAction::ResultAccepted {
+                job,
+                task,
+                bytes,
+                elapsed,
+            } => self.tell(&News::Accepted {
+                job: job.into(),
+                task: task.into(),
+                bytes,
+                seconds: elapsed.as_secs_f64(),
+            }),
+            ClientAction::ResultRefused { job, task, refusal } => self.tell(&News::Refused {
+                job: job.into(),
+                task: task.into(),
+                why: refusal.to_string(),
+            }),
+            ClientAction::Closed {
+                answered, message, ..
+            } => self.tell(&News::Left { answered, message }),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn event(&self, event: SiteEvent) {
+        self.tell(&match event {
+            SiteEvent::JobStarted(job) => News::JobStarted { job: job.into() },
+            SiteEvent::JobNotStarted { job, reason } => News::JobNotStarted {
+                job: job.into(),
+                why: reason,
+            },
+            SiteEvent::JobEnded(job) => News::JobEnded { job: job.into() },
+            SiteEvent::Assigned {
+                job,
+                task,
+                name,
+                round,
+                bytes,
+            } => News::Assigned {
+                job: job.into(),
+                task: task.into(),
+                name,
+                round,
+                bytes,
+            },
+            SiteEvent::Trained {
+                job,
+                task,
+                round,
+                bytes,
+                elapsed,
+            } => News::Trained {
+                job: job.into(),
+                task: task.into(),
+                round,
+                bytes,
+                seconds: elapsed.as_secs_f64(),
+            },
+            SiteEvent::Failed {
+                job,
+                task,
+                round,
+                reason,
+            } => News::Failed {
+                job: job.into(),
+                task: task.into(),
+                round,
+                why: reason,
+            },
+            SiteEvent::GivenUp { job, task, round } => News::GivenUp {
+                job: job.into(),
+                task: task.into(),
+                round,
+            },
+            _ => return,
+        });
+    }
+
+    async fn leave(&mut self, reason: &str) -> Result<(), JoinError> {
+        self.leaving = true;
+        if !self.options.once {
+            self.tell(&News::Leaves {
+                why: reason.to_owned(),
+            });
+        }
+        let client = self.site.client();
+        Ok(client.quit(reason).await.map_err(CallError::from)?)
+    }
+
+    fn registration(&self) -> News {
+        News::Registered {
+            site: self.kit.name.to_string(),
+            project: self.kit.project.to_string(),
+        }
+    }
+
+    /// What whoever asked for a check gets, whether quiet or not.
+    fn checked(&self) {
+        let registration = self.registration();
+        if self.options.json {
+            self.tell(&registration);
+        } else {
+            println!("{registration}");
+        }
+    }
+
+    fn each(&self, jobs: &[JobId], news: impl Fn(JobId) -> News) {
+        jobs.iter().for_each(|job| self.tell(&news(*job)));
+    }
+
+    fn tell(&self, news: &News) {
+        if self.options.json {
+            // All of it is text and numbers.
+            println!("{}", serde_json::to_string(news).unwrap_or_default());
+        } else if !self.options.quiet {
+            eprintln!("{news}");
+        }
+    }
+}
+
+/// The client's host, as kit and options say.
+fn host(options: &JoinOptions, kit: &Kit, watch: Watch) -> Result<ClientHost, JoinError> {
+    let mut config = kit.client_config();
+    if let Binding::Nvflare(settings) = &mut config.binding {
+        settings.on_replaced = options.on_replaced.into();
+    }
+    let dial = WatchedDial {
+        dial: kit.dial()?,
+        watch,
+    };
+    let host = ClientHost::new(Arc::new(config), kit.identity(), dial);
+    Ok(match &options.state {
+        Some(folder) => {
+            let (store, records) = FileStore::open(folder)?;
+            host.storage(store, records)
+        }
+        None => host,
+    })
+}
+
+/// Starts the host with the trainers that the options ask for.
+async fn start(
+    options: &JoinOptions,
+    kit: &Kit,
+    host: ClientHost,
+) -> Result<TrainingSite, HostError> {
+    match &options.exec {
+        Some(program) => {
+            let program = Program {
+                command: program.iter().chain(&options.arguments).cloned().collect(),
+                site: kit.name.to_string(),
+            };
+            let trainers = move |_| -> Box<dyn Trainer> { Box::new(program.clone()) };
+            TrainingSite::start(host, trainers).await
+        }
+        None => {
+            let wines = Wines(Arc::new(super::share(options)));
+            let trainers = move |_| -> Box<dyn Trainer> { Box::new(wines.clone()) };
+            TrainingSite::start(host, trainers).await
+        }
+    }
+}
+
+fn hint(reason: RejectReason) -> &'static str {
+    match reason {
+        RejectReason::Unauthenticated => {
+            "ask whoever runs the project whether this kit still counts and its server is a secure one"
+        }
+        RejectReason::Disabled => "ask whoever runs the project to enable this site again",
+        RejectReason::WrongProject => {
+            "this kit is for another project: check project and address in startup/fed_client.json"
+        }
+        RejectReason::Replaced => {
+            "another process uses this kit, here or elsewhere: stop one of the two"
+        }
+        _ => "ask whoever runs the project why",
+    }
+}
