@@ -2,5 +2,4 @@
 
 pub(crate) mod native;
 #[cfg(feature = "nvflare")]
-#[allow(dead_code, reason = "the link that speaks it follows")]
 pub(crate) mod nvflare;

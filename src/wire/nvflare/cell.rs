@@ -19,19 +19,14 @@ pub(crate) mod key {
     pub(crate) const FROM: &str = "cn__from";
     pub(crate) const TO: &str = "cn__to";
     pub(crate) const RETURN_CODE: &str = "cn__return_code";
-    pub(crate) const RETURN_REASON: &str = "cn__return_reason";
     pub(crate) const ERROR: &str = "cn__error";
     pub(crate) const PAYLOAD_ENCODING: &str = "cn__payload_encoding";
     pub(crate) const PAYLOAD_LEN: &str = "cn__payload_len";
     pub(crate) const ROUTE: &str = "cn__route";
-    pub(crate) const ORIGINAL_HEADERS: &str = "cn__original_headers";
     pub(crate) const SEND_TIME: &str = "cn__send_time";
     pub(crate) const SECURE: &str = "cn__secure";
-    pub(crate) const ENCRYPTED: &str = "cn__encrypted";
     pub(crate) const OPTIONAL: &str = "cn__optional";
-    pub(crate) const SERVER_TRANSIT_REQUIRED: &str = "cn__server_transit_required";
     pub(crate) const MSG_ROOT_ID: &str = "cn__msg_root_id";
-    pub(crate) const MSG_ROOT_TTL: &str = "cn__msg_root_ttl";
 
     pub(crate) const CLIENT_NAME: &str = "client_name";
     pub(crate) const CLIENT_TYPE: &str = "client_type";
@@ -40,7 +35,6 @@ pub(crate) mod key {
     pub(crate) const TOKEN: &str = "__token__";
     pub(crate) const TOKEN_SIGNATURE: &str = "__token_signature__";
     pub(crate) const SSID: &str = "ssid";
-    pub(crate) const JOB_ID: &str = "job_id";
     pub(crate) const JOB_IDS: &str = "job_ids";
     pub(crate) const ABORT_JOBS: &str = "abort_jobs";
     pub(crate) const MESSAGE: &str = "message";
@@ -66,10 +60,7 @@ pub(crate) mod stream_key {
     pub(crate) const CHUNK_SIZE: &str = "sm__cs";
     pub(crate) const WINDOW: &str = "sm__ws";
     pub(crate) const ACK_INTERVAL: &str = "sm__ai";
-    pub(crate) const RESEND_WAIT: &str = "sm__rw";
-    pub(crate) const RESEND_TOTAL: &str = "sm__rt";
     pub(crate) const ERROR_TEXT: &str = "sm__em";
-    pub(crate) const ERROR_TYPE: &str = "sm__et";
 }
 
 /// Channels.
@@ -78,7 +69,6 @@ pub(crate) mod channel {
     pub(crate) const ADMIN: &str = "admin";
     pub(crate) const AUX: &str = "aux_communication";
     pub(crate) const SERVER_COMMAND: &str = "server_command";
-    pub(crate) const CLIENT_COMMAND: &str = "client_command";
     pub(crate) const RETURN_ONLY: &str = "return_only";
     pub(crate) const CELLNET: &str = "cellnet.channel";
     pub(crate) const STREAM: &str = "sm__STREAM";
@@ -92,6 +82,8 @@ pub(crate) mod topic {
     pub(crate) const HEARTBEAT: &str = "heart_beat";
     pub(crate) const QUIT: &str = "quit";
     pub(crate) const REPORT_JOB_FAILURE: &str = "report_job_failure";
+    /// The topic of all requests of the admin channel; what they ask stands in the body.
+    #[cfg(test)]
     pub(crate) const ADMIN: &str = "admin";
     pub(crate) const GET_TASK: &str = "get_task";
     pub(crate) const SUBMIT_UPDATE: &str = "submit_update";
@@ -101,7 +93,6 @@ pub(crate) mod topic {
     pub(crate) const END_RUN: &str = "__end_run__";
     pub(crate) const DOWNLOAD: &str = "download_service__download";
     pub(crate) const BYE: &str = "bye";
-    pub(crate) const BULK: &str = "bulk";
     pub(crate) const STREAM_DATA: &str = "sm__DATA";
     pub(crate) const STREAM_ACK: &str = "sm__ACK";
     pub(crate) const STREAM_ERROR: &str = "sm__ERROR";
@@ -200,12 +191,6 @@ impl Headers {
         self
     }
 
-    /// Takes one header out.
-    pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
-        let at = self.0.iter().position(|(k, _)| k == key)?;
-        Some(self.0.remove(at).1)
-    }
-
     /// All headers in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
@@ -243,7 +228,7 @@ impl Headers {
             .chain(self.texts(key::REQ_ID))
     }
 
-    /// The headers as a plain map, as `cn__original_headers` holds them.
+    /// The headers as a plain map.
     pub(crate) fn into_value(self) -> Value {
         Value::Map(
             self.0

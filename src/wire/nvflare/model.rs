@@ -73,6 +73,9 @@ pub enum ModelError {
     /// A member is neither.
     #[error("member `{0}` is neither .npy nor .safetensors: leave it out")]
     Member(String),
+    /// An array that the task did not have, where the data are not a dict of arrays.
+    #[error("there is no place for array `{0}`: give back those of the task")]
+    NoPlace(String),
     /// `shareable.fobs` cannot be read.
     #[error("`shareable.fobs`: {0}")]
     Fobs(#[from] FobsError),

@@ -143,6 +143,7 @@ pub(crate) fn fl_context<'a>(properties: impl IntoIterator<Item = (&'a str, Valu
 }
 
 /// One property of a context.
+#[cfg(test)]
 pub(crate) fn context_property<'a>(context: &'a Value, key: &str) -> Option<&'a Value> {
     let [_, properties] = FL_CONTEXT.data(context)?.as_list()? else {
         return None;
@@ -195,13 +196,15 @@ mod tests {
     }
 
     #[test]
-    fn a_context_and_a_message_come_apart_again() {
+    fn a_context_has_its_properties() {
         let context = fl_context([("__run_num__", "job".into())]);
-        assert_eq!(
-            context_property(&context, "__run_num__"),
-            Some(&"job".into())
-        );
+        let run = context_property(&context, "__run_num__");
+        assert_eq!(run, Some(&"job".into()));
         assert_eq!(context_property(&Value::Nil, "__run_num__"), None);
+    }
+
+    #[test]
+    fn a_message_comes_apart_again() {
         let message = message("1", "train.deploy", Value::Nil, Value::Map(vec![]));
         let attributes = message_attributes(&message).unwrap();
         assert_eq!(attributes.get("topic"), Some(&"train.deploy".into()));

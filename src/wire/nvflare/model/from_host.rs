@@ -211,22 +211,18 @@ fn reference(value: &Value) -> Option<&str> {
 
 /// Adds what nothing refers to under its own name.
 fn add_others(data: &mut Value, arrays: BTreeMap<String, Value>) -> Result<(), ModelError> {
-    let place = if typed::typed(data).is_some() {
-        None
-    } else if let Value::Map(pairs) = data {
-        Some(pairs)
-    } else {
-        None
+    let Some((first, _)) = arrays.first_key_value() else {
+        return Ok(());
     };
-    match (place, arrays.first_key_value()) {
-        (Some(pairs), _) => {
-            pairs.extend(arrays.into_iter().filter_map(|(member, array)| {
-                let (name, _) = split_name(&member)?;
-                Some((name.into(), array))
-            }));
-            Ok(())
-        }
-        (None, None) => Ok(()),
-        (None, Some((name, _))) => Err(ModelError::Member(name.clone())),
+    if typed::typed(data).is_some() {
+        return Err(ModelError::NoPlace(first.clone()));
     }
+    let Value::Map(pairs) = data else {
+        return Err(ModelError::NoPlace(first.clone()));
+    };
+    pairs.extend(arrays.into_iter().filter_map(|(member, array)| {
+        let (name, _) = split_name(&member)?;
+        Some((name.into(), array))
+    }));
+    Ok(())
 }

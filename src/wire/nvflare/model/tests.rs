@@ -161,6 +161,21 @@ fn nested_data_get_names_and_their_shape_back() {
 }
 
 #[test]
+fn data_that_are_no_dict_take_no_other_arrays() {
+    let shape = Value::List(vec![]);
+    let mut model = Model::new();
+    let payload = model.to_payload().unwrap();
+    let content = from_host(&no_headers(), payload.bytes(), true, Some(&shape)).unwrap();
+    assert_eq!(data(&content), &shape);
+    model.insert("w", Array::new([], [1_u8]).unwrap());
+    let payload = model.to_payload().unwrap();
+    assert_eq!(
+        from_host(&no_headers(), payload.bytes(), true, Some(&shape)),
+        Err(ModelError::NoPlace("w.npy".into()))
+    );
+}
+
+#[test]
 fn what_is_not_data_keeps_its_arrays_inline() {
     let mut shareable = task(Value::map([("w", by_reference(ArrayKind::Numpy, "T1"))]));
     let entries = typed::SHAREABLE.data_mut(&mut shareable).unwrap();
