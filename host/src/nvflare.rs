@@ -1,9 +1,13 @@
 //! What a site needs in a federation of NVIDIA FLARE 2.9: its start-up kit, and the TLS
 //! that goes with it.
 
+#[cfg(feature = "grpc")]
+mod grpc;
 mod kit;
 #[cfg(test)]
 mod testing;
 mod tls;
 
+#[cfg(feature = "grpc")]
+pub use grpc::GrpcDial;
 pub use kit::{Credentials, Kit, KitError, KitWarning, Scheme, Security};

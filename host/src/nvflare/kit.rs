@@ -22,6 +22,8 @@ use fedlink::nvflare::Settings;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "grpc")]
+use super::grpc::GrpcDial;
 use super::tls::client_config;
 use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
@@ -178,16 +180,22 @@ impl Kit {
     /// # Errors
     ///
     /// [`KitError::NoGrpc`] if the kit asks for gRPC and this program was built without.
-    #[cfg_attr(feature = "grpc", expect(clippy::unnecessary_wraps))]
     pub fn dial(&self) -> Result<Box<dyn Dial>, KitError> {
+        let dial = TcpDial::new([&self.address]);
         match self.scheme {
-            Scheme::Tcp => {
-                let dial = TcpDial::new([&self.address]);
+            Scheme::Tcp => Ok(Box::new(match &self.tls {
+                Some((config, name)) => dial.tls(Arc::clone(config), name.clone()),
+                None => dial,
+            })),
+            #[cfg(feature = "grpc")]
+            Scheme::Grpc => {
+                let dial = GrpcDial::new(&self.address);
                 Ok(Box::new(match &self.tls {
-                    Some((config, name)) => dial.tls(Arc::clone(config), name.clone()),
+                    Some((config, name)) => dial.tls(config, name.clone()),
                     None => dial,
                 }))
             }
+            #[cfg(not(feature = "grpc"))]
             Scheme::Grpc => Err(KitError::NoGrpc),
         }
     }

@@ -1,0 +1,163 @@
+//! A gRPC stream of frames as a stream of bytes, on which the frames stand back to back.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use fedlink::frame::{FrameError, Framing, Splitter};
+use futures_channel::mpsc;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tonic::codegen::tokio_stream::Stream as _;
+use tonic::{Status, Streaming};
+
+use super::Frame;
+
+/// The server's answer to the call, when there is one.
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Streaming<Frame>, Status>> + Send>>;
+
+/// Most bytes that one write takes.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Both directions of a call. At most two frames wait in it for the network.
+pub(super) struct GrpcStream {
+    incoming: Incoming,
+    /// What was received and not read.
+    unread: Bytes,
+    outgoing: mpsc::Sender<Frame>,
+    /// What was written and is not yet a whole frame.
+    unsent: Splitter,
+    /// A whole frame that waits for its turn.
+    pending: Option<Bytes>,
+    sequence: i32,
+}
+
+enum Incoming {
+    Called(Answer),
+    Streaming(Box<Streaming<Frame>>),
+    Over,
+}
+
+impl GrpcStream {
+    /// Over a call whose request is what comes out of `outgoing`.
+    pub(super) fn new(outgoing: mpsc::Sender<Frame>, answer: Answer) -> Self {
+        Self {
+            incoming: Incoming::Called(answer),
+            unread: Bytes::new(),
+            outgoing,
+            unsent: Splitter::new(Framing::Nvflare {
+                max_frame: usize::MAX,
+            }),
+            pending: None,
+            sequence: 0,
+        }
+    }
+
+    /// The next frame, or nothing if the server has ended the call in order.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        loop {
+            match &mut self.incoming {
+                Incoming::Called(answer) => {
+                    self.incoming = match ready!(answer.as_mut().poll(cx)) {
+                        Ok(streaming) => Incoming::Streaming(Box::new(streaming)),
+                        Err(status) => return self.ended(Err(failed(&status))),
+                    };
+                }
+                Incoming::Streaming(streaming) => {
+                    let message = ready!(Pin::new(streaming.as_mut()).poll_next(cx));
+                    return match message {
+                        Some(Ok(frame)) => Poll::Ready(Ok(Some(frame.data))),
+                        Some(Err(status)) => self.ended(Err(failed(&status))),
+                        None => self.ended(Ok(None)),
+                    };
+                }
+                Incoming::Over => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
+    fn ended(&mut self, how: io::Result<Option<Bytes>>) -> Poll<io::Result<Option<Bytes>>> {
+        self.incoming = Incoming::Over;
+        Poll::Ready(how)
+    }
+
+    /// Hands over all whole frames, as fast as the network takes them.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.pending.is_none() {
+                let frame = self.unsent.next_frame().map_err(invalid)?;
+                self.pending = frame.map(BytesMut::freeze);
+            }
+            if self.pending.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.outgoing.poll_ready(cx)).map_err(broken)?;
+            if let Some(data) = self.pending.take() {
+                self.sequence = self.sequence.wrapping_add(1);
+                let seq = self.sequence;
+                self.outgoing
+                    .start_send(Frame { seq, data })
+                    .map_err(broken)?;
+            }
+        }
+    }
+}
+
+impl AsyncRead for GrpcStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            match ready!(self.poll_frame(cx))? {
+                Some(frame) => self.unread = frame,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let some = self.unread.len().min(room.remaining());
+        room.put_slice(&self.unread.split_to(some));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for GrpcStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_send(cx))?;
+        let buffer = self.unsent.room(WRITE_BYTES);
+        let room = buffer.capacity() - buffer.len();
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        buffer.extend_from_slice(taken);
+        Poll::Ready(Ok(taken.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_send(cx)
+    }
+
+    /// Ends the call and waits until the server has done so too: to drop it earlier would
+    /// cancel what is on the way.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        self.outgoing.disconnect();
+        while ready!(self.poll_frame(cx))?.is_some() {}
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn failed(status: &Status) -> io::Error {
+    io::Error::other(format!("gRPC: {} ({})", status.message(), status.code()))
+}
+
+fn invalid(error: FrameError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}
+
+fn broken(_: mpsc::SendError) -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
+}
