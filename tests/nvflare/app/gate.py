@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 
-def enter(site, number):
+def enter(site: str, number: int) -> None:
     """Says that the site has begun this round, and waits while the harness holds it."""
     folder = os.environ.get("PROOF_GATE")
     if folder is None:

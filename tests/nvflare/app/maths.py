@@ -5,18 +5,21 @@ differently, so that an average that forgets the weights is found out.
 """
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
+Model = dict[str, np.ndarray]
 
-def start(shapes):
-    """Zeros, by name: {name: (dtype, shape)}."""
+
+def start(shapes: dict[str, tuple[str, list[int]]]) -> Model:
+    """Zeros of these types and shapes."""
     return {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
 
 
-def train(model, site, number):
+def train(model: Model, site: str, number: int) -> Model:
     """The site's model after this round."""
-    trained = {}
+    trained: Model = {}
     for name, array in model.items():
         seed = zlib.crc32(f"{site}/{number}/{name}".encode())
         noise = np.random.default_rng(seed).standard_normal(array.shape, np.float32)
@@ -24,12 +27,12 @@ def train(model, site, number):
     return trained
 
 
-def steps(site):
+def steps(site: str) -> int:
     """How much the site's update weighs."""
     return 1 + zlib.crc32(site.encode()) % 7
 
 
-def average(model, sites, number):
+def average(model: Model, sites: Sequence[str], number: int) -> Model:
     """The common model after this round of these sites."""
     total = sum(steps(site) for site in sites)
     sums = {name: np.zeros(array.shape) for name, array in model.items()}

@@ -53,13 +53,13 @@ def parse() -> argparse.Namespace:
 
 
 def chosen(options: argparse.Namespace) -> list[Scenario]:
-    return [
-        each
-        for each in SCENARIOS.values()
-        if each.name in options.names
-        or (options.all or (options.quick and each.quick))
-        and (each.stand_in or not options.stand_in)
-    ]
+    def is_chosen(each: Scenario) -> bool:
+        if each.name in options.names:
+            return True
+        playable = each.stand_in or not options.stand_in
+        return playable and (options.all or (options.quick and each.quick))
+
+    return [each for each in SCENARIOS.values() if is_chosen(each)]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Admin:
 
     def submit(self, job: Path) -> str:
         """Signs and submits a job's folder, and gives the job's id."""
-        return self._session.submit_job(str(job))
+        return str(self._session.submit_job(str(job)))
 
     def status(self, job: str) -> str:
         return self._session.get_job_status(job) or ""

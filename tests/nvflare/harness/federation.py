@@ -1,9 +1,9 @@
 """A project, its genuine server, and whoever joins it."""
 
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
+from app.maths import Model
 
 from .admin import Admin, log_in
 from .gate import Gate
@@ -53,17 +53,12 @@ class Federation:
         self.server.is_up()
 
     def fedlink(
-        self,
-        name: str = "site-1",
-        *arguments: str,
-        change_kit: Change = as_made,
-        label: str = "fedlink",
+        self, name: str = "site-1", *, change_kit: Change = as_made, **options: Any
     ) -> Party:
-        """Starts fedlink as this site, with these further arguments."""
+        """Starts fedlink as this site; `options` are the others of `FedlinkSite`."""
         if self.lab.stand_in:
             return self.genuine(name, change_kit)
-        site = FedlinkSite(self._place, name, *arguments, change_kit=change_kit, label=label)
-        return self._join(site)
+        return self._join(FedlinkSite(self._place, name, change_kit=change_kit, **options))
 
     def genuine(self, name: str = "site-2", change_kit: Change = as_made) -> Party:
         """Starts a genuine site of this name."""
@@ -93,13 +88,13 @@ class Federation:
         """Submits a job and gives its id."""
         return admin.submit(job.write(self.folder / "jobs"))
 
-    def finish(self, admin: Admin, job: str) -> dict[str, np.ndarray]:
+    def finish(self, admin: Admin, job: str) -> Model:
         """Waits for the good end of a job and gives the final model."""
         status = admin.wait_for_end(job, JOB_TIME)
         check(status == COMPLETED, f"job {job} ended with {status}")
         return final_model(admin.download(job, self.folder / "results"))
 
-    def run(self, job: Job) -> dict[str, np.ndarray]:
+    def run(self, job: Job) -> Model:
         """Runs a job to its good end, checks that the server has used the update of each site
         in each round, and gives the final model."""
         since = self.server.log.mark()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
 from app import maths
 
 from .logs import Log
@@ -68,7 +69,7 @@ class Job:
                 _check_count(log, since, used, 1)
             _check_count(log, since, rf"aggregating {count} update\(s\) at round {number}\b", 1)
 
-    def expected(self) -> dict[str, np.ndarray]:
+    def expected(self) -> maths.Model:
         """The model after the last round."""
         model = maths.start(self.shapes)
         for number in range(self.rounds):
@@ -154,7 +155,7 @@ def _check_count(log: Log, since: int, pattern: str, expected: int) -> None:
     check(count == expected, f"the server says /{pattern}/ {count} times, not {expected}")
 
 
-def final_model(result: Path) -> dict[str, np.ndarray]:
+def final_model(result: Path) -> maths.Model:
     """The model in a downloaded result."""
     found = list(result.rglob("final.npz"))
     if len(found) != 1:
@@ -163,7 +164,7 @@ def final_model(result: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def check_equal(model: dict[str, np.ndarray], other: dict[str, np.ndarray], what: str) -> None:
+def check_equal(model: maths.Model, other: maths.Model, what: str) -> None:
     """Fails unless both have the same arrays, within the tolerance."""
     check(model.keys() == other.keys(), f"{what}: arrays {sorted(model)}, not {sorted(other)}")
     for name, array in model.items():

@@ -8,8 +8,9 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .provision import Project, edit
+from .provision import Project, edit, replace
 
 Change = Callable[[Path], None]
 
@@ -31,6 +32,11 @@ def server_identity(name: str) -> Change:
 def project_name(name: str) -> Change:
     """The site wants to take part in this project."""
     return _in_server(lambda server: server.update(name=name))
+
+
+def asks_for_proof(kit: Path) -> None:
+    """A site of a plain project has the server prove its identity all the same."""
+    replace(kit / "startup" / "sub_start.sh", "secure_train=false", "secure_train=true")
 
 
 def dead_after(seconds: int) -> Change:
@@ -60,9 +66,8 @@ def expired(project: Project, certificate: str) -> Change:
     def change(kit: Path) -> None:
         file = kit / "startup" / certificate
         old = x509.load_pem_x509_certificate(file.read_bytes())
-        authority = serialization.load_pem_private_key(
-            project.authority["root_pri_key"].encode(), password=None
-        )
+        authority = serialization.load_pem_private_key(project.authority_key, password=None)
+        assert isinstance(authority, rsa.RSAPrivateKey)
         now = datetime.datetime.now(datetime.UTC)
         new = (
             x509.CertificateBuilder()

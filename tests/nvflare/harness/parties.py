@@ -103,21 +103,27 @@ class GenuineSite(Party):
 class FedlinkSite(Party):
     """The program under test, with a kit as it was made unless that is to be changed.
 
-    Two processes may have the same name of a site, under different labels.
+    Two processes may have the same name of a site, under different labels. One that does
+    not train leaves as soon as it is registered and a heartbeat was answered.
     """
 
     def __init__(
         self,
         place: Place,
         name: str,
-        *arguments: str,
+        *,
         change_kit: Change = as_made,
         label: str = "fedlink",
+        trains: bool = True,
+        on_replaced: str = "stop",
     ) -> None:
         home = place.folder / label
         kit = home / "kit"
         shutil.copytree(place.project.kit(name), kit)
         change_kit(kit)
-        command = [os.environ["FEDLINK_PROGRAM"], "join", "--nvflare", kit]
-        command += ["--state", home / "state", "--exec", TRAINER, *arguments]
+        work = ["--exec", TRAINER] if trains else ["--once"]
+        command = [
+            *(os.environ["FEDLINK_PROGRAM"], "join", "--nvflare", kit),
+            *("--state", home / "state", "--on-replaced", on_replaced, *work),
+        ]
         super().__init__(place.process(label, command, home))

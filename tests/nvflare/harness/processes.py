@@ -1,5 +1,6 @@
 """Child processes, none of which outlives the run."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -14,28 +15,20 @@ from .logs import Log
 from .outcome import Failure
 
 PATIENCE = 10.0
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def adopt_orphans() -> None:
     """Makes this process the parent of whatever its children leave behind."""
-    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def kill_descendants() -> None:
     """Ends every process that descends from this one, and reaps it."""
     family = psutil.Process().children(recursive=True)
     for process in family:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            pass
     psutil.wait_procs(family, timeout=PATIENCE)
     while True:
         try:
@@ -76,7 +69,6 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
             )
 
     @property

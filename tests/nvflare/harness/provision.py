@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .outcome import Failure
+from .outcome import Failure, check
 
 ADMIN = "admin@example.org"
 PROJECT = "proof"
 SERVER = "localhost"
 SITES = ("site-1", "site-2")
 
-_MTLS = '"connection_security": "mtls"'
-_CLEAR = '"connection_security": "clear"'
 _PROJECT_FILE = """\
 api_version: 3
 name: {name}
 description: a federation on one machine
 participants:
-  - {{name: {server}, type: server, org: example, fed_learn_port: {port}, admin_port: {admin_port}, host_names: [127.0.0.1]}}
+  - name: {server}
+    type: server
+    org: example
+    fed_learn_port: {port}
+    admin_port: {admin_port}
+    host_names: [127.0.0.1]
 {sites}
   - {{name: {admin}, type: admin, org: example, role: project_admin}}
 builders:
@@ -49,9 +52,10 @@ class Project:
         return self.folder / "made" / PROJECT / "prod_00" / party
 
     @property
-    def authority(self) -> dict[str, Any]:
-        """What the project keeps of its certificate authority, its private key too."""
-        return json.loads((self.folder / "made" / PROJECT / "state" / "cert.json").read_text())
+    def authority_key(self) -> bytes:
+        """The private key, in PEM, that signs the project's certificates."""
+        state = self.folder / "made" / PROJECT / "state" / "cert.json"
+        return str(json.loads(state.read_text())["root_pri_key"]).encode()
 
     def unpack(self, party: str, folder: Path) -> Path:
         """Copies a kit, whole, to where its party runs, and gives that folder."""
@@ -99,8 +103,11 @@ def provision(folder: Path, *, scheme: str = "tcp", secure: bool = True) -> Proj
         raise Failure(f"nvflare provision failed:\n{made.stdout}{made.stderr}")
     project = Project(folder, port)
     if not secure:
-        for file in project.kit("").glob("*/startup/fed_*.json"):
-            file.write_text(file.read_text().replace(_MTLS, _CLEAR))
+        kits = project.kit("")
+        for file in kits.glob("*/startup/fed_*.json"):
+            replace(file, '"connection_security": "mtls"', '"connection_security": "clear"')
+        for file in kits.glob("*/startup/sub_start.sh"):
+            replace(file, "secure_train=true", "secure_train=false")
     return project
 
 
@@ -109,6 +116,13 @@ def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     content = json.loads(file.read_text())
     change(content)
     file.write_text(json.dumps(content, indent=2))
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    """Changes a text file in place; fails if there is nothing to change."""
+    text = file.read_text()
+    check(old in text, f"{file} does not say {old}")
+    file.write_text(text.replace(old, new))
 
 
 def free_ports(count: int) -> list[int]:

@@ -44,7 +44,9 @@ def play(scenario: Scenario, *, keep: bool, stand_in: bool) -> bool:
         lab.stop()
     seconds = time.monotonic() - begun
     if problem:
-        print(f"{lab.tails()}\n---\nFAIL {scenario.name} after {seconds:.1f} s: {problem}", flush=True)
+        print(
+            f"{lab.tails()}\n---\nFAIL {scenario.name} after {seconds:.1f} s: {problem}", flush=True
+        )
         return False
     print(f"PASS {scenario.name} in {seconds:.1f} s", flush=True)
     if not keep:

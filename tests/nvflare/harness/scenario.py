@@ -22,9 +22,7 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(
-    name: str, *, quick: bool = False, stand_in: bool = True
-) -> Callable[[Play], Play]:
+def scenario(name: str, *, quick: bool = False, stand_in: bool = True) -> Callable[[Play], Play]:
     """Registers a function as a scenario. Its docs are shown to people.
 
     Without `stand_in` it is about what fedlink alone does: a genuine site cannot play it.

@@ -3,6 +3,7 @@
 import time
 
 import psutil
+
 from harness.federation import Federation
 from harness.jobs import Job
 from harness.lab import Lab

@@ -63,7 +63,7 @@ def disabled(lab: Lab) -> None:
 @scenario("refuse-plain-server", stand_in=False)
 def plain_server(lab: Lab) -> None:
     """A site that is to prove the server's identity refuses one in the plain mode."""
-    refused(Federation(lab, secure=False), r"not in secure mode")
+    refused(Federation(lab, secure=False), r"not in secure mode", kits.asks_for_proof)
 
 
 def refused(

@@ -60,7 +60,7 @@ def plain(lab: Lab) -> None:
     """
     federation = Federation(lab, secure=False, start=False)
     federation.serve(kits.dead_after(DEAD))
-    site = federation.fedlink(SITE, "--insecure")
+    site = federation.fedlink(SITE)
     server = federation.server
     server.has_registered(SITE)
     time.sleep(STAY)

@@ -1,6 +1,7 @@
 """The server crashes and is started again."""
 
 import psutil
+
 from harness.federation import BACK_TIME, Federation
 from harness.jobs import Job, check_equal
 from harness.lab import Lab
