@@ -200,7 +200,12 @@ pub struct JoinOptions {
     #[arg(long, value_names = ["PROGRAM", "ARGUMENTS"], num_args = 1.., requires = "nvflare")]
     pub exec: Option<Vec<OsString>>,
     /// With --exec: more arguments of the program
-    #[arg(last = true, value_name = "ARGUMENTS", requires = "exec")]
+    #[arg(
+        last = true,
+        value_name = "ARGUMENTS",
+        requires = "exec",
+        conflicts_with_all = ["share", "once"]
+    )]
     pub arguments: Vec<OsString>,
 }
 

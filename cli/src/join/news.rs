@@ -22,6 +22,8 @@ pub(super) enum News {
         project: String,
     },
     RegistersAnew,
+    /// After something had failed, the server has answered.
+    Answers,
     /// Something failed, and when it is tried again.
     Retries {
         why: String,
@@ -136,6 +138,7 @@ impl fmt::Display for News {
             } => write!(f, "{site} of {project} calls {server} at {address}"),
             Self::Registered { site, project } => write!(f, "registered as {site} at {project}"),
             Self::RegistersAnew => f.write_str("must register anew"),
+            Self::Answers => f.write_str("the server answers again"),
             Self::Retries {
                 why,
                 seconds,

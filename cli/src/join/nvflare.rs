@@ -28,6 +28,9 @@ const WHO: &str = "server";
 /// that is about to start.
 const ONCE_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is wrong if nothing else is known.
+const SILENCE: &str = "the server does not answer";
+
 /// Runs the site until Ctrl-C, or until it has looked.
 pub(super) async fn run(
     options: &JoinOptions,
@@ -51,8 +54,8 @@ struct Seat<'a> {
     kit: &'a Kit,
     site: TrainingSite,
     watch: Watch,
-    /// What went wrong last.
-    trouble: String,
+    /// What went wrong last, until the server answers.
+    trouble: Option<String>,
     registered: bool,
     leaving: bool,
 }
@@ -66,7 +69,7 @@ impl<'a> Seat<'a> {
             kit,
             site: start(options, kit, host).await?,
             watch,
-            trouble: "the server does not answer".to_owned(),
+            trouble: None,
             registered: false,
             leaving: false,
         };
@@ -91,7 +94,7 @@ impl<'a> Seat<'a> {
                 () = sleep_until(patience), if self.options.once && !self.leaving => {
                     return Err(JoinError::NotRegistered {
                         waited: ONCE_PATIENCE,
-                        last: self.trouble.clone(),
+                        last: self.trouble.take().unwrap_or_else(|| SILENCE.to_owned()),
                     });
                 }
             };
@@ -107,6 +110,7 @@ impl<'a> Seat<'a> {
         match action {
             ClientAction::SetAuth(_) => {
                 self.registered = true;
+                self.trouble = None;
                 self.watch.answered();
                 if !self.options.once {
                     self.tell(&self.registration());
@@ -114,11 +118,18 @@ impl<'a> Seat<'a> {
             }
             ClientAction::ClearAuth => {
                 self.registered = false;
-                self.tell(&News::RegistersAnew);
+                if !self.leaving {
+                    self.tell(&News::RegistersAnew);
+                }
             }
             ClientAction::HeartbeatAnswered { .. } if self.options.once && !self.leaving => {
                 self.checked();
                 self.leave("it was only to be checked").await?;
+            }
+            ClientAction::HeartbeatAnswered { .. } => {
+                if self.trouble.take().is_some() {
+                    self.tell(&News::Answers);
+                }
             }
             ClientAction::Rejected(rejection) => {
                 let hint = hint(rejection.reason);
@@ -131,10 +142,9 @@ impl<'a> Seat<'a> {
                 if repeated {
                     return Err(JoinError::suspect(WHO, &suspicion));
                 }
-                self.trouble = suspicion.to_string();
-                self.tell(&News::Suspects {
-                    what: suspicion.to_string(),
-                });
+                let what = suspicion.to_string();
+                self.tell(&News::Suspects { what: what.clone() });
+                self.trouble = Some(what);
             }
             ClientAction::Retry {
                 at,
@@ -144,14 +154,15 @@ impl<'a> Seat<'a> {
                 if let Some(refusal) = self.watch.refusal().filter(|_| !self.registered) {
                     return Err(JoinError::Untrusted(refusal));
                 }
-                self.trouble = why(reason, WHO);
-                if let Some(failure) = self.watch.failure() {
-                    self.trouble += &format!(" ({failure})");
-                }
+                let why = match (why(reason, WHO), self.watch.failure()) {
+                    (why, Some(failure)) => format!("{why} ({failure})"),
+                    (why, None) => why,
+                };
+                self.trouble = Some(why.clone());
                 let wait = self.site.client().call(move |_, now| at.since(now));
                 let wait = wait.await.map_err(CallError::from)?;
                 self.tell(&News::Retries {
-                    why: self.trouble.clone(),
+                    why,
                     seconds: wait.as_secs_f64(),
                     attempt,
                 });

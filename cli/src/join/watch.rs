@@ -49,7 +49,10 @@ impl Watch {
         if error.kind() == ErrorKind::InvalidData {
             seen.refusals = seen.refusals.saturating_add(1);
         }
-        seen.failure = Some(error.to_string());
+        seen.failure = Some(match error.kind() {
+            ErrorKind::UnexpectedEof => "the server closed it".to_owned(),
+            _ => error.to_string(),
+        });
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
