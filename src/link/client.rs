@@ -175,7 +175,9 @@ impl Link {
         match &config.binding {
             crate::Binding::Native => Self::Native(native::client::Link::default()),
             #[cfg(feature = "nvflare")]
-            crate::Binding::Nvflare(_) => Self::Nvflare(Box::default()),
+            crate::Binding::Nvflare(settings) => {
+                Self::Nvflare(Box::new(nvflare::Link::new(settings.clone())))
+            }
         }
     }
 

@@ -30,7 +30,7 @@ pub use settings::{OnReplaced, Settings};
 pub use stream::fuzz::stream as fuzz_stream;
 
 use crate::Instant;
-use crate::client::{Binding, ClientAction};
+use crate::client::ClientAction;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
 use crate::link::client::{self, LinkCx, Unsent};
@@ -53,6 +53,7 @@ use task::Submission;
 /// The link.
 #[derive(Default)]
 pub(crate) struct Link {
+    settings: Settings,
     carrier: Carrier,
     handshake: Handshake,
     credentials: Option<Credentials>,
@@ -107,6 +108,13 @@ enum Timer {
 
 /// What every link has.
 impl Link {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
         self.carrier.poll_transmit().or_else(|| self.next_chunk())
     }
@@ -218,11 +226,10 @@ impl Link {
         cx: &mut LinkCx<'_>,
         message: BytesMut,
     ) -> Result<(), Dropped> {
-        let settings = settings(cx);
-        if message.len() > settings.max_frame {
+        if message.len() > self.settings.max_frame {
             return Err(Dropped::TooLong);
         }
-        let ping_after = settings.ping_after;
+        let ping_after = self.settings.ping_after;
         match self.carrier.handle(cx.now, message.freeze(), ping_after)? {
             Heard::Nothing => Ok(()),
             Heard::Message(headers, payload) => self.cell_message(cx, headers, payload),
@@ -242,7 +249,7 @@ impl Link {
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut LinkCx<'_>) {
-        let ping_after = settings(cx).ping_after;
+        let ping_after = self.settings.ping_after;
         self.carrier.handle_timeout(cx.now, ping_after);
         while let Some(timer) = self.timers.pop_due(cx.now) {
             match timer {
@@ -334,15 +341,5 @@ impl Link {
     /// Wait longer for the answer to this request.
     fn moving(&mut self, id: RequestId) {
         self.event(Event::Moving(id));
-    }
-}
-
-/// The settings of this binding.
-fn settings<'a>(cx: &LinkCx<'a>) -> &'a Settings {
-    /// For a configuration of another binding, which this link is never made for.
-    static NONE: Settings = Settings::DEFAULT;
-    match &cx.config.binding {
-        Binding::Nvflare(settings) => settings,
-        Binding::Native => &NONE,
     }
 }

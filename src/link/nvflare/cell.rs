@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use super::send::Target;
 use crate::message::{JobId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, key};
 use crate::wire::nvflare::value::Value;
@@ -55,14 +56,8 @@ pub(super) struct Credentials {
     pub(super) ssid: String,
 }
 
-/// A message without its headers.
-pub(super) struct Message<'a> {
-    pub(super) origin: Origin,
-    pub(super) destination: &'a str,
-    pub(super) channel: &'a str,
-    pub(super) topic: &'a str,
-    /// Nobody is told when it is lost.
-    pub(super) optional: bool,
+/// What a message carries.
+pub(super) struct Content<'a> {
     /// `fobs`, `bytes` or `none`.
     pub(super) encoding: &'a str,
     pub(super) len: usize,
@@ -91,13 +86,14 @@ impl Sender<'_> {
     pub(super) fn seal(
         &self,
         mut headers: Headers,
-        message: &Message<'_>,
+        target: &Target<'_>,
         kind: &Kind<'_>,
+        content: &Content<'_>,
     ) -> Headers {
-        let origin = message.origin.name(self.site);
-        headers.set(key::TOPIC, message.topic);
-        headers.set(key::CHANNEL, message.channel);
-        headers.set(key::DESTINATION, message.destination);
+        let origin = target.origin.name(self.site);
+        headers.set(key::TOPIC, target.topic);
+        headers.set(key::CHANNEL, target.channel);
+        headers.set(key::DESTINATION, target.to.as_str());
         match kind {
             Kind::Request(id) => {
                 headers.set(key::REQ_ID, id.to_string());
@@ -115,7 +111,7 @@ impl Sender<'_> {
             }
         }
         headers.set(key::SECURE, false);
-        headers.set(key::OPTIONAL, message.optional);
+        headers.set(key::OPTIONAL, target.optional);
         headers.set(key::FROM, self.site);
         headers.set(key::TO, SERVER);
         headers.set(
@@ -132,8 +128,8 @@ impl Sender<'_> {
             headers.set(key::TOKEN, credentials.token.as_str());
             headers.set(key::TOKEN_SIGNATURE, credentials.token_signature.as_str());
         }
-        headers.set(key::PAYLOAD_ENCODING, message.encoding);
-        headers.set(key::PAYLOAD_LEN, message.len as u64);
+        headers.set(key::PAYLOAD_ENCODING, content.encoding);
+        headers.set(key::PAYLOAD_LEN, content.len as u64);
         headers.set(key::SEND_TIME, self.wall);
         headers
     }

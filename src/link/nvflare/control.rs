@@ -198,7 +198,7 @@ impl Link {
     ) {
         self.controls.last += 1;
         let request = ControlId(self.controls.last);
-        let wait = super::settings(cx).host_decides && self.controls.open.len() < MAX_OPEN;
+        let wait = self.settings.host_decides && self.controls.open.len() < MAX_OPEN;
         self.controls.open.insert(request, Order { asker, kind });
         self.act(action(request));
         if wait {

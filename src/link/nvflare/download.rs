@@ -126,8 +126,9 @@ impl Link {
         if let Some(state) = &download.state {
             body.push(("state".into(), state.clone()));
         }
-        let target = target(download, source, Purpose::Download(id));
-        self.stream_request(cx, target, Headers::new(), &Value::Map(body));
+        let target = target(download, source);
+        let purpose = Purpose::Download(id);
+        self.stream_call(cx, purpose, target, Headers::new(), &Value::Map(body));
         self.timers.arm(Timer::Download(id), cx.now + PART_TIMEOUT);
     }
 
@@ -144,7 +145,7 @@ impl Link {
             ("confirm", "success".into()),
             ("confirm_nonce", nonce),
         ]);
-        let target = target(download, source, Purpose::Download(id));
+        let target = target(download, source);
         self.stream_notice(cx, &target, &body);
     }
 
@@ -189,9 +190,8 @@ impl Download {
     }
 }
 
-fn target(download: &Download, source: &Source, purpose: Purpose) -> Target<'static> {
+fn target(download: &Download, source: &Source) -> Target<'static> {
     Target {
-        purpose,
         origin: download.origin,
         to: source.fqcn.clone(),
         channel: channel::DOWNLOAD,

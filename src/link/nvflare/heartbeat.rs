@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::call::{Answer, Call, Purpose};
-use super::cell::{Origin, SERVER, job_id};
+use super::cell::{Origin, job_id};
 use super::send::{Target, peer_context};
 use super::{Event, Link, Timer};
 use crate::Instant;
@@ -58,8 +58,8 @@ impl Link {
             .with(key::PROJECT_NAME, cx.config.project.as_str())
             .with(key::JOB_IDS, Value::List(jobs));
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], Vec::new());
-        let target = self.to_server(cx, Purpose::Heartbeat(id), topic::HEARTBEAT, false);
-        self.call(cx, target, headers, Some(&body));
+        let target = Target::server(channel::TASK, topic::HEARTBEAT, false);
+        self.call(cx, Purpose::Heartbeat(id), target, headers, Some(&body));
     }
 
     pub(super) fn heartbeat_answered(
@@ -86,7 +86,7 @@ impl Link {
         for job in &abort {
             self.job_aborted(*job);
         }
-        let interval = super::settings(cx).heartbeat_interval;
+        let interval = self.settings.heartbeat_interval;
         let reply = HeartbeatReply {
             generation: 0,
             abort,
@@ -115,8 +115,8 @@ impl Link {
     pub(super) fn send_quit(&mut self, cx: &mut LinkCx<'_>, id: RequestId) {
         let headers = Headers::new().with(key::PROJECT_NAME, cx.config.project.as_str());
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], Vec::new());
-        let target = self.to_server(cx, Purpose::Quit(id), topic::QUIT, false);
-        self.call(cx, target, headers, Some(&body));
+        let target = Target::server(channel::TASK, topic::QUIT, false);
+        self.call(cx, Purpose::Quit(id), target, headers, Some(&body));
     }
 
     pub(super) fn quit_answered(
@@ -137,16 +137,8 @@ impl Link {
 
     /// Takes the connection out of the server's tables. Nobody waits for the answer.
     fn say_bye(&mut self, cx: &mut LinkCx<'_>) {
-        let target = Target {
-            purpose: Purpose::Register,
-            origin: Origin::Site,
-            to: SERVER.to_owned(),
-            channel: channel::CELLNET,
-            topic: topic::BYE,
-            optional: true,
-        };
-        self.call(cx, target, Headers::new(), None);
-        let _ = self.calls.take_handshake();
+        let target = Target::server(channel::CELLNET, topic::BYE, true);
+        self.send(cx, &target);
     }
 
     /// A job has ended here: the server waits to hear how.
@@ -188,8 +180,14 @@ impl Link {
         let _ = self
             .calls
             .take_where(|call| call.purpose == Purpose::Report(job));
-        let target = self.to_server(cx, Purpose::Report(job), topic::REPORT_JOB_FAILURE, true);
-        self.call(cx, target, Headers::new(), Some(&body));
+        let target = Target::server(channel::TASK, topic::REPORT_JOB_FAILURE, true);
+        self.call(
+            cx,
+            Purpose::Report(job),
+            target,
+            Headers::new(),
+            Some(&body),
+        );
         self.timers.arm(Timer::Report(job), cx.now + REPORT_AGAIN);
     }
 

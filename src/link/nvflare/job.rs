@@ -97,9 +97,9 @@ impl Link {
             return;
         }
         let origin = Origin::Job(job);
-        let target = aux(purpose, origin, topic::SYNC_RUNNER);
+        let target = Target::job(origin, channel::AUX, topic::SYNC_RUNNER, true);
         let body = aux_body(cx, origin, topic::SYNC_RUNNER, None);
-        self.call(cx, target, Headers::new(), Some(&body));
+        self.call(cx, purpose, target, Headers::new(), Some(&body));
         self.timers.arm(Timer::Sync(job), cx.now + SYNC_TIMEOUT);
     }
 
@@ -126,7 +126,7 @@ impl Link {
             .is_some_and(|job| job.state == State::Together)
         {
             let origin = Origin::Job(job);
-            let target = aux(Purpose::Sync(job), origin, topic::JOB_HEARTBEAT);
+            let target = Target::job(origin, channel::AUX, topic::JOB_HEARTBEAT, true);
             let body = aux_body(cx, origin, topic::JOB_HEARTBEAT, None);
             self.stream_notice(cx, &target, &body);
             self.timers.arm(Timer::Beat(job), cx.now + BEAT);
@@ -196,19 +196,8 @@ impl Link {
     }
 }
 
-/// A request to the server's half of a job, outside of its work.
-pub(super) fn aux<'a>(purpose: Purpose, origin: Origin, topic: &'a str) -> Target<'a> {
-    Target {
-        purpose,
-        origin,
-        to: origin.server(),
-        channel: channel::AUX,
-        topic,
-        optional: true,
-    }
-}
-
-/// The body of such a request, which may be about a task.
+/// The body of a request to the server's half of a job outside of its work, which may be
+/// about a task.
 pub(super) fn aux_body(cx: &LinkCx<'_>, origin: Origin, topic: &str, task: Option<&str>) -> Value {
     let site = cx.identity.name().as_str();
     let run = match origin {

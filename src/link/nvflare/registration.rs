@@ -11,14 +11,14 @@ use uuid::Uuid;
 use super::Link;
 use super::call::{Answer, Purpose};
 use super::cell::{Credentials, Origin};
-use super::send::peer_context;
+use super::send::{Target, peer_context};
 use crate::client::{Auth, Suspicion};
 use crate::digest;
 use crate::identity::{CertificateId, RsaPublicKey};
 use crate::link::client::{self, HandshakeEvent, LinkCx};
 use crate::message::{RejectReason, ReturnCode, Ssid, Token};
 use crate::wire::native::{Denial, Denied};
-use crate::wire::nvflare::cell::{Headers, key, topic};
+use crate::wire::nvflare::cell::{Headers, channel, key, topic};
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
 
@@ -52,7 +52,7 @@ impl Link {
     /// Challenges the server, or registers at once where nobody proves anything.
     pub(crate) fn challenge(&mut self, cx: &mut LinkCx<'_>) {
         self.drop_handshake();
-        if !super::settings(cx).secure {
+        if !self.settings.secure {
             self.register(cx, None, Vec::new());
             return;
         }
@@ -61,8 +61,8 @@ impl Link {
             .with(key::CN, cx.identity.name().as_str())
             .with(key::NONCE, nonce.as_str());
         self.handshake = Handshake::Challenged { nonce };
-        let call = self.to_server(cx, Purpose::Challenge, topic::CHALLENGE, true);
-        self.call(cx, call, headers, None);
+        let target = Target::server(channel::TASK, topic::CHALLENGE, true);
+        self.call(cx, Purpose::Challenge, target, headers, None);
     }
 
     /// Stops a handshake; a late answer to it is dropped.
@@ -114,8 +114,8 @@ impl Link {
         }
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], entries);
         self.handshake = Handshake::Registering { server };
-        let call = self.to_server(cx, Purpose::Register, topic::REGISTER, true);
-        self.call(cx, call, headers, Some(&body));
+        let target = Target::server(channel::TASK, topic::REGISTER, true);
+        self.call(cx, Purpose::Register, target, headers, Some(&body));
     }
 
     pub(super) fn register_answered(&mut self, cx: &LinkCx<'_>, answer: &Answer) {
@@ -134,7 +134,7 @@ impl Link {
                 self.session_begins(cx.now);
                 self.events.push_back(client::Event::Registered {
                     auth,
-                    interval: super::settings(cx).heartbeat_interval,
+                    interval: self.settings.heartbeat_interval,
                 });
             }
             Err(suspicion) => self.handshake_event(HandshakeEvent::Suspect(suspicion)),

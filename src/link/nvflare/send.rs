@@ -1,11 +1,10 @@
 //! Messages and streams on their way out.
 
-use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Link;
 use super::call::{Call, Purpose};
-use super::cell::{Kind, Message, Origin, SERVER, Sender};
+use super::cell::{Content, Kind, Origin, SERVER, Sender};
 use super::stream::{ACK_INTERVAL, CHUNK, WINDOW};
 use crate::link::client::LinkCx;
 use crate::message::ReturnCode;
@@ -19,9 +18,8 @@ use crate::wire::nvflare::value::Value;
 /// large enough that a chunk is mostly data, small enough that no model is copied.
 const APART: usize = 64 << 10;
 
-/// Where a request goes, and what for.
+/// Between which cells something goes, and what it is about.
 pub(super) struct Target<'a> {
-    pub(super) purpose: Purpose,
     pub(super) origin: Origin,
     pub(super) to: String,
     pub(super) channel: &'a str,
@@ -59,54 +57,46 @@ pub(super) enum Way {
     },
 }
 
-impl Link {
-    /// A request of the site to the server.
-    pub(super) fn to_server<'a>(
-        &self,
-        _cx: &LinkCx<'_>,
-        purpose: Purpose,
-        topic: &'a str,
-        optional: bool,
-    ) -> Target<'a> {
-        Target {
-            purpose,
+impl<'a> Target<'a> {
+    /// From the site to the server.
+    pub(super) fn server(channel: &'a str, topic: &'a str, optional: bool) -> Self {
+        Self {
             origin: Origin::Site,
             to: SERVER.to_owned(),
-            channel: channel::TASK,
+            channel,
             topic,
             optional,
         }
     }
 
-    /// Sends a request as one message.
+    /// From the site's half of a job to the server's.
+    pub(super) fn job(origin: Origin, channel: &'a str, topic: &'a str, optional: bool) -> Self {
+        Self {
+            origin,
+            to: origin.server(),
+            channel,
+            topic,
+            optional,
+        }
+    }
+}
+
+impl Link {
+    /// Sends a request as one message, and waits for its answer.
     pub(super) fn call(
         &mut self,
         cx: &mut LinkCx<'_>,
+        purpose: Purpose,
         target: Target<'_>,
         headers: Headers,
         body: Option<&Value>,
     ) {
         let id = Uuid::from_bytes(cx.entropy.uuid());
-        let payload = body.map(fobs::encode).unwrap_or_default();
-        let message = Message {
-            origin: target.origin,
-            destination: &target.to,
-            channel: target.channel,
-            topic: target.topic,
-            optional: target.optional,
-            encoding: if body.is_some() {
-                encoding::FOBS
-            } else {
-                encoding::NONE
-            },
-            len: payload.len(),
-        };
-        let headers = self.sender(cx).seal(headers, &message, &Kind::Request(id));
-        let transmit = self.carrier.send(&headers.encode(), payload);
+        let transmit = self.message(cx, &target, &Kind::Request(id), headers, body);
         self.calls.insert(
             id,
             Call {
-                purpose: target.purpose,
+                purpose,
                 origin: target.origin,
                 to: target.to,
                 sent_at: cx.now,
@@ -116,22 +106,22 @@ impl Link {
         );
     }
 
-    /// Sends a request as a stream.
-    pub(super) fn stream_request(
+    /// Sends a request as a stream, and waits for its answer.
+    pub(super) fn stream_call(
         &mut self,
         cx: &mut LinkCx<'_>,
+        purpose: Purpose,
         target: Target<'_>,
         headers: Headers,
         body: &Value,
     ) {
         let id = Uuid::from_bytes(cx.entropy.uuid());
         let headers = headers.with(stream_key::REQUEST_ID, id.to_string());
-        let parts = fobs::encode_parts(body, APART);
-        let stream = self.stream(cx, &target, headers, parts);
+        let stream = self.stream(cx, &target, headers, body);
         self.calls.insert(
             id,
             Call {
-                purpose: target.purpose,
+                purpose,
                 origin: target.origin,
                 to: target.to,
                 sent_at: cx.now,
@@ -141,9 +131,15 @@ impl Link {
         );
     }
 
-    /// Sends a message that nobody answers, as a stream.
+    /// Sends a request as one message, and does not wait.
+    pub(super) fn send(&mut self, cx: &mut LinkCx<'_>, target: &Target<'_>) {
+        let kind = Kind::Request(Uuid::from_bytes(cx.entropy.uuid()));
+        self.message(cx, target, &kind, Headers::new(), None);
+    }
+
+    /// Sends a value that nobody answers as a stream.
     pub(super) fn stream_notice(&mut self, cx: &LinkCx<'_>, target: &Target<'_>, body: &Value) {
-        self.stream(cx, target, Headers::new(), fobs::encode_parts(body, APART));
+        self.stream(cx, target, Headers::new(), body);
     }
 
     /// Sends a message about a stream.
@@ -155,17 +151,14 @@ impl Link {
         topic: &str,
         headers: Headers,
     ) {
-        let message = Message {
+        let target = Target {
             origin,
-            destination: to,
+            to: to.to_owned(),
             channel: channel::STREAM,
             topic,
             optional: true,
-            encoding: encoding::NONE,
-            len: 0,
         };
-        let headers = self.sender(cx).seal(headers, &message, &Kind::Notice);
-        self.carrier.send(&headers.encode(), Bytes::new());
+        self.message(cx, &target, &Kind::Notice, headers, None);
     }
 
     /// Answers a request, if an answer is expected.
@@ -181,6 +174,7 @@ impl Link {
         if !error.is_empty() {
             headers.set(key::ERROR, error);
         }
+        let (origin, to) = (asker.origin, asker.from.clone());
         match &asker.way {
             Way::Message { id: None, .. } | Way::Stream { id: None, .. } => {}
             Way::Message {
@@ -188,23 +182,14 @@ impl Link {
                 channel,
                 topic,
             } => {
-                let payload = body.map(fobs::encode).unwrap_or_default();
-                let message = Message {
-                    origin: asker.origin,
-                    destination: &asker.from,
+                let target = Target {
+                    origin,
+                    to,
                     channel,
                     topic,
                     optional: false,
-                    encoding: if body.is_some() {
-                        encoding::FOBS
-                    } else {
-                        encoding::NONE
-                    },
-                    len: payload.len(),
                 };
-                let kind = Kind::Reply(id, code);
-                let headers = self.sender(cx).seal(headers, &message, &kind);
-                self.carrier.send(&headers.encode(), payload);
+                self.message(cx, &target, &Kind::Reply(id, code), headers, body);
             }
             Way::Stream {
                 id: Some(id),
@@ -216,17 +201,13 @@ impl Link {
                     .with(key::RETURN_CODE, code.to_string())
                     .with(key::REQ_ID, "");
                 let target = Target {
-                    // Nothing comes back.
-                    purpose: Purpose::Challenge,
-                    origin: asker.origin,
-                    to: asker.from.clone(),
+                    origin,
+                    to,
                     channel: channel::RETURN_ONLY,
                     topic: &format!("{channel}:{topic}"),
                     optional: true,
                 };
-                let nothing = Value::Nil;
-                let parts = fobs::encode_parts(body.unwrap_or(&nothing), APART);
-                self.stream(cx, &target, headers, parts);
+                self.stream(cx, &target, headers, body.unwrap_or(&Value::Nil));
             }
         }
     }
@@ -267,12 +248,35 @@ impl Link {
         }
     }
 
+    /// Queues one message; its number, unless there is no connection.
+    fn message(
+        &mut self,
+        cx: &LinkCx<'_>,
+        target: &Target<'_>,
+        kind: &Kind<'_>,
+        headers: Headers,
+        body: Option<&Value>,
+    ) -> Option<u64> {
+        let payload = body.map(fobs::encode).unwrap_or_default();
+        let content = Content {
+            encoding: if body.is_some() {
+                encoding::FOBS
+            } else {
+                encoding::NONE
+            },
+            len: payload.len(),
+        };
+        let headers = self.sender(cx).seal(headers, target, kind, &content);
+        self.carrier.send(&headers.encode(), payload)
+    }
+
+    /// Queues a stream; its number.
     fn stream(
         &mut self,
         cx: &LinkCx<'_>,
         target: &Target<'_>,
         headers: Headers,
-        parts: Vec<Bytes>,
+        body: &Value,
     ) -> u64 {
         let headers = headers
             .with(stream_key::PAYLOAD_ENCODING, encoding::FOBS)
@@ -282,21 +286,25 @@ impl Link {
             .with(stream_key::OPTIONAL, target.optional)
             .with(stream_key::CHUNK_SIZE, CHUNK as u64)
             .with(stream_key::WINDOW, WINDOW);
-        let message = Message {
+        let envelope = Target {
             origin: target.origin,
-            destination: &target.to,
+            to: target.to.clone(),
             channel: channel::STREAM,
             topic: topic::STREAM_DATA,
             optional: target.optional,
+        };
+        let content = Content {
             encoding: encoding::BYTES,
             len: 0,
         };
-        let headers = self.sender(cx).seal(headers, &message, &Kind::Notice);
+        let sender = self.sender(cx);
+        let headers = sender.seal(headers, &envelope, &Kind::Notice, &content);
         if self.streams == 0 {
             // Streams of an earlier process may be remembered: start where it was not.
             self.streams = cx.wall.unwrap_or_default().saturating_mul(1_000_000);
         }
         self.streams += 1;
+        let parts = fobs::encode_parts(body, APART);
         self.outbox
             .insert(self.streams, StreamHead { headers }, parts);
         self.streams

@@ -8,7 +8,7 @@ use super::Link;
 use super::call::{Answer, Call, Purpose};
 use super::cell::Origin;
 use super::download::Download;
-use super::job::{aux, aux_body, aux_code};
+use super::job::{aux_body, aux_code};
 use super::registration::ssid_of;
 use super::send::{Target, peer_context};
 use crate::Instant;
@@ -65,8 +65,8 @@ impl Link {
         let origin = Origin::Job(job);
         let headers = Headers::new().with(key::PROJECT_NAME, cx.config.project.as_str());
         let body = typed::shareable(vec![peer_context(cx, origin)], Vec::new());
-        let target = command(Purpose::Pull(id), origin, topic::GET_TASK, true);
-        self.stream_request(cx, target, headers, &body);
+        let target = Target::job(origin, channel::SERVER_COMMAND, topic::GET_TASK, true);
+        self.stream_call(cx, Purpose::Pull(id), target, headers, &body);
     }
 
     pub(super) fn pulled(
@@ -172,10 +172,10 @@ impl Link {
         }
         let origin = Origin::Job(result.job);
         let task = Ticket::read(&result.ticket).task_id(result.task);
-        let target = aux(Purpose::Check(id), origin, topic::TASK_CHECK);
+        let target = Target::job(origin, channel::AUX, topic::TASK_CHECK, true);
         let body = aux_body(cx, origin, topic::TASK_CHECK, Some(&task));
         self.submissions.insert(id, submission);
-        self.call(cx, target, Headers::new(), Some(&body));
+        self.call(cx, Purpose::Check(id), target, Headers::new(), Some(&body));
     }
 
     pub(super) fn checked(&mut self, cx: &mut LinkCx<'_>, id: RequestId, answer: &Answer) {
@@ -258,8 +258,13 @@ impl Link {
             headers.set(key::MSG_ROOT_ID, root.clone());
         }
         let optional = result.outcome == Outcome::Aborted;
-        let target = command(Purpose::Submit(id), origin, topic::SUBMIT_UPDATE, optional);
-        self.stream_request(cx, target, headers, &body);
+        let target = Target::job(
+            origin,
+            channel::SERVER_COMMAND,
+            topic::SUBMIT_UPDATE,
+            optional,
+        );
+        self.stream_call(cx, Purpose::Submit(id), target, headers, &body);
     }
 
     fn ssid(&self) -> crate::message::Ssid {
@@ -351,15 +356,4 @@ fn task_id(text: &str) -> TaskId {
 fn millis(seconds: f64) -> u64 {
     let seconds = if seconds.is_finite() { seconds } else { 0.0 };
     (seconds.clamp(0.0, 1e6) * 1000.0) as u64
-}
-
-fn command<'a>(purpose: Purpose, origin: Origin, topic: &'a str, optional: bool) -> Target<'a> {
-    Target {
-        purpose,
-        origin,
-        to: origin.server(),
-        channel: channel::SERVER_COMMAND,
-        topic,
-        optional,
-    }
 }
