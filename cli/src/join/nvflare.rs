@@ -126,10 +126,9 @@ impl<'a> Seat<'a> {
                 self.checked();
                 self.leave("it was only to be checked").await?;
             }
-            ClientAction::HeartbeatAnswered { .. } => {
-                if self.trouble.take().is_some() {
-                    self.tell(&News::Answers);
-                }
+            ClientAction::HeartbeatAnswered { .. } if self.trouble.is_some() => {
+                self.trouble = None;
+                self.tell(&News::Answers);
             }
             ClientAction::Rejected(rejection) => {
                 let hint = hint(rejection.reason);
