@@ -284,7 +284,7 @@ impl<'a> Seat<'a> {
         if self.options.json {
             // All of it is text and numbers.
             println!("{}", serde_json::to_string(news).unwrap_or_default());
-        } else if !self.options.quiet {
+        } else if !self.options.quiet || news.is_warning() {
             eprintln!("{news}");
         }
     }
