@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedlink::message::JobId;
-use fedlink::{Binding, ClientAction, RejectReason};
+use fedlink::{Binding, ClientAction, RejectReason, RetryReason};
 use fedlink_host::nvflare::Kit;
 use fedlink_host::store::FileStore;
 use fedlink_host::tokio::ClientHost;
@@ -153,9 +153,11 @@ impl<'a> Seat<'a> {
                 if let Some(refusal) = self.watch.refusal().filter(|_| !self.registered) {
                     return Err(JoinError::Untrusted(refusal));
                 }
-                let why = match (why(reason, WHO), self.watch.failure()) {
-                    (why, Some(failure)) => format!("{why} ({failure})"),
-                    (why, None) => why,
+                let why = match (reason, self.watch.failure()) {
+                    (RetryReason::NotConnected | RetryReason::Disconnected, Some(failure)) => {
+                        format!("there is no connection ({failure})")
+                    }
+                    (reason, _) => why(reason, WHO),
                 };
                 self.trouble = Some(why.clone());
                 let wait = self.site.client().call(move |_, now| at.since(now));
