@@ -98,6 +98,19 @@ pub(super) enum News {
     },
 }
 
+impl News {
+    /// Whether somebody should look into it.
+    pub(super) fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Self::Suspects { .. }
+                | Self::JobNotStarted { .. }
+                | Self::Failed { .. }
+                | Self::Refused { .. }
+        )
+    }
+}
+
 /// A job or a task. People see the start of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Id(String);

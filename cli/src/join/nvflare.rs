@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedlink::message::JobId;
-use fedlink::{Binding, ClientAction, RejectReason};
+use fedlink::{Binding, ClientAction, RejectReason, RetryReason};
 use fedlink_host::nvflare::Kit;
 use fedlink_host::store::FileStore;
 use fedlink_host::tokio::ClientHost;
@@ -126,10 +126,9 @@ impl<'a> Seat<'a> {
                 self.checked();
                 self.leave("it was only to be checked").await?;
             }
-            ClientAction::HeartbeatAnswered { .. } => {
-                if self.trouble.take().is_some() {
-                    self.tell(&News::Answers);
-                }
+            ClientAction::HeartbeatAnswered { .. } if self.trouble.is_some() => {
+                self.trouble = None;
+                self.tell(&News::Answers);
             }
             ClientAction::Rejected(rejection) => {
                 let hint = hint(rejection.reason);
@@ -154,9 +153,11 @@ impl<'a> Seat<'a> {
                 if let Some(refusal) = self.watch.refusal().filter(|_| !self.registered) {
                     return Err(JoinError::Untrusted(refusal));
                 }
-                let why = match (why(reason, WHO), self.watch.failure()) {
-                    (why, Some(failure)) => format!("{why} ({failure})"),
-                    (why, None) => why,
+                let why = match (reason, self.watch.failure()) {
+                    (RetryReason::NotConnected | RetryReason::Disconnected, Some(failure)) => {
+                        format!("there is no connection ({failure})")
+                    }
+                    (reason, _) => why(reason, WHO),
                 };
                 self.trouble = Some(why.clone());
                 let wait = self.site.client().call(move |_, now| at.since(now));
@@ -285,7 +286,7 @@ impl<'a> Seat<'a> {
         if self.options.json {
             // All of it is text and numbers.
             println!("{}", serde_json::to_string(news).unwrap_or_default());
-        } else if !self.options.quiet {
+        } else if !self.options.quiet || news.is_warning() {
             eprintln!("{news}");
         }
     }
