@@ -13,6 +13,7 @@ use tonic::codegen::tokio_stream::Stream as _;
 use tonic::{Status, Streaming};
 
 use super::Frame;
+use super::watched::Fault;
 
 /// The server's answer to the call, when there is one.
 pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Streaming<Frame>, Status>> + Send>>;
@@ -28,6 +29,7 @@ pub(super) struct GrpcStream {
     outgoing: mpsc::Sender<Frame>,
     /// What was written and is not yet a whole frame.
     unsent: Splitter,
+    fault: Fault,
     /// A whole frame that waits for its turn.
     pending: Option<Bytes>,
     sequence: i32,
@@ -41,8 +43,10 @@ enum Incoming {
 
 impl GrpcStream {
     /// Over a call whose request is what comes out of `outgoing`.
-    pub(super) fn new(outgoing: mpsc::Sender<Frame>, answer: Answer) -> Self {
+    /// Should it fail, `fault` knows whether the connection is to blame.
+    pub(super) fn new(outgoing: mpsc::Sender<Frame>, answer: Answer, fault: Fault) -> Self {
         Self {
+            fault,
             incoming: Incoming::Called(answer),
             unread: Bytes::new(),
             outgoing,
@@ -61,15 +65,18 @@ impl GrpcStream {
                 Incoming::Called(answer) => {
                     self.incoming = match ready!(answer.as_mut().poll(cx)) {
                         Ok(streaming) => Incoming::Streaming(Box::new(streaming)),
-                        Err(status) => return self.ended(Err(failed(&status))),
+                        Err(status) => return self.failed(&status),
                     };
                 }
                 Incoming::Streaming(streaming) => {
                     let message = ready!(Pin::new(streaming.as_mut()).poll_next(cx));
                     return match message {
                         Some(Ok(frame)) => Poll::Ready(Ok(Some(frame.data))),
-                        Some(Err(status)) => self.ended(Err(failed(&status))),
-                        None => self.ended(Ok(None)),
+                        Some(Err(status)) => self.failed(&status),
+                        None => {
+                            self.incoming = Incoming::Over;
+                            Poll::Ready(Ok(None))
+                        }
                     };
                 }
                 Incoming::Over => return Poll::Ready(Ok(None)),
@@ -77,9 +84,10 @@ impl GrpcStream {
         }
     }
 
-    fn ended(&mut self, how: io::Result<Option<Bytes>>) -> Poll<io::Result<Option<Bytes>>> {
+    fn failed<T>(&mut self, status: &Status) -> Poll<io::Result<T>> {
         self.incoming = Incoming::Over;
-        Poll::Ready(how)
+        let told = || io::Error::other(format!("gRPC: {} ({})", status.message(), status.code()));
+        Poll::Ready(Err(self.fault.get().unwrap_or_else(told)))
     }
 
     /// Hands over all whole frames, as fast as the network takes them.
@@ -148,10 +156,6 @@ impl AsyncWrite for GrpcStream {
         while ready!(self.poll_frame(cx))?.is_some() {}
         Poll::Ready(Ok(()))
     }
-}
-
-fn failed(status: &Status) -> io::Error {
-    io::Error::other(format!("gRPC: {} ({})", status.message(), status.code()))
 }
 
 fn invalid(error: FrameError) -> io::Error {

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::watched::Fault;
 use super::*;
 use crate::nvflare::testing::{Folder, Root};
 use crate::nvflare::tls::testing::{certificate, server_config};
@@ -102,7 +103,7 @@ impl Server {
 
 /// Both ends of a call.
 async fn call() -> (Box<dyn Stream>, Server) {
-    let (address, server) = listen(|stream| Server::accept(stream)).await;
+    let (address, server) = listen(Server::accept).await;
     let stream = GrpcDial::new(address).dial().await.unwrap().stream;
     started(stream, server).await
 }
@@ -184,7 +185,7 @@ async fn large_frames() {
 
 #[tokio::test]
 async fn a_frame_over_the_limit_breaks_the_connection() {
-    let (address, server) = listen(|stream| Server::accept(stream)).await;
+    let (address, server) = listen(Server::accept).await;
     let mut dial = GrpcDial::new(address).max_frame(1000);
     let stream = dial.dial().await.unwrap().stream;
     let (mut stream, mut server) = started(stream, server).await;
@@ -233,7 +234,7 @@ async fn the_client_ends_the_call_and_nothing_is_lost() {
 /// A stream whose server never answers, and what goes to the network.
 fn unanswered() -> (GrpcStream, Receiver<Frame>) {
     let (outgoing, frames) = mpsc::channel(0);
-    let stream = GrpcStream::new(outgoing, Box::pin(std::future::pending()));
+    let stream = GrpcStream::new(outgoing, Box::pin(std::future::pending()), Fault::default());
     (stream, frames)
 }
 
@@ -286,4 +287,25 @@ async fn over_tls() {
     let mut dial = folder.read().unwrap().dial().unwrap();
     let stream = dial.dial().await.unwrap().stream;
     started(stream, server).await;
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_certificate() {
+    let root = Root::new();
+    let mut config = server_config(&Root::other(), &certificate(&root, |_| {}), true);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = Folder::new(&root);
+    let address = listener.local_addr().unwrap().to_string();
+    folder.replace("fed_client.json", "localhost:8002", &address);
+    folder.replace("fed_client.json", "\"tcp\"", "\"grpc\"");
+    let mut dial = folder.read().unwrap().dial().unwrap();
+    let refuse = async { acceptor.accept(listener.accept().await.unwrap().0).await };
+    let talk = async { dial.dial().await?.stream.read(&mut [0; 9]).await };
+    let (refused, told) = tokio::join!(refuse, talk);
+    assert!(refused.is_err());
+    let told = told.unwrap_err();
+    assert_eq!(told.kind(), io::ErrorKind::InvalidData);
+    assert!(told.to_string().contains("received fatal alert"), "{told}");
 }
