@@ -309,3 +309,20 @@ async fn a_server_that_refuses_the_certificate() {
     assert_eq!(told.kind(), io::ErrorKind::InvalidData);
     assert!(told.to_string().contains("received fatal alert"), "{told}");
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut dial = GrpcDial::new(listener.local_addr().unwrap().to_string());
+    let hang_up = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 24]).await.unwrap();
+    };
+    let talk = async { dial.dial().await.unwrap().stream.read(&mut [0; 9]).await };
+    let ((), told) = tokio::join!(hang_up, talk);
+    let told = told.unwrap_err().to_string();
+    assert!(
+        told.starts_with("the server ended the connection before it answered"),
+        "{told}"
+    );
+}
