@@ -63,3 +63,6 @@ impl Pipe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Frames over gRPC: each is a message of one stream in both directions.
 
 mod stream;
+mod watched;
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tonic_prost::ProstCodec;
 
 use crate::tokio::{Connection, Dial, Dialing, TcpDial};
 use stream::GrpcStream;
+use watched::Watched;
 
 /// The one method of the server's one service.
 const METHOD: &str = "/streamer.Streamer/Stream";
@@ -96,15 +98,17 @@ impl GrpcDial {
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW);
         // Only once: when this connection is lost, the client is told, and dials anew.
+        let (stream, fault) = Watched::new(stream);
         let mut stream = Some(TokioIo::new(stream));
         let connector = tower::service_fn(move |_| {
             let lost = || io::Error::from(io::ErrorKind::NotConnected);
             std::future::ready(stream.take().ok_or_else(lost))
         });
+        let broken = |error| fault.get().unwrap_or_else(|| io::Error::other(error));
         let channel = timeout(BEGIN_TIMEOUT, endpoint.connect_with_connector(connector)).await?;
-        let mut client = Grpc::new(channel.map_err(io::Error::other)?)
+        let mut client = Grpc::new(channel.map_err(broken)?)
             .max_decoding_message_size(self.max_frame.saturating_add(FIELDS));
-        client.ready().await.map_err(io::Error::other)?;
+        client.ready().await.map_err(broken)?;
         let (outgoing, frames) = mpsc::channel(0);
         // The server answers the call only when it has something to say, which is after
         // our first frame: the answer is awaited while reading.
@@ -117,7 +121,7 @@ impl GrpcDial {
             Ok(answer.into_inner())
         });
         Ok(Connection {
-            stream: Box::new(GrpcStream::new(outgoing, answer)),
+            stream: Box::new(GrpcStream::new(outgoing, answer, fault)),
             carrier,
             local_address,
         })

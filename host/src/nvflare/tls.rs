@@ -103,4 +103,6 @@ impl ServerCertVerifier for IssuedByRoots {
 }
 
 #[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
 mod tests;

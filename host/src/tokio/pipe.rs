@@ -137,3 +137,6 @@ impl Writer {
         self.stream.shutdown().await
     }
 }
+
+#[cfg(test)]
+mod tests;

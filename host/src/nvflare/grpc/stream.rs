@@ -1,7 +1,8 @@
 //! A gRPC stream of frames as a stream of bytes, on which the frames stand back to back.
 
+use std::error::Error as _;
 use std::future::Future;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -13,12 +14,18 @@ use tonic::codegen::tokio_stream::Stream as _;
 use tonic::{Status, Streaming};
 
 use super::Frame;
+use super::watched::Fault;
 
 /// The server's answer to the call, when there is one.
 pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Streaming<Frame>, Status>> + Send>>;
 
 /// Most bytes that one write takes.
 const WRITE_BYTES: usize = 64 << 10;
+
+/// A server that refuses a certificate may close the connection without a word.
+const UNANSWERED: &str = "the server ended the connection before it answered: it refuses this \
+                          site's certificate, or speaks something else than gRPC, or has \
+                          just stopped";
 
 /// Both directions of a call. At most two frames wait in it for the network.
 pub(super) struct GrpcStream {
@@ -30,6 +37,7 @@ pub(super) struct GrpcStream {
     unsent: Splitter,
     /// A whole frame that waits for its turn.
     pending: Option<Bytes>,
+    fault: Fault,
     sequence: i32,
 }
 
@@ -40,8 +48,9 @@ enum Incoming {
 }
 
 impl GrpcStream {
-    /// Over a call whose request is what comes out of `outgoing`.
-    pub(super) fn new(outgoing: mpsc::Sender<Frame>, answer: Answer) -> Self {
+    /// Over a call whose request is what comes out of `outgoing`. Should it fail, `fault`
+    /// knows whether the connection is to blame.
+    pub(super) fn new(outgoing: mpsc::Sender<Frame>, answer: Answer, fault: Fault) -> Self {
         Self {
             incoming: Incoming::Called(answer),
             unread: Bytes::new(),
@@ -50,6 +59,7 @@ impl GrpcStream {
                 max_frame: usize::MAX,
             }),
             pending: None,
+            fault,
             sequence: 0,
         }
     }
@@ -61,15 +71,18 @@ impl GrpcStream {
                 Incoming::Called(answer) => {
                     self.incoming = match ready!(answer.as_mut().poll(cx)) {
                         Ok(streaming) => Incoming::Streaming(Box::new(streaming)),
-                        Err(status) => return self.ended(Err(failed(&status))),
+                        Err(status) => return self.failed(&status),
                     };
                 }
                 Incoming::Streaming(streaming) => {
                     let message = ready!(Pin::new(streaming.as_mut()).poll_next(cx));
                     return match message {
                         Some(Ok(frame)) => Poll::Ready(Ok(Some(frame.data))),
-                        Some(Err(status)) => self.ended(Err(failed(&status))),
-                        None => self.ended(Ok(None)),
+                        Some(Err(status)) => self.failed(&status),
+                        None => {
+                            self.incoming = Incoming::Over;
+                            Poll::Ready(Ok(None))
+                        }
                     };
                 }
                 Incoming::Over => return Poll::Ready(Ok(None)),
@@ -77,9 +90,27 @@ impl GrpcStream {
         }
     }
 
-    fn ended(&mut self, how: io::Result<Option<Bytes>>) -> Poll<io::Result<Option<Bytes>>> {
+    fn failed<T>(&mut self, status: &Status) -> Poll<io::Result<T>> {
+        let error = self.reason(Some(status));
         self.incoming = Incoming::Over;
-        Poll::Ready(how)
+        Poll::Ready(Err(error))
+    }
+
+    /// Why the call has failed, as far as anything is known.
+    fn reason(&self, status: Option<&Status>) -> io::Error {
+        let told = |status: &Status| {
+            io::Error::other(format!("gRPC: {} ({})", status.message(), status.code()))
+        };
+        // A status without a source is what the server has said.
+        if let Some(said) = status.filter(|status| status.source().is_none()) {
+            return told(said);
+        }
+        match (self.fault.get(), &self.incoming) {
+            (Some(fault), _) if fault.kind() == ErrorKind::InvalidData => fault,
+            (_, Incoming::Called(_)) => io::Error::new(ErrorKind::ConnectionAborted, UNANSWERED),
+            (Some(fault), _) => fault,
+            (None, _) => status.map_or_else(|| ErrorKind::BrokenPipe.into(), told),
+        }
     }
 
     /// Hands over all whole frames, as fast as the network takes them.
@@ -92,13 +123,13 @@ impl GrpcStream {
             if self.pending.is_none() {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.outgoing.poll_ready(cx)).map_err(broken)?;
+            let ready = ready!(self.outgoing.poll_ready(cx));
+            ready.map_err(|_| self.reason(None))?;
             if let Some(data) = self.pending.take() {
                 self.sequence = self.sequence.wrapping_add(1);
                 let seq = self.sequence;
-                self.outgoing
-                    .start_send(Frame { seq, data })
-                    .map_err(broken)?;
+                let sent = self.outgoing.start_send(Frame { seq, data });
+                sent.map_err(|_| self.reason(None))?;
             }
         }
     }
@@ -150,14 +181,6 @@ impl AsyncWrite for GrpcStream {
     }
 }
 
-fn failed(status: &Status) -> io::Error {
-    io::Error::other(format!("gRPC: {} ({})", status.message(), status.code()))
-}
-
 fn invalid(error: FrameError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
-}
-
-fn broken(_: mpsc::SendError) -> io::Error {
-    io::ErrorKind::BrokenPipe.into()
+    io::Error::new(ErrorKind::InvalidInput, error)
 }

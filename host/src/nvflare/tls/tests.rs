@@ -3,43 +3,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use rcgen::CertificateParams;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::server::WebPkiClientVerifier;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection, StreamOwned};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::testing::{certificate, server_config};
 use super::*;
 use crate::blocking::Connect;
 use crate::nvflare::testing::{Folder, Root, SERVER_KEY};
 use crate::testing::DAY;
-
-/// A server's certificate for a name that is not its address.
-fn certificate(root: &Root, change: impl FnOnce(&mut CertificateParams)) -> String {
-    root.issue("fl-server", SERVER_KEY, change)
-}
-
-/// TLS as the Python server sets it up; `mutual` is whether sites have to show their
-/// certificates.
-fn server_config(root: &Root, certificate: &str, mutual: bool) -> ServerConfig {
-    let provider = provider();
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(VERSIONS)
-        .unwrap();
-    let builder = if mutual {
-        let mut roots = RootCertStore::empty();
-        let trusted = CertificateDer::from_pem_slice(root.pem.as_bytes()).unwrap();
-        roots.add(trusted).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
-        builder.with_client_cert_verifier(verifier.build().unwrap())
-    } else {
-        builder.with_no_client_auth()
-    };
-    let leaf = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(SERVER_KEY.as_bytes()).unwrap();
-    builder.with_single_cert(vec![leaf], key).unwrap()
-}
 
 /// What the server has seen.
 type Seen = io::Result<(ProtocolVersion, bool)>;
