@@ -51,32 +51,32 @@ def dead_after(seconds: int) -> Change:
     return change
 
 
-def root_of(other: Project) -> Change:
-    """The root certificate is that of another project."""
+def files_of(other: Project, *names: str) -> Change:
+    """These files are those of a site of another project."""
 
     def change(kit: Path) -> None:
-        shutil.copy(other.kit("site-1") / "startup" / "rootCA.pem", kit / "startup")
+        for name in names:
+            shutil.copy(other.kit("site-1") / "startup" / name, kit / "startup")
 
     return change
 
 
-def expired(project: Project, certificate: str) -> Change:
-    """The certificate of this file name has run out yesterday."""
+def valid_until(end: datetime.datetime, project: Project, certificate: str) -> Change:
+    """The certificate of this file name runs out at that time."""
 
     def change(kit: Path) -> None:
         file = kit / "startup" / certificate
         old = x509.load_pem_x509_certificate(file.read_bytes())
         authority = serialization.load_pem_private_key(project.authority_key, password=None)
         assert isinstance(authority, rsa.RSAPrivateKey)
-        now = datetime.datetime.now(datetime.UTC)
         new = (
             x509.CertificateBuilder()
             .subject_name(old.subject)
             .issuer_name(old.issuer)
             .public_key(old.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=2))
-            .not_valid_after(now - datetime.timedelta(days=1))
+            .not_valid_before(end - datetime.timedelta(days=1))
+            .not_valid_after(end)
         )
         for extension in old.extensions:
             new = new.add_extension(extension.value, extension.critical)

@@ -32,6 +32,7 @@ class Proxy:
         self._upstream = upstream
         self._cut: Cut | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -53,14 +54,13 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:
-        work = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in work:
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _begin_cut(self, how: Cut) -> None:
         self._cut = how
@@ -68,7 +68,12 @@ class Proxy:
             for writer in list(self._writers):
                 writer.transport.abort()
 
-    async def _accept(self, site: asyncio.StreamReader, to_site: asyncio.StreamWriter) -> None:
+    def _accepted(self, site: asyncio.StreamReader, to_site: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._connect(site, to_site))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _connect(self, site: asyncio.StreamReader, to_site: asyncio.StreamWriter) -> None:
         if self._cut is Cut.RESET:
             to_site.transport.abort()
             return

@@ -1,5 +1,8 @@
 """Sites that must not join, and say why."""
 
+import time
+from datetime import UTC, datetime, timedelta
+
 from harness import kits
 from harness.federation import Federation
 from harness.kits import Change, as_made
@@ -10,13 +13,23 @@ from harness.scenario import scenario
 
 SITE = "site-1"
 END = 60.0
+# Long enough for the server to start, which it does not with an expired certificate.
+LAST_SECONDS = timedelta(seconds=20)
+UNTRUSTED = r"root|issuer|chain|authority"
 
 
 @scenario("refuse-root", stand_in=False)
 def wrong_root(lab: Lab) -> None:
-    """A site that trusts another root refuses the server."""
+    """A site with the root and the certificate of another project refuses the server."""
+    files = ("rootCA.pem", "client.crt", "client.key")
+    refused(Federation(lab), UNTRUSTED, kits.files_of(provision(lab.folder / "other"), *files))
+
+
+@scenario("refuse-mixed-kit", stand_in=False)
+def mixed_kit(lab: Lab) -> None:
+    """A kit whose root is not that of its certificate is refused."""
     other = provision(lab.folder / "other")
-    refused(Federation(lab), r"root|issuer|chain|authority", kits.root_of(other))
+    refused(Federation(lab), UNTRUSTED, kits.files_of(other, "rootCA.pem"))
 
 
 @scenario("refuse-identity", stand_in=False)
@@ -29,14 +42,18 @@ def wrong_identity(lab: Lab) -> None:
 def expired_site(lab: Lab) -> None:
     """A site whose certificate has expired says so."""
     federation = Federation(lab)
-    refused(federation, r"expired", kits.expired(federation.project, "client.crt"))
+    yesterday = now() - timedelta(days=1)
+    refused(federation, r"expired", kits.valid_until(yesterday, federation.project, "client.crt"))
 
 
 @scenario("refuse-expired-server", stand_in=False)
 def expired_server(lab: Lab) -> None:
-    """A site refuses a server whose certificate has expired."""
+    """A site refuses a server whose certificate has expired while it ran."""
     federation = Federation(lab, start=False)
-    federation.serve(kits.expired(federation.project, "server.crt"))
+    end = now() + LAST_SECONDS
+    federation.serve(kits.valid_until(end, federation.project, "server.crt"))
+    while now() <= end:
+        time.sleep(1.0)
     refused(federation, r"expired")
 
 
@@ -64,6 +81,10 @@ def disabled(lab: Lab) -> None:
 def plain_server(lab: Lab) -> None:
     """A site that is to prove the server's identity refuses one in the plain mode."""
     refused(Federation(lab, secure=False), r"not in secure mode", kits.asks_for_proof)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def refused(
