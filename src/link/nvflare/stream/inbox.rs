@@ -15,6 +15,11 @@ const MAX_STREAMS: usize = 64;
 /// beside it.
 const AT_ONCE: u64 = 2;
 
+/// How many times what has come is reserved for what follows. Pages that nothing is
+/// written to cost nothing, whereas each growth of a large buffer may copy it and leave the
+/// old one to the allocator.
+const AHEAD: usize = 64;
+
 /// Chunks that may come early in one stream: the sender's window, and one more.
 const MAX_EARLY: usize = 65;
 
@@ -246,8 +251,8 @@ impl<H> Incoming<H> {
     fn append(&mut self, bytes: &Bytes) {
         let missing = usize::try_from(self.total).unwrap_or(usize::MAX) - self.bytes.len();
         if self.bytes.capacity() - self.bytes.len() < bytes.len() {
-            let double = self.bytes.len().max(super::CHUNK).max(bytes.len());
-            self.bytes.reserve(double.min(missing));
+            let come = self.bytes.len().saturating_add(bytes.len());
+            self.bytes.reserve(come.saturating_mul(AHEAD).min(missing));
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -401,6 +406,6 @@ mod tests {
         announced.ack_interval = None;
         inbox.take(Instant::default(), 4 << 30, announced).unwrap();
         let stream = inbox.streams.values().next().unwrap();
-        assert!(stream.bytes.capacity() <= 2 * super::super::CHUNK);
+        assert!(stream.bytes.capacity() <= AHEAD * 3);
     }
 }
