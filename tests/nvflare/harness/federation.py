@@ -95,10 +95,11 @@ class Federation:
         return final_model(admin.download(job, self.folder / "results"))
 
     def run(self, job: Job) -> Model:
-        """Runs a job to its good end, checks that the server has used the update of each site
-        in each round, and gives the final model."""
+        """Runs a job to its good end, checks that the server has given and used each task
+        once, and gives the final model."""
         since = self.server.log.mark()
         with self.admin() as admin:
             model = self.finish(admin, self.submit(admin, job))
         job.check_used(self.server.log, since)
+        job.check_asked(self.server.log, since)
         return model

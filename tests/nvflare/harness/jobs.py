@@ -69,6 +69,11 @@ class Job:
                 _check_count(log, since, used, 1)
             _check_count(log, since, rf"aggregating {count} update\(s\) at round {number}\b", 1)
 
+    def check_asked(self, log: Log, since: int) -> None:
+        """Fails if a site has asked for a task that it had already: it costs another model."""
+        for site in self.sites:
+            _check_count(log, since, rf"assigned task to client {site}:", self.rounds)
+
     def expected(self) -> maths.Model:
         """The model after the last round."""
         model = maths.start(self.shapes)
