@@ -463,6 +463,7 @@ impl Client {
     /// Hands what the parts have asked for to the link, and takes what comes of it.
     fn settle(&mut self) {
         loop {
+            self.work(|work, cx| work.ask_blocked(cx));
             self.send_asks();
             let Some(event) = self.link.poll_event() else {
                 break;

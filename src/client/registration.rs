@@ -250,6 +250,9 @@ impl Client {
             suspicion,
             repeated,
         });
+        if !self.link.answers_again() {
+            self.attempt_failed(RetryReason::ChallengeSuspect, Duration::ZERO);
+        }
     }
 
     fn denied(&mut self, denied: Denied, protected: bool) {

@@ -31,7 +31,7 @@ use super::{ClientAction, Mode};
 use held::Held;
 use job::Jobs;
 use outbox::Outbox;
-use pull::{Pulled, Pulls};
+use pull::{Pulled, Pulls, Unfinished};
 use record::{Gate, Record, Store, StoredResult, StoredTask};
 
 /// What the work needs of the registration.
@@ -95,7 +95,8 @@ impl Work {
                 limit,
             });
         }
-        self.pulls.start(cx, &self.held, job);
+        self.pulls
+            .start(cx, &Unfinished::of(&self.held, &self.outbox), job);
         Ok(())
     }
 
@@ -176,7 +177,8 @@ impl Work {
         if self.outbox.owns(id) {
             let settled = self.outbox.on_reply(cx, &mut self.store, id, &reply);
             if let Some(job) = settled.filter(|job| self.held.last(*job).is_none()) {
-                self.pulls.ask_anew(cx, &self.held, job);
+                self.pulls
+                    .ask_anew(cx, &Unfinished::of(&self.held, &self.outbox), job);
             }
         } else if self.pulls.owns(id) {
             let known = |job, task| self.held.knows(job, task) || self.outbox.contains(task);
@@ -211,7 +213,10 @@ impl Work {
     /// Takes a timer of this part; others are ignored.
     pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, timer: Timer) {
         match timer {
-            Timer::Pull(job) => self.pulls.on_timer(cx, &self.held, job),
+            Timer::Pull(job) => {
+                self.pulls
+                    .on_timer(cx, &Unfinished::of(&self.held, &self.outbox), job)
+            }
             Timer::Outbox(task) => self.outbox.on_timer(cx, &mut self.store, task),
             Timer::Connect
             | Timer::Handshake
@@ -226,10 +231,17 @@ impl Work {
         }
     }
 
+    /// Asks for tasks that waited for the results of others.
+    pub(crate) fn ask_blocked(&mut self, cx: &mut Cx<'_>) {
+        let work = Unfinished::of(&self.held, &self.outbox);
+        self.pulls.ask_blocked(cx, &work);
+    }
+
     /// A registration stands, new or with a new connection: asks again for everything.
     pub(crate) fn on_session(&mut self, cx: &mut Cx<'_>) {
         self.on_disconnected(cx);
-        self.pulls.resume(cx, &self.held);
+        self.pulls
+            .resume(cx, &Unfinished::of(&self.held, &self.outbox));
         self.outbox.resume(cx, &mut self.store);
     }
 

@@ -261,6 +261,16 @@ impl Link {
         }
     }
 
+    /// Whether a better answer may follow one that cannot be trusted.
+    pub(crate) fn answers_again(&self) -> bool {
+        match self {
+            Self::Native(_) => true,
+            // Anybody else's answer had to name the request, which only the server knows.
+            #[cfg(feature = "nvflare")]
+            Self::Nvflare(_) => false,
+        }
+    }
+
     /// Goes on with the handshake that waited for a signature; false when none does.
     pub(crate) fn signed(&mut self, signature: &[u8; 64]) -> bool {
         match self {

@@ -46,7 +46,7 @@ use download::Download;
 use heartbeat::{Report, Silence};
 use job::Job;
 use registration::Handshake;
-use send::StreamHead;
+use send::{Abandoned, StreamHead};
 use stream::{Inbox, Outbox};
 use task::Submission;
 
@@ -62,6 +62,8 @@ pub(crate) struct Link {
     calls: Calls,
     inbox: Inbox<Headers>,
     outbox: Outbox<StreamHead>,
+    /// Streams that were given up, until their receivers are told.
+    abandoned: Vec<Abandoned>,
     /// Numbers the streams of this link.
     streams: u64,
     silence: Silence,
@@ -136,7 +138,9 @@ impl Link {
     pub(crate) fn drop_transmits(&mut self) {
         self.carrier.disconnect();
         self.inbox.clear();
-        self.outbox.clear();
+        for (id, head) in self.outbox.clear() {
+            self.abandon(Abandoned::new(id, head));
+        }
         self.controls.clear();
         let _ = self.calls.take_where(|_| true);
         self.timers = Timers::default();
@@ -201,6 +205,7 @@ impl Link {
         if self.credentials.is_none() {
             return false;
         }
+        self.tell_abandoned(cx);
         match request {
             Request::Heartbeat(heartbeat) => self.send_heartbeat(cx, id, heartbeat),
             Request::PullTask(pull) => self.pull(cx, id, pull.job),
@@ -217,7 +222,7 @@ impl Link {
         self.carrier
             .connect(cx.now, cx.identity.name().as_str(), wall);
         if self.credentials.is_some() {
-            self.session_begins(cx.now);
+            self.session_begins(cx);
         }
     }
 
@@ -266,9 +271,10 @@ impl Link {
 impl Link {
     /// A registration stands, or a connection for one that does: what is due to the server
     /// is sent again.
-    fn session_begins(&mut self, now: Instant) {
+    fn session_begins(&mut self, cx: &LinkCx<'_>) {
         self.silence = Silence::default();
-        self.tell_reports(now);
+        self.tell_abandoned(cx);
+        self.tell_reports(cx.now);
     }
 
     /// What came back for a request.

@@ -80,6 +80,10 @@ impl Outbox {
         self.entries.contains_key(&task)
     }
 
+    pub(crate) fn has_job(&self, job: JobId) -> bool {
+        self.entries.values().any(|entry| entry.result.job == job)
+    }
+
     pub(crate) fn owns(&self, id: RequestId) -> bool {
         self.asked.contains_key(&id)
     }

@@ -4,7 +4,7 @@ mod fetch;
 mod part;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -21,6 +21,7 @@ use crate::message::{
 
 use super::Wish;
 use super::held::Held;
+use super::outbox::Outbox;
 use super::record::{Store, StoredTask};
 use fetch::Fetch;
 
@@ -35,8 +36,27 @@ const REFUSALS: u32 = 3;
 pub(crate) struct Pulls {
     jobs: BTreeMap<JobId, Pull>,
     asked: BTreeMap<RequestId, Asked>,
+    /// Jobs whose next task waits for the result of the last one, since the server would
+    /// only give that one again.
+    blocked: BTreeSet<JobId>,
     /// Fetches of an earlier process, until the server gives their task again.
     earlier: BTreeMap<JobId, Fetch>,
+}
+
+/// The tasks that the server does not have the results of.
+pub(crate) struct Unfinished<'a> {
+    held: &'a Held,
+    outbox: &'a Outbox,
+}
+
+impl<'a> Unfinished<'a> {
+    pub(crate) fn of(held: &'a Held, outbox: &'a Outbox) -> Self {
+        Self { held, outbox }
+    }
+
+    fn has_job(&self, job: JobId) -> bool {
+        self.held.jobs().any(|held| held == job) || self.outbox.has_job(job)
+    }
 }
 
 /// What a request of this part was for.
@@ -106,7 +126,7 @@ impl Pulls {
     }
 
     /// Asks for a task until there is one.
-    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
+    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
         let pull = self.jobs.entry(job).or_insert_with(|| Pull {
             state: State::Idle,
             since: cx.now,
@@ -118,7 +138,7 @@ impl Pulls {
         if matches!(pull.state, State::Idle) {
             pull.since = cx.now;
             pull.state = State::Waiting { again: None };
-            self.ask(cx, held, job);
+            self.ask(cx, work, job);
         }
     }
 
@@ -132,7 +152,7 @@ impl Pulls {
     /// Asks under a new number if a request is under way. Its answer may name a task whose
     /// result has been settled since, and which neither side would know again: no last
     /// task tells, since the host has ended the job and started it anew.
-    pub(crate) fn ask_anew(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
+    pub(crate) fn ask_anew(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
         let Some(pull) = self.jobs.get_mut(&job) else {
             return;
         };
@@ -140,12 +160,20 @@ impl Pulls {
             pull.state = State::Waiting { again: None };
             self.drop_requests(cx, job);
             cx.timers.disarm(Timer::Pull(job));
-            self.ask(cx, held, job);
+            self.ask(cx, work, job);
+        }
+    }
+
+    /// Asks for tasks that waited for the results of others.
+    pub(crate) fn ask_blocked(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>) {
+        for job in core::mem::take(&mut self.blocked) {
+            self.ask(cx, work, job);
         }
     }
 
     /// Gives up whatever is under way for the job.
     pub(crate) fn end(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        self.blocked.remove(&job);
         self.drop_requests(cx, job);
         cx.timers.disarm(Timer::Pull(job));
         self.jobs.remove(&job);
@@ -233,8 +261,8 @@ impl Pulls {
     }
 
     /// The job's timer is due.
-    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
-        self.ask(cx, held, job);
+    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
+        self.ask(cx, work, job);
         self.fetch_parts(cx, job);
     }
 
@@ -255,10 +283,10 @@ impl Pulls {
     }
 
     /// Asks for everything that is wanted.
-    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, held: &Held) {
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>) {
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for job in jobs {
-            self.ask(cx, held, job);
+            self.ask(cx, work, job);
             if let Some(fetch) = self.fetch_mut(job) {
                 fetch.resume(cx);
                 self.fetch_parts(cx, job);
@@ -299,16 +327,20 @@ impl Pulls {
         }
     }
 
-    fn ask(&mut self, cx: &mut Cx<'_>, held: &Held, job: JobId) {
+    fn ask(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
         let Some(pull) = self.jobs.get_mut(&job).filter(|_| cx.ready) else {
             return;
         };
         let State::Waiting { again } = pull.state else {
             return;
         };
+        if cx.config.binding.gives_tasks_again() && work.has_job(job) {
+            self.blocked.insert(job);
+            return;
+        }
         let request = Request::PullTask(PullTask {
             job,
-            last_task: held.last(job),
+            last_task: work.held.last(job),
             context: cx.context.clone(),
         });
         let timeout = cx.config.task_timeout.max(pull.least_timeout);

@@ -142,7 +142,7 @@ impl Link {
                 Ok(())
             }
             (topic::STREAM_ACK | topic::STREAM_ERROR, Some(data_type::ERROR)) => {
-                self.outbox.remove(id);
+                let _ = self.outbox.remove(id);
                 self.stream_failed(&headers);
                 Ok(())
             }

@@ -131,7 +131,7 @@ impl Link {
                 self.credentials = Some(credentials);
                 self.server_certificates =
                     server.map(|server| server.certificates).unwrap_or_default();
-                self.session_begins(cx.now);
+                self.session_begins(cx);
                 self.events.push_back(client::Event::Registered {
                     auth,
                     interval: self.settings.heartbeat_interval,

@@ -18,6 +18,9 @@ use crate::wire::nvflare::value::Value;
 /// large enough that a chunk is mostly data, small enough that no model is copied.
 const APART: usize = 64 << 10;
 
+/// Streams given up that are remembered: more than can be under way.
+const ABANDONED: usize = 64;
+
 /// Between which cells something goes, and what it is about.
 pub(super) struct Target<'a> {
     pub(super) origin: Origin,
@@ -30,7 +33,24 @@ pub(super) struct Target<'a> {
 
 /// What the headers of each chunk of a stream are made from.
 pub(super) struct StreamHead {
+    origin: Origin,
+    to: String,
     headers: Headers,
+}
+
+/// A stream that was given up when a part of it had gone: until its receiver hears of it,
+/// somebody waits there for the rest.
+pub(super) struct Abandoned {
+    id: u64,
+    origin: Origin,
+    to: String,
+}
+
+impl Abandoned {
+    pub(super) fn new(id: u64, head: StreamHead) -> Self {
+        let StreamHead { origin, to, .. } = head;
+        Self { id, origin, to }
+    }
 }
 
 /// Who asked, and how an answer finds the way back.
@@ -243,8 +263,31 @@ impl Link {
 
     /// Stops a stream that nobody wants any more.
     pub(super) fn forget_stream(&mut self, call: &Call) {
-        if let Some(stream) = call.stream {
-            self.outbox.remove(stream);
+        if let Some(id) = call.stream
+            && let Some(head) = self.outbox.remove(id)
+        {
+            self.abandon(Abandoned::new(id, head));
+        }
+    }
+
+    /// Remembers to tell the receiver of a stream.
+    pub(super) fn abandon(&mut self, stream: Abandoned) {
+        if self.abandoned.len() < ABANDONED {
+            self.abandoned.push(stream);
+        }
+    }
+
+    /// Tells the receivers of streams that were given up.
+    pub(super) fn tell_abandoned(&mut self, cx: &LinkCx<'_>) {
+        if !self.carrier.is_up() || self.credentials.is_none() {
+            return;
+        }
+        for Abandoned { id, origin, to } in core::mem::take(&mut self.abandoned) {
+            let headers = Headers::new()
+                .with(stream_key::ID, id)
+                .with(stream_key::DATA_TYPE, data_type::ERROR)
+                .with(stream_key::ERROR_TEXT, "the sender has given the stream up");
+            self.stream_control(cx, origin, &to, topic::STREAM_DATA, headers);
         }
     }
 
@@ -305,8 +348,12 @@ impl Link {
         }
         self.streams += 1;
         let parts = fobs::encode_parts(body, APART);
-        self.outbox
-            .insert(self.streams, StreamHead { headers }, parts);
+        let head = StreamHead {
+            origin: target.origin,
+            to: target.to.clone(),
+            headers,
+        };
+        self.outbox.insert(self.streams, head, parts);
         self.streams
     }
 

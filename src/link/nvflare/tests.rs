@@ -243,7 +243,8 @@ impl Rig {
     }
 
     fn stream_message(&mut self, headers: Headers, bytes: Bytes) {
-        if headers.text(key::TOPIC) != topic::STREAM_DATA {
+        let is_chunk = headers.number(stream_key::DATA_TYPE) != Some(data_type::ERROR);
+        if headers.text(key::TOPIC) != topic::STREAM_DATA || !is_chunk {
             self.seen.push_back(Seen {
                 origin: headers.text(key::ORIGIN).to_owned(),
                 destination: headers.text(key::DESTINATION).to_owned(),

@@ -57,12 +57,20 @@ impl<H> Outbox<H> {
         self.streams.insert(id, stream);
     }
 
-    pub(in crate::link::nvflare) fn remove(&mut self, id: u64) {
-        self.streams.remove(&id);
+    /// Gives a stream up; what its headers were made from, if a part of it has gone and not
+    /// all.
+    pub(in crate::link::nvflare) fn remove(&mut self, id: u64) -> Option<H> {
+        let stream = self.streams.remove(&id)?;
+        (stream.sent > 0).then_some(stream.headers)
     }
 
-    pub(in crate::link::nvflare) fn clear(&mut self) {
-        self.streams.clear();
+    /// Gives up every stream; those of which a part has gone.
+    pub(in crate::link::nvflare) fn clear(&mut self) -> Vec<(u64, H)> {
+        let streams = core::mem::take(&mut self.streams).into_iter();
+        streams
+            .filter(|(_, stream)| stream.sent > 0)
+            .map(|(id, stream)| (id, stream.headers))
+            .collect()
     }
 
     /// The receiver has taken so much of the stream.

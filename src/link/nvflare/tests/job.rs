@@ -447,3 +447,23 @@ fn a_result_outlives_the_process_with_its_cookies() {
     let cookies = submit.header("__cookie_jar__").and_then(Value::as_str);
     assert_eq!(cookies, Some(COOKIES));
 }
+
+#[test]
+fn the_next_task_is_asked_for_when_the_server_has_the_result() {
+    let (mut rig, task) = holding();
+    // It would only give the same one again.
+    rig.client.pull_task(rig.now, task.job).unwrap();
+    rig.wait(9 * SECOND);
+    rig.seen.retain(|seen| seen.topic == topic::GET_TASK);
+    rig.quiet();
+    let payload = result_of(&task);
+    rig.client
+        .submit(rig.now, task.id, Outcome::Ok, Properties::new(), payload)
+        .unwrap();
+    let check = rig.take(topic::TASK_CHECK);
+    rig.answer(&check, "ok", Headers::new(), Some(&aux_ok()));
+    let submit = rig.take(topic::SUBMIT_UPDATE);
+    rig.quiet();
+    rig.answer(&submit, "ok", Headers::new(), Some(&"".into()));
+    rig.take(topic::GET_TASK);
+}

@@ -146,8 +146,8 @@ fn a_stream_that_its_sender_gives_up_fails_the_request() {
     )));
 }
 
-#[test]
-fn a_large_result_goes_as_the_server_acknowledges_it() {
+/// A result of 80 MiB on its way, as far as the server takes it; the number of its stream.
+fn uploading() -> (Rig, u64) {
     let (mut rig, pull) = asking(|_| ());
     rig.answer(&pull, "ok", Headers::new(), Some(&task(4)));
     rig.pump();
@@ -171,6 +171,12 @@ fn a_large_result_goes_as_the_server_acknowledges_it() {
     rig.answer(&check, "ok", Headers::new(), Some(&ok));
     rig.wait(SECOND);
     let id = rig.last_stream;
+    (rig, id)
+}
+
+#[test]
+fn a_large_result_goes_as_the_server_acknowledges_it() {
+    let (mut rig, id) = uploading();
     // A window, and not one chunk more.
     let sent = rig.kinds.iter().filter(|kind| **kind == Kind::Data).count();
     assert_eq!(sent, 64);
@@ -193,4 +199,20 @@ fn a_large_result_goes_as_the_server_acknowledges_it() {
 
 fn given_server() -> String {
     format!("server.{}", job(1))
+}
+
+#[test]
+fn the_receiver_of_a_stream_that_was_cut_is_told() {
+    let (mut rig, id) = uploading();
+    rig.client.handle_disconnected(rig.now);
+    rig.wait(2 * SECOND);
+    rig.seen.clear();
+    rig.acks = true;
+    rig.connect();
+    let told = rig.take(topic::STREAM_DATA);
+    let numbers = [stream_key::ID, stream_key::DATA_TYPE].map(|key| told.headers.number(key));
+    assert_eq!(numbers, [Some(id), Some(data_type::ERROR)]);
+    assert_eq!(told.destination, given_server());
+    // The result goes again from its start, as another stream.
+    rig.take(topic::TASK_CHECK);
 }
