@@ -122,6 +122,7 @@ impl Link {
                 let chunk = Chunk {
                     key: (from, id),
                     sequence: number(stream_key::SEQUENCE).ok_or(Dropped::Malformed)?,
+                    offset: number(stream_key::OFFSET).ok_or(Dropped::Malformed)?,
                     is_last: kind == data_type::FINAL,
                     total: number(stream_key::SIZE).ok_or(Dropped::Malformed)?,
                     ack_interval: number(stream_key::ACK_INTERVAL),

@@ -261,6 +261,7 @@ impl Rig {
         let chunk = Chunk {
             key: (headers.text(key::ORIGIN).to_owned(), number(stream_key::ID)),
             sequence: number(stream_key::SEQUENCE),
+            offset: number(stream_key::OFFSET),
             is_last: number(stream_key::DATA_TYPE) == data_type::FINAL,
             total: number(stream_key::SIZE),
             ack_interval: headers.number(stream_key::ACK_INTERVAL),

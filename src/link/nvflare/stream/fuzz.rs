@@ -12,13 +12,13 @@ use crate::Instant;
 /// The largest stream here, in bytes.
 const LIMIT: u64 = 1 << 12;
 
-/// Chunks of a few streams: five bytes describe each, and its content follows. What is
+/// Chunks of a few streams: six bytes describe each, and its content follows. What is
 /// whole has the length that was announced and consists of the first chunks that came
 /// under each number.
 pub fn stream(mut data: &[u8]) {
     let mut inbox = Inbox::default();
     let mut sent: BTreeMap<u64, BTreeMap<u64, Bytes>> = BTreeMap::new();
-    while let Some((&[id, sequence, flags, total, len], rest)) = data.split_first_chunk() {
+    while let Some((&[id, sequence, offset, flags, total, len], rest)) = data.split_first_chunk() {
         let (bytes, rest) = rest.split_at(rest.len().min(len.into()));
         data = rest;
         let id = u64::from(id % 4);
@@ -34,6 +34,7 @@ pub fn stream(mut data: &[u8]) {
         let chunk = Chunk {
             key: (String::new(), id),
             sequence,
+            offset: u64::from(offset),
             is_last: flags & 1 != 0,
             total,
             ack_interval: (flags & 8 != 0).then_some(u64::from(flags)),
@@ -75,7 +76,8 @@ mod tests {
                 // Streams of four chunks of two bytes, which often contradict themselves.
                 let sequence = next(4);
                 let flags = u8::from(sequence == 3) | if next(50) == 0 { next(16) } else { 8 };
-                chunks.extend([next(4), sequence, flags, 8, 2, sequence, sequence]);
+                let offset = if next(50) == 0 { next(9) } else { sequence * 2 };
+                chunks.extend([next(4), sequence, offset, flags, 8, 2, sequence, sequence]);
             }
             stream(&chunks);
         }

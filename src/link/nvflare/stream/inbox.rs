@@ -43,6 +43,8 @@ pub(in crate::link::nvflare) type Key = (String, u64);
 pub(in crate::link::nvflare) struct Chunk<H> {
     pub(in crate::link::nvflare) key: Key,
     pub(in crate::link::nvflare) sequence: u64,
+    /// Bytes of the stream before it.
+    pub(in crate::link::nvflare) offset: u64,
     pub(in crate::link::nvflare) is_last: bool,
     /// Bytes of the whole stream.
     pub(in crate::link::nvflare) total: u64,
@@ -90,15 +92,23 @@ pub(in crate::link::nvflare) struct Inbox<H> {
 
 struct Incoming<H> {
     total: u64,
-    /// What has come in order.
+    /// What has come, each chunk in its place.
     bytes: BytesMut,
-    /// The next chunk in order.
+    /// How much of it has no gap, and which chunk is next.
+    whole_until: u64,
     next: u64,
-    early: BTreeMap<u64, (Bytes, bool)>,
+    early: BTreeMap<u64, Early>,
     headers: Option<H>,
     ack_interval: u64,
     acked: u64,
     heard: Instant,
+}
+
+/// A chunk whose bytes are in place, before others have come.
+struct Early {
+    offset: u64,
+    len: u64,
+    is_last: bool,
 }
 
 impl<H> Default for Inbox<H> {
@@ -176,7 +186,7 @@ impl<H> Inbox<H> {
                 return stream.whole(chunk.sequence, chunk.bytes);
             }
         }
-        stream.put(chunk.sequence, chunk.bytes, chunk.is_last)
+        stream.put(chunk.sequence, chunk.offset, &chunk.bytes, chunk.is_last)
     }
 
     fn remember(&mut self, key: Key, now: Instant, ack: Ack) {
@@ -201,6 +211,7 @@ impl<H> Incoming<H> {
         Self {
             total,
             bytes: BytesMut::new(),
+            whole_until: 0,
             next: 0,
             early: BTreeMap::new(),
             headers: None,
@@ -210,33 +221,52 @@ impl<H> Incoming<H> {
         }
     }
 
-    /// Bytes that have come.
+    /// Bytes that have come, and gaps between them.
     fn held(&self) -> u64 {
-        let early = self.early.values().map(|(bytes, _)| bytes.len());
-        early.sum::<usize>().saturating_add(self.bytes.len()) as u64
+        self.bytes.len() as u64
     }
 
-    fn put(&mut self, sequence: u64, bytes: Bytes, is_last: bool) -> Result<Taken<H>, Refused> {
-        if sequence >= self.next {
-            if self.early.len() >= MAX_EARLY && sequence != self.next {
+    fn put(
+        &mut self,
+        sequence: u64,
+        offset: u64,
+        bytes: &Bytes,
+        is_last: bool,
+    ) -> Result<Taken<H>, Refused> {
+        if sequence >= self.next && !self.early.contains_key(&sequence) {
+            let len = bytes.len() as u64;
+            let end = offset.checked_add(len).ok_or(Refused::Contradiction)?;
+            let ahead = offset.checked_sub(self.whole_until);
+            let in_window = ahead.is_some_and(|ahead| ahead <= super::WINDOW + super::CHUNK as u64);
+            if end > self.total || !in_window || self.early.len() >= MAX_EARLY {
                 return Err(Refused::Contradiction);
             }
-            self.early.entry(sequence).or_insert((bytes, is_last));
+            self.place(offset, end, bytes)?;
+            let early = Early {
+                offset,
+                len,
+                is_last,
+            };
+            self.early.insert(sequence, early);
         }
-        while let Some((bytes, is_last)) = self.early.remove(&self.next) {
-            let so_far = self.bytes.len().saturating_add(bytes.len()) as u64;
-            if so_far > self.total || (is_last && (so_far < self.total || !self.early.is_empty())) {
-                return Err(Refused::Contradiction);
-            }
-            self.append(&bytes);
+        while let Some(chunk) = self.early.remove(&self.next) {
             let sequence = self.next;
             self.next += 1;
-            if is_last {
+            if chunk.offset != self.whole_until {
+                return Err(Refused::Contradiction);
+            }
+            self.whole_until += chunk.len;
+            if chunk.is_last != (self.whole_until == self.total)
+                || (chunk.is_last && !self.early.is_empty())
+            {
+                return Err(Refused::Contradiction);
+            }
+            if chunk.is_last {
                 let bytes = core::mem::take(&mut self.bytes).freeze();
                 return self.whole(sequence, bytes);
             }
         }
-        let offset = self.bytes.len() as u64;
+        let offset = self.whole_until;
         let due = offset - self.acked >= self.ack_interval;
         Ok(Taken::Part(due.then(|| {
             self.acked = offset;
@@ -247,14 +277,21 @@ impl<H> Incoming<H> {
         })))
     }
 
-    /// Grows with what has come, never with what is only announced, and not beyond it.
-    fn append(&mut self, bytes: &Bytes) {
-        let missing = usize::try_from(self.total).unwrap_or(usize::MAX) - self.bytes.len();
-        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
-            let come = self.bytes.len().saturating_add(bytes.len());
-            self.bytes.reserve(come.saturating_mul(AHEAD).min(missing));
+    /// Puts a chunk where it belongs, also if chunks before it are missing: kept apart, a
+    /// window of early chunks would double what the stream takes. Grows with what has come,
+    /// never with what is only announced, and not beyond it.
+    fn place(&mut self, offset: u64, end: u64, bytes: &Bytes) -> Result<(), Refused> {
+        let (start, end, total) = (size(offset)?, size(end)?, size(self.total)?);
+        if end > self.bytes.len() {
+            if end > self.bytes.capacity() {
+                let wanted = end.saturating_mul(AHEAD).min(total);
+                self.bytes.reserve(wanted - self.bytes.len());
+            }
+            self.bytes.resize(end, 0);
         }
-        self.bytes.extend_from_slice(bytes);
+        let place = self.bytes.get_mut(start..end);
+        place.ok_or(Refused::Contradiction)?.copy_from_slice(bytes);
+        Ok(())
     }
 
     fn whole(&mut self, sequence: u64, bytes: Bytes) -> Result<Taken<H>, Refused> {
@@ -267,6 +304,10 @@ impl<H> Incoming<H> {
     }
 }
 
+fn size(bytes: u64) -> Result<usize, Refused> {
+    usize::try_from(bytes).map_err(|_| Refused::Contradiction)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +316,7 @@ mod tests {
         Chunk {
             key: ("server".to_owned(), 7),
             sequence,
+            offset: sequence * 3,
             is_last,
             total,
             ack_interval: Some(4),
@@ -299,19 +341,19 @@ mod tests {
         ];
         for order in orders {
             let mut inbox = Inbox::default();
-            let parts = ["abc", "de", "f"];
+            let parts = ["abc", "def", "g"];
             let mut whole = None;
             for sequence in order {
                 let index = usize::try_from(sequence).unwrap();
-                let chunk = chunk(sequence, sequence == 2, 6, parts[index]);
+                let chunk = chunk(sequence, sequence == 2, 7, parts[index]);
                 if let Taken::Whole(ack, headers, bytes) = take(&mut inbox, chunk).unwrap() {
-                    assert_eq!((ack.offset, ack.sequence, headers), (6, 2, 0));
+                    assert_eq!((ack.offset, ack.sequence, headers), (7, 2, 0));
                     whole = Some(bytes);
                 }
             }
-            assert_eq!(whole.unwrap(), "abcdef");
-            let again = take(&mut inbox, chunk(1, false, 6, "de"));
-            assert!(matches!(again, Ok(Taken::Again(Ack { offset: 6, .. }))));
+            assert_eq!(whole.unwrap(), "abcdefg");
+            let again = take(&mut inbox, chunk(1, false, 7, "def"));
+            assert!(matches!(again, Ok(Taken::Again(Ack { offset: 7, .. }))));
         }
     }
 
