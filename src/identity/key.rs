@@ -1,5 +1,8 @@
 //! Public keys.
 
+#[cfg(test)]
+mod vectors;
+
 use std::fmt;
 
 use ed25519_dalek::{Signature, VerifyingKey};

@@ -1,5 +1,8 @@
 //! Public RSA keys, and the signatures that they verify.
 
+#[cfg(test)]
+mod vectors;
+
 use std::fmt;
 
 use rsa::pkcs1::RsaPublicKeyRef;

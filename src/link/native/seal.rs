@@ -1,6 +1,9 @@
 //! ChaCha20-Poly1305 (RFC 8439): whole messages of the handshake, and numbered messages
 //! of a session.
 
+#[cfg(test)]
+mod vectors;
+
 use bytes::BytesMut;
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
@@ -39,24 +42,32 @@ impl Key {
 
     /// Seals everything behind `clear` bytes in place and appends the tag.
     pub(crate) fn seal(&self, number: u64, message: &mut Vec<u8>, clear: usize) {
-        let (header, body) = message.split_at_mut(clear);
-        // It fails only past 256 GiB.
-        if let Ok(tag) =
-            self.cipher()
-                .encrypt_inout_detached(&nonce(number).into(), header, body.into())
-        {
-            message.extend_from_slice(&tag);
-        }
+        self.seal_under(nonce(number), message, clear);
     }
 
     /// Opens in place everything behind `clear` bytes; gives the length without the tag.
     /// What does not open is left as it was, or as noise: drop it.
     pub(crate) fn open(&self, number: u64, message: &mut [u8], clear: usize) -> Option<usize> {
+        self.open_under(nonce(number), message, clear)
+    }
+
+    fn seal_under(&self, nonce: [u8; 12], message: &mut Vec<u8>, clear: usize) {
+        let (header, body) = message.split_at_mut(clear);
+        // It fails only past 256 GiB.
+        if let Ok(tag) = self
+            .cipher()
+            .encrypt_inout_detached(&nonce.into(), header, body.into())
+        {
+            message.extend_from_slice(&tag);
+        }
+    }
+
+    fn open_under(&self, nonce: [u8; 12], message: &mut [u8], clear: usize) -> Option<usize> {
         let (header, sealed) = message.split_at_mut_checked(clear)?;
         let (body, tag) = sealed.split_last_chunk_mut::<TAG>()?;
         let tag = (*tag).into();
         self.cipher()
-            .decrypt_inout_detached(&nonce(number).into(), header, (&mut *body).into(), &tag)
+            .decrypt_inout_detached(&nonce.into(), header, (&mut *body).into(), &tag)
             .ok()?;
         Some(clear + body.len())
     }

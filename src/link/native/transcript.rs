@@ -1,5 +1,8 @@
 //! What is hashed and signed of an exchange, so that no proof fits another one.
 
+#[cfg(test)]
+mod vectors;
+
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -156,6 +159,10 @@ impl Keys {
     }
 
     fn expand(&self, label: &[u8], rest: &[&[u8]]) -> Key {
+        Key::new(self.derive(label, rest))
+    }
+
+    fn derive(&self, label: &[u8], rest: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         let info: Vec<&[u8]> = core::iter::once(label)
             .chain(rest.iter().copied())
             .collect();
@@ -163,7 +170,7 @@ impl Keys {
         // HKDF refuses lengths over 255 hashes; this is one.
         let expanded = self.extracted.expand_multi_info(&info, &mut *key);
         debug_assert!(expanded.is_ok());
-        Key::new(key)
+        key
     }
 }
 
