@@ -41,6 +41,16 @@ impl Binding {
             Self::Nvflare(_) => true,
         }
     }
+
+    /// Whether a result meets an answer when its job has ended. Otherwise the server's
+    /// list of jobs to abort is all that ever tells.
+    pub(crate) fn answers_for_ended_jobs(&self) -> bool {
+        match self {
+            Self::Native => true,
+            #[cfg(feature = "nvflare")]
+            Self::Nvflare(_) => false,
+        }
+    }
 }
 
 /// Settings of a client. Share one among any number of clients.

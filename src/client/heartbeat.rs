@@ -87,7 +87,7 @@ impl Client {
         self.timers.disarm(Timer::HeartbeatRelease);
         self.timers.disarm(Timer::Heartbeat);
         let request = Request::Heartbeat(Heartbeat {
-            jobs: self.work.reports(),
+            jobs: self.work.reports(&self.config.binding),
             suspending: suspending.map(millis),
             context: context.unwrap_or_else(|| self.context.clone()),
         });

@@ -41,14 +41,19 @@ impl Client {
         match event {
             Event::Moving(id) => {
                 let timer = Timer::Request(id.0);
-                if self.timers.is_armed(timer) {
+                if let Some(due) = self.timers.when(timer) {
                     let at = self.now + self.config.task_timeout;
-                    self.timers.arm(timer, at);
+                    self.timers.arm(timer, at.max(due));
                     self.alive();
                 }
             }
             Event::Jobs { abort, start } => {
                 self.work(|work, cx| work.lists(cx, &abort, &start));
+            }
+            Event::Unfit { id, head, why } => {
+                self.alive();
+                self.timers.disarm(Timer::Request(id.0));
+                self.work(|work, cx| work.on_unfit(cx, id, head, &why));
             }
             Event::Action(action) => self.actions.push_back(action),
             Event::Replaced(words) => self.replaced(words),

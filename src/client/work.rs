@@ -26,7 +26,7 @@ use crate::message::{
 use crate::transfer::MAX_BLOCKS;
 
 use super::cx::{Cx, Timer};
-use super::{ClientAction, Mode};
+use super::{Binding, ClientAction, Mode};
 
 use held::Held;
 use job::Jobs;
@@ -121,8 +121,12 @@ impl Work {
             content_type: payload.content_type().to_owned(),
             encoding: payload.encoding().to_owned(),
         };
+        let job = result.job;
         self.held.remove(task);
         self.outbox.insert(cx, &mut self.store, result, payload);
+        if self.jobs.is_stopping(job) && !cx.config.binding.answers_for_ended_jobs() {
+            self.outbox.withdraw(cx, &mut self.store, job);
+        }
         Ok(())
     }
 
@@ -155,6 +159,11 @@ impl Work {
             }
             if !stop.is_empty() {
                 cx.act(ClientAction::AbortJobs(stop));
+            }
+            if !cx.config.binding.answers_for_ended_jobs() {
+                for job in abort {
+                    self.outbox.withdraw(cx, &mut self.store, *job);
+                }
             }
         }
         let start = self.jobs.start_listed(start, cx.config.max_jobs);
@@ -196,6 +205,21 @@ impl Work {
             cx.counters.count_drop(Dropped::Unasked);
         }
         None
+    }
+
+    /// The answer to a request for a task is one that the host cannot be given.
+    #[cfg(feature = "nvflare")]
+    pub(crate) fn on_unfit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: RequestId,
+        head: crate::message::TaskHead,
+        why: &str,
+    ) {
+        let known = |job, task| self.held.knows(job, task) || self.outbox.contains(task);
+        if let Some(task) = self.pulls.on_unfit(cx, known, id, head) {
+            self.refuse_task(cx, &task, why);
+        }
     }
 
     pub(crate) fn on_failure(
@@ -271,10 +295,17 @@ impl Work {
 
 /// What there is.
 impl Work {
-    /// What a heartbeat tells of the running jobs.
-    pub(crate) fn reports(&self) -> Vec<JobReport> {
+    /// What a heartbeat tells of the running jobs. A server that does not answer for jobs
+    /// that have ended is asked about those that only have results here, too.
+    pub(crate) fn reports(&self, binding: &Binding) -> Vec<JobReport> {
         let report = |(job, progress)| JobReport { job, progress };
-        self.jobs.running().map(report).collect()
+        let mut reports: Vec<JobReport> = self.jobs.running().map(report).collect();
+        if !binding.answers_for_ended_jobs() {
+            let ended = self.outbox.jobs();
+            let ended = ended.into_iter().filter(|job| !self.jobs.is_running(*job));
+            reports.extend(ended.map(|job| report((job, None))));
+        }
+        reports
     }
 
     /// Results that the server has not accepted.

@@ -34,7 +34,9 @@ use crate::client::ClientAction;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
 use crate::link::client::{self, LinkCx, Unsent};
-use crate::message::{Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode};
+use crate::message::{
+    Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode, TaskHead,
+};
 use crate::timer::Timers;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::Headers;
@@ -84,6 +86,12 @@ pub(crate) enum Event {
     Jobs {
         abort: Vec<JobId>,
         start: Vec<JobId>,
+    },
+    /// The answer to the request is a task that the host cannot be given, now or later.
+    Unfit {
+        id: RequestId,
+        head: TaskHead,
+        why: String,
     },
     /// Something for the host.
     Action(ClientAction),
@@ -151,11 +159,7 @@ impl Link {
 
     /// The request is given up. A heartbeat that is given up went unanswered.
     pub(crate) fn cancel(&mut self, id: RequestId) {
-        for call in self
-            .calls
-            .take_where(|call| call.purpose.request() == Some(id))
-        {
-            self.forget_stream(&call);
+        for call in self.withdraw(|call| call.purpose.request() == Some(id)) {
             if matches!(call.purpose, Purpose::Heartbeat(_)) {
                 self.heartbeat_unanswered();
             }
@@ -169,12 +173,7 @@ impl Link {
     }
 
     pub(crate) fn cancel_all(&mut self) {
-        for call in self
-            .calls
-            .take_where(|call| call.purpose.request().is_some())
-        {
-            self.forget_stream(&call);
-        }
+        self.withdraw(|call| call.purpose.request().is_some());
         self.downloads.clear();
         self.submissions.clear();
         self.timers
@@ -275,6 +274,7 @@ impl Link {
         self.silence = Silence::default();
         self.tell_abandoned(cx);
         self.tell_reports(cx.now);
+        self.beat_on(cx.now);
     }
 
     /// What came back for a request.
@@ -345,7 +345,14 @@ impl Link {
     }
 
     /// Wait longer for the answer to this request.
-    fn moving(&mut self, id: RequestId) {
+    fn moving(&mut self, now: Instant, id: RequestId) {
+        self.download_moves(now, id);
         self.event(Event::Moving(id));
+    }
+
+    /// The request is given up, for this reason.
+    fn give_up(&mut self, id: RequestId, code: ReturnCode, message: String) {
+        self.cancel(id);
+        self.fail_with(id, code, message);
     }
 }

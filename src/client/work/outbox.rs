@@ -84,6 +84,14 @@ impl Outbox {
         self.entries.values().any(|entry| entry.result.job == job)
     }
 
+    /// The jobs that have results here.
+    pub(crate) fn jobs(&self) -> BTreeSet<JobId> {
+        self.entries
+            .values()
+            .map(|entry| entry.result.job)
+            .collect()
+    }
+
     pub(crate) fn owns(&self, id: RequestId) -> bool {
         self.asked.contains_key(&id)
     }
@@ -101,6 +109,16 @@ impl Outbox {
         store.persist(cx, &record, payload.bytes().clone(), Gate::Result(task));
         let entry = Entry::new(result, payload, State::Storing);
         self.entries.insert(task, entry);
+    }
+
+    /// The server no longer runs the job: its results are dropped, and what of them is on
+    /// its way stops.
+    pub(crate) fn withdraw(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
+        let of_job = |(task, entry): (&TaskId, &Entry)| (entry.result.job == job).then_some(*task);
+        let tasks: Vec<TaskId> = self.entries.iter().filter_map(of_job).collect();
+        for task in tasks {
+            self.refused(cx, store, task, Refusal::JobGone);
+        }
     }
 
     /// The result is stored.

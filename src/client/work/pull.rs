@@ -228,6 +228,21 @@ impl Pulls {
         }
     }
 
+    /// The answer to a request is a task that the host cannot be given; the task, unless
+    /// it came before.
+    #[cfg(feature = "nvflare")]
+    pub(crate) fn on_unfit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        known: impl Fn(JobId, TaskId) -> bool,
+        id: RequestId,
+        head: TaskHead,
+    ) -> Option<StoredTask> {
+        let Asked { job, .. } = self.asked.remove(&id)?;
+        self.poll_again(cx, job);
+        (!known(job, head.task)).then_some(StoredTask { job, head })
+    }
+
     pub(crate) fn on_failure(
         &mut self,
         cx: &mut Cx<'_>,

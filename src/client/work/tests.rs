@@ -95,6 +95,10 @@ impl Rig {
         call(&mut self.work, &mut cx)
     }
 
+    fn reports(&self) -> Vec<JobReport> {
+        self.work.reports(&self.config.binding)
+    }
+
     fn asks(&mut self) -> Vec<Ask> {
         std::iter::from_fn(|| self.asks.pop()).collect()
     }

@@ -43,7 +43,7 @@ impl Purpose {
         }
     }
 
-    fn is_handshake(self) -> bool {
+    pub(super) fn is_handshake(self) -> bool {
         matches!(self, Self::Challenge | Self::Register)
     }
 }
@@ -86,9 +86,18 @@ impl Calls {
     /// Takes the request that is answered under this id, to this cell. `from` is the cell
     /// that answers; a forwarder returns a request in its own name.
     pub(super) fn take(&mut self, id: Uuid, origin: Origin, from: Option<&str>) -> Option<Call> {
-        let call = self.open.get(&id)?;
-        let matches = call.origin == origin && from.is_none_or(|from| call.to == from);
-        if matches { self.open.remove(&id) } else { None }
+        if self.awaits(id, origin, from) {
+            self.open.remove(&id)
+        } else {
+            None
+        }
+    }
+
+    /// Whether [`Self::take`] would take one.
+    pub(super) fn awaits(&self, id: Uuid, origin: Origin, from: Option<&str>) -> bool {
+        self.open
+            .get(&id)
+            .is_some_and(|call| call.origin == origin && from.is_none_or(|from| call.to == from))
     }
 
     /// Takes every request that `matches`.
@@ -100,10 +109,6 @@ impl Calls {
             .map(|(id, _)| *id)
             .collect();
         ids.iter().filter_map(|id| self.open.remove(id)).collect()
-    }
-
-    pub(super) fn take_handshake(&mut self) -> Vec<Call> {
-        self.take_where(|call| call.purpose.is_handshake())
     }
 
     /// The request whose answer or stream `matches`.

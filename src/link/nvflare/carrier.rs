@@ -25,6 +25,9 @@ const PING_AGAIN_SLOWLY: Duration = Duration::from_secs(1);
 /// So many pings are sent fast.
 const FAST_PINGS: u32 = 20;
 
+/// Messages that wait to be written. A server that asks and does not read gets no answers.
+const MAX_QUEUED: usize = 4096;
+
 /// The stream id of greetings; those of messages count from [`FIRST_STREAM`].
 const GREETING_STREAM: u16 = 1;
 const FIRST_STREAM: u16 = 17;
@@ -177,8 +180,11 @@ impl Carrier {
     }
 
     /// Queues a message of a cell, until the connection is open. Gives its number; none if
-    /// it is too large to be framed.
+    /// it is too large to be framed, or too much waits already.
     pub(super) fn send(&mut self, headers: &[u8], payload: Bytes) -> Option<u64> {
+        if self.is_full() {
+            return None;
+        }
         let transmit = self.frame(headers, payload)?;
         let id = transmit.id;
         match self.state {
@@ -208,7 +214,21 @@ impl Carrier {
         self.ready.pop_front()
     }
 
+    /// Takes a message back that was not written yet.
+    pub(super) fn withdraw(&mut self, transmit: u64) {
+        for queue in [&mut self.ready, &mut self.waiting] {
+            queue.retain(|queued| queued.id != transmit);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.ready.len() + self.waiting.len() >= MAX_QUEUED
+    }
+
     fn ping(&mut self, kind: Kind) {
+        if self.is_full() {
+            return;
+        }
         let stream = self.stream;
         self.stream = stream.checked_add(1).unwrap_or(FIRST_STREAM);
         self.control(kind, stream, &Value::Nil);

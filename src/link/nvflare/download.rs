@@ -10,11 +10,12 @@ use super::cell::Origin;
 use super::send::Target;
 use super::task::Incoming;
 use super::{Link, Timer};
+use crate::Instant;
 use crate::link::client::LinkCx;
 use crate::message::{RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, topic};
 use crate::wire::nvflare::fobs::Source;
-use crate::wire::nvflare::model;
+use crate::wire::nvflare::model::{self, ModelError};
 use crate::wire::nvflare::value::Value;
 
 /// How long one part may take before it is asked for again.
@@ -65,16 +66,24 @@ impl Link {
         id: RequestId,
         download: Download,
     ) {
+        if let Origin::Job(job) = download.origin {
+            self.jobs.entry(job).or_default().asking = Some(id);
+        }
         self.downloads.insert(id, download);
         self.fetch(cx, id);
     }
 
+    /// A piece of a part has come: the rest gets its time.
+    pub(super) fn download_moves(&mut self, now: Instant, id: RequestId) {
+        let timer = Timer::Download(id);
+        if self.timers.is_armed(timer) {
+            self.timers.arm(timer, now + PART_TIMEOUT);
+        }
+    }
+
     /// The part did not come in time.
     pub(super) fn download_again(&mut self, cx: &mut LinkCx<'_>, id: RequestId) {
-        let purpose = Purpose::Download(id);
-        for call in self.calls.take_where(|call| call.purpose == purpose) {
-            self.forget_stream(&call);
-        }
+        self.withdraw(|call| call.purpose == Purpose::Download(id));
         self.fetch(cx, id);
     }
 
@@ -92,9 +101,9 @@ impl Link {
                 Ok(()) => {
                     download.state = Some(state);
                     self.fetch(cx, id);
-                    self.moving(id);
+                    self.moving(cx.now, id);
                 }
-                Err(error) => self.download_failed(id, error),
+                Err(error) => self.download_unfit(id, &error),
             },
             Part::End { nonce } => {
                 self.confirm(cx, id, nonce);
@@ -159,32 +168,36 @@ impl Link {
         if !download.sources.is_empty() {
             self.fetch(cx, id);
         } else if let Some(download) = self.downloads.remove(&id) {
+            self.cancel(id);
             self.task_came(cx, id, download.task, &download.fetched);
         }
     }
 
     fn download_failed(&mut self, id: RequestId, why: String) {
         tracing::warn!(why, "the arrays of a task cannot be fetched");
-        self.timers.disarm(Timer::Download(id));
-        self.downloads.remove(&id);
-        self.fail_with(id, ReturnCode::CommError, why);
+        self.give_up(id, ReturnCode::CommError, why);
+    }
+
+    /// The arrays will never be of use.
+    fn download_unfit(&mut self, id: RequestId, error: &ModelError) {
+        if let Some(download) = self.downloads.remove(&id) {
+            self.cancel(id);
+            self.task_unfit(id, download.task, error);
+        }
     }
 }
 
 impl Download {
-    fn take(&mut self, items: Vec<Bytes>, limit: u64) -> Result<(), String> {
+    fn take(&mut self, items: Vec<Bytes>, limit: u64) -> Result<(), ModelError> {
         let Some(source) = self.sources.last() else {
             return Ok(());
         };
         for item in items {
             self.bytes = self.bytes.saturating_add(item.len() as u64);
             if self.bytes > limit {
-                return Err(format!(
-                    "the arrays exceed {limit} bytes, the limit of this site"
-                ));
+                return Err(ModelError::TooLarge(limit));
             }
-            let arrays = model::items(item, source.kind).map_err(|error| error.to_string())?;
-            self.fetched.extend(arrays);
+            self.fetched.extend(model::items(item, source.kind)?);
         }
         Ok(())
     }

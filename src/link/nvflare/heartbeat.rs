@@ -15,7 +15,10 @@ use crate::wire::nvflare::value::Value;
 
 /// Outcomes of jobs that are told again until the server has them; the next server hears
 /// of the rest by silence.
-const REPORTS: usize = 1024;
+const REPORTS: usize = 256;
+
+/// Jobs that a heartbeat lists: with their names, its headers have to stay below 64 KiB.
+const LISTED: usize = 1536;
 
 /// So often an outcome is told, so long apart.
 const REPORT_COPIES: u32 = 10;
@@ -50,10 +53,10 @@ impl Link {
         id: RequestId,
         heartbeat: &Heartbeat,
     ) {
-        let jobs = heartbeat.jobs.iter();
-        let jobs = jobs
-            .map(|report| Value::from(report.job.to_string()))
-            .collect();
+        let running = heartbeat.jobs.iter().map(|report| &report.job);
+        let ended = self.reports.keys();
+        let jobs = running.chain(ended).take(LISTED);
+        let jobs = jobs.map(|job| Value::from(job.to_string())).collect();
         let headers = Headers::new()
             .with(key::PROJECT_NAME, cx.config.project.as_str())
             .with(key::JOB_IDS, Value::List(jobs));
@@ -85,6 +88,7 @@ impl Link {
             .collect();
         for job in &abort {
             self.job_aborted(*job);
+            self.forget_report(*job);
         }
         let interval = self.settings.heartbeat_interval;
         let reply = HeartbeatReply {
@@ -145,14 +149,17 @@ impl Link {
     pub(crate) fn job_ended(&mut self, cx: &mut LinkCx<'_>, job: JobId, end: JobEnd) {
         self.timers.disarm(Timer::Sync(job));
         self.timers.disarm(Timer::Beat(job));
+        self.withdraw(|call| call.purpose == Purpose::Sync(job));
         let aborted = self.jobs.remove(&job).is_some_and(|job| job.is_aborted());
         let (code, reason) = match end {
             JobEnd::Over if aborted => (ABORTED, None),
             JobEnd::Over => (ENDED, None),
             JobEnd::Failed(reason) => (FAILED, Some(reason)),
         };
-        if self.reports.len() >= REPORTS {
-            self.reports.pop_first();
+        if self.reports.len() >= REPORTS
+            && let Some(oldest) = self.reports.keys().next().copied()
+        {
+            self.forget_report(oldest);
         }
         let told = 0;
         self.reports.insert(job, Report { code, reason, told });
@@ -167,7 +174,7 @@ impl Link {
             return;
         }
         if report.told >= REPORT_COPIES {
-            self.reports.remove(&job);
+            self.forget_report(job);
             return;
         }
         report.told += 1;
@@ -177,9 +184,7 @@ impl Link {
             ("code", report.code.into()),
             ("reason", reason),
         ]);
-        let _ = self
-            .calls
-            .take_where(|call| call.purpose == Purpose::Report(job));
+        self.withdraw(|call| call.purpose == Purpose::Report(job));
         let target = Target::server(channel::TASK, topic::REPORT_JOB_FAILURE, true);
         self.call(
             cx,
@@ -193,9 +198,14 @@ impl Link {
 
     pub(super) fn report_answered(&mut self, job: JobId, answer: &Answer) {
         if answer.code == ReturnCode::Ok {
-            self.reports.remove(&job);
-            self.timers.disarm(Timer::Report(job));
+            self.forget_report(job);
         }
+    }
+
+    fn forget_report(&mut self, job: JobId) {
+        self.reports.remove(&job);
+        self.timers.disarm(Timer::Report(job));
+        self.withdraw(|call| call.purpose == Purpose::Report(job));
     }
 
     /// What is due to the server is told again, a moment after a session begins.

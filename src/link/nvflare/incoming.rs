@@ -9,6 +9,7 @@ use super::call::Answer;
 use super::cell::{Origin, SERVER, job_id, return_code};
 use super::send::{Asker, Way};
 use super::stream::{Ack, Chunk, Refused, Taken};
+use crate::Instant;
 use crate::error::Dropped;
 use crate::link::client::LinkCx;
 use crate::message::ReturnCode;
@@ -139,7 +140,7 @@ impl Link {
             (topic::STREAM_ACK, Some(data_type::ACK)) => {
                 let offset = number(stream_key::OFFSET).ok_or(Dropped::Malformed)?;
                 self.outbox.acked(id, offset);
-                self.stream_moves(id);
+                self.stream_moves(cx.now, id);
                 Ok(())
             }
             (topic::STREAM_ACK | topic::STREAM_ERROR, Some(data_type::ERROR)) => {
@@ -160,19 +161,28 @@ impl Link {
         let (from, id) = chunk.key.clone();
         let request = uuid(chunk.headers.text(stream_key::REQUEST_ID));
         let limit = cx.config.max_payload.saturating_add(STREAM_OVERHEAD);
-        match self.inbox.take(cx.now, limit, chunk) {
+        let is_reply = chunk.headers.text(stream_key::CHANNEL) == channel::RETURN_ONLY;
+        let wanted = request.is_some_and(|id| self.calls.awaits(id, origin, Some(&from)));
+        let taken = if is_reply && !wanted {
+            self.inbox.refuse(cx.now, &chunk.key)
+        } else {
+            self.inbox.take(cx.now, limit, chunk)
+        };
+        match taken {
             Ok(Taken::Part(ack)) => {
                 if let Some(ack) = ack {
                     self.acknowledge(cx, origin, &from, id, ack);
                 }
                 let asked = request.and_then(|id| self.calls.get(id)?.purpose.request());
                 if let Some(asked) = asked {
-                    self.moving(asked);
+                    self.moving(cx.now, asked);
                 }
                 Ok(())
             }
             Ok(Taken::Again(ack)) => {
-                self.acknowledge(cx, origin, &from, id, ack);
+                if let Some(ack) = ack {
+                    self.acknowledge(cx, origin, &from, id, ack);
+                }
                 Ok(())
             }
             Ok(Taken::Whole(ack, headers, bytes)) => {
@@ -257,7 +267,7 @@ impl Link {
         }
         let call = request.and_then(|request| self.calls.take(request, origin, Some(to)));
         if let Some(id) = call.and_then(|call| call.purpose.request()) {
-            self.fail_with(id, ReturnCode::MsgTooBig, refused.to_string());
+            self.give_up(id, ReturnCode::MsgTooBig, refused.to_string());
         }
     }
 
@@ -271,16 +281,15 @@ impl Link {
         };
         if let Some(id) = call.purpose.request() {
             let words = headers.text(stream_key::ERROR_TEXT).to_owned();
-            self.fail_with(id, ReturnCode::CommError, words);
-            self.cancel(id);
+            self.give_up(id, ReturnCode::CommError, words);
         }
     }
 
     /// The server has taken a part of a stream of ours.
-    fn stream_moves(&mut self, stream: u64) {
+    fn stream_moves(&mut self, now: Instant, stream: u64) {
         let call = self.calls.find(|call| call.stream == Some(stream));
         if let Some(id) = call.and_then(|call| call.purpose.request()) {
-            self.moving(id);
+            self.moving(now, id);
         }
     }
 

@@ -7,6 +7,7 @@ use super::call::{Answer, Purpose};
 use super::cell::Origin;
 use super::send::Target;
 use super::{Event, Link, Timer};
+use crate::Instant;
 use crate::link::client::LinkCx;
 use crate::message::{JobId, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, topic};
@@ -31,6 +32,8 @@ pub(super) struct Job {
     wanted: bool,
     /// The server wants it to stop.
     aborted: bool,
+    /// The server's half was there once, and the run goes on: it hears that this half lives.
+    beats: bool,
     /// A request for a task that waits for the server's half.
     waiting: Option<RequestId>,
     /// A request for a task that is under way.
@@ -88,7 +91,7 @@ impl Link {
     /// Asks whether the server's half of the job is there.
     pub(super) fn sync(&mut self, cx: &mut LinkCx<'_>, job: JobId) {
         let purpose = Purpose::Sync(job);
-        let _ = self.calls.take_where(|call| call.purpose == purpose);
+        self.withdraw(|call| call.purpose == purpose);
         let wanted = self
             .jobs
             .get(&job)
@@ -109,6 +112,7 @@ impl Link {
         };
         if answer.code == ReturnCode::Ok && aux_code(answer) == Some("OK") {
             known.state = State::Together;
+            known.beats = true;
             self.timers.disarm(Timer::Sync(job));
             self.beat(cx, job);
             self.ask_waiting(cx, job);
@@ -120,16 +124,19 @@ impl Link {
 
     /// Sends a sign of life of the job; nobody answers it.
     pub(super) fn beat(&mut self, cx: &LinkCx<'_>, job: JobId) {
-        if self
-            .jobs
-            .get(&job)
-            .is_some_and(|job| job.state == State::Together)
-        {
+        if self.jobs.get(&job).is_some_and(|job| job.beats) {
             let origin = Origin::Job(job);
             let target = Target::job(origin, channel::AUX, topic::JOB_HEARTBEAT, true);
             let body = aux_body(cx, origin, topic::JOB_HEARTBEAT, None);
             self.stream_notice(cx, &target, &body);
             self.timers.arm(Timer::Beat(job), cx.now + BEAT);
+        }
+    }
+
+    /// Goes on with the signs of life of every job, on a new connection.
+    pub(super) fn beat_on(&mut self, now: Instant) {
+        for (job, _) in self.jobs.iter().filter(|(_, job)| job.beats) {
+            self.timers.arm(Timer::Beat(*job), now + BEAT);
         }
     }
 
@@ -142,6 +149,7 @@ impl Link {
             return;
         };
         known.state = State::Ended;
+        known.beats = false;
         let pulls = [known.waiting.take(), known.asking.take()];
         self.timers.disarm(Timer::Beat(job));
         for id in pulls.into_iter().flatten() {
@@ -150,8 +158,12 @@ impl Link {
         }
     }
 
-    /// The server wants the job to run here. False if `limit` jobs are known already.
+    /// The server wants the job to run here. False if `limit` jobs are known already;
+    /// those that were aborted, perhaps before the host started them, make room.
     pub(super) fn start_job(&mut self, job: JobId, limit: usize) -> bool {
+        if self.jobs.len() >= limit {
+            self.jobs.retain(|_, known| !known.aborted);
+        }
         if self.jobs.len() >= limit && !self.jobs.contains_key(&job) {
             return false;
         }

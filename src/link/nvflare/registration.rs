@@ -68,7 +68,7 @@ impl Link {
     /// Stops a handshake; a late answer to it is dropped.
     pub(crate) fn drop_handshake(&mut self) {
         self.handshake = Handshake::Idle;
-        let _ = self.calls.take_handshake();
+        self.withdraw(|call| call.purpose.is_handshake());
     }
 
     pub(super) fn challenge_answered(&mut self, cx: &mut LinkCx<'_>, answer: &Answer) {

@@ -261,6 +261,19 @@ impl Link {
         made.flatten()
     }
 
+    /// Stops waiting for the answers to these requests. What of them was not sent yet will
+    /// not be.
+    pub(super) fn withdraw(&mut self, matches: impl Fn(&Call) -> bool) -> Vec<Call> {
+        let calls = self.calls.take_where(matches);
+        for call in &calls {
+            self.forget_stream(call);
+            if let Some(transmit) = call.transmit {
+                self.carrier.withdraw(transmit);
+            }
+        }
+        calls
+    }
+
     /// Stops a stream that nobody wants any more.
     pub(super) fn forget_stream(&mut self, call: &Call) {
         if let Some(id) = call.stream

@@ -14,5 +14,6 @@ pub(super) const CHUNK: usize = 1 << 20;
 /// Bytes that may be on their way without an acknowledgement, as in NVFlare.
 pub(super) const WINDOW: u64 = 64 << 20;
 
-/// Bytes after which the receiver of a stream is asked to acknowledge.
-pub(super) const ACK_INTERVAL: u64 = 16 << 20;
+/// Bytes after which the receiver of a stream is asked to acknowledge: a chunk, so that on
+/// a slow line too it shows in time that the stream moves.
+pub(super) const ACK_INTERVAL: u64 = CHUNK as u64;

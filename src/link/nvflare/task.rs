@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::Link;
 use super::call::{Answer, Call, Purpose};
 use super::cell::Origin;
 use super::download::Download;
 use super::job::{aux_body, aux_code};
 use super::registration::ssid_of;
 use super::send::{Target, peer_context};
+use super::{Event, Link};
 use crate::Instant;
 use crate::digest;
 use crate::link::client::LinkCx;
@@ -20,7 +20,7 @@ use crate::message::{
 };
 use crate::wire::nvflare::cell::{Headers, channel, key, topic};
 use crate::wire::nvflare::fobs;
-use crate::wire::nvflare::model;
+use crate::wire::nvflare::model::{self, Content, ModelError};
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
 
@@ -42,10 +42,10 @@ const CHECK_AGAIN: u64 = 5_000;
 
 /// A task whose arrays may have to be fetched.
 pub(super) struct Incoming {
-    pub(super) head: TaskHead,
+    head: TaskHead,
     ticket: Ticket,
-    pub(super) shareable: Value,
-    pub(super) sent_at: Instant,
+    shareable: Value,
+    sent_at: Instant,
 }
 
 /// A result while the server is asked whether it still wants it.
@@ -126,30 +126,35 @@ impl Link {
         &mut self,
         cx: &LinkCx<'_>,
         id: RequestId,
-        task: Incoming,
+        mut task: Incoming,
         fetched: &BTreeMap<String, Bytes>,
     ) {
-        let Incoming {
-            mut head,
-            mut ticket,
-            shareable,
-            sent_at,
-        } = task;
+        let shareable = core::mem::replace(&mut task.shareable, Value::Nil);
         match model::to_host(shareable, fetched, cx.config.max_payload) {
             Ok(host) => {
-                head.headers = host.headers;
                 if let Some(shape) = host.shape {
-                    ticket.keep(SHAPE, shape);
+                    task.ticket.keep(SHAPE, shape);
                 }
-                head.ticket = fobs::encode(&ticket.0).to_vec();
+                let head = TaskHead {
+                    headers: host.headers,
+                    ticket: task.ticket.encoded(),
+                    ..task.head
+                };
                 let reply = Reply::PullTask(PullReply::Task(head));
-                self.reply_with(cx, sent_at, id, reply, Parts::Many(host.parts));
+                self.reply_with(cx, task.sent_at, id, reply, Parts::Many(host.parts));
             }
-            Err(error) => {
-                tracing::warn!(%error, "a task cannot be given to the host");
-                self.fail_with(id, ReturnCode::ProcessException, error.to_string());
-            }
+            Err(error) => self.task_unfit(id, task, &error),
         }
+    }
+
+    /// The host cannot be given the task, now or later: the server is told so.
+    pub(super) fn task_unfit(&mut self, id: RequestId, task: Incoming, error: &ModelError) {
+        let head = TaskHead {
+            ticket: task.ticket.encoded(),
+            ..task.head
+        };
+        let why = error.to_string();
+        self.event(Event::Unfit { id, head, why });
     }
 
     /// Asks whether a result is still wanted, then brings it. What was given up is brought
@@ -219,25 +224,15 @@ impl Link {
         let origin = Origin::Job(result.job);
         let ticket = Ticket::read(&result.ticket);
         let ok = result.outcome == Outcome::Ok;
-        let content = match model::from_host(&result.headers, &payload, ok, ticket.0.get(SHAPE)) {
-            Ok(content) => content,
+        let shape = ticket.0.get(SHAPE);
+        let (content, outcome) = match model::from_host(&result.headers, &payload, ok, shape) {
+            Ok(content) => (content, result.outcome),
             Err(error) => {
                 tracing::warn!(%error, task = %result.task, "a result cannot be sent as it is");
-                let mut failed = result.clone();
-                failed.outcome = Outcome::Failed;
-                failed.headers = Properties::new().with("error", error.to_string());
-                if ok {
-                    let submission = Submission {
-                        result: failed,
-                        payload: Bytes::new(),
-                        sent_at: cx.now,
-                    };
-                    self.bring(cx, id, submission);
-                }
-                return;
+                (Content::failed(&error), Outcome::Failed)
             }
         };
-        let code = match result.outcome {
+        let code = match outcome {
             Outcome::Ok => "OK",
             Outcome::Failed => "EXECUTION_EXCEPTION",
             Outcome::Aborted => "TASK_ABORTED",
@@ -257,7 +252,7 @@ impl Link {
         if let Some(root) = ticket.0.get(MSG_ROOT) {
             headers.set(key::MSG_ROOT_ID, root.clone());
         }
-        let optional = result.outcome == Outcome::Aborted;
+        let optional = outcome == Outcome::Aborted;
         let target = Target::job(
             origin,
             channel::SERVER_COMMAND,
@@ -291,6 +286,10 @@ impl Ticket {
         if let Value::Map(kept) = &mut self.0 {
             kept.push((name.into(), value));
         }
+    }
+
+    fn encoded(&self) -> Vec<u8> {
+        fobs::encode(&self.0).to_vec()
     }
 
     fn read(bytes: &[u8]) -> Self {

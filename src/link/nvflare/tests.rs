@@ -4,6 +4,7 @@
 mod control;
 mod hostile;
 mod job;
+mod lost;
 mod registration;
 mod session;
 mod streams;

@@ -20,7 +20,7 @@ use super::typed;
 use super::value::Value;
 use crate::message::Payload;
 
-pub(crate) use from_host::from_host;
+pub(crate) use from_host::{Content, from_host};
 pub(crate) use to_host::to_host;
 
 /// What the payload of a task is, and that of a result should be.

@@ -19,7 +19,7 @@ fn running_jobs_are_reported_with_their_progress() {
         .unwrap();
     let progress = Some(Progress::from_permille(250));
     assert_eq!(
-        rig.work.reports(),
+        rig.reports(),
         [
             JobReport {
                 job: JOB,
@@ -58,7 +58,7 @@ fn misuse_is_an_error_and_changes_nothing() {
         rig.with(|work, cx| work.persisted(cx, RecordId(7))),
         Err(Misuse::UnknownRecord(RecordId(7)))
     );
-    assert_eq!(rig.work.reports().len(), 1);
+    assert_eq!(rig.reports().len(), 1);
     assert!(rig.asks().is_empty() && rig.actions.is_empty());
 }
 
@@ -73,7 +73,7 @@ fn a_job_is_aborted_once_until_the_host_has_an_answer() {
     assert_eq!(lists(&mut rig, &[JOB], &[]), abort);
     rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
     assert_eq!(lists(&mut rig, &[JOB], &[]), []);
-    assert_eq!(rig.work.reports(), []);
+    assert_eq!(rig.reports(), []);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn an_unfinished_task_is_given_again() {
         assert_eq!((task.id, task.job, task.again), (TASK, JOB, true));
         assert_eq!(task.payload, Payload::new("weights"));
         assert_eq!((task.bytes, task.elapsed), (7, Duration::ZERO));
-        assert_eq!(rig.work.reports().len(), 1);
+        assert_eq!(rig.reports().len(), 1);
 
         rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
         let Request::PullTask(pull) = rig.ask().request else {
@@ -142,12 +142,12 @@ fn the_job_of_a_restored_task_runs_until_it_ends_and_may_be_called_started() {
     rig.store();
     rig.submit(Outcome::Ok, &Payload::new("result"));
     rig.store();
-    assert_eq!(rig.work.reports().len(), 1);
+    assert_eq!(rig.reports().len(), 1);
     let mut start = || rig.with(|work, cx| work.job_started(cx, JOB));
     assert_eq!(start(), Ok(()));
     assert_eq!(start(), Err(Misuse::JobExists(JOB)));
     rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
-    assert_eq!(rig.work.reports(), []);
+    assert_eq!(rig.reports(), []);
 }
 
 #[test]

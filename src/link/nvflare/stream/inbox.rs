@@ -70,8 +70,8 @@ pub(in crate::link::nvflare) enum Taken<H> {
     Part(Option<Ack>),
     /// The stream is whole; the headers are those of its first chunk.
     Whole(Ack, H, Bytes),
-    /// It was whole before.
-    Again(Ack),
+    /// It was whole before, and its sender has not heard of it; or it was refused.
+    Again(Option<Ack>),
 }
 
 /// Why a stream is not taken (any further).
@@ -83,11 +83,14 @@ pub(in crate::link::nvflare) enum Refused {
     TooMany,
     #[error("the chunks of the stream contradict each other")]
     Contradiction,
+    #[error("nobody waits for this stream any more")]
+    Unwanted,
 }
 
 pub(in crate::link::nvflare) struct Inbox<H> {
     streams: BTreeMap<Key, Incoming<H>>,
-    ended: BTreeMap<Key, (Instant, Ack)>,
+    /// When they ended, and how: not at all, if they were refused.
+    ended: BTreeMap<Key, (Instant, Option<Ack>)>,
 }
 
 struct Incoming<H> {
@@ -135,16 +138,25 @@ impl<H> Inbox<H> {
         let key = chunk.key.clone();
         let taken = self.put(now, limit, chunk);
         match &taken {
-            Ok(Taken::Whole(ack, ..)) => {
-                self.streams.remove(&key);
-                self.remember(key, now, *ack);
-            }
-            Err(_) => {
-                self.streams.remove(&key);
-            }
+            Ok(Taken::Whole(ack, ..)) => self.remember(key, now, Some(*ack)),
+            Err(_) => self.remember(key, now, None),
             Ok(Taken::Part(_) | Taken::Again(_)) => {}
         }
         taken
+    }
+
+    /// Takes no more of a stream that nobody waits for.
+    pub(in crate::link::nvflare) fn refuse(
+        &mut self,
+        now: Instant,
+        key: &Key,
+    ) -> Result<Taken<H>, Refused> {
+        self.forget_old(now);
+        if let Some((_, ack)) = self.ended.get(key) {
+            return Ok(Taken::Again(*ack));
+        }
+        self.remember(key.clone(), now, None);
+        Err(Refused::Unwanted)
     }
 
     /// The sender has given the stream up; its headers, if it had begun.
@@ -189,7 +201,9 @@ impl<H> Inbox<H> {
         stream.put(chunk.sequence, chunk.offset, &chunk.bytes, chunk.is_last)
     }
 
-    fn remember(&mut self, key: Key, now: Instant, ack: Ack) {
+    /// The stream has ended; acknowledged, unless it was refused.
+    fn remember(&mut self, key: Key, now: Instant, ack: Option<Ack>) {
+        self.streams.remove(&key);
         if self.ended.len() >= MAX_ENDED {
             let oldest = self.ended.iter().min_by_key(|(_, (at, _))| *at);
             if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
@@ -353,7 +367,10 @@ mod tests {
             }
             assert_eq!(whole.unwrap(), "abcdefg");
             let again = take(&mut inbox, chunk(1, false, 7, "def"));
-            assert!(matches!(again, Ok(Taken::Again(Ack { offset: 7, .. }))));
+            assert!(matches!(
+                again,
+                Ok(Taken::Again(Some(Ack { offset: 7, .. })))
+            ));
         }
     }
 
@@ -416,7 +433,7 @@ mod tests {
             chunk.key.1 = id;
             take(&mut inbox, chunk)
         };
-        for id in 0..3000 {
+        for id in 100..3100 {
             assert!(matches!(one(id, true), Ok(Taken::Whole(..))));
         }
         let refused = (10_000..).find_map(|id| one(id, false).err());

@@ -8,7 +8,7 @@ use crate::wire::nvflare::npz;
 
 const COOKIES: &str = "cookies of the workflow";
 
-fn order(topic: &str, job: JobId) -> Value {
+pub(super) fn order(topic: &str, job: JobId) -> Value {
     let headers = Value::map([("job_id", job.to_string())].map(|(key, id)| (key, Value::from(id))));
     typed::message("1", topic, Value::Nil, headers)
 }
@@ -25,8 +25,12 @@ fn started(rig: &mut Rig, id: JobId) {
 }
 
 /// The same, with the server's half there.
-fn together() -> (Rig, JobId) {
-    let mut rig = Rig::active();
+pub(super) fn together() -> (Rig, JobId) {
+    together_with(|_| ())
+}
+
+pub(super) fn together_with(change: impl FnOnce(&mut ClientConfig)) -> (Rig, JobId) {
+    let mut rig = Rig::active_with(change);
     let id = job(9);
     started(&mut rig, id);
     let sync = rig.take(topic::SYNC_RUNNER);
@@ -38,24 +42,24 @@ fn together() -> (Rig, JobId) {
     (rig, id)
 }
 
-fn aux_ok() -> Value {
+pub(super) fn aux_ok() -> Value {
     aux("OK")
 }
 
-fn aux(code: &str) -> Value {
+pub(super) fn aux(code: &str) -> Value {
     typed::shareable(vec![("__rc__".into(), code.into())], Vec::new())
 }
 
-fn array(values: &[f32]) -> Array {
+pub(super) fn array(values: &[f32]) -> Array {
     Array::new([values.len()], values.to_vec()).unwrap()
 }
 
-fn npy(values: &[f32]) -> Bytes {
+pub(super) fn npy(values: &[f32]) -> Bytes {
     array(values).to_npy()
 }
 
 /// A task with these weights, as they are given.
-fn task(id: &str, weights: Value) -> Value {
+pub(super) fn task(id: &str, weights: Value) -> Value {
     let headers = vec![
         ("task_name".into(), "train".into()),
         ("__task_id__".into(), id.into()),
@@ -70,7 +74,7 @@ fn task(id: &str, weights: Value) -> Value {
     typed::shareable(headers, vec![("DXO".into(), dxo)])
 }
 
-fn assigned(rig: &mut Rig) -> Task {
+pub(super) fn assigned(rig: &mut Rig) -> Task {
     rig.pump();
     let at = rig
         .actions
@@ -82,10 +86,10 @@ fn assigned(rig: &mut Rig) -> Task {
     }
 }
 
-const TASK: &str = "75f811bc-28b0-4fee-a78c-f12a0951bd23";
+pub(super) const TASK: &str = "75f811bc-28b0-4fee-a78c-f12a0951bd23";
 
 /// A task that the host holds.
-fn holding() -> (Rig, Task) {
+pub(super) fn holding() -> (Rig, Task) {
     let (mut rig, _) = together();
     let pull = rig.take(topic::GET_TASK);
     let body = task(TASK, typed::native(typed::NDARRAY, npy(&[1.0, 2.0])));
@@ -95,7 +99,7 @@ fn holding() -> (Rig, Task) {
     (rig, task)
 }
 
-fn result_of(task: &Task) -> Payload {
+pub(super) fn result_of(task: &Task) -> Payload {
     let mut model = Model::read(task.payload.bytes()).unwrap();
     model.insert("w", array(&[3.0, 4.0]));
     model.to_payload().unwrap()
@@ -231,7 +235,7 @@ fn arrays_by_reference_are_fetched_and_confirmed() {
 }
 
 /// Answers with a value and a datum that says where its arrays are.
-fn answer_with_source(rig: &mut Rig, seen: &Seen, body: &Value, source: &str) {
+pub(super) fn answer_with_source(rig: &mut Rig, seen: &Seen, body: &Value, source: &str) {
     let main = fobs::encode(body);
     let mut datum = vec![101, 3];
     datum.extend_from_slice(&(16 + source.len() as u64).to_be_bytes());

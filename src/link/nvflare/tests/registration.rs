@@ -122,6 +122,31 @@ fn nothing_but_pings_goes_before_the_first_pong() {
 }
 
 #[test]
+fn what_was_given_up_before_the_first_pong_does_not_go() {
+    let mut rig = Rig::new();
+    rig.pongs = false;
+    rig.client.register(rig.now).unwrap();
+    rig.connect();
+    // The second try: the first was given up after 10 s, and 2 s passed.
+    rig.wait(15 * SECOND);
+    rig.pongs = true;
+    rig.wait(2 * SECOND);
+    rig.take(topic::CHALLENGE);
+    rig.quiet();
+}
+
+#[test]
+fn a_server_that_pings_and_does_not_read_fills_nothing() {
+    let mut rig = Rig::active();
+    for _ in 0..10_000 {
+        rig.send(Kind::Ping, 0, &[], b"\xc0");
+    }
+    rig.kinds.clear();
+    rig.pump();
+    assert!(rig.kinds.len() < 5_000, "{}", rig.kinds.len());
+}
+
+#[test]
 fn a_ping_is_answered_and_silence_is_broken() {
     let mut rig = Rig::active();
     rig.kinds.clear();

@@ -175,6 +175,42 @@ fn uploading() -> (Rig, u64) {
 }
 
 #[test]
+fn what_nobody_waits_for_is_refused_once_and_not_kept() {
+    let (mut rig, pull) = asking(|_| ());
+    let cut = chunks(&mut rig, &pull, &task(1 << 20));
+    rig.deliver(&cut[0].0, &cut[0].1);
+    rig.client.job_ended(rig.now, job(1)).unwrap();
+    rig.pump();
+    rig.seen.clear();
+    for (headers, bytes) in &cut[1..] {
+        rig.deliver(headers, bytes);
+    }
+    rig.seen.retain(|seen| seen.topic != topic::STREAM_ACK);
+    rig.take(topic::STREAM_ERROR);
+    rig.quiet();
+    assert!(rig.seen.iter().all(|seen| seen.channel == channel::STREAM));
+}
+
+#[test]
+fn a_stream_that_moves_never_shortens_the_wait() {
+    let (mut rig, pull) = asking(|_| ());
+    let headers = vec![
+        ("task_name".into(), "__try_again__".into()),
+        ("min_get_task_timeout".into(), Value::Int(300)),
+    ];
+    let body = typed::shareable(headers, Vec::new());
+    rig.answer(&pull, "ok", Headers::new(), Some(&body));
+    rig.wait(3 * SECOND);
+    let pull = rig.take(topic::GET_TASK);
+    let cut = chunks(&mut rig, &pull, &task(1 << 20));
+    rig.deliver(&cut[0].0, &cut[0].1);
+    rig.pump();
+    rig.wait(90 * SECOND);
+    rig.seen.retain(|seen| seen.topic == topic::GET_TASK);
+    rig.quiet();
+}
+
+#[test]
 fn a_large_result_goes_as_the_server_acknowledges_it() {
     let (mut rig, id) = uploading();
     // A window, and not one chunk more.
@@ -195,6 +231,8 @@ fn a_large_result_goes_as_the_server_acknowledges_it() {
     rig.seen.retain(|seen| seen.topic != topic::JOB_HEARTBEAT);
     let submit = rig.take(topic::SUBMIT_UPDATE);
     assert!(submit.body.is_some());
+    let interval = submit.headers.number(stream_key::ACK_INTERVAL);
+    assert_eq!(interval, Some(1 << 20));
 }
 
 fn given_server() -> String {

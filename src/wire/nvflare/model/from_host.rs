@@ -34,6 +34,16 @@ pub(crate) struct Content {
     pub(crate) entries: Vec<(Value, Value)>,
 }
 
+impl Content {
+    /// Of a result that cannot be put together.
+    pub(crate) fn failed(error: &ModelError) -> Self {
+        Self {
+            headers: vec![("error".into(), error.to_string().into())],
+            entries: Vec::new(),
+        }
+    }
+}
+
 /// Puts a result together. `shape` is that of its task, if it had one. What did not succeed
 /// has no data, and neither has a result without payload and metrics.
 pub(crate) fn from_host(
