@@ -173,17 +173,17 @@ impl Client {
         if self.carrier.is_some() {
             taken = self.with_link(|link, cx| link.handle_message(cx, message));
         }
-        match taken {
-            Ok(Some(event)) => self.link_event(event),
-            Ok(None) => {}
-            Err(reason) => {
-                tracing::trace!(%reason, "a message was dropped");
-                self.counters.count_drop(reason);
-                return Err(reason);
+        let taken = taken.map(|event| {
+            if let Some(event) = event {
+                self.link_event(event);
             }
+        });
+        if let Err(reason) = taken {
+            tracing::trace!(%reason, "a message was dropped");
+            self.counters.count_drop(reason);
         }
         self.settle();
-        Ok(())
+        taken
     }
 
     /// Tells the time. Call it when [`poll_timeout`](Self::poll_timeout) says; calling it

@@ -52,6 +52,9 @@ use send::{Abandoned, StreamHead};
 use stream::{Inbox, Outbox};
 use task::Submission;
 
+/// The greatest number of a first stream: leaves room for all that follow.
+const MAX_FIRST_STREAM: u64 = 1 << 52;
+
 /// The link.
 #[derive(Default)]
 pub(crate) struct Link {
@@ -217,6 +220,10 @@ impl Link {
     }
 
     pub(crate) fn connected(&mut self, cx: &mut LinkCx<'_>) {
+        if self.streams == 0 {
+            // Streams of an earlier process may be remembered: start somewhere else.
+            self.streams = cx.entropy.between(1, MAX_FIRST_STREAM);
+        }
         let wall = send::wall(cx);
         self.carrier
             .connect(cx.now, cx.identity.name().as_str(), wall);

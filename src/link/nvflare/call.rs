@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::cell::Origin;
+use super::send::Target;
 use crate::Instant;
 use crate::message::{JobId, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::Headers;
@@ -61,6 +62,20 @@ pub(super) struct Call {
     pub(super) transmit: Option<u64>,
     /// The stream, if it is one.
     pub(super) stream: Option<u64>,
+}
+
+impl Call {
+    /// A request that has not gone out yet.
+    pub(super) fn new(purpose: Purpose, target: Target<'_>, now: Instant) -> Self {
+        Self {
+            purpose,
+            origin: target.origin,
+            to: target.to,
+            sent_at: now,
+            transmit: None,
+            stream: None,
+        }
+    }
 }
 
 /// What came back.

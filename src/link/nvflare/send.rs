@@ -113,17 +113,11 @@ impl Link {
     ) {
         let id = Uuid::from_bytes(cx.entropy.uuid());
         let transmit = self.message(cx, &target, &Kind::Request(id), headers, body);
-        self.calls.insert(
-            id,
-            Call {
-                purpose,
-                origin: target.origin,
-                to: target.to,
-                sent_at: cx.now,
-                transmit,
-                stream: None,
-            },
-        );
+        let call = Call {
+            transmit,
+            ..Call::new(purpose, target, cx.now)
+        };
+        self.calls.insert(id, call);
     }
 
     /// Sends a request as a stream, and waits for its answer.
@@ -138,17 +132,11 @@ impl Link {
         let id = Uuid::from_bytes(cx.entropy.uuid());
         let headers = headers.with(stream_key::REQUEST_ID, id.to_string());
         let stream = self.stream(cx, &target, headers, body);
-        self.calls.insert(
-            id,
-            Call {
-                purpose,
-                origin: target.origin,
-                to: target.to,
-                sent_at: cx.now,
-                transmit: None,
-                stream: Some(stream),
-            },
-        );
+        let call = Call {
+            stream: Some(stream),
+            ..Call::new(purpose, target, cx.now)
+        };
+        self.calls.insert(id, call);
     }
 
     /// Sends a request as one message, and does not wait.
@@ -355,10 +343,6 @@ impl Link {
         };
         let sender = self.sender(cx);
         let headers = sender.seal(headers, &envelope, &Kind::Notice, &content);
-        if self.streams == 0 {
-            // Streams of an earlier process may be remembered: start where it was not.
-            self.streams = cx.wall.unwrap_or_default().saturating_mul(1_000_000);
-        }
         self.streams += 1;
         let parts = fobs::encode_parts(body, APART);
         let head = StreamHead {

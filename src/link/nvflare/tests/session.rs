@@ -34,7 +34,7 @@ fn heartbeats_report_jobs_and_bring_back_those_to_abort() {
 #[test]
 fn a_failed_heartbeat_goes_again_after_five_seconds() {
     let mut rig = Rig::active();
-    rig.wait(10 * SECOND);
+    rig.wait(11 * SECOND);
     let heartbeat = rig.take(topic::HEARTBEAT);
     rig.answer(&heartbeat, "process_exception", Headers::new(), None);
     let reason = RetryReason::Heartbeat(ReturnCode::ProcessException);
@@ -76,7 +76,7 @@ fn a_client_that_is_replaced_stops_or_takes_over() {
                 ..Settings::DEFAULT
             });
         });
-        rig.wait(10 * SECOND);
+        rig.wait(11 * SECOND);
         let heartbeat = rig.take(topic::HEARTBEAT);
         let words = "Client ID already registered as a client: site-1";
         rig.answer(
@@ -105,7 +105,7 @@ fn a_client_that_is_replaced_stops_or_takes_over() {
 #[test]
 fn a_server_that_drops_everything_but_pings_is_registered_with_once() {
     let mut rig = Rig::active();
-    rig.wait(10 * SECOND);
+    rig.wait(11 * SECOND);
     rig.take(topic::HEARTBEAT);
     // 10 s until it is given up, 5 s until the next one, and its 10 s.
     rig.wait(26 * SECOND);
@@ -158,7 +158,7 @@ fn a_new_connection_goes_on_with_the_same_token() {
 #[test]
 fn a_disabled_client_is_told_at_its_next_heartbeat() {
     let mut rig = Rig::active();
-    rig.wait(10 * SECOND);
+    rig.wait(11 * SECOND);
     let heartbeat = rig.take(topic::HEARTBEAT);
     let headers = Headers::new().with(key::ERROR, "Client 'site-1' is disabled");
     rig.answer(&heartbeat, "unauthenticated", headers.clone(), None);
