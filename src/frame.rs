@@ -1,5 +1,8 @@
 //! Messages on a carrier of bytes.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 use bytes::BytesMut;
 
 pub use crate::wire::native::{FrameError, Frames, MAX_MESSAGE, MAX_STRANGER, frame_header};

@@ -17,6 +17,8 @@ mod chain_key;
 mod der;
 mod error;
 mod extensions;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod key;
 mod name;
 mod own;

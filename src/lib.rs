@@ -6,7 +6,7 @@ mod digest;
 mod entropy;
 pub mod error;
 pub mod frame;
-#[cfg(all(fuzzing, feature = "nvflare"))]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod identity;

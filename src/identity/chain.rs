@@ -190,7 +190,7 @@ fn encode(kind: u8, items: &[&[u8]]) -> Bytes {
 }
 
 /// Splits items after their lengths; one more than allowed is enough to see.
-fn split(mut rest: &[u8]) -> Result<Vec<&[u8]>, ChainError> {
+pub(super) fn split(mut rest: &[u8]) -> Result<Vec<&[u8]>, ChainError> {
     let mut items = Vec::with_capacity(MAX_CERTIFICATES);
     while !rest.is_empty() && items.len() <= MAX_CERTIFICATES {
         let (length, after) = rest

@@ -26,7 +26,7 @@ use bytes::{Bytes, BytesMut};
 
 pub use control::{ControlId, Decision};
 pub use settings::{OnReplaced, Settings};
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub use stream::fuzz::stream as fuzz_stream;
 
 use crate::Instant;

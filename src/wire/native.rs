@@ -4,6 +4,8 @@
 mod body;
 mod envelope;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hello;
 
 pub(crate) use body::{decode, decode_all, encode};

@@ -83,7 +83,7 @@ pub(crate) mod topic {
     pub(crate) const QUIT: &str = "quit";
     pub(crate) const REPORT_JOB_FAILURE: &str = "report_job_failure";
     /// The topic of all requests of the admin channel; what they ask stands in the body.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const ADMIN: &str = "admin";
     pub(crate) const GET_TASK: &str = "get_task";
     pub(crate) const SUBMIT_UPDATE: &str = "submit_update";
