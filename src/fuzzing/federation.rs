@@ -384,7 +384,11 @@ mod tests {
     #[test]
     fn a_script_reaches_a_result_and_goes_on_after_restarts() {
         for suite in 0..3 {
-            for rest in [&b""[..], b"\x0b\x02\x0b\x01\x09\x00\x00\x08\x20", b"\x0b\x03\x08\x20"] {
+            for rest in [
+                &b""[..],
+                b"\x0b\x02\x0b\x01\x09\x00\x00\x08\x20",
+                b"\x0b\x03\x08\x20",
+            ] {
                 let script = [&[suite, 0], WORK, rest].concat();
                 let federation = Federation::run(&script, Side::Server);
                 assert_eq!(federation.results.len(), 1, "{suite} {rest:?}");
