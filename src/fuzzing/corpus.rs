@@ -34,3 +34,8 @@ replays! {
     frames: 1,
     server: 1,
 }
+
+#[cfg(feature = "nvflare")]
+replays! {
+    nvflare_client: 1,
+}
