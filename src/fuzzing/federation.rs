@@ -13,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 use super::script::Script;
 use crate::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
 use crate::message::{PeerId, TaskId};
-use crate::{Carrier, Client, ClientConfig, Instant, Phase, Server, ServerConfig, Suite, Suites};
+use crate::{
+    Carrier, Client, ClientConfig, Instant, Phase, Server, ServerConfig, Sites, Suite, Suites,
+};
 
 /// Most steps of a script: enough for a registration, a task, its result and a restart,
 /// and few enough that a run stays short.
@@ -121,9 +123,7 @@ impl Federation {
     fn begin(&mut self) {
         self.connect();
         let _ = self.client.register(self.now);
-        let _ = self
-            .server
-            .start_job(self.now, hosts::job(0), crate::Sites::All);
+        let _ = self.server.start_job(self.now, hosts::job(0), Sites::All);
         self.pass(Duration::from_secs(11));
         let _ = self.client.job_started(self.now, hosts::job(0));
         assert_eq!(self.client.phase(), Phase::Active);
