@@ -28,9 +28,14 @@ macro_rules! replays {
 }
 
 replays! {
-    certificate: 1,
-    client: 1,
-    decode: 1,
-    frames: 1,
-    server: 1,
+    certificate: 300,
+    client: 150,
+    decode: 300,
+    frames: 10,
+    server: 150,
+}
+
+#[cfg(feature = "nvflare")]
+replays! {
+    nvflare_client: 100,
 }

@@ -1,6 +1,7 @@
 //! A client and a server on virtual time. The bytes say what their hosts, the network and
 //! an attacker between them do.
 
+mod attacker;
 mod hosts;
 
 use std::collections::VecDeque;
@@ -12,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 use super::script::Script;
 use crate::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
 use crate::message::{PeerId, TaskId};
-use crate::{Carrier, Client, ClientConfig, Instant, Phase, Server, ServerConfig, Suite, Suites};
+use crate::{
+    Carrier, Client, ClientConfig, Instant, Phase, Server, ServerConfig, Sites, Suite, Suites,
+};
 
 /// Most steps of a script: enough for a registration, a task, its result and a restart,
 /// and few enough that a run stays short.
@@ -120,27 +123,26 @@ impl Federation {
     fn begin(&mut self) {
         self.connect();
         let _ = self.client.register(self.now);
-        let _ = self
-            .server
-            .start_job(self.now, hosts::job(0), crate::Sites::All);
+        let _ = self.server.start_job(self.now, hosts::job(0), Sites::All);
         self.pass(Duration::from_secs(11));
         let _ = self.client.job_started(self.now, hosts::job(0));
         assert_eq!(self.client.phase(), Phase::Active);
     }
 
     fn step(&mut self, step: u8, script: &mut Script<'_>) {
-        match step % 12 {
+        match step % 13 {
             0 => self.deliver(Side::Server),
             1 => self.deliver(Side::Client),
             2 => drop(self.to_server.pop_front()),
             3 => drop(self.to_client.pop_front()),
             4 => self.forge(script),
             5 => self.replay(script),
-            6 => self.attack(BytesMut::from(script.bytes())),
+            6 => self.invent(script),
             7 => self.wait_for_timer(),
             8 => self.pass(Duration::from_secs(script.below(256) as u64)),
             9 => self.client_command(script),
             10 => self.server_command(script),
+            11 => self.compose(script),
             _ => match script.below(5) {
                 0 => self.disconnect(),
                 1 => self.connect(),
@@ -153,53 +155,6 @@ impl Federation {
             },
         }
         self.drain();
-    }
-
-    /// A message that was seen, changed.
-    fn forge(&mut self, script: &mut Script<'_>) {
-        let Some(mut message) = self.remembered(script) else {
-            return;
-        };
-        let at = script.place(message.len());
-        match script.below(5) {
-            0 => message.truncate(at),
-            1 => message[at] ^= script.next().unwrap_or(0),
-            2 => message.extend_from_slice(script.bytes()),
-            3 => {
-                let new = script.bytes();
-                message.truncate(at);
-                message.extend_from_slice(new);
-            }
-            _ => {
-                // The start of one and the end of another.
-                let other = self.remembered(script).unwrap_or_default();
-                message.truncate(at);
-                message.extend_from_slice(&other[script.place(other.len())..]);
-            }
-        }
-        self.attack(message);
-    }
-
-    fn replay(&mut self, script: &mut Script<'_>) {
-        if let Some(message) = self.remembered(script) {
-            self.attack(message);
-        }
-    }
-
-    fn remembered(&mut self, script: &mut Script<'_>) -> Option<BytesMut> {
-        // The latest is number 0.
-        let place = script.below(self.seen.len());
-        self.seen
-            .get(self.seen.len().checked_sub(place + 1)?)
-            .cloned()
-    }
-
-    fn attack(&mut self, message: BytesMut) {
-        // What became of it shows in what must hold.
-        let _ = match self.victim {
-            Side::Client => self.client.handle_message(self.now, message),
-            Side::Server => self.server.handle_message(self.now, self.peer, message),
-        };
     }
 
     /// Delivers what was sent first.
@@ -386,8 +341,8 @@ mod tests {
         for suite in 0..3 {
             for rest in [
                 &b""[..],
-                b"\x0b\x02\x0b\x01\x09\x00\x00\x08\x20",
-                b"\x0b\x03\x08\x20",
+                b"\x0c\x02\x0c\x01\x09\x00\x00\x08\x20",
+                b"\x0c\x03\x08\x20",
             ] {
                 let script = [&[suite, 0], WORK, rest].concat();
                 let federation = Federation::run(&script, Side::Server);
@@ -399,15 +354,17 @@ mod tests {
 
     #[test]
     fn what_the_attacker_makes_arrives_and_is_refused() {
-        // Replays and forges the latest messages of a session.
-        let attack = b"\x05\x00\x05\x01\x04\x00\x00\x20\x01\x40\x06\x03\x01\x10\x00";
-        for (side, least) in [(Side::Client, 3), (Side::Server, 3)] {
+        // Replays two messages, changes one, invents one, and composes what a server
+        // without the session would say. The server is attacked from its client's peer.
+        let attack =
+            b"\x05\x00\x00\x05\x01\x00\x04\x00\x00\x20\x01\x40\x00\x06\x02xx\x00\x0b\x02\x00";
+        for side in [Side::Client, Side::Server] {
             let federation = Federation::run(&[&[0, 0], &attack[..]].concat(), side);
             let dropped: u64 = match side {
                 Side::Client => federation.client.counters().dropped.values().sum(),
                 Side::Server => federation.server.counters().dropped.values().sum(),
             };
-            assert!(dropped >= least, "only {dropped}");
+            assert!(dropped >= 5, "only {dropped}");
         }
     }
 }
