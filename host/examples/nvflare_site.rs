@@ -34,7 +34,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
             Some(ClientAction::TaskAssigned(task)) => {
-                println!("{}, round {:?}", task.name, task.headers.get("current_round"));
+                println!(
+                    "{}, round {:?}",
+                    task.name,
+                    task.headers.get("current_round")
+                );
                 let (outcome, result) = match train(&task) {
                     Ok(result) => (Outcome::Ok, result),
                     Err(error) => {
