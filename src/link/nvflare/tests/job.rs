@@ -187,14 +187,7 @@ fn a_task_is_an_npz_and_its_result_brings_the_cookies_back() {
 
 #[test]
 fn arrays_by_reference_are_fetched_and_confirmed() {
-    let (mut rig, id) = together();
-    let pull = rig.take(topic::GET_TASK);
-    let reference = Value::map([("type", "ref"), ("data", "T0")].map(|(key, it)| (key, it.into())));
-    let body = task(TASK, typed::NDARRAY.of(reference));
-    let source = format!(r#"{{"fqcn": "server.{id}", "ref_id": "ref"}}"#);
-    answer_with_source(&mut rig, &pull, &body, &source);
-
-    let first = rig.take(topic::DOWNLOAD);
+    let (mut rig, id, first) = fetching(|_| ());
     assert_eq!(first.destination, format!("server.{id}"));
     let asked = &first.body.as_ref().unwrap().value;
     assert_eq!(asked.get("ref_id").and_then(Value::as_str), Some("ref"));
@@ -234,8 +227,20 @@ fn arrays_by_reference_are_fetched_and_confirmed() {
     assert_eq!(model.get("w"), Some(&array(&[5.0])));
 }
 
+/// A job whose task's arrays are being fetched, with the first request for them.
+pub(super) fn fetching(change: impl FnOnce(&mut ClientConfig)) -> (Rig, JobId, Seen) {
+    let (mut rig, id) = together_with(change);
+    let pull = rig.take(topic::GET_TASK);
+    let reference = Value::map([("type", "ref"), ("data", "T0")].map(|(key, it)| (key, it.into())));
+    let body = task(TASK, typed::NDARRAY.of(reference));
+    let source = format!(r#"{{"fqcn": "server.{id}", "ref_id": "ref"}}"#);
+    answer_with_source(&mut rig, &pull, &body, &source);
+    let part = rig.take(topic::DOWNLOAD);
+    (rig, id, part)
+}
+
 /// Answers with a value and a datum that says where its arrays are.
-pub(super) fn answer_with_source(rig: &mut Rig, seen: &Seen, body: &Value, source: &str) {
+fn answer_with_source(rig: &mut Rig, seen: &Seen, body: &Value, source: &str) {
     let main = fobs::encode(body);
     let mut datum = vec![101, 3];
     datum.extend_from_slice(&(16 + source.len() as u64).to_be_bytes());
@@ -255,13 +260,7 @@ pub(super) fn answer_with_source(rig: &mut Rig, seen: &Seen, body: &Value, sourc
 
 #[test]
 fn arrays_that_are_gone_fail_the_request_which_goes_again() {
-    let (mut rig, id) = together();
-    let pull = rig.take(topic::GET_TASK);
-    let reference = Value::map([("type", "ref"), ("data", "T0")].map(|(key, it)| (key, it.into())));
-    let body = task(TASK, typed::NDARRAY.of(reference));
-    let source = format!(r#"{{"fqcn": "server.{id}", "ref_id": "ref"}}"#);
-    answer_with_source(&mut rig, &pull, &body, &source);
-    let first = rig.take(topic::DOWNLOAD);
+    let (mut rig, _, first) = fetching(|_| ());
     rig.answer(&first, "invalid_request", Headers::new(), None);
     rig.wait(6 * SECOND);
     rig.take(topic::GET_TASK);

@@ -1,10 +1,7 @@
 //! What is cut short: by an abort, by the end of a run or of a connection, by a server
 //! that gives up or has forgotten.
 
-use super::job::{
-    TASK, answer_with_source, array, aux, aux_ok, holding, npy, order, result_of, task, together,
-    together_with,
-};
+use super::job::{TASK, array, aux, aux_ok, fetching, holding, npy, order, result_of, together};
 use super::*;
 use crate::client::Task;
 use crate::message::{Outcome, Payload, Properties, Refusal};
@@ -17,18 +14,6 @@ fn is_refused(action: &ClientAction) -> bool {
             ..
         }
     )
-}
-
-/// A job whose task's arrays are being fetched, with the first request for them.
-fn fetching(change: impl FnOnce(&mut ClientConfig)) -> (Rig, JobId, Seen) {
-    let (mut rig, id) = together_with(change);
-    let pull = rig.take(topic::GET_TASK);
-    let reference = Value::map([("type", "ref"), ("data", "T0")].map(|(key, it)| (key, it.into())));
-    let body = task(TASK, typed::NDARRAY.of(reference));
-    let source = format!(r#"{{"fqcn": "server.{id}", "ref_id": "ref"}}"#);
-    answer_with_source(&mut rig, &pull, &body, &source);
-    let part = rig.take(topic::DOWNLOAD);
-    (rig, id, part)
 }
 
 fn part_of(bytes: usize) -> Value {
