@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use super::send::Target;
+use crate::digest;
 use crate::message::{JobId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, key};
 use crate::wire::nvflare::value::Value;
@@ -40,6 +41,14 @@ impl Origin {
     pub(super) fn server(self) -> String {
         self.name(SERVER)
     }
+}
+
+/// The identifier of what NVFlare calls by any text: the first half of its hash.
+pub(super) fn named(text: &str) -> [u8; 16] {
+    let hash = digest::bare(text.as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash[..16]);
+    id
 }
 
 /// A job by NVFlare's name for it, which is a UUID.

@@ -10,10 +10,9 @@ use uuid::Uuid;
 
 use super::Link;
 use super::call::{Answer, Purpose};
-use super::cell::{Credentials, Origin};
+use super::cell::{Credentials, Origin, named};
 use super::send::{Target, peer_context};
 use crate::client::{Auth, Suspicion};
-use crate::digest;
 use crate::identity::{CertificateId, RsaPublicKey};
 use crate::link::client::{self, HandshakeEvent, LinkCx};
 use crate::message::{RejectReason, ReturnCode, Ssid, Token};
@@ -259,10 +258,7 @@ fn granted(
 
 /// NVFlare's service sessions are named by any text.
 pub(super) fn ssid_of(text: &str) -> Ssid {
-    let hash = digest::bare(text.as_bytes());
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash[..16]);
-    Ssid::from_bytes(id)
+    Ssid::from_bytes(named(text))
 }
 
 /// What the server's words about a refusal mean: NVFlare has one code for all of them.

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::call::{Answer, Call, Purpose};
-use super::cell::Origin;
+use super::cell::{Origin, named};
 use super::download::Download;
 use super::job::{aux_body, aux_code};
 use super::registration::ssid_of;
 use super::send::{Target, peer_context};
 use super::{Event, Link};
 use crate::Instant;
-use crate::digest;
 use crate::link::client::LinkCx;
 use crate::message::{
     JobId, Outcome, Parts, PayloadHead, Place, Properties, PullReply, Refusal, Reply, RequestId,
@@ -343,12 +342,7 @@ fn read_task(shareable: &Value, root: Option<Value>) -> Option<Read> {
 /// A task by NVFlare's name for it: a UUID, as far as anybody has seen.
 fn task_id(text: &str) -> TaskId {
     let id = uuid::Uuid::try_parse(text).map(uuid::Uuid::into_bytes);
-    TaskId::from_bytes(id.unwrap_or_else(|_| {
-        let hash = digest::bare(text.as_bytes());
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash[..16]);
-        id
-    }))
+    TaskId::from_bytes(id.unwrap_or_else(|_| named(text)))
 }
 
 /// Milliseconds of a server's seconds; nonsense counts as none.
