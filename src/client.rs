@@ -169,10 +169,14 @@ impl Client {
         self.advance(now);
         self.counters.messages_received += 1;
         self.counters.bytes_received += message.len() as u64;
-        let mut taken = Err(Dropped::Unexpected);
-        if self.carrier.is_some() {
-            taken = self.with_link(|link, cx| link.handle_message(cx, message));
-        }
+        let taken = if self.carrier.is_none() {
+            Err(Dropped::Unexpected)
+        } else if self.actions.len() >= self.config.max_waiting {
+            // As if it were lost: whatever was asked is asked again.
+            Err(Dropped::OverBudget)
+        } else {
+            self.with_link(|link, cx| link.handle_message(cx, message))
+        };
         let taken = taken.map(|event| {
             if let Some(event) = event {
                 self.link_event(event);
@@ -454,6 +458,11 @@ impl Client {
         self.asks.clear();
         self.work(|work, cx| work.on_disconnected(cx));
         self.timers = Timers::default();
+    }
+
+    /// Tells the host something that it can do without.
+    fn tell(&mut self, news: ClientAction) {
+        self.work(|_, cx| cx.tell(news));
     }
 
     fn retry(&mut self, timer: Timer, wait: Duration, attempt: u32, reason: RetryReason) {

@@ -20,6 +20,7 @@ mod time;
 mod timer;
 mod transfer;
 mod transmit;
+mod waiting;
 mod wire;
 
 pub use client::{

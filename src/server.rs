@@ -9,7 +9,7 @@ mod registry;
 mod request;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -29,6 +29,7 @@ use crate::message::{PeerId, SessionId, Ssid};
 use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::ServerTransmit;
+use crate::waiting::Waiting;
 use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, Register, TAG};
 use ledger::{Answer, Ledger, Out};
 use registry::Registry;
@@ -70,9 +71,9 @@ pub struct Server {
     awaited: BTreeSet<Name>,
     /// When those count as dead, in time without sleep.
     awaited_until: Instant,
-    actions: VecDeque<ServerAction>,
+    actions: Waiting<ServerAction>,
     answers: Vec<Answer>,
-    transmits: VecDeque<ServerTransmit>,
+    transmits: Waiting<ServerTransmit>,
     counters: ServerCounters,
 }
 
@@ -134,7 +135,7 @@ impl Server {
         config.check(&identity)?;
         let mut entropy = Entropy::new(&mut seed);
         let door = Door::new(&config, now, &mut entropy);
-        let (mut actions, mut answers) = (VecDeque::new(), Vec::new());
+        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
         let mut out = Out {
             actions: &mut actions,
             answers: &mut answers,
@@ -158,7 +159,7 @@ impl Server {
             awaited_until: now,
             actions,
             answers,
-            transmits: VecDeque::new(),
+            transmits: Waiting::default(),
             counters: ServerCounters::default(),
         })
     }
@@ -288,7 +289,7 @@ impl Server {
                 }
             }
             Envelope::Challenge(challenge) => {
-                if !self.door.draw(peer, self.now) {
+                if !self.has_time_for(peer) {
                     // Silence: an answer would be work too.
                     return Err(Dropped::OverBudget);
                 }
@@ -303,7 +304,7 @@ impl Server {
                 Ok(())
             }
             Envelope::ForeignChallenge => {
-                if !self.door.draw(peer, self.now) {
+                if !self.has_time_for(peer) {
                     return Err(Dropped::OverBudget);
                 }
                 self.transmit(peer, native::versions().freeze(), Bytes::new());
@@ -327,7 +328,7 @@ impl Server {
         register: &Register,
         clear: usize,
     ) -> Result<(), Dropped> {
-        if !self.door.draw(peer, self.now) {
+        if !self.has_time_for(peer) {
             return Err(Dropped::OverBudget);
         }
         let knock = self.at_door(peer, |door, admission| {
@@ -382,7 +383,7 @@ impl Server {
         tag: [u8; TAG],
         reason: Dropped,
     ) -> Dropped {
-        if reason == Dropped::NoSession && self.door.draw(peer, self.now) {
+        if reason == Dropped::NoSession && self.has_time_for(peer) {
             let echo = InvalidSession {
                 session,
                 number,
@@ -391,6 +392,17 @@ impl Server {
             self.transmit(peer, native::invalid_session(echo).freeze(), Bytes::new());
         }
         reason
+    }
+
+    /// Whether a stranger may take the server's time for one message.
+    fn has_time_for(&mut self, peer: PeerId) -> bool {
+        !self.is_behind() && self.door.draw(peer, self.now)
+    }
+
+    /// Whether more waits for the host than should.
+    fn is_behind(&self) -> bool {
+        self.actions.len() + self.transmits.len() >= self.config.max_waiting
+            || self.actions.weight() + self.transmits.weight() >= self.config.max_waiting_bytes
     }
 
     fn window_due(&mut self) {

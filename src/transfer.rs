@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::message::{BLOCK, Digest, Payload, RequestId};
@@ -88,12 +88,12 @@ pub(crate) fn chunk(payload: &Payload, offset: u64, len: usize) -> Option<Bytes>
 pub(crate) struct BadDigest;
 
 /// Puts a payload together from chunks in any order. Its memory grows with what has
-/// arrived, whatever was announced, and holds at most a window of early chunks.
+/// arrived, to no more than was announced, and holds at most a window of early chunks.
 #[derive(Debug)]
 pub(crate) struct Reassembler {
     layout: Layout,
     list: Vec<u8>,
-    data: BytesMut,
+    data: Vec<u8>,
     /// The hash of the block that is growing.
     hasher: Sha256,
     early: BTreeMap<u64, Bytes>,
@@ -110,7 +110,7 @@ impl Reassembler {
         Some(Self {
             layout,
             list: Vec::new(),
-            data: BytesMut::new(),
+            data: Vec::new(),
             hasher: Sha256::new(),
             early: BTreeMap::new(),
             bad_at: None,
@@ -161,10 +161,7 @@ impl Reassembler {
         let wanted = self.wanted();
         if offset > wanted {
             if offset < wanted.saturating_add(WINDOW) && bytes.len() <= CHUNK {
-                self.early.insert(offset, bytes);
-            }
-            while self.early.len() > WINDOW_CHUNKS {
-                self.early.pop_last();
+                self.keep_early(offset, bytes);
             }
             return Ok(());
         }
@@ -181,7 +178,28 @@ impl Reassembler {
 
     /// The payload, once it is complete.
     pub(crate) fn finish(self) -> Option<Bytes> {
-        self.is_complete().then(|| self.data.freeze())
+        self.is_complete().then(|| self.data.into())
+    }
+
+    /// Keeps bytes until those before them have come. Chunks that overlap could be many
+    /// times what is missing: then the furthest are dropped.
+    fn keep_early(&mut self, offset: u64, bytes: Bytes) {
+        let missing = self.layout.total() - self.wanted();
+        self.early.insert(offset, bytes);
+        let held = |early: &BTreeMap<u64, Bytes>| early.values().map(Bytes::len).sum::<usize>();
+        while self.early.len() > WINDOW_CHUNKS || held(&self.early) as u64 > missing {
+            self.early.pop_last();
+        }
+    }
+
+    /// Makes room for so many more bytes: twice what has come, and never more than will.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.data.len() + more;
+        if needed > self.data.capacity() {
+            let size = usize::try_from(self.layout.size).unwrap_or(usize::MAX);
+            let wanted = needed.saturating_mul(2).min(size.max(needed));
+            self.data.reserve_exact(wanted - self.data.len());
+        }
     }
 
     /// Appends bytes that start at or before `wanted`.
@@ -206,6 +224,7 @@ impl Reassembler {
                     self.check_list()?;
                 }
             } else {
+                self.reserve(part.len());
                 self.data.extend_from_slice(&part);
                 self.hasher.update(&part);
                 if part.len() as u64 == room {
@@ -408,6 +427,32 @@ mod tests {
             digest: Digest::of_list(b""),
         };
         assert_eq!(Reassembler::new(layout).unwrap().data.capacity(), 0);
+    }
+
+    #[test]
+    fn a_payload_takes_no_more_room_than_it_has_bytes() {
+        let payload = payload(CHUNK * 9 + 1);
+        let mut reassembler = Reassembler::new(Layout::of(&payload)).unwrap();
+        for (offset, bytes) in chunks(&payload) {
+            reassembler.put(offset, bytes).unwrap();
+        }
+        assert_eq!(reassembler.data.capacity(), payload.len());
+    }
+
+    #[test]
+    fn early_chunks_that_overlap_hold_no_more_than_is_missing() {
+        let payload = payload(CHUNK);
+        let mut reassembler = Reassembler::new(Layout::of(&payload)).unwrap();
+        for offset in 33..33 + WINDOW_CHUNKS {
+            let bytes = payload.bytes().slice(offset - 32..);
+            reassembler.put(offset as u64, bytes).unwrap();
+        }
+        let held: usize = reassembler.early.values().map(Bytes::len).sum();
+        assert!(held > 0 && held <= CHUNK + 32);
+        for (offset, bytes) in chunks(&payload) {
+            reassembler.put(offset, bytes).unwrap();
+        }
+        assert_eq!(reassembler.finish().unwrap(), payload.bytes());
     }
 
     #[test]

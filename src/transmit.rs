@@ -1,6 +1,7 @@
 //! Messages on their way out.
 
 use crate::message::{Opaque, PeerId};
+use crate::waiting::Weigh;
 
 /// One message to send: `header` followed by `payload`, best in one vectored write. On a
 /// byte stream the length of both goes before them
@@ -51,5 +52,12 @@ impl ServerTransmit {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Weigh for ServerTransmit {
+    /// A payload that is shared belongs to its task.
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.header.len()
     }
 }

@@ -54,6 +54,24 @@ impl Binding {
 }
 
 /// Settings of a client. Share one among any number of clients.
+///
+/// # Memory
+/// In bytes, a client of fedlink's own protocol takes at most the sum of these. What the
+/// binding to NVIDIA FLARE takes stands with `nvflare::Settings`.
+///
+/// | for | bytes |
+/// |---|---|
+/// | itself | 64 KiB, and 12 times its context and site information |
+/// | each job, up to `max_jobs` that run and as many that have ended | 1 KiB |
+/// | each task held and each result, up to `max_held` | 2 KiB, its size, and 13 times its headers |
+/// | each task on its way | twice its size and 2 MiB, and its size again while blocks of it wait to be stored |
+/// | what is on its way to the server | 16 MiB, and 1 KiB and the context for each request for a task |
+/// | what waits for the host | 1 KiB times `max_waiting` |
+/// | one message while it is read | 64 MiB |
+///
+/// Contexts and headers take 12 times their encoding when they have as many entries as can
+/// be, and once more where they wait to be stored. A task that cannot be taken is answered
+/// with a failure, which is one more result until `max_held` are there.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// The federation's name, the same on the server.
@@ -104,6 +122,9 @@ pub struct ClientConfig {
     pub max_jobs: usize,
     /// Tasks held and results in the outbox, together. Default: 1,024.
     pub max_held: usize,
+    /// Actions that may wait for the host before messages of the server are dropped, as if
+    /// they were lost, and the host is told nothing that it can do without. Default: 4,096.
+    pub max_waiting: usize,
 }
 
 impl ClientConfig {
@@ -131,6 +152,7 @@ impl ClientConfig {
             max_payload: 4 << 30,
             max_jobs: 1024,
             max_held: 1024,
+            max_waiting: 4096,
         }
     }
 

@@ -65,13 +65,20 @@ impl Cx<'_> {
         self.actions.push_back(action);
     }
 
+    /// Tells the host something that it can do without. One that is far behind does.
+    pub(crate) fn tell(&mut self, news: ClientAction) {
+        if self.actions.len() < self.config.max_waiting {
+            self.act(news);
+        }
+    }
+
     /// Arms `timer` for `wait` from now and tells the host why.
     pub(crate) fn retry(&mut self, timer: Timer, wait: Duration, attempt: u32, why: RetryReason) {
         let at = self.now + wait;
         self.timers.arm(timer, at);
         self.counters.retries += 1;
         tracing::debug!(reason = ?why, attempt, %at, "tries again");
-        self.act(ClientAction::Retry {
+        self.tell(ClientAction::Retry {
             at,
             attempt,
             reason: why,

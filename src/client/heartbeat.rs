@@ -66,7 +66,7 @@ impl Client {
         let at = self.now + RELEASE;
         self.timers.disarm(Timer::Heartbeat);
         self.timers.arm(Timer::HeartbeatRelease, at);
-        self.actions.push_back(ClientAction::HeartbeatDue);
+        self.tell(ClientAction::HeartbeatDue);
     }
 
     /// Sends the heartbeat that is due.

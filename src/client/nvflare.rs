@@ -84,7 +84,7 @@ impl Client {
     /// The server drops what this client sends: its credentials are void there. One new
     /// registration is tried, and no other for a while.
     fn auth_dropped(&mut self) {
-        self.actions.push_back(ClientAction::Suspect {
+        self.tell(ClientAction::Suspect {
             suspicion: Suspicion::AuthDropped,
             repeated: false,
         });

@@ -175,7 +175,7 @@ impl Client {
                 dates_checked,
             } => {
                 if !dates_checked {
-                    self.actions.push_back(ClientAction::DatesUnchecked);
+                    self.tell(ClientAction::DatesUnchecked);
                 }
                 match to_sign {
                     Some(bytes) => self.ask_signature(bytes),
@@ -246,7 +246,7 @@ impl Client {
         let repeated = attempt.failed_alike(reject_after)
             && attempt.alike.is_some_and(|(before, _)| before == kind);
         tracing::warn!(%suspicion, repeated, "the server's answer was dropped");
-        self.actions.push_back(ClientAction::Suspect {
+        self.tell(ClientAction::Suspect {
             suspicion,
             repeated,
         });

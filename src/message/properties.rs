@@ -52,6 +52,13 @@ impl Properties {
         self.0.is_empty()
     }
 
+    /// An upper bound of the memory that it takes, in bytes, if nobody shares it.
+    pub(crate) fn memory(&self) -> usize {
+        /// Two texts in a node of the map that is filled as little as one may be.
+        const ENTRY: usize = 128;
+        self.size() + self.0.len() * ENTRY
+    }
+
     /// An upper bound of the encoded size in bytes.
     pub(crate) fn size(&self) -> usize {
         /// The longest prefix that a length takes.

@@ -6,6 +6,7 @@ use crate::identity::Name;
 use crate::message::{
     JobId, JobReport, Opaque, Outcome, Payload, Properties, RecordId, SignatureId, TaskId,
 };
+use crate::waiting::Weigh;
 
 /// An output of the server. Actions come in the order in which they arose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,4 +122,31 @@ pub struct ResultReceived {
     pub context: Properties,
     /// Given before, by the process whose records this one was restored from.
     pub again: bool,
+}
+
+impl Weigh for ServerAction {
+    fn weight(&self) -> usize {
+        let brought = match self {
+            Self::ClientJoined(joined) | Self::ClientReplaced(joined) => {
+                joined.address.len() + joined.site_info.memory() + joined.context.memory()
+            }
+            Self::ClientLeft {
+                reason, context, ..
+            } => reason.len() + context.memory(),
+            Self::HeartbeatReceived { jobs, context, .. } => {
+                size_of_val(&jobs[..]) + context.memory()
+            }
+            Self::TaskWanted { context, .. } => context.memory(),
+            Self::Sign { bytes, .. } => bytes.len(),
+            Self::Persist {
+                header, payload, ..
+            } => header.len() + payload.len(),
+            // The server keeps a result itself, until it is taken.
+            Self::ResultReceived(_)
+            | Self::ClientDead { .. }
+            | Self::JobMissingOnClient { .. }
+            | Self::DatesUnchecked { .. } => 0,
+        };
+        size_of::<Self>() + brought
+    }
 }

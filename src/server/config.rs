@@ -8,6 +8,25 @@ use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
 
 /// Settings of a server.
+///
+/// # Memory
+/// In bytes, a server takes at most the sum of these. Strangers add nothing to it.
+///
+/// | for | bytes |
+/// |---|---|
+/// | itself | 256 KiB, half of it the budgets of strangers |
+/// | each client, up to `max_clients` | 8 KiB, and 1 KiB for each job that it reports and that is meant for it |
+/// | a registration until the client's first message | 12 times its context and site information |
+/// | each job, up to `max_jobs` | 1 KiB, and 512 for each site that it names |
+/// | each task, up to `max_tasks` | 2 KiB, and 13 times its headers until the job ends |
+/// | the payload of a task | its size, once for all tasks that share it, until the results are taken |
+/// | a result until it is taken | its size, and 13 times its headers and context |
+/// | unfinished uploads | 3 times `max_upload_bytes`: their room doubles as they grow, up to what was announced |
+/// | what waits for the host | `max_waiting_bytes` + 12 MiB + 2 KiB times `max_waiting` |
+/// | one message while it is read | 64 MiB; 1 MiB before registration |
+///
+/// Contexts and headers take 12 times their encoding when they have as many entries as can
+/// be, and once more where they wait to be stored.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The federation's name, the same on all clients.
@@ -36,13 +55,14 @@ pub struct ServerConfig {
     /// The same for one peer; with fewer than 2 every handshake waits for a retry.
     /// Default: 20.
     pub peer_budget: u32,
-    /// Clients that may be registered at once. Default: 1,000,000.
+    /// Clients that may be registered at once; 8 KiB each. Default: 1,000,000.
     pub max_clients: usize,
-    /// Jobs that may run at once. Default: 1,024.
+    /// Jobs that may run at once; 1 KiB each. Default: 1,024.
     pub max_jobs: usize,
     /// Jobs that one client may report. Default: 1,024.
     pub max_jobs_per_client: usize,
-    /// Tasks queued, assigned, or done in jobs that run. Default: 1,000,000.
+    /// Tasks queued, assigned, or done in jobs that run; 2 KiB each, beside what they carry.
+    /// Default: 1,000,000.
     pub max_tasks: usize,
     /// Payloads up to this many bytes travel inside their message. Default: 1 MiB, which
     /// is also the limit.
@@ -50,11 +70,14 @@ pub struct ServerConfig {
     /// Largest payload of a result in bytes. Default: 4 GiB.
     pub max_payload: u64,
     /// Announced bytes of all unfinished uploads together; past it a client is told to
-    /// come later. Default: 8 GiB.
+    /// come later. They take up to three times as much. Default: 8 GiB.
     pub max_upload_bytes: u64,
     /// Actions and messages that may wait for the host before requests are answered with
-    /// `service_unavailable`. Default: 65,536.
+    /// `service_unavailable`, and strangers with silence. At twice as many, clients are met
+    /// with silence too. Default: 65,536.
     pub max_waiting: usize,
+    /// Bytes of them before requests are answered so. Default: 1 GiB.
+    pub max_waiting_bytes: usize,
 }
 
 impl ServerConfig {
@@ -81,6 +104,7 @@ impl ServerConfig {
             max_payload: 4 << 30,
             max_upload_bytes: 8 << 30,
             max_waiting: 65_536,
+            max_waiting_bytes: 1 << 30,
         }
     }
 

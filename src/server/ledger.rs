@@ -23,7 +23,7 @@ mod tests;
 mod upload;
 
 use core::fmt;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -38,6 +38,7 @@ use crate::message::{
     SubmitReply, TaskId,
 };
 use crate::server::{ServerAction, ServerConfig};
+use crate::waiting::Waiting;
 
 pub use self::job::Sites;
 pub use self::task::{Assignee, NewTask, TaskState, TaskView};
@@ -67,7 +68,7 @@ impl fmt::Debug for Answer {
 
 /// Where the ledger puts what it has to say.
 pub(crate) struct Out<'a> {
-    pub(crate) actions: &'a mut VecDeque<ServerAction>,
+    pub(crate) actions: &'a mut Waiting<ServerAction>,
     pub(crate) answers: &'a mut Vec<Answer>,
 }
 

@@ -39,7 +39,7 @@ impl Server {
         let Some(newest) = self.seen(session, to.request) else {
             return Err(Dropped::NoSession);
         };
-        if self.actions.len() + self.transmits.len() >= self.config.max_waiting {
+        if self.is_behind() {
             return self.overloaded(to);
         }
         if request

@@ -418,7 +418,7 @@ impl Pulls {
             pull.least_timeout = at_most_longest(timeout);
             pull.poll_wait = at_most_longest(after).max(SHORTEST_WAIT);
             let at = cx.now + pull.poll_wait;
-            cx.act(ClientAction::TryAgain { job, at });
+            cx.tell(ClientAction::TryAgain { job, at });
         }
         self.poll_again(cx, job);
     }

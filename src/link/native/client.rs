@@ -68,9 +68,11 @@ impl Link {
             .any(|certificate| revoked.contains(certificate))
     }
 
-    /// Stops waiting for every request.
+    /// Stops waiting for every request. What of them was not sent yet will not be.
     pub(crate) fn cancel_all(&mut self) {
-        self.outstanding.clear();
+        for request in core::mem::take(&mut self.outstanding).into_values() {
+            self.withdraw(request.transmit);
+        }
     }
 
     /// What the transmit of this number was for, if it still matters.
@@ -89,7 +91,7 @@ impl Link {
     /// Forgets the session and what waits for it.
     pub(crate) fn drop_session(&mut self) {
         self.session = None;
-        self.outstanding.clear();
+        self.cancel_all();
     }
 
     /// The carrier is gone: what was not sent yet will not be.
@@ -118,21 +120,24 @@ impl Link {
             .get(&id)
             .map_or(cx.now, |known| known.sent_at);
         let transmit = self.transmit(written.header, written.payload);
-        self.outstanding.insert(
-            id,
-            Outstanding {
-                sent_at,
-                number: written.number,
-                tag: written.tag,
-                transmit,
-            },
-        );
+        let latest = Outstanding {
+            sent_at,
+            number: written.number,
+            tag: written.tag,
+            transmit,
+        };
+        if let Some(older) = self.outstanding.insert(id, latest) {
+            self.withdraw(older.transmit);
+        }
         true
     }
 
-    /// The request is given up: a late answer to it is dropped.
+    /// The request is given up: a late answer to it is dropped, and if it was not sent yet
+    /// it will not be.
     pub(crate) fn cancel(&mut self, id: RequestId) {
-        self.outstanding.remove(&id);
+        if let Some(request) = self.outstanding.remove(&id) {
+            self.withdraw(request.transmit);
+        }
     }
 
     pub(crate) fn handle_message(
@@ -217,6 +222,17 @@ impl Link {
             .as_mut()
             .filter(|session| session.id == id)
             .ok_or(Dropped::NoSession)
+    }
+
+    /// Takes a message back that was not sent yet: a carrier that stands still would
+    /// otherwise find every try of every request.
+    fn withdraw(&mut self, transmit: u64) {
+        let place = self
+            .transmits
+            .binary_search_by_key(&transmit, |queued| queued.id);
+        if let Ok(place) = place {
+            self.transmits.remove(place);
+        }
     }
 
     pub(super) fn transmit(&mut self, header: Bytes, payload: Bytes) -> u64 {

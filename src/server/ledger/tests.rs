@@ -22,6 +22,7 @@ use crate::message::{
 };
 use crate::server::{ResultReceived, ServerAction, ServerConfig};
 use crate::transfer::{CHUNK, Layout, chunk};
+use crate::waiting::Waiting;
 
 const JOB: JobId = JobId::from_bytes([1; 16]);
 const SSID: Ssid = Ssid::from_bytes([2; 16]);
@@ -111,7 +112,7 @@ impl World {
         config: ServerConfig,
         make: impl FnOnce(Arc<ServerConfig>, &mut Out<'_>) -> Ledger,
     ) -> Self {
-        let (mut actions, mut answers) = (VecDeque::new(), Vec::new());
+        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
         let mut out = Out {
             actions: &mut actions,
             answers: &mut answers,
@@ -131,7 +132,7 @@ impl World {
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Ledger, &mut Entropy, &mut Out<'_>) -> T) -> T {
-        let (mut actions, mut answers) = (VecDeque::new(), Vec::new());
+        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
         let mut out = Out {
             actions: &mut actions,
             answers: &mut answers,
@@ -141,8 +142,8 @@ impl World {
         value
     }
 
-    fn sort(&mut self, actions: VecDeque<ServerAction>, answers: Vec<Answer>) {
-        for action in actions {
+    fn sort(&mut self, mut actions: Waiting<ServerAction>, answers: Vec<Answer>) {
+        while let Some(action) = actions.pop_front() {
             if let ServerAction::Persist {
                 record,
                 header,

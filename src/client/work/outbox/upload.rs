@@ -85,7 +85,7 @@ impl Upload {
     }
 
     pub(crate) fn tell(&self, cx: &mut Cx<'_>, job: JobId, task: TaskId) {
-        cx.act(ClientAction::TransferProgress {
+        cx.tell(ClientAction::TransferProgress {
             job,
             task,
             direction: Direction::Up,

@@ -172,7 +172,7 @@ impl Fetch {
     }
 
     fn tell(&self, cx: &mut Cx<'_>) {
-        cx.act(ClientAction::TransferProgress {
+        cx.tell(ClientAction::TransferProgress {
             job: self.task.job,
             task: self.task.head.task,
             direction: Direction::Down,

@@ -293,7 +293,10 @@ impl Link {
     }
 
     fn transmit_handshake(&mut self, message: Bytes) {
-        self.handshake_transmit = Some(self.transmit(message, Bytes::new()));
+        let latest = self.transmit(message, Bytes::new());
+        if let Some(older) = self.handshake_transmit.replace(latest) {
+            self.withdraw(older);
+        }
     }
 }
 

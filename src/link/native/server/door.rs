@@ -274,16 +274,16 @@ impl Door {
             Knock::Entered(_, _, reply) => Some(reply.clone()),
             Knock::Answer(_) | Knock::Sign(..) | Knock::Wait => None,
         };
-        self.forget.insert((until, name.clone()));
-        self.remembered.insert(
-            name,
-            Remembered {
-                number,
-                register: hash,
-                reply,
-                until,
-            },
-        );
+        let newest = Remembered {
+            number,
+            register: hash,
+            reply,
+            until,
+        };
+        if let Some(older) = self.remembered.insert(name.clone(), newest) {
+            self.forget.remove(&(older.until, name.clone()));
+        }
+        self.forget.insert((until, name));
         Ok(knock)
     }
 

@@ -158,7 +158,7 @@ fn records_that_cannot_be_read_are_named() {
     let damaged = |change: fn(&mut Vec<Bytes>)| {
         let mut log = world.log.clone();
         change(&mut log);
-        let (mut actions, mut answers) = (VecDeque::new(), Vec::new());
+        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
         let mut out = Out {
             actions: &mut actions,
             answers: &mut answers,
