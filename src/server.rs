@@ -116,10 +116,10 @@ impl Server {
         })?;
         server.awaited = server.ledger.holders();
         if !server.awaited.is_empty() {
-            server.awaited_until = now + server.config.dead_after;
-            server
-                .timers
-                .arm(ServerTimer::Restored, server.awaited_until);
+            let patience = server.config.dead_after;
+            server.awaited_until = now + patience;
+            let at = now + server.next_look(patience);
+            server.timers.arm(ServerTimer::Restored, at);
         }
         Ok(server)
     }
@@ -403,7 +403,8 @@ impl Server {
     fn restored_due(&mut self) {
         let left = self.awaited_until.since(self.awake());
         if !left.is_zero() {
-            self.timers.arm(ServerTimer::Restored, self.now + left);
+            let at = self.now + self.next_look(left);
+            self.timers.arm(ServerTimer::Restored, at);
             return;
         }
         for client in core::mem::take(&mut self.awaited) {

@@ -511,3 +511,42 @@ fn a_new_identity_does_not_bring_back_who_was_revoked() {
     pair.register();
     assert_eq!(pair.client.phase(), Phase::Rejected);
 }
+
+/// The machine sleeps for about as long as a client may be silent: it wakes shortly
+/// before or after the moment of death, so that no timer seems overdue.
+///
+/// ```text
+/// heartbeat, heartbeat, (the server sleeps 570 … 640 s), heartbeat
+/// ```
+#[test]
+fn a_sleep_that_ends_around_the_moment_of_death_declares_nobody_dead() {
+    for span in (5700..6400).step_by(7) {
+        for restored in [false, true] {
+            let mut pair = Pair::sealed();
+            pair.register();
+            if restored {
+                let job = JobId::from_bytes([7; 16]);
+                pair.server.start_job(pair.now, job, Sites::All).unwrap();
+                let task = NewTask {
+                    name: "train".to_owned(),
+                    headers: Properties::new(),
+                    payload: Payload::new("in"),
+                };
+                let site = Assignee::Site(name("site-1"));
+                pair.server.assign(pair.now, job, site, task).unwrap();
+                pair.drain();
+                pair.restart_server();
+            }
+            pair.take_server();
+            pair.now = pair.now + span * SECOND / 10;
+            pair.server.handle_timeout(pair.now);
+            pair.drain();
+            // The client has been calling into the void and is about to try again.
+            pair.client.handle_timeout(pair.now);
+            pair.pass(15 * SECOND);
+            let dead = pair.take_server();
+            let died = |it: &ServerAction| matches!(it, ServerAction::ClientDead { .. });
+            assert!(!dead.iter().any(died), "{span} tenths, {restored}");
+        }
+    }
+}
