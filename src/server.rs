@@ -222,11 +222,15 @@ impl Server {
         };
     }
 
-    /// A connection is gone. Sessions go on, but for those that are bound to it, which
-    /// nobody can use any more.
+    /// A connection is gone, and what waits to be sent on it with it: from now on its
+    /// number may be another one's. Sessions go on, but for those that are bound to it,
+    /// which nobody can use any more.
     pub fn handle_disconnected(&mut self, now: Instant, peer: PeerId) {
         self.advance(now);
         self.bindings.remove(&peer);
+        self.sessions.disconnected(peer);
+        self.door.disconnected(peer);
+        self.transmits.retain(|transmit| transmit.peer != peer);
     }
 
     /// The next message to send. Changed by every input and command.
@@ -419,7 +423,7 @@ impl Server {
         for Answer { to, reply, payload } in answers.drain(..) {
             let written = self
                 .sessions
-                .write(to.session, to.request, &reply, &payload);
+                .write(to.peer, to.session, to.request, &reply, &payload);
             if let Some(written) = written {
                 self.transmit(to.peer, written.header, written.payload);
             }

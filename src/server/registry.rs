@@ -105,6 +105,7 @@ impl Server {
             client: entered.client,
             instance: entered.instance,
             bound_to: entered.bound_to,
+            peer: None,
             provisional: true,
             last_seen: self.awake(),
             suspended_until: None,

@@ -39,6 +39,7 @@ impl Server {
         let Some(newest) = self.seen(session, to.request) else {
             return Err(Dropped::NoSession);
         };
+        self.sessions.heard_on(peer, session);
         if self.actions.len() + self.transmits.len() >= self.config.max_waiting {
             return self.overloaded(to);
         }
