@@ -117,10 +117,10 @@ impl Server {
         })?;
         server.awaited = server.ledger.holders();
         if !server.awaited.is_empty() {
-            server.awaited_until = now + server.config.dead_after;
-            server
-                .timers
-                .arm(ServerTimer::Restored, server.awaited_until);
+            let patience = server.config.dead_after;
+            server.awaited_until = now + patience;
+            let at = now + server.next_look(patience);
+            server.timers.arm(ServerTimer::Restored, at);
         }
         Ok(server)
     }
@@ -223,11 +223,15 @@ impl Server {
         };
     }
 
-    /// A connection is gone. Sessions go on, but for those that are bound to it, which
-    /// nobody can use any more.
+    /// A connection is gone, and what waits to be sent on it with it: from now on its
+    /// number may be another one's. Sessions go on, but for those that are bound to it,
+    /// which nobody can use any more.
     pub fn handle_disconnected(&mut self, now: Instant, peer: PeerId) {
         self.advance(now);
         self.bindings.remove(&peer);
+        self.sessions.disconnected(peer);
+        self.door.disconnected(peer);
+        self.transmits.retain(|transmit| transmit.peer != peer);
     }
 
     /// The next message to send. Changed by every input and command.
@@ -415,7 +419,8 @@ impl Server {
     fn restored_due(&mut self) {
         let left = self.awaited_until.since(self.awake());
         if !left.is_zero() {
-            self.timers.arm(ServerTimer::Restored, self.now + left);
+            let at = self.now + self.next_look(left);
+            self.timers.arm(ServerTimer::Restored, at);
             return;
         }
         for client in core::mem::take(&mut self.awaited) {
@@ -430,7 +435,7 @@ impl Server {
         for Answer { to, reply, payload } in answers.drain(..) {
             let written = self
                 .sessions
-                .write(to.session, to.request, &reply, &payload);
+                .write(to.peer, to.session, to.request, &reply, &payload);
             if let Some(written) = written {
                 self.transmit(to.peer, written.header, written.payload);
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use common::pair::{Pair, Setup, server_identity};
 use common::pki::name;
-use fedlink::error::Dropped;
+use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::{Identity, LocalSigner, Revoked, Role, Signer};
 use fedlink::message::{JobId, Payload, PeerId, Properties, SignatureId};
 use fedlink::{Assignee, Carrier, ClientAction, NewTask, Phase, ServerAction, Sites, Suite};
@@ -426,12 +426,18 @@ fn a_heartbeat_that_arrives_after_a_newer_one_changes_nothing() {
 /// A pair whose server's key is elsewhere, and that key.
 fn with_signer() -> (Pair, LocalSigner) {
     let mut pair = Pair::sealed();
+    let key = give_signer(&mut pair);
+    (pair, key)
+}
+
+/// The server's key is elsewhere from now on; the key. The client connects.
+fn give_signer(pair: &mut Pair) -> LocalSigner {
     let (chain, key) = pair.pki.server("coordinator");
     let identity =
         Identity::with_key_elsewhere(name("coordinator"), chain, pair.pki.roots()).unwrap();
     pair.server.set_identity(pair.now, identity).unwrap();
     pair.connect();
-    (pair, key)
+    key
 }
 
 /// Runs until the server asks for a signature; gives what it asked.
@@ -463,11 +469,11 @@ fn a_signature_that_comes_late_does_not_undo_a_newer_registration() {
     pair.client.register(pair.now).unwrap();
     let (older, older_bytes) = until_token(&mut pair, &key);
     let (newer, newer_bytes) = until_token(&mut pair, &key);
-    for (request, bytes) in [(newer, newer_bytes), (older, older_bytes)] {
-        pair.server
-            .signed(pair.now, request, &key.sign(&bytes))
-            .unwrap();
-    }
+    pair.server
+        .signed(pair.now, newer, &key.sign(&newer_bytes))
+        .unwrap();
+    let late = pair.server.signed(pair.now, older, &key.sign(&older_bytes));
+    assert_eq!(late, Err(Misuse::UnknownSignature(older)));
     pair.pass(SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
     assert_eq!(pair.server.counters().registrations, 1);
@@ -510,4 +516,169 @@ fn a_new_identity_does_not_bring_back_who_was_revoked() {
     pair.server.set_identity(pair.now, renewed).unwrap();
     pair.register();
     assert_eq!(pair.client.phase(), Phase::Rejected);
+}
+
+/// The machine sleeps for about as long as a client may be silent: it wakes shortly
+/// before or after the moment of death, so that no timer seems overdue.
+///
+/// ```text
+/// heartbeat, heartbeat, (the server sleeps 570 … 640 s), heartbeat
+/// ```
+#[test]
+fn a_sleep_that_ends_around_the_moment_of_death_declares_nobody_dead() {
+    for span in (5700..6400).step_by(7) {
+        for restored in [false, true] {
+            let mut pair = Pair::sealed();
+            pair.register();
+            if restored {
+                let job = JobId::from_bytes([7; 16]);
+                pair.server.start_job(pair.now, job, Sites::All).unwrap();
+                let task = NewTask {
+                    name: "train".to_owned(),
+                    headers: Properties::new(),
+                    payload: Payload::new("in"),
+                };
+                let site = Assignee::Site(name("site-1"));
+                pair.server.assign(pair.now, job, site, task).unwrap();
+                pair.drain();
+                pair.restart_server();
+            }
+            pair.take_server();
+            pair.now = pair.now + span * SECOND / 10;
+            pair.server.handle_timeout(pair.now);
+            pair.drain();
+            // The client has been calling into the void and is about to try again.
+            pair.client.handle_timeout(pair.now);
+            pair.pass(15 * SECOND);
+            let dead = pair.take_server();
+            let died = |it: &ServerAction| matches!(it, ServerAction::ClientDead { .. });
+            assert!(!dead.iter().any(died), "{span} tenths, {restored}");
+        }
+    }
+}
+
+/// Somebody gets the number of a connection that was cut, and with it what was meant for
+/// the one before: in the bearer suite that would be readable.
+///
+/// ```text
+/// site-1 on connection 1: PullTask
+/// the server's host: (storing the assignment takes a while)
+/// connection 1 is cut; its number goes to somebody else
+/// the server's host: stored
+/// ```
+#[test]
+fn a_task_does_not_go_to_who_has_the_number_of_its_connection_next() {
+    let mut pair = Setup::new(Suite::Bearer).build();
+    pair.register();
+    let job = JobId::from_bytes([7; 16]);
+    pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    pair.client.job_started(pair.now, job).unwrap();
+    pair.drain();
+    pair.hold_records = true;
+    let task = NewTask {
+        name: "train".to_owned(),
+        headers: Properties::new(),
+        payload: Payload::new("a secret"),
+    };
+    let site = Assignee::Site(name("site-1"));
+    pair.server.assign(pair.now, job, site, task).unwrap();
+    pair.client.pull_task(pair.now, job).unwrap();
+    pair.run();
+    let next = pair.peer;
+    pair.disconnect();
+    pair.server.handle_connected(pair.now, next, None);
+    pair.store_held();
+    assert!(pair.to_client.is_empty(), "{:?}", pair.to_client);
+    // The site itself gets it where it is now.
+    pair.hold_records = false;
+    pair.connect();
+    pair.pass(30 * SECOND);
+    let assigned = |it: &ClientAction| matches!(it, ClientAction::TaskAssigned(_));
+    assert!(pair.take_client().iter().any(assigned));
+}
+
+/// The same while the server's signer takes a while: the reply would hold the token.
+///
+/// ```text
+/// site-1 on connection 1: Challenge, Register
+/// connection 1 is cut; its number goes to somebody else
+/// the server's signer: signed
+/// ```
+#[test]
+fn a_token_does_not_go_to_who_has_the_number_of_its_connection_next() {
+    let mut pair = Setup::new(Suite::Bearer).build();
+    let key = give_signer(&mut pair);
+    pair.client.register(pair.now).unwrap();
+    let (request, bytes) = until_token(&mut pair, &key);
+    let next = pair.peer;
+    pair.disconnect();
+    pair.server.handle_connected(pair.now, next, None);
+    let late = pair.server.signed(pair.now, request, &key.sign(&bytes));
+    assert_eq!(late, Err(Misuse::UnknownSignature(request)));
+    pair.drain();
+    assert!(pair.to_client.is_empty(), "{:?}", pair.to_client);
+}
+
+/// The same with what the host has not taken yet.
+#[test]
+fn what_was_not_sent_yet_does_not_go_to_who_has_the_number_of_its_connection_next() {
+    let mut pair = Setup::new(Suite::Bearer).build();
+    let register = pair.challenge_and_prove();
+    pair.server
+        .handle_message(pair.now, pair.peer, register)
+        .unwrap();
+    pair.server.handle_disconnected(pair.now, pair.peer);
+    assert_eq!(pair.server.poll_transmit(), None);
+}
+
+/// Strangers fill the places in which handshakes wait for a slow signer.
+///
+/// ```text
+/// site-1: Challenge, Register (both wait for the signer in turn)
+/// strangers on 16 connections: 160 Challenges
+/// the signer: signs what site-1 needs
+/// ```
+#[test]
+fn strangers_leave_a_slow_signer_room_for_registrations() {
+    let mut pair = Pair::sealed();
+    let key = give_signer(&mut pair);
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server[0].clone();
+    let (request, bytes) = until_sign(&mut pair);
+    for stranger in 0..160 {
+        let peer = PeerId(1000 + stranger % 16);
+        pair.server
+            .handle_message(pair.now, peer, challenge.clone())
+            .unwrap();
+    }
+    pair.drain();
+    pair.take_server();
+    pair.server
+        .signed(pair.now, request, &key.sign(&bytes))
+        .unwrap();
+    let (request, bytes) = until_sign(&mut pair);
+    pair.server
+        .signed(pair.now, request, &key.sign(&bytes))
+        .unwrap();
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.client.counters().retries, 0);
+}
+
+/// A site that registers again and again has one place at a slow signer, not all.
+#[test]
+fn one_site_takes_one_place_at_a_slow_signer() {
+    let mut pair = Pair::sealed();
+    let key = give_signer(&mut pair);
+    pair.client.register(pair.now).unwrap();
+    let (first, first_bytes) = until_token(&mut pair, &key);
+    let (second, second_bytes) = until_token(&mut pair, &key);
+    let late = pair.server.signed(pair.now, first, &key.sign(&first_bytes));
+    assert_eq!(late, Err(Misuse::UnknownSignature(first)));
+    pair.server
+        .signed(pair.now, second, &key.sign(&second_bytes))
+        .unwrap();
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
 }

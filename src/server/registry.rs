@@ -14,6 +14,10 @@ use crate::wire::native::{Denial, Denied};
 /// are told apart for as long as they could fight.
 const MAX_REPLACED: usize = 8;
 
+/// Heartbeat intervals before a death in which it is looked for in each: two for the
+/// client to show that it lives, one in which a sleep goes unnoticed.
+const LAST_LOOKS: u32 = 3;
+
 /// All clients that have a session.
 #[derive(Default)]
 pub(crate) struct Registry(BTreeMap<Name, Client>);
@@ -101,10 +105,11 @@ impl Server {
             client: entered.client,
             instance: entered.instance,
             bound_to: entered.bound_to,
+            peer: None,
             provisional: true,
             last_seen: self.awake(),
             suspended_until: None,
-            expires_at: self.now + core::time::Duration::from_secs(entered.lifetime),
+            expires_at: self.now + Duration::from_secs(entered.lifetime),
             highest_heartbeat: None,
             highest_request: None,
             certificates: entered.certificates,
@@ -242,9 +247,22 @@ impl Server {
     pub(super) fn watch(&mut self, id: SessionId) {
         let awake = self.awake();
         if let Some(standing) = self.sessions.get(id) {
-            let silence = self.now + self.death_of(standing).since(awake);
-            let at = silence.min(standing.expires_at);
+            let left = self.death_of(standing).since(awake);
+            let at = (self.now + self.next_look(left)).min(standing.expires_at);
             self.timers.arm(ServerTimer::Session(id), at);
+        }
+    }
+
+    /// When to look again at a client that counts as dead after `left` more of silence.
+    ///
+    /// The last intervals are looked at one by one. So a machine that sleeps until after
+    /// the moment of death finds a timer long overdue and knows that it slept, and one
+    /// that wakes just before leaves the client time to show that it lives.
+    pub(super) fn next_look(&self, left: Duration) -> Duration {
+        let interval = self.config.heartbeat_interval;
+        match left.checked_sub(interval * LAST_LOOKS) {
+            Some(span) if !span.is_zero() => span,
+            Some(_) | None => left.min(interval),
         }
     }
 

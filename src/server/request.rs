@@ -39,6 +39,7 @@ impl Server {
         let Some(newest) = self.seen(session, to.request) else {
             return Err(Dropped::NoSession);
         };
+        self.sessions.heard_on(peer, session);
         if self.is_behind() {
             return self.overloaded(to);
         }

@@ -32,6 +32,10 @@ use crate::wire::native::{
 /// Signatures awaited from a key that is elsewhere, at once. More would only wait longer.
 const MAX_SIGNING: usize = 64;
 
+/// Of these, the ones that may be for Challenges, which anybody sends. The rest is for
+/// those who have proved themselves, so that strangers hold up none of them.
+const MAX_SIGNING_CHALLENGES: usize = MAX_SIGNING / 2;
+
 /// Where strangers are met.
 pub(crate) struct Door {
     cookies: Cookies,
@@ -148,6 +152,11 @@ impl Door {
         self.previous = Some((identity, now + config.registration_window));
     }
 
+    /// A connection is gone: nobody waits on it for a signature.
+    pub(crate) fn disconnected(&mut self, peer: PeerId) {
+        self.signing.retain(|_, pending| pending.peer() != peer);
+    }
+
     /// Whether time alone will erase something.
     pub(crate) fn holds_secrets(&self) -> bool {
         self.cookies.holds_previous()
@@ -215,7 +224,7 @@ impl Door {
         match admission.identity.proof() {
             _ if suite == Suite::Plain => Knock::Answer(pending.finish(&[])),
             Some((_, Key::Here(signer))) => Knock::Answer(pending.finish(&signer.sign(&to_sign))),
-            Some((_, Key::Elsewhere)) if self.signing.len() < MAX_SIGNING => {
+            Some((_, Key::Elsewhere)) if self.may_sign_challenge() => {
                 let id = self.await_signature(Pending::Challenge(Box::new(pending)));
                 Knock::Sign(id, to_sign.into())
             }
@@ -264,7 +273,7 @@ impl Door {
         let knock = match shown.proof() {
             _ if register.reply.suite == Suite::Plain => pending.finish(&[]),
             Some((_, Key::Here(signer))) => pending.finish(&signer.sign(&to_sign)),
-            Some((_, Key::Elsewhere)) if self.signing.len() < MAX_SIGNING => {
+            Some((_, Key::Elsewhere)) if self.may_sign_register(&name) => {
                 let id = self.await_signature(Pending::Register(Box::new(pending)));
                 Knock::Sign(id, to_sign.into())
             }
@@ -314,6 +323,18 @@ impl Door {
                 Some((peer, knock))
             }
         }
+    }
+
+    fn may_sign_challenge(&self) -> bool {
+        let strangers = self.signing.values().filter(|it| it.client().is_none());
+        strangers.count() < MAX_SIGNING_CHALLENGES
+    }
+
+    /// Whether there is room for a registration. An older one of the same name makes room:
+    /// its signature would come too late.
+    fn may_sign_register(&mut self, name: &Name) -> bool {
+        self.signing.retain(|_, it| it.client() != Some(name));
+        self.signing.len() < MAX_SIGNING
     }
 
     fn await_signature(&mut self, pending: Pending) -> SignatureId {

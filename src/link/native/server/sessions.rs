@@ -1,7 +1,7 @@
-//! The table of sessions.
+//! The table of sessions, and the connections that they were last heard on.
 
 use core::hash::{BuildHasherDefault, Hasher};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,7 +10,7 @@ use crate::error::Dropped;
 use crate::identity::{CertificateId, Name};
 use crate::link::native::session::{Opened, Session, Written};
 use crate::link::native::transcript::Binding;
-use crate::message::{InstanceId, Reply, RequestId, SessionId};
+use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
 
 /// One session with all that is kept of it.
 pub(crate) struct Standing {
@@ -20,6 +20,8 @@ pub(crate) struct Standing {
     /// The channel binding of the only connection that it counts on, in the bearer suite
     /// with a binding.
     pub(crate) bound_to: Binding,
+    /// The connection that its latest request came on, while that stands.
+    pub(crate) peer: Option<PeerId>,
     /// No valid message has come in it yet.
     pub(crate) provisional: bool,
     pub(crate) last_seen: Instant,
@@ -33,27 +35,62 @@ pub(crate) struct Standing {
 
 /// All sessions by id.
 #[derive(Default)]
-pub(crate) struct Sessions(HashMap<SessionId, Standing, BuildHasherDefault<IdHasher>>);
+pub(crate) struct Sessions {
+    table: HashMap<SessionId, Standing, BuildHasherDefault<IdHasher>>,
+    /// Those that were heard on a connection.
+    by_peer: BTreeSet<(PeerId, SessionId)>,
+}
 
 impl Sessions {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.table.len()
     }
 
     pub(crate) fn insert(&mut self, standing: Standing) {
-        self.0.insert(standing.session.id, standing);
+        self.table.insert(standing.session.id, standing);
     }
 
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Standing> {
-        self.0.remove(&id)
+        let standing = self.table.remove(&id)?;
+        if let Some(peer) = standing.peer {
+            self.by_peer.remove(&(peer, id));
+        }
+        Some(standing)
+    }
+
+    /// A valid request has come in a session.
+    pub(crate) fn heard_on(&mut self, peer: PeerId, id: SessionId) {
+        let Some(standing) = self.table.get_mut(&id) else {
+            return;
+        };
+        if standing.peer == Some(peer) {
+            return;
+        }
+        if let Some(before) = standing.peer.replace(peer) {
+            self.by_peer.remove(&(before, id));
+        }
+        self.by_peer.insert((peer, id));
+    }
+
+    /// A connection is gone. What its sessions have asked is not answered any more: its
+    /// number may belong to somebody else by then.
+    pub(crate) fn disconnected(&mut self, peer: PeerId) {
+        let all =
+            (peer, SessionId::from_bytes([0; 16]))..=(peer, SessionId::from_bytes([0xff; 16]));
+        while let Some((_, id)) = self.by_peer.range(all.clone()).next().copied() {
+            self.by_peer.remove(&(peer, id));
+            if let Some(standing) = self.table.get_mut(&id) {
+                standing.peer = None;
+            }
+        }
     }
 
     pub(crate) fn get(&self, id: SessionId) -> Option<&Standing> {
-        self.0.get(&id)
+        self.table.get(&id)
     }
 
     pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Standing> {
-        self.0.get_mut(&id)
+        self.table.get_mut(&id)
     }
 
     pub(crate) fn open_sealed(
@@ -62,7 +99,7 @@ impl Sessions {
         number: u64,
         message: BytesMut,
     ) -> Result<Opened, Dropped> {
-        let standing = self.0.get_mut(&id).ok_or(Dropped::NoSession)?;
+        let standing = self.table.get_mut(&id).ok_or(Dropped::NoSession)?;
         standing.session.open_sealed(number, message)
     }
 
@@ -75,22 +112,25 @@ impl Sessions {
         message: BytesMut,
         clear: usize,
     ) -> Result<Opened, Dropped> {
-        let standing = self.0.get(&id).ok_or(Dropped::NoSession)?;
+        let standing = self.table.get(&id).ok_or(Dropped::NoSession)?;
         if standing.bound_to != Binding::None && standing.bound_to != *binding {
             return Err(Dropped::Unauthentic);
         }
         standing.session.open_clear(request, token, message, clear)
     }
 
-    /// Writes a reply; `None` if the session is gone or used up.
+    /// Writes a reply; `None` if the session is gone or used up, or is no longer heard on
+    /// the connection that the request came on.
     pub(crate) fn write(
         &mut self,
+        peer: PeerId,
         id: SessionId,
         request: RequestId,
         reply: &Reply,
         payload: &Bytes,
     ) -> Option<Written> {
-        self.0.get_mut(&id)?.session.write(request, reply, payload)
+        let standing = self.table.get_mut(&id).filter(|it| it.peer == Some(peer))?;
+        standing.session.write(request, reply, payload)
     }
 }
 

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{Entered, Knock};
 use crate::Instant;
+use crate::identity::Name;
 use crate::link::native::seal::{self, Key};
 use crate::link::native::session::{End, Protection, Session};
 use crate::link::native::transcript::Keys;
@@ -41,6 +42,21 @@ impl Pending {
         match self {
             Self::Challenge(it) => it.until,
             Self::Register(it) => it.until,
+        }
+    }
+
+    /// Who has proved itself.
+    pub(super) fn client(&self) -> Option<&Name> {
+        match self {
+            Self::Challenge(_) => None,
+            Self::Register(it) => Some(&it.entered.client),
+        }
+    }
+
+    pub(super) fn peer(&self) -> PeerId {
+        match self {
+            Self::Challenge(it) => it.peer,
+            Self::Register(it) => it.peer,
         }
     }
 }
