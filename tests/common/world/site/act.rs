@@ -16,31 +16,32 @@ impl Site {
             return;
         }
         if scene.network.is_parted(self.index, scene.now) {
-            if scene.dice.chance(500) {
+            if scene.dice().chance(500) {
                 self.connecting = true;
-                let wait = scene.dice.millis(1, 3_000);
+                let wait = scene.dice().millis(1, 3_000);
                 scene.after(wait, self.mine(SiteEvent::Refused));
             }
             return;
         }
         self.connecting = true;
-        let wait = scene.dice.millis(1, 200);
+        let wait = scene.dice().millis(1, 200);
         scene.after(wait, Event::Connected(self.index, self.process.life()));
     }
 
     /// The host makes its first connection without being asked.
     pub(super) fn go_online(&mut self, scene: &mut Scene<'_>) {
         if self.peer.is_none() {
-            let wait = scene.dice.millis(0, 2_000);
+            let wait = scene.dice().millis(0, 2_000);
             scene.after(wait, self.mine(SiteEvent::Connect));
         }
     }
 
     pub(super) fn transmit(&mut self, scene: &mut Scene<'_>, transmit: Transmit) {
-        let refused = scene.plan.weather.refused;
-        if scene.is_stormy() && scene.dice.chance(refused) {
+        let (refused, storm) = (scene.plan.weather.refused, scene.is_stormy());
+        let luck = scene.network.dice(self.index, Towards::Server);
+        if storm && luck.chance(refused) {
             scene.tally.count(Case::SendRefused);
-            let wait = scene.dice.millis(0, 50);
+            let wait = luck.millis(0, 50);
             scene.after(wait, self.mine(SiteEvent::SendFailed(transmit.id)));
         } else if let Some(peer) = self.peer {
             let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
@@ -54,17 +55,18 @@ impl Site {
         if !matches!(action, ClientAction::Persist { .. }) {
             scene.line(|| format!("{}: {action:?}", self.name));
         }
-        let now = scene.now;
+        let now = scene.clock();
         match action {
             ClientAction::SetAuth(_) => scene.tally.count(Case::Registered),
             ClientAction::Retry { at, reason, .. } => self.retry(scene, at, reason),
             ClientAction::HeartbeatDue => {
-                if let Some(client) = self.machine.as_mut().filter(|_| scene.dice.chance(500)) {
+                let at_once = scene.dice().chance(500);
+                if let Some(client) = self.machine.as_mut().filter(|_| at_once) {
                     client.heartbeat_ready(now, None).unwrap();
                 }
             }
             ClientAction::HeartbeatAnswered { elapsed } => {
-                self.heard_at = now - elapsed;
+                self.heard_at = scene.host().clock.first(now - elapsed);
                 // Only a prompt host knows when the answer came.
                 let prompt = scene.plan.habits.is_prompt();
                 self.answered = prompt.then_some(self.heard_at);
@@ -100,8 +102,7 @@ impl Site {
                 self.await_disk(scene, due);
             }
             ClientAction::Suspect { suspicion, .. } => {
-                let cause = scene.plan.weather.spoilt > 0;
-                assert!(cause, "{} suspects without a cause: {suspicion}", self.name);
+                invariants::suspicions_are_fair(&self.name, &suspicion, scene);
                 scene.tally.count(Case::Suspected);
             }
             ClientAction::Closed {
@@ -109,14 +110,14 @@ impl Site {
             } => {
                 self.last_farewell = Some((answered, reason));
                 if !self.leaving {
-                    let wait = scene.dice.millis(100, 60_000);
+                    let wait = scene.dice().millis(100, 60_000);
                     scene.after(wait, self.mine(SiteEvent::Return));
                 }
             }
             ClientAction::Sign { request, bytes } => {
                 scene.tally.count(Case::Signed);
                 let signature = Box::new(self.who.sign(&bytes));
-                let wait = scene.dice.millis(0, 3_000);
+                let wait = scene.dice().millis(0, 3_000);
                 scene.after(wait, self.mine(SiteEvent::Signed(request, signature)));
             }
             ClientAction::Rejected(rejection) => {
@@ -133,13 +134,14 @@ impl Site {
         let person = scene.plan.person(self.index);
         let disabled = scene.truth.disabled.contains(&person);
         let contested = scene.plan.is_contested(self.index);
-        invariants::rejections_are_fair(&self.name, rejection, disabled, contested);
+        let misdated = scene.plan.has_wrong_dates();
+        invariants::rejections_are_fair(&self.name, rejection, disabled, contested, misdated);
         if rejection.reason == RejectReason::Replaced {
             scene.happens(Case::Retired, || format!("{} retires", self.name));
             self.retired = true;
             self.stop(scene);
         } else {
-            let wait = scene.dice.millis(1_000, 20_000);
+            let wait = scene.dice().millis(1_000, 20_000);
             scene.after(wait, self.mine(SiteEvent::Return));
         }
     }
@@ -147,17 +149,16 @@ impl Site {
     pub(super) fn retry(&mut self, scene: &mut Scene<'_>, at: Instant, reason: RetryReason) {
         let prompt = scene.plan.habits.is_prompt();
         assert!(
-            at > scene.now || !prompt,
+            at > scene.clock() || !prompt,
             "{} retries in the past",
             self.name
         );
         scene.tally.count(Case::Retried);
         match reason {
             RetryReason::NotConnected | RetryReason::Disconnected => {
-                let at = if scene.plan.habits.eager {
-                    scene.now
-                } else {
-                    at
+                let at = match scene.plan.habits.eager {
+                    true => scene.now,
+                    false => scene.host().clock.when(at),
                 };
                 scene.at(at, self.mine(SiteEvent::Connect));
             }
@@ -182,7 +183,7 @@ impl Site {
     pub(super) fn settle_disk(&mut self, scene: &mut Scene<'_>) {
         if let Some(client) = &mut self.machine {
             for record in self.process.disk.settle(scene.now) {
-                client.persisted(scene.now, record).unwrap();
+                client.persisted(scene.clock(), record).unwrap();
             }
         }
     }

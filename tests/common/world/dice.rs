@@ -11,6 +11,13 @@ impl Dice {
         Self(seed)
     }
 
+    /// The dice that are thrown for one purpose, whatever others are thrown for.
+    pub fn stream(luck: u64, purpose: &str) -> Self {
+        let mix = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let mut dice = Self(purpose.bytes().fold(luck ^ 0xcbf2_9ce4_8422_2325, mix));
+        Self(dice.next())
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -37,11 +44,6 @@ impl Dice {
     pub fn millis(&mut self, low: u64, high: u64) -> Duration {
         let width = (high - low) * 1000 + 1;
         Duration::from_micros(low * 1000 + self.next() % width)
-    }
-
-    /// A moment in a span that starts at zero.
-    pub fn within(&mut self, span: Duration) -> Duration {
-        self.millis(0, span.as_millis() as u64)
     }
 
     /// The seed of a machine.

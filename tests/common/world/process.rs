@@ -6,7 +6,9 @@ use bytes::Bytes;
 use fedlink::Instant;
 use fedlink::message::RecordId;
 
+use super::clock::Clock;
 use super::disk::Disk;
+use super::manner::Drain;
 use super::scene::Scene;
 use super::tally::Case;
 
@@ -41,6 +43,15 @@ pub fn next_output<T, M, A>(
     }
 }
 
+/// Whether the host looks for messages first, this time.
+pub fn messages_first(scene: &mut Scene<'_>) -> bool {
+    match scene.manner.drain {
+        Drain::Mixed => scene.host().order.chance(500),
+        Drain::MessagesFirst => true,
+        Drain::ActionsFirst => false,
+    }
+}
+
 /// A process, alive or dead.
 #[derive(Default)]
 pub struct Process {
@@ -67,9 +78,9 @@ impl Process {
         self.life
     }
 
-    /// When the host acts on a timer that is due at `at`.
-    pub fn wakes(&self, at: Instant) -> Instant {
-        (at + self.lag).max(self.asleep_until)
+    /// When the host acts on a timer that is due at `at` by its clock.
+    pub fn wakes(&self, clock: &Clock, at: Instant) -> Instant {
+        (clock.when(at) + self.lag).max(self.asleep_until)
     }
 
     /// Until when events have to wait.
@@ -112,7 +123,8 @@ impl Process {
     /// Whether the host takes no more outputs for now.
     pub fn rests(&mut self, scene: &mut Scene<'_>) -> bool {
         let lazy = scene.plan.habits.lazy;
-        self.resting = scene.is_stormy() && scene.dice.chance(lazy);
+        let may = scene.is_stormy() && !scene.manner.whole_steps;
+        self.resting = may && scene.host().order.chance(lazy);
         self.resting
     }
 
@@ -124,8 +136,9 @@ impl Process {
         parts: [&[u8]; 2],
     ) -> Instant {
         let bytes = Bytes::from(parts.concat());
-        scene.transcript.bytes(&bytes);
-        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        scene.host().asked.bytes(&bytes);
+        let longest = scene.plan.habits.write;
+        let delay = scene.dice().millis(0, longest);
         self.disk.append(record, bytes, scene.now, delay)
     }
 
@@ -133,13 +146,14 @@ impl Process {
     pub fn replace(&mut self, scene: &mut Scene<'_>, snapshot: Vec<(Bytes, Bytes)>) -> Instant {
         let join = |(header, payload): (Bytes, Bytes)| [header, payload].concat().into();
         let records = snapshot.into_iter().map(join).collect();
-        let delay = scene.dice.millis(0, scene.plan.habits.write);
+        let longest = scene.plan.habits.write;
+        let delay = scene.dice().millis(0, longest);
         self.disk.replace(records, scene.now, delay)
     }
 
     /// The process dies. A part of what it was storing is lost.
     pub fn die(&mut self, scene: &mut Scene<'_>) {
-        let lost = self.disk.crash(&mut scene.dice);
+        let lost = self.disk.crash(scene.dice());
         scene.tally.add(Case::WriteLost, lost as u64);
         self.doom = None;
         self.resting = false;

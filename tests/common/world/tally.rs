@@ -26,6 +26,14 @@ cases! {
     /// Sent into a connection that is broken, or to a process that is gone.
     MessageIntoNothing = 500,
     MessageEchoed = 100,
+    MessageRelayed = 1_000,
+    LostAtRelay = 10,
+    /// A message waits at a relay that is slow.
+    RelaySlow = 100,
+    CutByRelay = 30,
+    RelayChanged = 100,
+    ClockJumped = 50,
+    WallJumped = 30,
     SendRefused = 50,
     ConnectionCut = 150,
     Roaming = 20,
@@ -36,7 +44,7 @@ cases! {
     ServerRestored = 50,
     WriteLost = 25,
     SiteSnapshot = 50,
-    ServerSnapshot = 50,
+    ServerSnapshot = 30,
     Slept = 20,
     Farewell = 150,
     Hiccup = 10,

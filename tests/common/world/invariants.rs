@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use fedlink::identity::Name;
 use fedlink::message::JobId;
-use fedlink::{Instant, RejectReason, Rejection, Server};
+use fedlink::{Instant, RejectReason, Rejection, Server, Suspicion};
 
+use super::scene::Scene;
 use super::truth::Truth;
 
 /// Outputs of one step: a window of chunks, and a few requests of each job, of a handful
@@ -37,13 +38,34 @@ pub fn time_goes_on(steps: usize, now: Instant) {
 
 /// Nothing that a network can do leads to a rejection: only the word of the operator, or
 /// another process of the same name.
-pub fn rejections_are_fair(who: &str, rejection: &Rejection, disabled: bool, contested: bool) {
+pub fn rejections_are_fair(
+    who: &str,
+    rejection: &Rejection,
+    disabled: bool,
+    contested: bool,
+    misdated: bool,
+) {
     let fair = match rejection.reason {
         RejectReason::Disabled => disabled,
         RejectReason::Replaced => contested,
+        RejectReason::Unauthenticated => misdated,
         _ => false,
     };
     assert!(fair, "{who} was rejected: {rejection:?}");
+}
+
+/// Who suspects has been sent something that was changed on its way, or looked at dates
+/// with a wall clock that was wrong.
+pub fn suspicions_are_fair(who: &str, suspicion: &Suspicion, scene: &Scene<'_>) {
+    let fair = match suspicion {
+        Suspicion::Chain(_) => scene.plan.has_wrong_dates(),
+        _ => false,
+    };
+    let spoilt = scene.plan.weather.spoilt > 0;
+    assert!(
+        fair || spoilt,
+        "{who} suspects without a cause: {suspicion}"
+    );
 }
 
 /// The names of the actions `ClientJoined`, `ClientLeft` and so on add up to who is here.

@@ -5,12 +5,12 @@ mod fate;
 
 use core::time::Duration;
 
-use bytes::BytesMut;
 use fedlink::error::Misuse;
 use fedlink::message::PeerId;
 use fedlink::{Carrier, Client, ClientAction, CloseReason, Instant, Phase, Timer};
 
-use super::event::{Event, SiteEvent};
+use super::event::{Event, Parcel, SiteEvent};
+use super::host::HostId;
 use super::invariants;
 use super::network::exporter;
 use super::plan::Who;
@@ -18,7 +18,6 @@ use super::process::{self, Output, Process};
 use super::scene::Scene;
 use super::tally::Case;
 use super::worker::{Shift, Worker};
-use crate::common::pki;
 
 pub struct Site {
     index: usize,
@@ -60,9 +59,10 @@ impl Site {
     }
 
     /// When this site wants to be called, if nothing happens before.
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_timeout(&self, scene: &Scene<'_>) -> Option<Instant> {
         let (at, _) = self.machine.as_ref()?.poll_timeout()?;
-        Some(self.process.wakes(at))
+        let host = HostId::Site(self.index).index();
+        Some(self.process.wakes(&scene.hosts[host].clock, at))
     }
 
     pub fn process(&mut self) -> &mut Process {
@@ -130,35 +130,45 @@ impl Site {
         let mut client = Client::restore(
             scene.plan.client.clone(),
             self.who.identity.clone(),
-            scene.dice.seed(),
-            scene.now,
+            scene.dice().seed(),
+            scene.clock(),
             records,
         )
         .unwrap();
-        client.set_wall_clock(scene.now, pki::NOW);
+        client.set_wall_clock(scene.clock(), scene.wall());
         client.set_address(&self.name).unwrap();
-        client.register(scene.now).unwrap();
+        client.register(scene.clock()).unwrap();
         self.machine = Some(client);
         self.go_online(scene);
         self.pump(scene);
+    }
+
+    /// Its host's wall clock was set.
+    pub fn set_wall_clock(&mut self, scene: &mut Scene<'_>) {
+        if let Some(client) = &mut self.machine {
+            client.set_wall_clock(scene.clock(), scene.wall());
+            self.pump(scene);
+        }
     }
 
     pub fn tick(&mut self, scene: &mut Scene<'_>) {
         let Some(client) = &mut self.machine else {
             return;
         };
-        client.handle_timeout(scene.now);
-        invariants::timers_move_on::<Timer>(&self.name, client.poll_timeout(), scene.now);
+        let now = scene.clock();
+        client.handle_timeout(now);
+        invariants::timers_move_on::<Timer>(&self.name, client.poll_timeout(), now);
         self.pump(scene);
     }
 
-    pub fn message(&mut self, scene: &mut Scene<'_>, peer: PeerId, message: BytesMut) {
+    pub fn message(&mut self, scene: &mut Scene<'_>, parcel: Parcel) {
+        let Parcel { peer, message, .. } = parcel;
         let Some(client) = self.machine.as_mut().filter(|_| self.peer == Some(peer)) else {
             scene.tally.count(Case::MessageIntoNothing);
             return;
         };
         let len = message.len();
-        if let Err(dropped) = client.handle_message(scene.clock(), message) {
+        if let Err(dropped) = client.handle_message(scene.glance(), message) {
             scene.line(|| format!("{} drops a message of {len} B: {dropped}", self.name));
         }
         self.pump(scene);
@@ -175,7 +185,7 @@ impl Site {
             host_name: None,
             tls_exporter: exporter(&scene.plan, peer),
         };
-        client.handle_connected(scene.now, carrier).unwrap();
+        client.handle_connected(scene.clock(), carrier).unwrap();
         self.pump(scene);
     }
 
@@ -183,14 +193,14 @@ impl Site {
         if let Some(client) = self.machine.as_mut().filter(|_| self.peer == Some(peer)) {
             scene.line(|| format!("{} learns that {peer} is cut", self.name));
             self.peer = None;
-            client.handle_disconnected(scene.now);
+            client.handle_disconnected(scene.clock());
             self.pump(scene);
         }
     }
 
     pub fn event(&mut self, scene: &mut Scene<'_>, event: SiteEvent) {
         scene.line(|| format!("{}: {event:?}", self.name));
-        let now = scene.now;
+        let now = scene.clock();
         if matches!(event, SiteEvent::GoOn) {
             self.process.resting = false;
         }
@@ -263,7 +273,7 @@ impl Site {
         }
         let mut outputs = 0;
         while let Some(client) = &mut self.machine {
-            let messages_first = scene.dice.chance(500);
+            let messages_first = process::messages_first(scene);
             let (message, action) = (Client::poll_transmit, Client::poll_action);
             let Some(output) = process::next_output(client, messages_first, message, action) else {
                 break;
@@ -282,7 +292,7 @@ impl Site {
             }
             if self.process.rests(scene) {
                 scene.tally.count(Case::Rested);
-                let wait = scene.dice.millis(1, 3_000);
+                let wait = scene.host().order.millis(1, 3_000);
                 return scene.after(wait, self.mine(SiteEvent::GoOn));
             }
         }

@@ -41,7 +41,7 @@ pub struct Shift<'a, 'b> {
 
 impl Shift<'_, '_> {
     fn later(&mut self, low: u64, high: u64, event: SiteEvent) {
-        let wait = self.scene.dice.millis(low, high);
+        let wait = self.scene.dice().millis(low, high);
         self.scene
             .after(wait, Event::Site(self.site, self.life, event));
     }
@@ -62,7 +62,7 @@ impl Worker {
     pub fn told_to_start(&mut self, shift: &mut Shift<'_, '_>, jobs: &[JobId]) {
         for job in jobs {
             assert!(!self.runs.contains_key(job), "job {job} runs already");
-            if shift.scene.dice.chance(500) {
+            if shift.scene.dice().chance(500) {
                 self.start(shift, *job);
             } else {
                 shift.later(0, 5_000, SiteEvent::Start(*job));
@@ -74,7 +74,7 @@ impl Worker {
         if self.runs.contains_key(&job) {
             return;
         }
-        shift.client.job_started(shift.scene.now, job).unwrap();
+        shift.client.job_started(shift.scene.clock(), job).unwrap();
         self.run(shift, job);
     }
 
@@ -83,8 +83,8 @@ impl Worker {
         if self.runs.contains_key(&job) {
             return;
         }
-        if shift.scene.dice.chance(500) {
-            shift.client.job_started(shift.scene.now, job).unwrap();
+        if shift.scene.dice().chance(500) {
+            shift.client.job_started(shift.scene.clock(), job).unwrap();
         }
         self.run(shift, job);
     }
@@ -104,7 +104,7 @@ impl Worker {
         if !self.runs.contains_key(&job) {
             return;
         }
-        match shift.client.pull_task(shift.scene.now, job) {
+        match shift.client.pull_task(shift.scene.clock(), job) {
             Ok(()) => {}
             Err(Misuse::Full { .. }) => {
                 shift.scene.tally.count(Case::PullFull);
@@ -117,7 +117,7 @@ impl Worker {
     /// Ends one job without having been told to, and starts it again.
     pub fn hiccup(&mut self, shift: &mut Shift<'_, '_>) {
         let jobs: Vec<JobId> = self.runs.keys().copied().collect();
-        let Some(job) = jobs.get(shift.scene.dice.below(jobs.len())).copied() else {
+        let Some(job) = jobs.get(shift.scene.dice().below(jobs.len())).copied() else {
             return;
         };
         shift.scene.tally.count(Case::Hiccup);
@@ -138,8 +138,9 @@ impl Worker {
             if let Some(run) = self.runs.get_mut(job) {
                 if run.stubborn {
                     shift.scene.tally.count(Case::AbortRepeated);
-                } else if shift.scene.dice.chance(200) {
-                    shift.client.job_abort_failed(now, *job).unwrap();
+                } else if shift.scene.dice().chance(200) {
+                    let clock = shift.scene.clock();
+                    shift.client.job_abort_failed(clock, *job).unwrap();
                     run.stubborn = true;
                     run.since = now;
                     continue;
@@ -181,7 +182,7 @@ impl Worker {
         self.work.insert(task.id, task.job);
         let longest = shift.scene.plan.habits.work;
         shift.later(0, longest, SiteEvent::Worked(task.id));
-        if shift.scene.dice.chance(300) {
+        if shift.scene.dice().chance(300) {
             self.pull(shift, task.job);
         }
     }
@@ -197,36 +198,36 @@ impl Worker {
             ..
         } = shift;
         let habits = scene.plan.habits;
-        let outcome = if scene.dice.chance(habits.failed) {
+        let outcome = if scene.dice().chance(habits.failed) {
             scene.tally.count(Case::ResultFailed);
             Outcome::Failed
-        } else if scene.dice.chance(habits.aborted) {
+        } else if scene.dice().chance(habits.aborted) {
             scene.tally.count(Case::ResultAborted);
             Outcome::Aborted
         } else {
             Outcome::Ok
         };
-        let size = match habits.heavy && scene.dice.chance(300) {
+        let size = match habits.heavy && scene.dice().chance(300) {
             true => HEAVY,
-            false => scene.dice.pick(&SIZES),
+            false => scene.dice().pick(&SIZES),
         };
         if size > scene.plan.client.inline_limit {
             scene.tally.count(Case::LargeResult);
         }
-        let payload = Payload::labelled(content(scene.dice.next(), size), "test", "");
+        let payload = Payload::labelled(content(scene.dice().next(), size), "test", "");
         let (now, person) = (scene.now, scene.plan.person(*site));
         scene
             .truth
             .submitted(person, task, outcome, payload.clone(), now);
         scene.line(|| format!("site-{site} hands in {outcome:?} of task {task}, {size} B"));
         client
-            .submit(now, task, outcome, Properties::new(), payload)
+            .submit(scene.clock(), task, outcome, Properties::new(), payload)
             .unwrap();
         self.pull(shift, job);
     }
 
     fn end(&mut self, shift: &mut Shift<'_, '_>, job: JobId) {
-        let ended = shift.client.job_ended(shift.scene.now, job);
+        let ended = shift.client.job_ended(shift.scene.clock(), job);
         // A slow host may be told twice.
         assert!(ended.is_ok() || !shift.scene.plan.habits.is_prompt());
         self.runs.remove(&job);

@@ -14,7 +14,12 @@ use crate::world::worker::Worker;
 impl Site {
     /// The process is going to die.
     pub fn doom(&mut self, scene: &mut Scene<'_>, doom: Doom) {
-        if self.machine.is_some() {
+        if self.machine.is_none() {
+            return;
+        }
+        if scene.manner.whole_steps {
+            self.crash(scene);
+        } else {
             self.process.doom(doom);
             self.pump(scene);
         }
@@ -42,7 +47,7 @@ impl Site {
         scene.tally.count(Case::Farewell);
         scene.line(|| format!("{} quits", self.name));
         self.leaving = for_good;
-        client.quit(scene.now, "enough");
+        client.quit(scene.clock(), "enough");
         self.pump(scene);
     }
 
@@ -61,7 +66,7 @@ impl Site {
     /// Says that it will sleep, and does.
     pub fn suspend(&mut self, scene: &mut Scene<'_>, span: Duration) {
         let client = self.machine.as_mut();
-        if client.is_some_and(|client| client.suspend(scene.now, span).is_ok()) {
+        if client.is_some_and(|client| client.suspend(scene.clock(), span).is_ok()) {
             scene.tally.count(Case::SiteSuspended);
             self.pump(scene);
             self.process.sleep(scene.now + span);
@@ -72,7 +77,7 @@ impl Site {
     pub fn pause(&mut self, scene: &mut Scene<'_>, span: Duration) {
         if let Some(client) = &mut self.machine {
             scene.tally.count(Case::SitePaused);
-            client.pause_heartbeats(scene.now);
+            client.pause_heartbeats(scene.clock());
             scene.after(span, self.mine(SiteEvent::Resume));
             self.pump(scene);
         }
@@ -87,7 +92,7 @@ impl Site {
     pub(super) fn crash(&mut self, scene: &mut Scene<'_>) {
         scene.happens(Case::SiteCrash, || format!("{} crashes", self.name));
         self.stop(scene);
-        let wait = scene.dice.millis(10, 30_000);
+        let wait = scene.dice().millis(10, 30_000);
         scene.after(wait, self.mine(SiteEvent::Boot));
     }
 

@@ -1,20 +1,26 @@
 //! A whole federation under virtual time: sites and a coordinator on the production
 //! machines, with everything around them simulated. One seed is one run, bit for bit.
 
+mod clock;
 mod coordinator;
+mod diagram;
 mod dice;
 mod director;
 mod disk;
 mod event;
+mod host;
 mod invariants;
 mod log;
+mod manner;
 mod network;
 mod plan;
 mod process;
 mod scene;
+mod shrink;
 mod site;
 mod tally;
 mod truth;
+mod wire;
 mod worker;
 
 use core::time::Duration;
@@ -22,15 +28,17 @@ use core::time::Duration;
 use fedlink::{CloseReason, Instant};
 
 pub use log::{Log, Transcript};
-pub use plan::Plan;
+pub use manner::{Drain, Manner};
+pub use plan::{Plan, bytes};
+pub use shrink::shrink;
 pub use tally::Tally;
 
 use crate::common::pki::Pki;
 use coordinator::Coordinator;
-use dice::Dice;
-use event::{Event, Fault, ServerEvent, SiteEvent};
-use plan::Carriage;
-use process::Doom;
+use event::{Event, ServerEvent, SiteEvent};
+use host::HostId;
+use network::Towards;
+use plan::{Carriage, Fault, Timed, Who};
 use scene::Scene;
 use site::Site;
 use tally::Case;
@@ -47,30 +55,30 @@ const FAREWELL: Duration = Duration::from_secs(30);
 /// What a run was like.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Run {
-    pub seed: u64,
     pub tally: Tally,
-    pub transcript: Transcript,
+    /// What each machine has sent, and what it has asked of its host.
+    pub transcripts: Vec<[Transcript; 2]>,
     /// Time that passed in the world.
     pub lasted: Duration,
     /// Time from the healing of the network until all work was done.
     pub recovered_in: Duration,
 }
 
-/// Runs the federation of this seed from its start to its end.
+/// Runs the federation of a plan from its start to its end.
 ///
 /// # Panics
 /// When a promise of the protocol is broken.
-pub fn run(seed: u64, log: &mut Log) -> Run {
-    let mut world = World::new(Plan::new(seed), log);
+pub fn run(plan: Plan, manner: Manner, log: &mut Log) -> Run {
+    let mut world = World::new(plan, manner, log);
     world.storm();
     let recovered_in = world.calm();
     world.farewell();
+    let transcripts = world.scene.hosts.iter();
     Run {
-        seed,
-        tally: world.scene.tally,
-        transcript: world.scene.transcript,
+        transcripts: transcripts.map(|host| [host.sent, host.asked]).collect(),
         lasted: world.scene.now.since(Instant::default()),
         recovered_in,
+        tally: world.scene.tally,
     }
 }
 
@@ -83,13 +91,13 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(plan: Plan, log: &'a mut Log) -> Self {
-        let pki = Pki::new(plan.seed);
+    fn new(plan: Plan, manner: Manner, log: &'a mut Log) -> Self {
+        let pki = Pki::new(plan.luck);
         let lag = Duration::from_millis(plan.habits.lag);
-        let server = Coordinator::new(plan.server_identity(&pki), plan.jobs.len(), lag);
-        let site = |index| Site::new(index, plan.site_identity(&pki, index), lag);
+        let server = Coordinator::new(Who::server(&plan, &pki), plan.jobs.len(), lag);
+        let site = |index| Site::new(index, Who::site(&plan, &pki, index), lag);
         let sites = (0..plan.sites.len()).map(site).collect();
-        let scene = Scene::new(plan, log);
+        let scene = Scene::new(plan, manner, log);
         Self {
             scene,
             server,
@@ -101,19 +109,25 @@ impl<'a> World<'a> {
     /// Everything starts, and everything bad happens.
     fn storm(&mut self) {
         let scene = &mut self.scene;
-        let wait = scene.dice.millis(0, 5_000);
+        let wait = scene.dice().millis(0, 5_000);
         scene.after(wait, Event::Server(0, ServerEvent::Boot));
         for site in 0..self.sites.len() {
             if scene.plan.is_twin(site) {
                 continue;
             }
-            let wait = scene.dice.millis(0, 20_000);
+            scene.acting = HostId::Site(site);
+            let wait = scene.dice().millis(0, 20_000);
             scene.after(wait, Event::Site(site, 0, SiteEvent::Boot));
         }
-        self.plan_faults();
-        let heals_at = self.scene.plan.heals_at;
+        for Timed { at, fault } in scene.plan.faults.clone() {
+            scene.at(at, Event::Fault(fault));
+        }
+        let heals_at = scene.plan.heals_at;
         while self.step(heals_at) {}
-        self.scene.line(|| "the network heals".to_owned());
+        self.scene.notice(|| "the network heals".to_owned());
+        for index in 0..=self.sites.len() {
+            self.set_wall_error(index, 0);
+        }
     }
 
     /// Nothing bad happens any more: work has to come to its end.
@@ -128,7 +142,7 @@ impl<'a> World<'a> {
             }
         }
         let recovered_in = self.scene.now.since(healed);
-        self.scene.line(|| "all work is done".to_owned());
+        self.scene.notice(|| "all work is done".to_owned());
         // Sessions that the storm has ended are found out, and made anew.
         let limit = self.scene.now + REST;
         while self.step(limit) {}
@@ -137,7 +151,8 @@ impl<'a> World<'a> {
 
     /// Everybody quits.
     fn farewell(&mut self) {
-        for site in &mut self.sites {
+        for (index, site) in self.sites.iter_mut().enumerate() {
+            self.scene.acting = HostId::Site(index);
             site.quit(&mut self.scene, true);
         }
         // The last sessions to end are those that were begun and never used.
@@ -163,82 +178,12 @@ impl<'a> World<'a> {
         self.server.is_done() && self.sites.iter().all(|site| site.is_done(since))
     }
 
-    fn plan_faults(&mut self) {
-        let scene = &mut self.scene;
-        let faults = scene.plan.faults;
-        let sites = scene.plan.sites.len();
-        let twin = (0..sites).find(|site| scene.plan.is_twin(*site));
-        let storm = scene.plan.heals_at.since(Instant::default());
-        let mut times = |times: usize, fault: &mut dyn FnMut(&mut Dice) -> Fault| {
-            for _ in 0..times {
-                let fault = fault(&mut scene.dice);
-                let at = scene.dice.within(storm);
-                scene.after(at, Event::Fault(fault));
-            }
-        };
-        let doom = |dice: &mut Dice| match dice.below(2) {
-            0 => Doom::Outputs(dice.below(12) as u32),
-            _ => Doom::Records(dice.below(4) as u32),
-        };
-        times(faults.site_crashes, &mut |dice| {
-            Fault::CrashSite(dice.below(sites), doom(dice))
-        });
-        times(faults.server_crashes, &mut |dice| {
-            Fault::CrashServer(doom(dice))
-        });
-        times(faults.roamings, &mut |dice| Fault::Roam(dice.below(sites)));
-        times(faults.hiccups, &mut |dice| Fault::Hiccup(dice.below(sites)));
-        times(faults.site_wipes, &mut |dice| {
-            Fault::WipeSite(dice.below(sites))
-        });
-        times(faults.server_wipes, &mut |_| Fault::WipeServer);
-        times(faults.pauses, &mut |dice| {
-            let (site, span) = (dice.below(sites), dice.pick(&[20_000, 70_000]));
-            match dice.below(2) {
-                0 => Fault::SitePauses(site, span),
-                _ => Fault::SiteSuspends(site, span),
-            }
-        });
-        times(faults.bans, &mut |dice| Fault::Disable(dice.below(sites)));
-        times(faults.cuts, &mut |dice| Fault::Cut(dice.below(sites)));
-        times(faults.partitions, &mut |dice| {
-            Fault::Part(dice.below(sites), dice.pick(&[5_000, 30_000, 100_000]))
-        });
-        times(faults.snapshots, &mut |dice| match dice.below(2) {
-            0 => Fault::ServerSnapshot,
-            _ => Fault::SiteSnapshot(dice.below(sites)),
-        });
-        times(faults.farewells, &mut |dice| {
-            Fault::Farewell(dice.below(sites))
-        });
-        times(faults.sleeps, &mut |dice| {
-            let span = dice.pick(&[2_000, 30_000, 90_000]);
-            match dice.below(3) {
-                0 => Fault::ServerSleeps(span),
-                _ => Fault::SiteSleeps(dice.below(sites), span),
-            }
-        });
-        times(faults.reassignments, &mut |_| Fault::Reassign);
-        times(usize::from(twin.is_some()), &mut |_| {
-            Fault::Twin(twin.unwrap_or_default())
-        });
-        times(faults.withdrawals, &mut |_| Fault::Withdraw);
-    }
-
     /// Lets the next thing happen, if one does before `limit`.
     fn step(&mut self, limit: Instant) -> bool {
-        let server = self.server.next_timeout();
-        let site = |(index, site): (usize, &Site)| Some((site.next_timeout()?, index));
-        let first_site = self.sites.iter().enumerate().filter_map(site).min();
-        let timeouts = [server, first_site.map(|(at, _)| at)];
-        let timeout = timeouts.into_iter().flatten().min();
         let event = self.scene.next_event_at();
-        let Some(next) = event
-            .into_iter()
-            .chain(timeout)
-            .min()
-            .filter(|at| *at < limit)
-        else {
+        let timeout = self.next_timeout();
+        let first = event.into_iter().chain(timeout.map(|(at, _)| at)).min();
+        let Some(next) = first.filter(|at| *at < limit) else {
             self.scene.now = limit;
             return false;
         };
@@ -247,43 +192,65 @@ impl<'a> World<'a> {
         }
         self.steps += 1;
         invariants::time_goes_on(self.steps, self.scene.now);
-        self.scene.transcript.number(self.scene.now.as_micros());
-        if event == Some(next) {
-            if let Some(event) = self.scene.pop() {
-                self.happen(event);
+        match timeout {
+            Some((at, host)) if event.is_none_or(|event| at < event) => self.tick(host),
+            _ => {
+                if let Some(event) = self.scene.pop() {
+                    self.happen(event);
+                }
             }
-        } else if server == Some(next) {
-            self.server.tick(&mut self.scene);
-        } else if let Some((_, index)) = first_site {
-            self.sites[index].tick(&mut self.scene);
         }
         true
     }
 
+    /// The machine that wants to be called first, and when.
+    fn next_timeout(&self) -> Option<(Instant, HostId)> {
+        let server = self.server.next_timeout(&self.scene);
+        let site = |(index, site): (usize, &Site)| {
+            Some((site.next_timeout(&self.scene)?, HostId::Site(index)))
+        };
+        let sites = self.sites.iter().enumerate().filter_map(site);
+        let server = server.map(|at| (at, HostId::Server));
+        sites.chain(server).min()
+    }
+
+    fn tick(&mut self, host: HostId) {
+        self.scene.acting = host;
+        match host {
+            HostId::Server => self.server.tick(&mut self.scene),
+            HostId::Site(site) => self.sites[site].tick(&mut self.scene),
+        }
+    }
+
     fn happen(&mut self, event: Event) {
         let scene = &mut self.scene;
-        let awake_at = match &event {
-            Event::Site(site, ..) | Event::Connected(site, _) => {
-                self.sites[*site].process().asleep_until()
-            }
-            Event::ToSite(peer, _) | Event::CutAtSite(peer) => {
-                let site = scene.network.site_of(*peer);
-                self.sites[site].process().asleep_until()
-            }
-            Event::Server(..) | Event::ToServer(..) | Event::CutAtServer(_) => {
-                self.server.process().asleep_until()
-            }
-            Event::Fault(_) => scene.now,
+        let host = match &event {
+            Event::Fault(fault) => return self.strike(*fault),
+            Event::AtRelay(..) => None,
+            Event::Site(site, ..) | Event::Connected(site, _) => Some(HostId::Site(*site)),
+            Event::CutAtSite(peer) => Some(HostId::Site(scene.network.site_of(*peer))),
+            Event::Arrival(parcel) => Some(match parcel.towards {
+                Towards::Server => HostId::Server,
+                Towards::Site => HostId::Site(scene.network.site_of(parcel.peer)),
+            }),
+            Event::Server(..) | Event::CutAtServer(_) => Some(HostId::Server),
         };
-        if awake_at > scene.now {
-            return scene.at(awake_at, event);
+        if let Some(host) = host {
+            let awake_at = match host {
+                HostId::Server => self.server.process().asleep_until(),
+                HostId::Site(site) => self.sites[site].process().asleep_until(),
+            };
+            if awake_at > scene.now {
+                return scene.at(awake_at, event);
+            }
+            scene.acting = host;
         }
         match event {
-            Event::ToServer(peer, message) => self.server.message(scene, peer, message),
-            Event::ToSite(peer, message) => {
-                let site = scene.network.site_of(peer);
-                self.sites[site].message(scene, peer, message);
-            }
+            Event::Arrival(parcel) => match host {
+                Some(HostId::Site(site)) => self.sites[site].message(scene, parcel),
+                Some(HostId::Server) | None => self.server.message(scene, parcel),
+            },
+            Event::AtRelay(parcel, wait) => network::relay(scene, parcel, wait),
             Event::Connected(site, life) => self.connect(site, life),
             Event::CutAtSite(peer) => {
                 let site = scene.network.site_of(peer);
@@ -296,8 +263,7 @@ impl<'a> World<'a> {
             Event::Server(life, event) if self.server.process().life() == life => {
                 self.server.event(scene, event);
             }
-            Event::Site(..) | Event::Server(..) => {}
-            Event::Fault(fault) => self.strike(fault),
+            Event::Site(..) | Event::Server(..) | Event::Fault(_) => {}
         }
     }
 
@@ -308,31 +274,38 @@ impl<'a> World<'a> {
             return;
         }
         let datagram = scene.plan.carriage == Carriage::Datagram;
-        let open = scene.server_is_up && !scene.network.is_parted(site, scene.now);
+        let open = scene.server_is_up && scene.network.is_open(site, scene.now);
         if !open && !datagram {
+            if scene.dice().chance(500) {
+                scene.tally.count(Case::RelayChanged);
+                scene.network.move_on(site);
+            }
             return self.sites[site].event(scene, SiteEvent::Refused);
         }
-        let peer = scene.network.connect(site, scene.plan.carriage);
+        let peer = scene.network.connect(site);
+        scene.acting = HostId::Server;
         self.server.connected(scene, peer);
+        scene.acting = HostId::Site(site);
         self.sites[site].connected(scene, peer);
     }
 
     /// A site's host takes a new way, and its old connection is found dead some time later.
     fn roam(&mut self, site: usize) {
         let scene = &mut self.scene;
-        if scene.plan.carriage == Carriage::Datagram || !self.sites[site].is_online() {
-            return;
+        if self.sites[site].is_online() {
+            scene.tally.count(Case::Roaming);
+            scene.hang_up(site);
+            let life = self.sites[site].process().life();
+            self.connect(site, life);
         }
-        scene.tally.count(Case::Roaming);
-        scene.hang_up(site);
-        let life = self.sites[site].process().life();
-        self.connect(site, life);
     }
 
     fn strike(&mut self, fault: Fault) {
         let scene = &mut self.scene;
-        scene.line(|| format!("fault: {fault:?}"));
+        scene.notice(|| format!("{fault:?}"));
         let until = |millis| scene.now + Duration::from_millis(millis);
+        let calm = scene.plan.heals_at;
+        scene.acting = fault.host();
         match fault {
             Fault::CrashSite(site, doom) => self.sites[site].doom(scene, doom),
             Fault::CrashServer(doom) => self.server.doom(scene, doom),
@@ -344,12 +317,41 @@ impl<'a> World<'a> {
                 scene.tally.count(Case::Twin);
                 self.sites[site].boot(scene);
             }
-            Fault::Roam(site) => self.roam(site),
+            Fault::Roam(site) => {
+                if scene.plan.carriage == Carriage::Stream {
+                    self.roam(site);
+                }
+            }
+            Fault::Move(site) => {
+                scene.tally.count(Case::RelayChanged);
+                scene.network.move_on(site);
+                self.roam(site);
+            }
+            Fault::RelayDies(relay, millis) => {
+                let until = until(millis).min(calm);
+                for site in scene.network.relay_dies(relay, until) {
+                    scene.tally.count(Case::CutByRelay);
+                    scene.hang_up(site);
+                }
+            }
+            Fault::RelayIsSlow(relay, span, millis) => {
+                let (until, delay) = (until(span).min(calm), Duration::from_millis(millis));
+                scene.network.relay_is_slow(relay, until, delay);
+            }
+            Fault::ClockJumps(host, millis) => {
+                scene.tally.count(Case::ClockJumped);
+                let now = scene.now;
+                scene.hosts[host].clock.jump(now, millis * 1000);
+            }
+            Fault::WallJumps(host, seconds) => {
+                scene.tally.count(Case::WallJumped);
+                self.set_wall_error(host, seconds);
+            }
             Fault::Hiccup(site) => self.sites[site].hiccup(scene),
             Fault::Disable(site) => self.server.disable(scene, site),
             Fault::Part(site, millis) => {
                 scene.tally.count(Case::Partition);
-                let until = until(millis).min(scene.plan.heals_at);
+                let until = until(millis).min(calm);
                 scene.network.part(site, until);
             }
             Fault::SiteSleeps(site, millis) => {
@@ -373,6 +375,20 @@ impl<'a> World<'a> {
             Fault::Farewell(site) => self.sites[site].quit(scene, false),
             Fault::Reassign => self.server.reassign_one(scene),
             Fault::Withdraw => self.server.withdraw_one(scene),
+        }
+    }
+
+    /// The wall clock of a host is set, and wrong by so many seconds.
+    fn set_wall_error(&mut self, index: usize, seconds: i64) {
+        let scene = &mut self.scene;
+        let host = HostId::of_index(index);
+        scene.acting = host;
+        if !scene.host().set_wall_error(seconds) {
+            return;
+        }
+        match host {
+            HostId::Server => self.server.set_wall_clock(scene),
+            HostId::Site(site) => self.sites[site].set_wall_clock(scene),
         }
     }
 }

@@ -3,20 +3,19 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use bytes::BytesMut;
 use fedlink::identity::Name;
 use fedlink::message::PeerId;
 use fedlink::{Instant, Server, ServerAction, ServerTimer, ServerTransmit};
 
 use super::director::{Desk, Director};
-use super::event::{Event, ServerEvent};
+use super::event::{Event, Parcel, ServerEvent};
+use super::host::HostId;
 use super::invariants;
 use super::network::{self, Towards, exporter};
 use super::plan::{Carriage, Who};
 use super::process::{self, Doom, Output, Process};
 use super::scene::Scene;
 use super::tally::Case;
-use crate::common::pki;
 
 const WHO: &str = "server";
 
@@ -42,9 +41,10 @@ impl Coordinator {
         }
     }
 
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_timeout(&self, scene: &Scene<'_>) -> Option<Instant> {
         let (at, _) = self.machine.as_ref()?.poll_timeout()?;
-        Some(self.process.wakes(at))
+        let host = HostId::Server.index();
+        Some(self.process.wakes(&scene.hosts[host].clock, at))
     }
 
     pub fn process(&mut self) -> &mut Process {
@@ -91,35 +91,45 @@ impl Coordinator {
         let mut server = Server::restore(
             scene.plan.server.clone(),
             self.who.identity.clone(),
-            scene.dice.seed(),
-            scene.now,
+            scene.dice().seed(),
+            scene.clock(),
             records,
         )
         .unwrap();
-        server.set_wall_clock(scene.now, pki::NOW);
+        server.set_wall_clock(scene.clock(), scene.wall());
         self.machine = Some(server);
         scene.server_is_up = true;
         self.direct(scene, |director, desk| director.resume(desk));
         self.pump(scene);
     }
 
+    /// Its host's wall clock was set.
+    pub fn set_wall_clock(&mut self, scene: &mut Scene<'_>) {
+        if let Some(server) = &mut self.machine {
+            server.set_wall_clock(scene.clock(), scene.wall());
+            self.pump(scene);
+        }
+    }
+
     pub fn tick(&mut self, scene: &mut Scene<'_>) {
         let Some(server) = &mut self.machine else {
             return;
         };
-        server.handle_timeout(scene.now);
-        invariants::timers_move_on::<ServerTimer>(WHO, server.poll_timeout(), scene.now);
+        let now = scene.clock();
+        server.handle_timeout(now);
+        invariants::timers_move_on::<ServerTimer>(WHO, server.poll_timeout(), now);
         self.pump(scene);
     }
 
-    pub fn message(&mut self, scene: &mut Scene<'_>, peer: PeerId, message: BytesMut) {
+    pub fn message(&mut self, scene: &mut Scene<'_>, parcel: Parcel) {
+        let Parcel { peer, message, .. } = parcel;
         let knows = scene.plan.carriage == Carriage::Datagram || self.peers.contains(&peer);
         let Some(server) = self.machine.as_mut().filter(|_| knows) else {
             scene.tally.count(Case::MessageIntoNothing);
             return;
         };
         let len = message.len();
-        if let Err(dropped) = server.handle_message(scene.clock(), peer, message) {
+        if let Err(dropped) = server.handle_message(scene.glance(), peer, message) {
             scene.line(|| format!("{WHO} drops a message of {len} B: {dropped}"));
         }
         self.pump(scene);
@@ -130,14 +140,14 @@ impl Coordinator {
             return;
         };
         self.peers.insert(peer);
-        server.handle_connected(scene.now, peer, exporter(&scene.plan, peer));
+        server.handle_connected(scene.clock(), peer, exporter(&scene.plan, peer));
         self.pump(scene);
     }
 
     pub fn disconnected(&mut self, scene: &mut Scene<'_>, peer: PeerId) {
         if let Some(server) = self.machine.as_mut().filter(|_| self.peers.remove(&peer)) {
             scene.line(|| format!("{WHO} learns that {peer} is cut"));
-            server.handle_disconnected(scene.now, peer);
+            server.handle_disconnected(scene.clock(), peer);
             self.pump(scene);
         }
     }
@@ -151,7 +161,7 @@ impl Coordinator {
             ServerEvent::Signed(request, signature) => {
                 if let Some(server) = &mut self.machine {
                     // It may have taken too long.
-                    let _ = server.signed(scene.now, request, &signature);
+                    let _ = server.signed(scene.clock(), request, &signature);
                 }
             }
             ServerEvent::Enable(site) => self.direct(scene, |director, desk| {
@@ -173,7 +183,12 @@ impl Coordinator {
 
     /// The process is going to die.
     pub fn doom(&mut self, scene: &mut Scene<'_>, doom: Doom) {
-        if self.machine.is_some() {
+        if self.machine.is_none() {
+            return;
+        }
+        if scene.manner.whole_steps {
+            self.crash(scene);
+        } else {
             self.process.doom(doom);
             self.pump(scene);
         }
@@ -239,7 +254,7 @@ impl Coordinator {
         }
         let mut outputs = 0;
         while let Some(server) = &mut self.machine {
-            let messages_first = scene.dice.chance(500);
+            let messages_first = process::messages_first(scene);
             let (message, action) = (Server::poll_transmit, Server::poll_action);
             let Some(output) = process::next_output(server, messages_first, message, action) else {
                 break;
@@ -258,7 +273,7 @@ impl Coordinator {
             }
             if self.process.rests(scene) {
                 scene.tally.count(Case::Rested);
-                let wait = scene.dice.millis(1, 3_000);
+                let wait = scene.host().order.millis(1, 3_000);
                 return scene.after(wait, self.mine(ServerEvent::GoOn));
             }
         }
@@ -321,7 +336,7 @@ impl Coordinator {
             ServerAction::Sign { request, bytes } => {
                 scene.tally.count(Case::Signed);
                 let signature = Box::new(self.who.sign(&bytes));
-                let wait = scene.dice.millis(0, 3_000);
+                let wait = scene.dice().millis(0, 3_000);
                 scene.after(wait, self.mine(ServerEvent::Signed(request, signature)));
             }
             ServerAction::HeartbeatReceived { .. } | ServerAction::TaskWanted { .. } => {}
@@ -342,7 +357,7 @@ impl Coordinator {
             let confirmed = self.process.disk.settle(scene.now);
             self.director.stored(&self.process.disk, scene);
             for record in confirmed {
-                server.persisted(scene.now, record).unwrap();
+                server.persisted(scene.clock(), record).unwrap();
             }
         }
     }
@@ -358,7 +373,7 @@ impl Coordinator {
         for site in 0..scene.plan.sites.len() {
             scene.hang_up(site);
         }
-        let wait = scene.dice.millis(10, 30_000);
+        let wait = scene.dice().millis(10, 30_000);
         scene.after(wait, self.mine(ServerEvent::Boot));
     }
 }

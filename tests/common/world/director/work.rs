@@ -28,9 +28,9 @@ impl Director {
             desk.scene.tally.count(Case::TaskUnfit);
         }
         self.reading.insert(result.task);
-        let wait = match desk.scene.dice.below(3) {
+        let wait = match desk.scene.dice().below(3) {
             0 => Duration::ZERO,
-            _ => desk.scene.dice.millis(0, 5_000),
+            _ => desk.scene.dice().millis(0, 5_000),
         };
         let take = Event::Server(desk.life, ServerEvent::Take(result.task));
         desk.scene.after(wait, take);
@@ -41,7 +41,7 @@ impl Director {
         if !self.reading.remove(&task) || desk.server.jobs().all(|runs| runs != job) {
             return;
         }
-        desk.server.taken(desk.scene.now, task).unwrap();
+        desk.server.taken(desk.now(), task).unwrap();
         desk.scene.tally.count(Case::ResultTaken);
         let jobs = &desk.scene.plan.jobs;
         let index = jobs.iter().position(|plan| plan.id == job).unwrap();
@@ -57,7 +57,7 @@ impl Director {
             .map(|(index, task, _)| (index, task))
             .collect();
         for (index, task) in theirs {
-            if desk.scene.dice.chance(500) {
+            if desk.scene.dice().chance(500) {
                 self.reassign(desk, index, task);
             }
         }
@@ -85,7 +85,7 @@ impl Director {
     /// Takes one open task back, and makes it anew.
     pub fn withdraw_one(&mut self, desk: &mut Desk<'_, '_>) {
         if let Some((index, task)) = self.any_open(desk) {
-            desk.server.withdraw(desk.scene.now, task).unwrap();
+            desk.server.withdraw(desk.now(), task).unwrap();
             desk.scene.truth.withdrawn(task);
             desk.scene.tally.count(Case::TaskWithdrawn);
             self.direct(desk, index);
@@ -94,7 +94,7 @@ impl Director {
 
     pub(super) fn any_open(&self, desk: &mut Desk<'_, '_>) -> Option<(usize, TaskId)> {
         let open = self.open_tasks(desk);
-        let chosen = desk.scene.dice.below(open.len());
+        let chosen = desk.scene.dice().below(open.len());
         open.get(chosen).map(|(index, task, _)| (*index, *task))
     }
 
@@ -111,13 +111,10 @@ impl Director {
 
     pub(super) fn reassign(&mut self, desk: &mut Desk<'_, '_>, index: usize, task: TaskId) {
         let sites: Vec<usize> = desk.scene.plan.jobs[index].sites.iter().copied().collect();
-        let site = desk
-            .scene
-            .dice
-            .chance(700)
-            .then(|| sites[desk.scene.dice.below(sites.len())]);
+        let dice = desk.scene.dice();
+        let site = dice.chance(700).then(|| sites[dice.below(sites.len())]);
         let to = assignee(desk.scene, site);
-        let new = desk.server.reassign(desk.scene.now, task, to).unwrap();
+        let new = desk.server.reassign(desk.now(), task, to).unwrap();
         desk.scene.truth.reassigned(task, new, site);
         desk.scene
             .happens(Case::TaskReassigned, || format!("{task} becomes {new}"));
@@ -160,7 +157,11 @@ impl Director {
         name: String,
         site: Option<usize>,
     ) {
-        let seed = desk.scene.plan.seed + (index * 100 + round) as u64;
+        let seed = desk
+            .scene
+            .plan
+            .luck
+            .wrapping_add((index * 100 + round) as u64);
         let size = match desk.scene.plan.habits.heavy {
             true => HEAVY,
             false => SIZES[(seed % SIZES.len() as u64) as usize],
@@ -173,7 +174,7 @@ impl Director {
             headers: Properties::new().with("round", round.to_string()),
             payload: payload.clone(),
         };
-        let id = desk.server.assign(desk.scene.now, job, to, task).unwrap();
+        let id = desk.server.assign(desk.now(), job, to, task).unwrap();
         desk.scene.truth.assigned(id, job, &name, payload, site);
     }
 }

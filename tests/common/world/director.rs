@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use fedlink::identity::Name;
 use fedlink::message::{JobId, TaskId};
-use fedlink::{Server, TaskState};
+use fedlink::{Instant, Server, TaskState};
 
 use super::disk::Disk;
 use super::event::{Event, ServerEvent};
@@ -49,8 +49,13 @@ pub struct Desk<'a, 'b> {
 
 impl Desk<'_, '_> {
     fn later(&mut self, low: u64, high: u64, event: ServerEvent) {
-        let wait = self.scene.dice.millis(low, high);
+        let wait = self.scene.dice().millis(low, high);
         self.scene.after(wait, Event::Server(self.life, event));
+    }
+
+    /// What the server's clock says.
+    fn now(&self) -> Instant {
+        self.scene.clock()
     }
 
     /// The mark of the disk at which all is stored that the server has decided.
@@ -131,10 +136,11 @@ impl Director {
     /// All that was stored is gone: jobs that are not over begin anew, as others.
     pub fn wipe(&mut self, scene: &mut Scene<'_>) {
         scene.truth.server_was_wiped = true;
-        for (stage, plan) in self.stages.iter_mut().zip(&mut scene.plan.jobs) {
+        for (index, stage) in self.stages.iter_mut().enumerate() {
             if matches!(stage, Stage::Runs { .. } | Stage::Ending { .. }) {
-                scene.truth.forgotten_by_server(plan.id, scene.now);
-                plan.id = JobId::from_bytes(scene.dice.id());
+                let id = JobId::from_bytes(scene.dice().id());
+                let before = core::mem::replace(&mut scene.plan.jobs[index].id, id);
+                scene.truth.forgotten_by_server(before, scene.now);
                 *stage = Stage::Planned;
             }
         }
@@ -160,9 +166,7 @@ impl Director {
         let plan = &desk.scene.plan;
         let job = &plan.jobs[index];
         let sites = job.meant_for(&plan.sites);
-        desk.server
-            .start_job(desk.scene.now, job.id, sites)
-            .unwrap();
+        desk.server.start_job(desk.now(), job.id, sites).unwrap();
         self.stages[index] = Stage::Runs { mark: desk.mark() };
         self.direct(desk, index);
     }
@@ -178,7 +182,7 @@ impl Director {
     pub fn disable(&mut self, desk: &mut Desk<'_, '_>, site: usize) {
         let site = desk.scene.plan.person(site);
         let name = desk.scene.plan.sites[site].clone();
-        if desk.server.disable(desk.scene.now, &name) {
+        if desk.server.disable(desk.now(), &name) {
             desk.scene.truth.disabled.insert(site);
             desk.scene
                 .happens(Case::SiteDisabled, || format!("{name} is disabled"));
@@ -188,7 +192,7 @@ impl Director {
 
     pub fn enable(&mut self, desk: &mut Desk<'_, '_>, site: usize) {
         let name = desk.scene.plan.sites[site].clone();
-        desk.server.enable(desk.scene.now, &name);
+        desk.server.enable(desk.now(), &name);
     }
 
     /// What jobs still wait for.
@@ -215,7 +219,7 @@ impl Director {
         let job = desk.scene.plan.jobs[index].id;
         desk.scene
             .happens(Case::JobEnded, || format!("job {job} ends"));
-        desk.server.end_job(desk.scene.now, job).unwrap();
+        desk.server.end_job(desk.now(), job).unwrap();
         desk.scene.truth.ending.insert(job);
         self.stages[index] = Stage::Ending { mark: desk.mark() };
     }
