@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use crate::error::ConfigError;
+#[cfg(test)]
+use crate::guard::Guard;
 use crate::frame::Framing;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
@@ -104,6 +106,9 @@ pub struct ClientConfig {
     pub max_jobs: usize,
     /// Tasks held and results in the outbox, together. Default: 1,024.
     pub max_held: usize,
+    /// The checks that a test takes away.
+    #[cfg(test)]
+    pub(crate) without: Vec<Guard>,
 }
 
 impl ClientConfig {
@@ -131,6 +136,8 @@ impl ClientConfig {
             max_payload: 4 << 30,
             max_jobs: 1024,
             max_held: 1024,
+            #[cfg(test)]
+            without: Vec::new(),
         }
     }
 

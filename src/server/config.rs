@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use crate::error::ConfigError;
+#[cfg(test)]
+use crate::guard::Guard;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
@@ -55,6 +57,9 @@ pub struct ServerConfig {
     /// Actions and messages that may wait for the host before requests are answered with
     /// `service_unavailable`. Default: 65,536.
     pub max_waiting: usize,
+    /// The checks that a test takes away.
+    #[cfg(test)]
+    pub(crate) without: Vec<Guard>,
 }
 
 impl ServerConfig {
@@ -81,6 +86,8 @@ impl ServerConfig {
             max_payload: 4 << 30,
             max_upload_bytes: 8 << 30,
             max_waiting: 65_536,
+            #[cfg(test)]
+            without: Vec::new(),
         }
     }
 

@@ -16,10 +16,12 @@ const MAX_REPLACED: usize = 8;
 
 /// All clients that have a session.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Registry(BTreeMap<Name, Client>);
 
 /// One name.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Client {
     /// The session that stands, and the process that it belongs to.
     current: Option<(SessionId, InstanceId)>,

@@ -15,6 +15,7 @@ use crate::Instant;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::error::Dropped;
+use crate::guard::Guard;
 use crate::identity::{CertificateId, Identity, Key, Name};
 use crate::link::native::budget::Budgets;
 use crate::link::native::cookie::{Cookies, Exchange};
@@ -33,6 +34,7 @@ use crate::wire::native::{
 const MAX_SIGNING: usize = 64;
 
 /// Where strangers are met.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Door {
     cookies: Cookies,
     budgets: Budgets,
@@ -45,6 +47,7 @@ pub(crate) struct Door {
     previous: Option<(Identity, Instant)>,
 }
 
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Remembered {
     number: u64,
     register: Hash,
@@ -78,6 +81,7 @@ impl<'a> Admission<'a> {
 }
 
 /// Who came in, with a session that waits for its first valid message.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Entered {
     pub(crate) client: Name,
     pub(crate) instance: InstanceId,
@@ -235,7 +239,8 @@ impl Door {
         let applicant = &opening.applicant;
         let number = register.reply.cookie.number();
         let hash = digest::bare(message);
-        if let Some(known) = self.remembered.get(&applicant.name) {
+        let known = self.remembered.get(&applicant.name);
+        if let Some(known) = known.filter(|_| admission.config.keeps(Guard::CookieOnce)) {
             if number < known.number || (number == known.number && hash != known.register) {
                 return Err(Dropped::Repeated);
             }
@@ -400,4 +405,13 @@ fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge)
         })
         .collect();
     config.suites.best_common(&offered)
+}
+
+/// Budgets are left out: they are about time.
+#[cfg(test)]
+impl core::hash::Hash for Door {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        assert!(self.signing.is_empty() && self.previous.is_none());
+        (&self.cookies, &self.remembered, self.next_signature).hash(state);
+    }
 }
