@@ -2,6 +2,8 @@
 
 mod action;
 mod backoff;
+#[cfg(test)]
+mod checking;
 mod commands;
 mod config;
 mod counters;
@@ -31,6 +33,7 @@ pub use state::{Phase, Trigger};
 use crate::Instant;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Dropped};
+use crate::guard::Guard;
 use crate::identity::{Identity, Name};
 use crate::link::client::{Event, Link, LinkCx, Unsent};
 use crate::link::native::transcript::Binding as ChannelBinding;
@@ -70,6 +73,7 @@ impl core::fmt::Debug for Carrier {
 /// [`poll_action`](Self::poll_action), in any order, and call
 /// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout)
 /// says.
+#[cfg_attr(test, derive(Clone))]
 pub struct Client {
     config: Arc<ClientConfig>,
     identity: Identity,
@@ -306,7 +310,9 @@ impl Client {
             Reply::Failed(Failure {
                 code, retry_after, ..
             }) => self.request_failed(id, code, retry_after.map(Duration::from_millis)),
-            Reply::Heartbeat(reply) if self.is_heartbeat(id) => {
+            Reply::Heartbeat(reply)
+                if self.is_heartbeat(id) || !self.config.keeps(Guard::NewestHeartbeat) =>
+            {
                 self.heartbeat_answered(reply, elapsed);
             }
             Reply::Quit(goodbye) if self.is_farewell(id) => self.goodbye(goodbye),

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod checking;
 mod client;
 mod digest;
 mod entropy;
@@ -9,6 +11,7 @@ pub mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guard;
 pub mod identity;
 mod link;
 pub mod message;

@@ -1,6 +1,8 @@
 //! The server machine.
 
 mod action;
+#[cfg(test)]
+mod checking;
 mod commands;
 mod config;
 mod counters;
@@ -53,6 +55,7 @@ pub enum ServerTimer {
 /// [`poll_action`](Self::poll_action), in any order, and call
 /// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout)
 /// says. Nothing that it does takes longer the more clients there are.
+#[cfg_attr(test, derive(Clone))]
 pub struct Server {
     config: Arc<ServerConfig>,
     identity: Identity,

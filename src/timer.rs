@@ -73,6 +73,23 @@ impl<K: Copy + Ord> Timers<K> {
 }
 
 #[cfg(test)]
+impl<K: Copy + Ord> Timers<K> {
+    /// Which timers are armed.
+    pub(crate) fn armed(&self) -> impl Iterator<Item = K> {
+        self.armed.keys().copied()
+    }
+}
+
+/// Which timers are armed, not when they are due: the checker lets any of them fire.
+#[cfg(test)]
+impl<K: core::hash::Hash> core::hash::Hash for Timers<K> {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.armed.len().hash(state);
+        self.armed.keys().for_each(|timer| timer.hash(state));
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

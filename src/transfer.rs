@@ -29,6 +29,7 @@ const HASH: u64 = 32;
 
 /// Where the parts of a transfer lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Layout {
     pub(crate) size: u64,
     pub(crate) digest: Digest,
@@ -90,6 +91,7 @@ pub(crate) struct BadDigest;
 /// Puts a payload together from chunks in any order. Its memory grows with what has
 /// arrived, to no more than was announced, and holds at most a window of early chunks.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Reassembler {
     layout: Layout,
     list: Vec<u8>,
@@ -265,6 +267,7 @@ impl Reassembler {
 
 /// Which chunks of a transfer to ask for or to send next.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Window {
     layout: Layout,
     next: u64,
@@ -340,6 +343,20 @@ impl Window {
 
     pub(crate) fn sent_twice(&self) -> u64 {
         self.twice
+    }
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Reassembler {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (
+            self.layout,
+            &self.list,
+            &self.data,
+            &self.early,
+            self.bad_at,
+        )
+            .hash(state);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::waiting::Weigh;
 /// byte stream the length of both goes before them
 /// ([`frame_header`](crate::frame::frame_header)).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub struct Transmit {
     /// The first part of the message.
     pub header: Opaque,

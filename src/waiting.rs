@@ -14,6 +14,7 @@ pub(crate) trait Weigh {
 
 /// Outputs in the order in which they arose.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Waiting<T> {
     queue: VecDeque<T>,
     weight: usize,
@@ -43,6 +44,12 @@ impl<T: Weigh> Waiting<T> {
         Some(output)
     }
 
+    /// Forgets the outputs that nobody wants any more.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&T) -> bool) {
+        self.queue.retain(|output| wanted(output));
+        self.weight = self.queue.iter().map(Weigh::weight).sum();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
@@ -69,7 +76,9 @@ mod tests {
         (0..=2 * KEPT).for_each(|output| waiting.push_back(output));
         assert_eq!(waiting.len(), 2 * KEPT + 1);
         assert_eq!(waiting.weight(), KEPT * (2 * KEPT + 1));
-        for expected in 0..=2 * KEPT {
+        waiting.retain(|output| *output != 7);
+        assert_eq!(waiting.weight(), KEPT * (2 * KEPT + 1) - 7);
+        for expected in (0..=2 * KEPT).filter(|output| *output != 7) {
             assert!(waiting.queue.capacity() > KEPT);
             assert_eq!(waiting.pop_front(), Some(expected));
         }

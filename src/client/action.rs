@@ -226,6 +226,7 @@ pub enum Direction {
 /// Why something is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
+#[cfg_attr(test, derive(Hash))]
 pub enum RetryReason {
     /// There was no connection within the time allowed.
     NotConnected,

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use crate::error::ConfigError;
 use crate::frame::Framing;
+#[cfg(test)]
+use crate::guard::Guard;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
@@ -125,6 +127,9 @@ pub struct ClientConfig {
     /// Actions that may wait for the host before messages of the server are dropped, as if
     /// they were lost, and the host is told nothing that it can do without. Default: 4,096.
     pub max_waiting: usize,
+    /// The checks that a test takes away.
+    #[cfg(test)]
+    pub(crate) without: Vec<Guard>,
 }
 
 impl ClientConfig {
@@ -153,6 +158,8 @@ impl ClientConfig {
             max_jobs: 1024,
             max_held: 1024,
             max_waiting: 4096,
+            #[cfg(test)]
+            without: Vec::new(),
         }
     }
 

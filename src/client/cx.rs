@@ -88,6 +88,7 @@ impl Cx<'_> {
 
 /// A request on its way to the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Ask {
     pub(crate) id: RequestId,
     pub(crate) request: Request,
@@ -98,6 +99,7 @@ pub(crate) struct Ask {
 
 /// Requests that the parts want to send, drained into the link after every input.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Asks {
     last: u64,
     queue: VecDeque<Ask>,
@@ -160,6 +162,7 @@ impl Asks {
 
 /// Numbers the records handed to the host.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Records {
     last: u64,
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::state::{State, Trigger};
 use super::{Client, ClientAction, CloseReason, Mode, RetryReason, Timer, backoff};
 use crate::Instant;
+use crate::guard::Guard;
 use crate::message::{Heartbeat, HeartbeatReply, Properties, Request, RequestId, ReturnCode};
 use crate::time::millis;
 
@@ -16,6 +17,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// The heartbeats of one registration.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Heartbeats {
     interval: Duration,
     beat: Beat,
@@ -24,6 +26,7 @@ pub(crate) struct Heartbeats {
 
 /// Where the current heartbeat is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 enum Beat {
     Waiting,
     /// Due, and waiting for the host's word.
@@ -118,7 +121,8 @@ impl Client {
         let interval = u64::try_from(beats.interval.as_micros()).unwrap_or(u64::MAX);
         let newer = active
             .generation
-            .is_none_or(|seen| seen <= reply.generation);
+            .is_none_or(|seen| seen <= reply.generation)
+            || !self.config.keeps(Guard::Generation);
         if newer {
             active.generation = Some(reply.generation);
         }

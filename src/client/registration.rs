@@ -21,6 +21,7 @@ const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One way to a session, across all its tries.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Attempt {
     step: Step,
     /// Tries that have failed in a row.
@@ -42,6 +43,7 @@ impl Attempt {
 
 /// How far a try has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Step {
     /// Waiting for the carrier.
     #[default]

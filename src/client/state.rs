@@ -58,6 +58,7 @@ pub(crate) const TRANSITIONS: &[(Phase, Trigger, Phase)] = &[
 ];
 
 /// A phase with the data that lives only in it.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) enum State {
     Idle,
     Registering(Box<Attempt>),
@@ -68,6 +69,7 @@ pub(crate) enum State {
 }
 
 /// What lives as long as a registration.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Active {
     pub(crate) heartbeats: Heartbeats,
     /// A registration made anew beside this one.
@@ -80,6 +82,7 @@ pub(crate) struct Active {
 }
 
 /// A farewell under way.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Quitting {
     pub(crate) request: RequestId,
     pub(crate) reason: String,

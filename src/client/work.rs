@@ -42,6 +42,7 @@ pub(crate) enum Wish {
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Work {
     jobs: Jobs,
     held: Held,
@@ -316,6 +317,12 @@ impl Work {
     /// Results that the server has not accepted.
     pub(crate) fn outbox_len(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// Whether the result of this task is still to be sent.
+    #[cfg(test)]
+    pub(crate) fn owes(&self, task: TaskId) -> bool {
+        self.outbox.contains(task)
     }
 
     /// Tasks without a result that the host holds.

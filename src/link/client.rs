@@ -291,3 +291,26 @@ impl Link {
         let _ = (cx, job, end);
     }
 }
+
+/// Only the native binding is checked.
+#[cfg(test)]
+impl Clone for Link {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Native(link) => Self::Native(link.clone()),
+            #[cfg(feature = "nvflare")]
+            Self::Nvflare(_) => unreachable!("it is not checked"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Link {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Native(link) => link.hash(state),
+            #[cfg(feature = "nvflare")]
+            Self::Nvflare(_) => unreachable!("it is not checked"),
+        }
+    }
+}

@@ -95,6 +95,13 @@ impl fmt::Debug for Token {
     }
 }
 
+#[cfg(test)]
+impl core::hash::Hash for Token {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
 macro_rules! counting_ids {
     ($($(#[$doc:meta])* $vis:vis $name:ident)*) => {$(
         $(#[$doc])*

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 /// Bytes of which `Debug` shows only how many there are.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub struct Opaque(Bytes);
 
 impl Opaque {

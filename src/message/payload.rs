@@ -15,6 +15,7 @@ pub const BLOCK: usize = 8 << 20;
 
 /// SHA-256 over the concatenated SHA-256 of each block of [`BLOCK`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -251,6 +252,7 @@ impl From<Bytes> for Parts {
 
 /// What a message says of its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct PayloadHead {
     pub(crate) content_type: String,
     pub(crate) encoding: String,
@@ -259,6 +261,7 @@ pub(crate) struct PayloadHead {
 
 /// Where the payload's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Place {
     /// Behind the body of this message.
     Inline,
@@ -279,6 +282,13 @@ impl PayloadHead {
 /// Labels are names, not data.
 fn labels_fit(content_type: &str, encoding: &str) -> bool {
     content_type.len().max(encoding.len()) <= MAX_TEXT
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Payload {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.bytes(), self.content_type(), self.encoding()).hash(state);
+    }
 }
 
 #[cfg(test)]

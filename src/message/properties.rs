@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// and values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(Hash))]
 pub struct Properties(#[serde(with = "shared")] Arc<BTreeMap<String, String>>);
 
 impl Properties {

@@ -15,6 +15,7 @@ pub(crate) struct HeartbeatReply {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct TaskHead {
     pub(crate) task: TaskId,
     pub(crate) name: String,

@@ -7,6 +7,7 @@ use super::{JobId, PayloadHead, Properties, Ssid, TaskId};
 /// How far a job has come, in thousandths; at most 1,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u16")]
+#[cfg_attr(test, derive(Hash))]
 pub struct Progress(u16);
 
 impl Progress {
@@ -39,6 +40,7 @@ impl TryFrom<u16> for Progress {
 
 /// What a heartbeat says of one job that runs on the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub struct JobReport {
     /// The job.
     pub job: JobId,
@@ -48,6 +50,7 @@ pub struct JobReport {
 
 /// How the work on a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub enum Outcome {
     /// The payload is the result.
     Ok,
@@ -58,6 +61,7 @@ pub enum Outcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Heartbeat {
     pub(crate) jobs: Vec<JobReport>,
     /// The device will be silent for this long (milliseconds) and keeps its place.
@@ -66,6 +70,7 @@ pub(crate) struct Heartbeat {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct PullTask {
     pub(crate) job: JobId,
     /// The last task that the client holds or has held, payload included.
@@ -74,6 +79,7 @@ pub(crate) struct PullTask {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct SubmitResult {
     pub(crate) job: JobId,
     pub(crate) task: TaskId,
@@ -91,6 +97,7 @@ pub(crate) struct SubmitResult {
 /// Asks for a part of a task's payload. Offsets count in the transfer: the digests of
 /// the blocks first, then the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Fetch {
     pub(crate) job: JobId,
     pub(crate) task: TaskId,
@@ -100,6 +107,7 @@ pub(crate) struct Fetch {
 
 /// Brings a part of a result's payload, offsets as in [`Fetch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Push {
     pub(crate) job: JobId,
     pub(crate) task: TaskId,
@@ -107,6 +115,7 @@ pub(crate) struct Push {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Quit {
     pub(crate) reason: String,
     pub(crate) context: Properties,
@@ -114,6 +123,7 @@ pub(crate) struct Quit {
 
 /// Every request of a session. The order is the number on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Request {
     Heartbeat(Heartbeat),
     PullTask(PullTask),

@@ -88,6 +88,7 @@ pub enum ServerAction {
 
 /// A client that stands registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub struct Joined {
     /// Its proven name.
     pub client: Name,

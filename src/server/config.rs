@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use crate::error::ConfigError;
+#[cfg(test)]
+use crate::guard::Guard;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
@@ -78,6 +80,9 @@ pub struct ServerConfig {
     pub max_waiting: usize,
     /// Bytes of them before requests are answered so. Default: 1 GiB.
     pub max_waiting_bytes: usize,
+    /// The checks that a test takes away.
+    #[cfg(test)]
+    pub(crate) without: Vec<Guard>,
 }
 
 impl ServerConfig {
@@ -105,6 +110,8 @@ impl ServerConfig {
             max_upload_bytes: 8 << 30,
             max_waiting: 65_536,
             max_waiting_bytes: 1 << 30,
+            #[cfg(test)]
+            without: Vec::new(),
         }
     }
 

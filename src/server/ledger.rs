@@ -45,6 +45,7 @@ pub use self::task::{Assignee, NewTask, TaskState, TaskView};
 
 /// Where a reply goes: nothing to the ledger, which only hands it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct ReplyTo {
     pub(crate) peer: PeerId,
     pub(crate) session: SessionId,
@@ -92,6 +93,7 @@ impl Out<'_> {
 }
 
 /// The server's durable half.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Ledger {
     config: Arc<ServerConfig>,
     state: State,
@@ -116,6 +118,7 @@ pub(crate) struct Ledger {
 
 /// What the confirmation of a record releases.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 enum Awaited {
     Nothing,
     Task(TaskId),
@@ -126,6 +129,7 @@ enum Awaited {
 
 /// A task that waits for a record.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Unconfirmed {
     record: RecordId,
     /// The newest request that waits with it: a pull while the task is open, a
@@ -359,5 +363,21 @@ impl Ledger {
     ) {
         let record = self.commit(record, payload, Awaited::Task(task), out);
         self.unconfirmed.insert(task, Unconfirmed { record, to });
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Ledger {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (&self.state, self.next_record, self.generation).hash(state);
+        (&self.awaited, &self.unconfirmed, &self.leaving).hash(state);
+        (&self.starting, &self.ending, &self.seen).hash(state);
     }
 }

@@ -1,5 +1,6 @@
 //! Who is here: the clients by name, and the sessions that they have.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::ledger::Ledger;
@@ -20,10 +21,12 @@ const LAST_LOOKS: u32 = 3;
 
 /// All clients that have a session.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Registry(BTreeMap<Name, Client>);
 
 /// One name.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Client {
     /// The session that stands, and the process that it belongs to.
     current: Option<(SessionId, InstanceId)>,

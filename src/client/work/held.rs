@@ -14,6 +14,7 @@ use crate::transfer::Layout;
 use super::record::{Gate, Record, Store, StoredTask};
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Held {
     tasks: BTreeMap<TaskId, HeldTask>,
     /// Lets the server tell a lost reply from a task that arrived.
@@ -21,6 +22,7 @@ pub(crate) struct Held {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct HeldTask {
     stored: StoredTask,
     payload: Payload,

@@ -7,6 +7,7 @@ use crate::message::{JobId, Progress};
 
 /// Running jobs, and what the host has been told about others.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Jobs {
     running: BTreeMap<JobId, Option<Progress>>,
     /// Those of them that run because an earlier process left a task of theirs, and that

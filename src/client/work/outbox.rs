@@ -13,6 +13,7 @@ use crate::client::backoff::{self, at_most_longest};
 use crate::client::cx::{Cx, Timer};
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
+use crate::guard::Guard;
 use crate::message::{
     JobId, Outcome, Payload, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply,
     SubmitResult, TaskId,
@@ -29,6 +30,7 @@ const AT_ONCE: usize = 8;
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Outbox {
     entries: BTreeMap<TaskId, Entry>,
     asked: BTreeMap<RequestId, Asked>,
@@ -40,12 +42,14 @@ pub(crate) struct Outbox {
 
 /// What a request of this part was for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(Hash))]
 enum Asked {
     Submit(TaskId),
     Push(TaskId),
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Entry {
     result: StoredResult,
     payload: Payload,
@@ -59,6 +63,7 @@ struct Entry {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 enum State {
     /// Not stored, so not promised.
     Storing,
@@ -253,7 +258,8 @@ impl Outbox {
         let Some(entry) = self.entries.get(&task) else {
             return;
         };
-        if cx.ssid.is_some_and(|ssid| ssid != entry.result.ssid) {
+        let other = cx.ssid.is_some_and(|ssid| ssid != entry.result.ssid);
+        if other && cx.config.keeps(Guard::ServiceSession) {
             self.refused(cx, store, task, Refusal::OtherSsid);
         } else if !self.queue.contains(&task) {
             self.queue.push_back(task);
@@ -385,7 +391,8 @@ impl Outbox {
         let optional = self
             .entries
             .get(&task)
-            .is_some_and(|entry| entry.result.outcome == Outcome::Aborted);
+            .is_some_and(|entry| entry.result.outcome == Outcome::Aborted)
+            || !cx.config.keeps(Guard::Receipt);
         if optional {
             cx.counters.quiet_failures += 1;
             tracing::debug!(%task, "the server may not know that this task was given up");

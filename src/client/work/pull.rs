@@ -33,6 +33,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 const REFUSALS: u32 = 3;
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Pulls {
     jobs: BTreeMap<JobId, Pull>,
     asked: BTreeMap<RequestId, Asked>,
@@ -61,6 +62,7 @@ impl<'a> Unfinished<'a> {
 
 /// What a request of this part was for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(Hash))]
 struct Asked {
     job: JobId,
     /// Offset and length, if it was for a part of a payload.
@@ -68,6 +70,7 @@ struct Asked {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Pull {
     state: State,
     /// When the host began to ask.
@@ -83,6 +86,7 @@ struct Pull {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 enum State {
     /// The host has not asked for a task.
     Idle,

@@ -37,12 +37,14 @@ pub(crate) enum Record {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct StoredTask {
     pub(crate) job: JobId,
     pub(crate) head: TaskHead,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct StoredResult {
     pub(crate) job: JobId,
     pub(crate) task: TaskId,
@@ -83,6 +85,7 @@ impl Record {
 
 /// What waits for a record to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Gate {
     /// The task goes to the host.
     Task(TaskId),
@@ -94,6 +97,7 @@ pub(crate) enum Gate {
 
 /// The records that the host has not confirmed yet.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Store {
     waiting: BTreeMap<RecordId, Gate>,
 }

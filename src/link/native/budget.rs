@@ -68,11 +68,30 @@ impl Budgets {
     /// first, so that one loud peer does not use up what the others share.
     pub(crate) fn draw(&mut self, peer: PeerId, now: Instant) -> bool {
         let hash = digest::code(&self.key, "fedlink v1 peer", &[&peer.0.to_be_bytes()]);
-        let place = usize::from(u16::from_be_bytes([hash[0], hash[1]])) % BUCKETS;
+        let place = usize::from(u16::from_be_bytes([hash[0], hash[1]])) % self.peers.len();
         self.peers
             .get_mut(place)
             .is_some_and(|bucket| bucket.draw(self.peer_rate, now))
             && self.overall.draw(self.overall_rate, now)
+    }
+}
+
+/// The checker knows no time, so its servers always have their whole budget; what is
+/// copied a million times is one bucket.
+#[cfg(test)]
+impl Clone for Budgets {
+    fn clone(&self) -> Self {
+        let full = |rate: u64| Bucket {
+            left: rate * UNIT,
+            filled: Instant::default(),
+        };
+        Self {
+            overall: full(self.overall_rate),
+            overall_rate: self.overall_rate,
+            peers: vec![full(self.peer_rate)],
+            peer_rate: self.peer_rate,
+            key: self.key,
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use handshake::Handshake;
 
 /// The client's link.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Link {
     handshake: Handshake,
     session: Option<Session>,
@@ -33,6 +34,7 @@ pub(crate) struct Link {
 }
 
 /// A request that waits for its answer.
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Outstanding {
     sent_at: Instant,
     /// What a server without this session would echo of the latest copy.

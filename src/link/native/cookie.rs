@@ -11,6 +11,7 @@ use crate::wire::native::{ChallengeReply, Cookie, challenge_reply};
 
 /// The secrets behind cookies and shares. They live for one window and are kept for one
 /// more; forward secrecy of a handshake begins when they are gone.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Cookies {
     window: Duration,
     current: Epoch,
@@ -19,6 +20,7 @@ pub(crate) struct Cookies {
     number: u64,
 }
 
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Epoch {
     from: Instant,
     code_key: Hash,

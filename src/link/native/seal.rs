@@ -116,6 +116,7 @@ fn nonce(number: u64) -> [u8; 12] {
 
 /// Which numbers have been opened: the latest 256, and all before them.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Window {
     /// One more than the highest number seen.
     end: u64,
@@ -167,6 +168,13 @@ impl Window {
 fn place(number: u64) -> (usize, u64) {
     let place = number % Window::SIZE;
     ((place / 64) as usize, 1 << (place % 64))
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Key {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (*self.0).hash(state);
+    }
 }
 
 #[cfg(test)]

@@ -12,12 +12,14 @@ use crate::wire::native::{HEADER, TAG, clear_header, encode, sealed_header};
 
 /// Which end of the session this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum End {
     Client,
     Server,
 }
 
 /// How the messages of a session are protected.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) enum Protection {
     Plain,
     /// Requests carry the token.
@@ -36,6 +38,7 @@ impl Protection {
 }
 
 /// The keys and counters of a sealed session.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Seal {
     outgoing: Key,
     incoming: Key,
@@ -81,6 +84,7 @@ pub(crate) struct Opened {
 }
 
 /// One session.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) protection: Protection,

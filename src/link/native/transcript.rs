@@ -15,6 +15,7 @@ use crate::wire::native::{BindingKind, Denied, lp};
 
 /// A value that both ends of the carrier know and that is never sent (RFC 9266).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Binding {
     #[default]
     None,
@@ -111,6 +112,7 @@ fn labelled(label: &[u8], hash: &Hash) -> Vec<u8> {
 }
 
 /// The keys of the sealed suite, all from one exchange of shares.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Keys {
     extracted: Hkdf<Sha256>,
     th0: Hash,
@@ -177,6 +179,14 @@ impl Keys {
 /// Seals a refusal: its clear part is `header`.
 pub(crate) fn seal_refusal(key: &Key, header: Vec<u8>, denied: &Denied) -> Vec<u8> {
     key.seal_once(header, &crate::wire::native::encode(denied, Vec::new()))
+}
+
+/// A handshake's hellos name its keys.
+#[cfg(test)]
+impl core::hash::Hash for Keys {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.th0.hash(state);
+    }
 }
 
 #[cfg(test)]

@@ -18,9 +18,11 @@ pub(crate) struct JobLists {
 /// What each site has reported. Not durable: after a restart a job that a site does not
 /// run is started there again.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Seen(BTreeMap<Name, Site>);
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Site {
     /// Heartbeats that named a job so far.
     heartbeats: u64,

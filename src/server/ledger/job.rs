@@ -11,6 +11,7 @@ use crate::message::TaskId;
 
 /// The sites that a job is meant for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub enum Sites {
     /// Every site, also one that joins later.
     All,
@@ -30,6 +31,7 @@ impl Sites {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Job {
     pub(super) sites: Sites,
     /// All tasks by the order of their creation.

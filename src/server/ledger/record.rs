@@ -84,6 +84,7 @@ pub(super) enum Record {
 
 /// A result without its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct ResultHead {
     pub(super) outcome: Outcome,
     pub(super) headers: Properties,

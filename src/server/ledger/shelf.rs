@@ -21,9 +21,11 @@ pub(super) fn id_of(payload: &Payload) -> PayloadId {
 
 /// The payloads of all open and unread tasks.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Shelf(BTreeMap<PayloadId, Shared>);
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Shared {
     payload: Payload,
     users: usize,

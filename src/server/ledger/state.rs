@@ -17,6 +17,7 @@ use crate::transfer::Layout;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Damaged;
 
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct State {
     pub(super) ssid: Ssid,
     pub(super) disabled: BTreeSet<Name>,

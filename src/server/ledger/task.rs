@@ -64,6 +64,7 @@ pub struct TaskView<'a> {
 /// asks gets its place when it is claimed, so that it is not before one that the site
 /// has had already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Owner {
     pub(super) client: Name,
     pub(super) order: u64,
@@ -71,6 +72,7 @@ pub(super) struct Owner {
 
 /// A task as it is recorded, without its input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Entry {
     pub(super) task: TaskId,
     pub(super) job: JobId,
@@ -83,12 +85,14 @@ pub(super) struct Entry {
 
 /// A task in the table.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Task {
     pub(super) entry: Entry,
     pub(super) phase: Phase,
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) enum Phase {
     Open(Input),
     Done(Input, Box<TaskResult>),
@@ -99,12 +103,14 @@ pub(super) enum Phase {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Input {
     pub(super) id: PayloadId,
     pub(super) payload: Payload,
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct TaskResult {
     pub(super) head: ResultHead,
     pub(super) payload: Payload,

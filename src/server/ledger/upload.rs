@@ -10,18 +10,21 @@ use crate::transfer::{Layout, Reassembler};
 
 /// The uploads of open tasks.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Uploads {
     by_task: BTreeMap<TaskId, Upload>,
     /// Announced bytes of all that grow.
     announced: u64,
 }
 
+#[cfg_attr(test, derive(Clone, Hash))]
 enum Upload {
     Growing(Box<Growing>),
     /// Did not match its digest twice; remembered so that it is refused.
     Bad(Layout),
 }
 
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Growing {
     reassembler: Reassembler,
     /// Blocks that are recorded.

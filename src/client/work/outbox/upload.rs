@@ -8,6 +8,7 @@ use crate::message::{JobId, Payload, RequestId, TaskId};
 use crate::transfer::{self, Layout, WINDOW, Window};
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Upload {
     window: Window,
     /// Everything before this offset has arrived.

@@ -10,6 +10,7 @@ use crate::transfer::{BadDigest, Layout, Reassembler, WINDOW, Window};
 use crate::client::work::record::{Gate, Record, Store, StoredTask};
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Fetch {
     pub(crate) task: StoredTask,
     /// Failures in a row.

@@ -29,6 +29,7 @@ const MAX_CHECKED: u8 = 4;
 const PADDED_CHALLENGE: usize = 1200;
 
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) enum Handshake {
     #[default]
     Idle,
@@ -37,6 +38,7 @@ pub(super) enum Handshake {
     Registering(Box<Registering>),
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Challenged {
     hello_c: Vec<u8>,
     client_nonce: [u8; 16],
@@ -46,6 +48,7 @@ pub(super) struct Challenged {
 }
 
 /// Everything of a Register but its proof.
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Signing {
     client_nonce: [u8; 16],
     suite: Suite,
@@ -56,6 +59,7 @@ pub(super) struct Signing {
     server: Option<Verified>,
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Registering {
     client_nonce: [u8; 16],
     suite: Suite,
@@ -416,5 +420,27 @@ impl Registering {
             (Suite::Bearer | Suite::Sealed, ..) => return Err(Suspicion::Malformed),
         };
         Ok((grant, protection))
+    }
+}
+
+/// The hello names the secret: both come from one place of one generator.
+#[cfg(test)]
+impl core::hash::Hash for Challenged {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (&self.hello_c, self.checked).hash(state);
+    }
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Signing {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.th2.hash(state);
+    }
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Registering {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.th3.hash(state);
     }
 }

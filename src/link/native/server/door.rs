@@ -15,6 +15,7 @@ use crate::Instant;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::error::Dropped;
+use crate::guard::Guard;
 use crate::identity::{CertificateId, Identity, Key, Name};
 use crate::link::native::budget::Budgets;
 use crate::link::native::cookie::{Cookies, Exchange};
@@ -37,6 +38,7 @@ const MAX_SIGNING: usize = 64;
 const MAX_SIGNING_CHALLENGES: usize = MAX_SIGNING / 2;
 
 /// Where strangers are met.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Door {
     cookies: Cookies,
     budgets: Budgets,
@@ -49,6 +51,7 @@ pub(crate) struct Door {
     previous: Option<(Identity, Instant)>,
 }
 
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Remembered {
     number: u64,
     register: Hash,
@@ -82,6 +85,7 @@ impl<'a> Admission<'a> {
 }
 
 /// Who came in, with a session that waits for its first valid message.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Entered {
     pub(crate) client: Name,
     pub(crate) instance: InstanceId,
@@ -244,7 +248,8 @@ impl Door {
         let applicant = &opening.applicant;
         let number = register.reply.cookie.number();
         let hash = digest::bare(message);
-        if let Some(known) = self.remembered.get(&applicant.name) {
+        let known = self.remembered.get(&applicant.name);
+        if let Some(known) = known.filter(|_| admission.config.keeps(Guard::CookieOnce)) {
             if number < known.number || (number == known.number && hash != known.register) {
                 return Err(Dropped::Repeated);
             }
@@ -421,4 +426,13 @@ fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge)
         })
         .collect();
     config.suites.best_common(&offered)
+}
+
+/// Budgets are left out: they are about time.
+#[cfg(test)]
+impl core::hash::Hash for Door {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        assert!(self.signing.is_empty() && self.previous.is_none());
+        (&self.cookies, &self.remembered, self.next_signature).hash(state);
+    }
 }

@@ -13,6 +13,7 @@ use crate::link::native::transcript::Binding;
 use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
 
 /// One session with all that is kept of it.
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Standing {
     pub(crate) session: Session,
     pub(crate) client: Name,
@@ -35,6 +36,7 @@ pub(crate) struct Standing {
 
 /// All sessions by id.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Sessions {
     table: HashMap<SessionId, Standing, BuildHasherDefault<IdHasher>>,
     /// Those that were heard on a connection.
@@ -131,6 +133,22 @@ impl Sessions {
     ) -> Option<Written> {
         let standing = self.table.get_mut(&id).filter(|it| it.peer == Some(peer))?;
         standing.session.write(request, reply, payload)
+    }
+}
+
+#[cfg(test)]
+impl Sessions {
+    /// All sessions, in the order of their ids.
+    #[allow(clippy::disallowed_methods, reason = "a sorted map forgets the order")]
+    pub(crate) fn in_order(&self) -> std::collections::BTreeMap<SessionId, &Standing> {
+        self.table.values().map(|it| (it.session.id, it)).collect()
+    }
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Sessions {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.in_order().hash(state);
     }
 }
 

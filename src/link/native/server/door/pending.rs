@@ -12,11 +12,13 @@ use crate::link::native::transcript::Keys;
 use crate::message::PeerId;
 use crate::wire::native::{self, Grant, lp_pair};
 
+#[cfg_attr(test, derive(Clone))]
 pub(super) enum Pending {
     Challenge(Box<PendingChallenge>),
     Register(Box<PendingRegister>),
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct PendingChallenge {
     pub(super) peer: PeerId,
     pub(super) hello_s: Vec<u8>,
@@ -25,6 +27,7 @@ pub(super) struct PendingChallenge {
     pub(super) until: Instant,
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct PendingRegister {
     pub(super) peer: PeerId,
     /// The number of its cookie.
