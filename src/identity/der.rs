@@ -65,10 +65,7 @@ pub(super) fn only(mut input: &[u8], tag: u8) -> Option<&[u8]> {
 
 /// Whether the content of an INTEGER has no byte that could be left out.
 pub(super) fn is_shortest(integer: &[u8]) -> bool {
-    match integer {
-        [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => false,
-        _ => true,
-    }
+    !matches!(integer, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
 }
 
 /// Reads the content of a BIT STRING that holds whole bytes.

@@ -378,7 +378,7 @@ fn signatures() -> Vec<Edit> {
         wrong(
             "a signature that anybody can make of another",
             bad,
-            |der, key| signature(der, key, add_order),
+            |der, key| signature(der, key, |bytes| add_order(bytes)),
         ),
         wrong("a signature of 63 bytes", MALFORMED, |der, key| {
             signature(der, key, |bytes| bytes.truncate(63))
@@ -395,7 +395,7 @@ fn signatures() -> Vec<Edit> {
 
 /// Adds the order of the group to the second half of a signature: the same in a lax
 /// verifier's eyes.
-fn add_order(signature: &mut Vec<u8>) {
+fn add_order(signature: &mut [u8]) {
     const ORDER: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
         0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
