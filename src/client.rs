@@ -17,7 +17,6 @@ mod state;
 mod work;
 
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -42,6 +41,7 @@ use crate::suite::Suite;
 use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::Transmit;
+use crate::waiting::Waiting;
 use cx::{Asks, Cx, Records};
 use state::State;
 use work::{Wish, Work};
@@ -87,7 +87,7 @@ pub struct Client {
     timers: Timers<Timer>,
     asks: Asks,
     records: Records,
-    actions: VecDeque<ClientAction>,
+    actions: Waiting<ClientAction>,
     counters: ClientCounters,
     carrier: Option<ChannelBinding>,
     /// Connections that failed in a row without one valid message.
@@ -147,7 +147,7 @@ impl Client {
             timers: Timers::default(),
             asks: Asks::default(),
             records: Records::default(),
-            actions: VecDeque::new(),
+            actions: Waiting::default(),
             counters: ClientCounters::default(),
             carrier: None,
             lost_carriers: 0,
@@ -175,7 +175,7 @@ impl Client {
         self.counters.bytes_received += message.len() as u64;
         let taken = if self.carrier.is_none() {
             Err(Dropped::Unexpected)
-        } else if self.actions.len() >= self.config.max_waiting {
+        } else if self.is_behind() {
             // As if it were lost: whatever was asked is asked again.
             Err(Dropped::OverBudget)
         } else {
@@ -464,6 +464,12 @@ impl Client {
         self.asks.clear();
         self.work(|work, cx| work.on_disconnected(cx));
         self.timers = Timers::default();
+    }
+
+    /// Whether more waits for the host than should.
+    fn is_behind(&self) -> bool {
+        self.actions.len() >= self.config.max_waiting
+            || self.actions.weight() >= self.config.max_waiting_bytes
     }
 
     /// Tells the host something that it can do without.

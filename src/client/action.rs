@@ -11,6 +11,7 @@ use crate::message::{
     JobId, Opaque, Payload, Properties, RecordId, Refusal, RejectReason, ReturnCode, SignatureId,
     Ssid, TaskId, Token,
 };
+use crate::waiting::Weigh;
 
 /// An output of the client. Actions come in the order in which they arose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -336,4 +337,38 @@ pub enum CloseReason {
     /// In [`Mode::Simulate`](crate::Mode::Simulate), a heartbeat was answered with
     /// something other than ok.
     HeartbeatFailed,
+}
+
+impl Weigh for ClientAction {
+    fn weight(&self) -> usize {
+        let carried = match self {
+            Self::AbortJobs(jobs) | Self::StartJobs(jobs) => size_of_val(&jobs[..]),
+            Self::TaskAssigned(task) => task.payload.len() + task.headers.memory(),
+            #[cfg(feature = "nvflare")]
+            Self::ResourcesWanted { spec, .. } => spec.capacity(),
+            #[cfg(feature = "nvflare")]
+            Self::Deploy { name, app, .. } => name.len() + app.len(),
+            #[cfg(feature = "nvflare")]
+            Self::AbortTask { .. } => 0,
+            Self::Sign { bytes, .. } => bytes.len(),
+            Self::Persist {
+                header, payload, ..
+            } => header.len() + payload.len(),
+            Self::Rejected(rejection) => rejection.message.len(),
+            Self::Closed { message, .. } => message.len(),
+            Self::SetAuth(_)
+            | Self::ClearAuth
+            | Self::Retry { .. }
+            | Self::HeartbeatDue
+            | Self::HeartbeatAnswered { .. }
+            | Self::TryAgain { .. }
+            | Self::RunEnded { .. }
+            | Self::ResultAccepted { .. }
+            | Self::ResultRefused { .. }
+            | Self::TransferProgress { .. }
+            | Self::DatesUnchecked
+            | Self::Suspect { .. } => 0,
+        };
+        size_of::<Self>() + carried
+    }
 }

@@ -66,9 +66,9 @@ impl Binding {
 /// | itself | 64 KiB, and 12 times its context and site information |
 /// | each job, up to `max_jobs` that run and as many that have ended | 1 KiB |
 /// | each task held and each result, up to `max_held` | 2 KiB, its size, and 13 times its headers |
-/// | each task on its way | twice its size and 2 MiB, and its size again while blocks of it wait to be stored |
+/// | each task on its way | twice its size and 2 MiB |
 /// | what is on its way to the server | 16 MiB, and 1 KiB and the context for each request for a task |
-/// | what waits for the host | 1 KiB times `max_waiting` |
+/// | what waits for the host | `max_waiting_bytes` + 12 MiB + 1 KiB times `max_waiting` |
 /// | one message while it is read | 64 MiB |
 ///
 /// Contexts and headers take 12 times their encoding when they have as many entries as can
@@ -127,6 +127,8 @@ pub struct ClientConfig {
     /// Actions that may wait for the host before messages of the server are dropped, as if
     /// they were lost, and the host is told nothing that it can do without. Default: 4,096.
     pub max_waiting: usize,
+    /// Bytes of them before messages are dropped. Default: 1 GiB.
+    pub max_waiting_bytes: usize,
     /// The checks that a test takes away.
     #[cfg(test)]
     pub(crate) without: Vec<Guard>,
@@ -158,6 +160,7 @@ impl ClientConfig {
             max_jobs: 1024,
             max_held: 1024,
             max_waiting: 4096,
+            max_waiting_bytes: 1 << 30,
             #[cfg(test)]
             without: Vec::new(),
         }

@@ -9,6 +9,7 @@ use crate::Instant;
 use crate::entropy::Entropy;
 use crate::message::{JobId, Properties, RecordId, Request, RequestId, Ssid, TaskId};
 use crate::timer::Timers;
+use crate::waiting::Waiting;
 
 use super::{ClientAction, ClientConfig, ClientCounters, RetryReason};
 
@@ -47,7 +48,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a ClientConfig,
     pub(crate) entropy: &'a mut Entropy,
-    pub(crate) actions: &'a mut VecDeque<ClientAction>,
+    pub(crate) actions: &'a mut Waiting<ClientAction>,
     pub(crate) timers: &'a mut Timers<Timer>,
     pub(crate) asks: &'a mut Asks,
     pub(crate) records: &'a mut Records,

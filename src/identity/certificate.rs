@@ -17,8 +17,11 @@ const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 /// Tags of the string types whose bytes are UTF-8 (or ASCII, a part of it).
 const UTF8_STRINGS: [u32; 3] = [0x0c, 0x13, 0x16];
 
-/// First byte of a certificate's version, which may be left out: `[0] EXPLICIT`.
+/// First byte of a certificate's version: `[0] EXPLICIT`. The first version is left out.
 const VERSION: u8 = 0xa0;
+
+/// What follows in the third version, which alone has extensions.
+const VERSION_3: [u8; 3] = [INTEGER, 1, 2];
 
 /// The facts of a certificate whose shape, key type and signature type are right.
 #[derive(Debug, Clone)]
@@ -50,6 +53,9 @@ impl<K: ChainKey> Certificate<K> {
             return Err(K::wrong_signature_type(position, oid));
         }
         let extensions = Extensions::read(body.extensions()).ok_or_else(malformed)?;
+        if !frame.is_version_3 && !body.extensions().is_empty() {
+            return Err(malformed());
+        }
 
         Ok(Self {
             subject: der.slice_ref(body.subject.as_raw()),
@@ -123,6 +129,7 @@ pub(super) fn id(der: &[u8]) -> Result<CertificateId, ChainError> {
 /// issuer can write one certificate in two ways.
 struct Frame<'a> {
     signed: &'a [u8],
+    is_version_3: bool,
     /// The signature's type, stated outside what is signed and inside.
     algorithm: &'a [u8],
     algorithm_inside: &'a [u8],
@@ -137,11 +144,21 @@ impl<'a> Frame<'a> {
         let signature = der::whole_bytes(der::only(fields, BIT_STRING)?)?;
 
         let mut inside = signed.content;
-        der::expect(&mut inside, VERSION);
-        der::expect(&mut inside, INTEGER)?;
+        let version = der::expect(&mut inside, VERSION);
+        if version.as_ref().is_some_and(|it| it.content != VERSION_3) {
+            return None;
+        }
+        der::expect(&mut inside, INTEGER).filter(|it| der::is_shortest(it.content))?;
         let algorithm_inside = der::expect(&mut inside, SEQUENCE)?.raw;
+        let _issuer = der::expect(&mut inside, SEQUENCE)?;
+        let mut dates = der::expect(&mut inside, SEQUENCE)?.content;
+        der::next(&mut dates).and_then(|_| der::next(&mut dates))?;
+        if !dates.is_empty() {
+            return None;
+        }
         Some(Self {
             signed: signed.raw,
+            is_version_3: version.is_some(),
             algorithm,
             algorithm_inside,
             signature,

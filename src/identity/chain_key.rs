@@ -4,11 +4,28 @@ use std::fmt::Debug;
 
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::der::{self, OBJECT_IDENTIFIER, SEQUENCE};
+use super::der::{self, BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE};
 use super::{ChainError, PublicKey};
 
 /// The only encoding of Ed25519 as an AlgorithmIdentifier: no parameters (RFC 8410).
 const ED25519_ALGORITHM: [u8; 7] = [SEQUENCE, 5, OBJECT_IDENTIFIER, 3, 0x2b, 0x65, 0x70];
+
+/// What stands before the 32 bytes of an Ed25519 key as a SubjectPublicKeyInfo: that
+/// AlgorithmIdentifier, and a BIT STRING of whole bytes.
+const ED25519_KEY: [u8; 12] = [
+    SEQUENCE,
+    42,
+    SEQUENCE,
+    5,
+    OBJECT_IDENTIFIER,
+    3,
+    0x2b,
+    0x65,
+    0x70,
+    BIT_STRING,
+    33,
+    0,
+];
 
 /// Content of the OBJECT IDENTIFIER of Ed25519, 1.3.101.112 (RFC 8410).
 pub(super) const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
@@ -47,12 +64,11 @@ impl ChainKey for PublicKey {
                 oid: der::dotted(spki.algorithm.algorithm.as_bytes()),
             });
         }
-        let bits = &spki.subject_public_key;
-        if spki.algorithm.parameters.is_some() || bits.unused_bits != 0 {
-            return Err(ChainError::Malformed { position });
-        }
-        let bytes = <[u8; PublicKey::LENGTH]>::try_from(&*bits.data)
-            .map_err(|_| ChainError::Malformed { position })?;
+        let bytes = spki
+            .raw
+            .strip_prefix(&ED25519_KEY[..])
+            .and_then(|bytes| <[u8; PublicKey::LENGTH]>::try_from(bytes).ok())
+            .ok_or(ChainError::Malformed { position })?;
         PublicKey::from_bytes(bytes).map_err(|_| ChainError::WeakKey { position })
     }
 

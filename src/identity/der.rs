@@ -63,6 +63,11 @@ pub(super) fn only(mut input: &[u8], tag: u8) -> Option<&[u8]> {
     input.is_empty().then_some(element.content)
 }
 
+/// Whether the content of an INTEGER has no byte that could be left out.
+pub(super) fn is_shortest(integer: &[u8]) -> bool {
+    !matches!(integer, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
+}
+
 /// Reads the content of a BIT STRING that holds whole bytes.
 pub(super) fn whole_bytes(bit_string: &[u8]) -> Option<&[u8]> {
     let (&unused_bits, bytes) = bit_string.split_first()?;

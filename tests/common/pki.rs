@@ -168,7 +168,8 @@ pub fn params(name: &str) -> CertificateParams {
     params
 }
 
-fn key_pair(seed: [u8; 32]) -> KeyPair {
+/// The key pair of this seed, for rcgen.
+pub fn key_pair(seed: [u8; 32]) -> KeyPair {
     KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8(seed).into(), &PKCS_ED25519).unwrap()
 }
 

@@ -7,6 +7,7 @@ mod bytes;
 mod keys;
 mod names;
 mod openssl;
+mod profile;
 mod right_chains;
 #[cfg(feature = "nvflare")]
 mod rsa;

@@ -7,8 +7,6 @@ mod restore;
 
 use super::*;
 
-use std::collections::VecDeque;
-
 use crate::Instant;
 use crate::client::cx::{Ask, Asks, Records};
 use crate::client::{ClientConfig, ClientCounters, RetryReason, Task};
@@ -19,6 +17,7 @@ use crate::message::{
 };
 use crate::timer::Timers;
 use crate::transfer::{CHUNK, Layout, Reassembler, chunk};
+use crate::waiting::Waiting;
 
 const JOB: JobId = JobId::from_bytes([1; 16]);
 const TASK: TaskId = TaskId::from_bytes([2; 16]);
@@ -29,7 +28,7 @@ struct Rig {
     work: Work,
     config: ClientConfig,
     entropy: Entropy,
-    actions: VecDeque<ClientAction>,
+    actions: Waiting<ClientAction>,
     timers: Timers<Timer>,
     asks: Asks,
     records: Records,
@@ -48,7 +47,7 @@ impl Rig {
             work: Work::default(),
             config: ClientConfig::new(Name::new("project").unwrap()),
             entropy: Entropy::new(&mut [1; 32]),
-            actions: VecDeque::new(),
+            actions: Waiting::default(),
             timers: Timers::default(),
             asks: Asks::default(),
             records: Records::default(),
@@ -136,11 +135,15 @@ impl Rig {
 
     /// Takes the actions but records, which stay unconfirmed.
     fn actions(&mut self) -> Vec<ClientAction> {
-        let (records, others) = core::mem::take(&mut self.actions)
-            .into_iter()
-            .partition(|action| matches!(action, ClientAction::Persist { .. }));
-        self.actions = records;
-        Vec::from_iter::<VecDeque<_>>(others)
+        let mut others = Vec::new();
+        let mut actions = core::mem::take(&mut self.actions);
+        while let Some(action) = actions.pop_front() {
+            match action {
+                ClientAction::Persist { .. } => self.actions.push_back(action),
+                other => others.push(other),
+            }
+        }
+        others
     }
 
     /// Stores all records and takes the actions.

@@ -1,6 +1,8 @@
 //! Public RSA keys, and the signatures that they verify.
 
 #[cfg(test)]
+mod certificate_vectors;
+#[cfg(test)]
 mod vectors;
 
 use std::fmt;

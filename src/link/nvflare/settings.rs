@@ -7,6 +7,17 @@ use crate::wire::nvflare::sfm::MAX_FRAME;
 
 /// Settings of the binding to NVIDIA FLARE 2.9. Those of
 /// [`ClientConfig`](crate::ClientConfig) hold beside them; its suites do not.
+///
+/// # Memory
+/// In bytes, this binding takes at most the sum of these, beside what jobs, tasks and
+/// results take with any binding.
+///
+/// | for | bytes |
+/// |---|---|
+/// | itself | 1 MiB |
+/// | streams on their way here, ended or not | twice `max_payload`, and 32 MiB |
+/// | answers that wait to be sent | 4,096 of them, 2 KiB each |
+/// | one message while it is read | twice `max_frame`, and 64 MiB |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The server proves itself with a certificate, and so does the client. Without it

@@ -5,6 +5,7 @@ mod control;
 mod hostile;
 mod job;
 mod lost;
+mod memory;
 mod registration;
 mod session;
 mod streams;

@@ -10,7 +10,7 @@ use rcgen::{
 
 use super::pki::{Authority, file, judge, judge_at};
 use crate::common::pki::{NOT_AFTER, NOT_BEFORE, NOW, name, pkcs8, subject};
-use crate::wrong_chains::extension;
+use crate::wrong_chains::{extension, replace_last};
 
 fn fault_of_leaf(change: impl FnOnce(&mut CertificateParams)) -> ChainError {
     let root = Authority::root();
@@ -189,6 +189,16 @@ fn a_key_of_another_kind_or_size() {
             ChainError::RsaKeySize { position, bits }
         );
     }
+}
+
+#[test]
+fn a_key_that_no_program_makes() {
+    let leaf = Authority::root().leaf(|_| {});
+    let (_, mut der) = rsa::pkcs8::der::pem::decode_vec(leaf.as_bytes()).unwrap();
+    // An exponent of 65536 instead of 65537: an even one cannot be undone.
+    replace_last(&mut der, &[2, 3, 1, 0, 1], &[2, 3, 1, 0, 0]);
+    let fault = fault_of_file(pem(&der).as_bytes());
+    assert_eq!(fault, ChainError::ImpossibleRsaKey { position: 0 });
 }
 
 #[test]

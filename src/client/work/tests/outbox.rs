@@ -1,5 +1,7 @@
 //! Results, until the receipt.
 
+use std::collections::VecDeque;
+
 use super::*;
 
 use crate::message::Refusal;
@@ -396,7 +398,7 @@ fn a_result_over_a_limit_changes_nothing() {
         let result = rig.with(|work, cx| work.submit(cx, TASK, Outcome::Ok, headers, payload));
         assert!(matches!(result, Err(Misuse::TooLarge { .. })));
     }
-    assert!(rig.actions.is_empty());
+    assert!(rig.actions.len() == 0);
     rig.submit(Outcome::Ok, &Payload::new(""));
     let again = rig.with(|work, cx| {
         let payload = Payload::new("");

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::Instant;
 
@@ -96,7 +96,7 @@ pub(in crate::link::nvflare) struct Inbox<H> {
 struct Incoming<H> {
     total: u64,
     /// What has come, each chunk in its place.
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     /// How much of it has no gap, and which chunk is next.
     whole_until: u64,
     next: u64,
@@ -175,13 +175,12 @@ impl<H> Inbox<H> {
             return Err(Refused::TooLarge { total, limit });
         }
         let held: u64 = self.streams.values().map(Incoming::held).sum();
-        let more = chunk.bytes.len() as u64;
+        let room = limit.saturating_mul(AT_ONCE).checked_sub(held);
         let new = !self.streams.contains_key(&chunk.key);
-        if held.saturating_add(more) > limit.saturating_mul(AT_ONCE)
-            || (new && self.streams.len() >= MAX_STREAMS)
-        {
+        if new && self.streams.len() >= MAX_STREAMS {
             return Err(Refused::TooMany);
         }
+        let room = room.ok_or(Refused::TooMany)?;
         let stream = self
             .streams
             .entry(chunk.key)
@@ -198,7 +197,13 @@ impl<H> Inbox<H> {
                 return stream.whole(chunk.sequence, chunk.bytes);
             }
         }
-        stream.put(chunk.sequence, chunk.offset, &chunk.bytes, chunk.is_last)
+        stream.put(
+            room,
+            chunk.sequence,
+            chunk.offset,
+            &chunk.bytes,
+            chunk.is_last,
+        )
     }
 
     /// The stream has ended; acknowledged, unless it was refused.
@@ -224,7 +229,7 @@ impl<H> Incoming<H> {
     fn new(total: u64) -> Self {
         Self {
             total,
-            bytes: BytesMut::new(),
+            bytes: Vec::new(),
             whole_until: 0,
             next: 0,
             early: BTreeMap::new(),
@@ -235,13 +240,15 @@ impl<H> Incoming<H> {
         }
     }
 
-    /// Bytes that have come, and gaps between them.
+    /// Bytes that have come, gaps between them, and room for those to come.
     fn held(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.capacity() as u64
     }
 
+    /// Takes a chunk, with room for so many bytes more.
     fn put(
         &mut self,
+        room: u64,
         sequence: u64,
         offset: u64,
         bytes: &Bytes,
@@ -255,7 +262,7 @@ impl<H> Incoming<H> {
             if end > self.total || !in_window || self.early.len() >= MAX_EARLY {
                 return Err(Refused::Contradiction);
             }
-            self.place(offset, end, bytes)?;
+            self.place(room, offset, end, bytes)?;
             let early = Early {
                 offset,
                 len,
@@ -276,7 +283,7 @@ impl<H> Incoming<H> {
                 return Err(Refused::Contradiction);
             }
             if chunk.is_last {
-                let bytes = core::mem::take(&mut self.bytes).freeze();
+                let bytes = core::mem::take(&mut self.bytes).into();
                 return self.whole(sequence, bytes);
             }
         }
@@ -294,12 +301,19 @@ impl<H> Incoming<H> {
     /// Puts a chunk where it belongs, also if chunks before it are missing: kept apart, a
     /// window of early chunks would double what the stream takes. Grows with what has come,
     /// never with what is only announced, and not beyond it.
-    fn place(&mut self, offset: u64, end: u64, bytes: &Bytes) -> Result<(), Refused> {
+    fn place(&mut self, room: u64, offset: u64, end: u64, bytes: &Bytes) -> Result<(), Refused> {
         let (start, end, total) = (size(offset)?, size(end)?, size(self.total)?);
         if end > self.bytes.len() {
-            if end > self.bytes.capacity() {
-                let wanted = end.saturating_mul(AHEAD).min(total);
-                self.bytes.reserve(wanted - self.bytes.len());
+            let capacity = self.bytes.capacity();
+            if end > capacity {
+                let room = size(room)?;
+                if end - capacity > room {
+                    return Err(Refused::TooMany);
+                }
+                // Half of the room is left to others.
+                let ahead = end.saturating_mul(AHEAD).min(total);
+                let wanted = end.max(ahead.min(capacity.saturating_add(room / 2)));
+                self.bytes.reserve_exact(wanted - self.bytes.len());
             }
             self.bytes.resize(end, 0);
         }
@@ -454,8 +468,9 @@ mod tests {
             half.key.1 = id;
             inbox.take(Instant::default(), 10, half)
         };
-        assert!((0..4).all(|id| half(id).is_ok()));
-        assert_eq!(half(4).err(), Some(Refused::TooMany));
+        // The first has room for all of it, since others were to come.
+        assert!((0..3).all(|id| half(id).is_ok()));
+        assert_eq!(half(3).err(), Some(Refused::TooMany));
     }
 
     #[test]
