@@ -21,8 +21,11 @@ mod every_change;
 mod goals;
 mod hosts;
 mod knowledge;
+mod lies;
+mod machines;
 mod mallory;
 mod moves;
+mod network;
 #[allow(dead_code, unreachable_pub, reason = "the tests outside use the rest")]
 #[path = "../tests/common/pki.rs"]
 mod pki;

@@ -1,6 +1,8 @@
 //! The attacker's own site: enrolled, with a key and a certificate in its own name. It
 //! speaks the protocol by hand, so that it can lie in every field.
 
+mod pose;
+
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
@@ -8,15 +10,18 @@ use bytes::{Bytes, BytesMut};
 use super::pki::{Pki, name};
 use super::world::{MALLORY, SITES};
 use crate::digest::Hash;
-use crate::identity::{Chain, LocalSigner, Signer};
+use crate::identity::{Chain, LocalSigner};
 use crate::link::native::seal::{self, Key, nonces};
 use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
-use crate::message::{InstanceId, Properties, Reply, Request, RequestId, SessionId, Ssid, Token};
+use crate::message::{
+    FetchReply, InstanceId, Properties, PullReply, PushReply, Reply, Request, RequestId, SessionId,
+    SubmitReply,
+};
 use crate::suite::Suite;
 use crate::wire::native::{
-    self, Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Envelope, Grant, RefusalSeal,
-    lp_pair, take_lp_pair,
+    self, Applicant, BindingKind, Challenge, ChallengeReply, Envelope, Grant, RefusalSeal, lp_pair,
+    take_lp_pair,
 };
 
 /// Exchanges that the attacker goes on with: the latest ones.
@@ -367,100 +372,6 @@ impl Mallory {
         message
     }
 
-    /// Answers a client's Challenge in the server's place, with a share of the attacker's.
-    pub(super) fn pose(
-        &mut self,
-        hello_c: &[u8],
-        chain: &[u8],
-        proof: impl FnOnce(&LocalSigner, &Hash) -> Vec<u8>,
-    ) -> Option<Bytes> {
-        let Ok(Envelope::Challenge(challenge)) = native::parse(hello_c) else {
-            return None;
-        };
-        let secret = self.secret();
-        let share = x25519_dalek::PublicKey::from(&secret).to_bytes();
-        let hello_s = native::challenge_reply(&ChallengeReply {
-            suite: self.suite,
-            client_nonce: challenge.client_nonce,
-            server_nonce: [9; 16],
-            server_share: (self.suite == Suite::Sealed).then_some(share),
-            cookie: Cookie {
-                number: [0; 8],
-                issued: [0; 8],
-                code: [0; 32],
-            },
-        });
-        let th0 = transcript::hello(hello_c, &hello_s, &Binding::None);
-        let keys = match self.suite {
-            Suite::Sealed => Some(Keys::new(&secret, challenge.client_share?, &th0)?),
-            Suite::Plain | Suite::Bearer => None,
-        };
-        let th1 = transcript::server(&th0, chain);
-        let proof = proof(&self.key, &th1);
-        let key = keys.as_ref().map(Keys::server_hello);
-        let reply = nonces::unwatched(|| {
-            seal::cover(key.as_ref(), hello_s.clone(), &lp_pair(chain, &proof))
-        });
-        self.posed.insert(
-            challenge.client_nonce,
-            Posed {
-                hello_c: hello_c.to_vec(),
-                hello_s,
-                keys,
-                chain: chain.to_vec(),
-            },
-        );
-        Some(reply.into())
-    }
-
-    /// A client believed [`Self::pose`]: grants it a session, signed with the wrong key.
-    pub(super) fn grant(&self, register: &[u8]) -> Option<Bytes> {
-        let Ok(Envelope::Register {
-            register: hello,
-            clear,
-        }) = native::parse(register)
-        else {
-            return None;
-        };
-        let posed = self.posed.get(&hello.challenge.client_nonce)?;
-        if posed.hello_c != hello.hello_c || posed.hello_s != hello.hello_s {
-            return None;
-        }
-        let key = posed.keys.as_ref().map(Keys::client_hello);
-        let protected = seal::uncover(key.as_ref(), register, clear)?;
-        let (identity, proof) = take_lp_pair(&protected)?;
-        let applicant: Applicant = native::decode_all(identity)?;
-        let th0 = transcript::hello(&posed.hello_c, &posed.hello_s, &Binding::None);
-        let th2 = transcript::client(&transcript::server(&th0, &posed.chain), identity);
-        let th3 = transcript::session(&th2, proof);
-        let session = SessionId::from_bytes([8; 16]);
-        let mut grant = Grant {
-            token: Some(Token::from_bytes([7; 16])),
-            token_signature: Vec::new(),
-            ssid: Ssid::from_bytes([6; 16]),
-            issued: 0,
-            expires: 1_000_000,
-            interval: 10_000,
-        };
-        let claims = TokenClaims {
-            suite: self.suite,
-            project: "project",
-            name: applicant.name.as_str(),
-            token: grant.token.as_ref(),
-            ssid: grant.ssid,
-            issued: grant.issued,
-            expires: grant.expires,
-            interval: grant.interval,
-            th3: &th3,
-        };
-        grant.token_signature = self.key.sign(&claims.to_sign()).to_vec();
-        let keys = posed.keys.as_ref().map(|keys| keys.session(&th3, session));
-        let header = native::register_reply_header(&hello.challenge.client_nonce, session);
-        let body = native::encode(&grant, Vec::new());
-        let key = keys.as_ref().map(|keys| &keys.to_client);
-        Some(nonces::unwatched(|| seal::cover(key, header, &body)).into())
-    }
-
     /// A site that is not the attacker's.
     pub(super) fn victim(which: usize) -> &'static str {
         SITES[which % SITES.len()]
@@ -468,7 +379,6 @@ impl Mallory {
 
     /// Whether these bytes are a reply that says that something is not the attacker's.
     pub(super) fn is_refusal(body: &[u8]) -> bool {
-        use crate::message::{FetchReply, PullReply, PushReply, SubmitReply};
         matches!(
             native::decode::<Reply>(body),
             Some((

@@ -2,34 +2,27 @@
 //! virtual time. Every message between them passes through the attacker's hands.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::dice::Dice;
 use super::every_change::Tamper;
 use super::goals::{Goal, Reached, Tally};
-use super::knowledge::{Knowledge, Seen};
+use super::knowledge::Knowledge;
+use super::machines::{Signed, client_config, server_config, server_identity, site_identity};
 use super::mallory::Mallory;
 use super::pki::{NOW, Pki, name};
 use crate::client::Phase;
-use crate::error::Dropped;
-use crate::identity::{Identity, LocalSigner, Name, PublicKey, Role, Signer};
+use crate::identity::Name;
 use crate::link::native::seal::nonces;
 use crate::message::{InstanceId, JobId, PeerId, RecordId, SessionId, SignatureId, TaskId};
-use crate::wire::native;
-use crate::{Carrier, Client, ClientConfig, Instant, Server, ServerConfig, Suite, Suites};
+use crate::{Carrier, Client, Instant, Server, Suite};
 
 pub(super) const COORDINATOR: &str = "coordinator";
 pub(super) const SITES: [&str; 2] = ["site-1", "site-2"];
 pub(super) const MALLORY: &str = "mallory";
-
-/// Payloads above this travel in chunks.
-const INLINE: usize = 64;
-
-/// Messages under way. Older ones are lost: nothing here waits for a flood.
-const IN_FLIGHT: usize = 64;
 
 /// The attacker's own connections have these numbers and the following ones.
 pub(super) const STRANGER: PeerId = PeerId(1 << 32);
@@ -112,9 +105,6 @@ pub(super) struct TaskTruth {
     pub(super) received: bool,
 }
 
-/// What a key was asked to sign, and whose it is.
-pub(super) type Signed = Arc<Mutex<Vec<(&'static str, Vec<u8>)>>>;
-
 pub(super) struct World {
     pub(super) now: Instant,
     pub(super) nature: Nature,
@@ -144,7 +134,7 @@ pub(super) struct World {
     pub(super) carried: usize,
     pub(super) held: Vec<Flight>,
     pub(super) forged: usize,
-    pki: Arc<Pki>,
+    pub(super) pki: Arc<Pki>,
     next_peer: u64,
     next_seed: u64,
 }
@@ -297,117 +287,6 @@ impl World {
         debug_assert_eq!(connected, Ok(()));
     }
 
-    /// A message goes on its way, seen by the attacker unless its carrier is trusted.
-    pub(super) fn fly(&mut self, to: End, peer: PeerId, site: usize, bytes: Bytes) {
-        if self.nature.suite == Suite::Sealed {
-            self.knowledge.see(Seen {
-                bytes: bytes.to_vec(),
-                site: Some(site),
-                to_server: to == End::Server,
-            });
-        }
-        self.flights.push(Flight { to, peer, bytes });
-        let lost = self.flights.len().saturating_sub(IN_FLIGHT);
-        self.flights.drain(..lost);
-    }
-
-    /// Delivers one message; what became of it.
-    pub(super) fn deliver(&mut self, flight: Flight) -> Result<(), Dropped> {
-        let message = BytesMut::from(&flight.bytes[..]);
-        let taken = match flight.to {
-            End::Server if self.asleep => return Ok(()),
-            End::Server => self.server.handle_message(self.now, flight.peer, message),
-            End::Site(at) if !self.sites[at].alive => return Ok(()),
-            End::Site(at) => self.sites[at].client.handle_message(self.now, message),
-        };
-        self.drain();
-        taken
-    }
-
-    /// Delivers everything as an honest network would.
-    pub(super) fn carry(&mut self) {
-        // A machine that answers an answer with an answer would go on for ever.
-        for _ in 0..2000 {
-            let next = self
-                .flights
-                .iter()
-                .position(|flight| flight.to != End::Server || !self.asleep);
-            let Some(next) = next else { return };
-            let flight = self.flights.remove(next);
-            self.tampered(flight);
-        }
-        self.reached(Goal::ClientStopped, "messages never come to rest");
-    }
-
-    pub(super) fn deliver_genuine(&mut self, flight: Flight) {
-        let from = self
-            .sites
-            .iter()
-            .position(|it| it.peer == Some(flight.peer));
-        let to_server = flight.to == End::Server;
-        if to_server {
-            self.count_twin(&flight.bytes);
-        }
-        // A handshake shows nothing yet.
-        let counts = to_server && !self.asleep && native::is_of_session(&flight.bytes);
-        let taken = self.deliver(flight);
-        if let (Some(at), true, Ok(())) = (from, counts, taken) {
-            let name = self.sites[at].name.clone();
-            self.truth.heard.insert(name, self.truth.awake);
-        }
-    }
-
-    /// Lets time pass, with every timer on its moment. If `carried`, all messages arrive.
-    pub(super) fn pass(&mut self, span: Duration, carried: bool) {
-        let end = self.now + span;
-        loop {
-            self.drain();
-            if carried {
-                self.carry();
-            }
-            match self.next_timer() {
-                Some(at) if at <= end => self.advance(at),
-                Some(_) | None => break,
-            }
-        }
-        self.advance(end);
-        if carried {
-            self.carry();
-        }
-    }
-
-    fn next_timer(&self) -> Option<Instant> {
-        let sites = self.sites.iter().filter(|it| it.alive);
-        let clients = sites.flat_map(|it| {
-            let timer = it.client.poll_timeout().map(|(at, _)| at);
-            [timer, it.connect_at].into_iter().flatten()
-        });
-        let server = self.server.poll_timeout().filter(|_| !self.asleep);
-        clients.chain(server.map(|(at, _)| at)).min()
-    }
-
-    fn advance(&mut self, to: Instant) {
-        let to = self.now.max(to);
-        if !self.asleep {
-            self.truth.awake += to.since(self.now);
-        }
-        self.now = to;
-        for at in 0..self.sites.len() {
-            let site = &mut self.sites[at];
-            if !site.alive {
-                continue;
-            }
-            site.client.handle_timeout(to);
-            if site.peer.is_none() && site.connect_at.is_some_and(|at| at <= to) {
-                self.connect(at);
-            }
-        }
-        if !self.asleep {
-            self.server.handle_timeout(to);
-        }
-        self.drain();
-    }
-
     /// The attacker leaves. Every client is at work again within `span`.
     pub(super) fn heal(&mut self, span: Duration) {
         self.calm = true;
@@ -444,88 +323,5 @@ impl World {
         let mut seed = [7; 32];
         seed[..8].copy_from_slice(&self.next_seed.to_be_bytes());
         seed
-    }
-}
-
-fn client_config(nature: Nature) -> Arc<ClientConfig> {
-    Arc::new(ClientConfig {
-        server: Some(name(COORDINATOR)),
-        suites: Suites::new([nature.suite]).expect("it is one"),
-        trusted_path: nature.suite == Suite::Bearer,
-        inline_limit: INLINE,
-        ..ClientConfig::new(name("project"))
-    })
-}
-
-fn server_config(nature: Nature) -> Arc<ServerConfig> {
-    Arc::new(ServerConfig {
-        suites: Suites::new([nature.suite]).expect("it is one"),
-        trusted_path: nature.suite == Suite::Bearer,
-        inline_limit: INLINE,
-        // The attacker has a run of many moves in few seconds; budgets have tests of
-        // their own.
-        peer_budget: 10_000,
-        challenge_budget: 100_000,
-        ..ServerConfig::new(name("project"))
-    })
-}
-
-/// A key that remembers what it was asked to sign.
-struct Recorder {
-    owner: &'static str,
-    key: LocalSigner,
-    signed: Signed,
-}
-
-impl Signer for Recorder {
-    fn public_key(&self) -> PublicKey {
-        self.key.public_key()
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        let mut signed = self.signed.lock().expect("one thread");
-        signed.push((self.owner, message.to_vec()));
-        self.key.sign(message)
-    }
-}
-
-fn server_identity(pki: &Pki, nature: Nature, signed: &Signed) -> Identity {
-    identity(pki, COORDINATOR, Role::Server, nature, signed)
-}
-
-fn site_identity(pki: &Pki, site: &'static str, nature: Nature, signed: &Signed) -> Identity {
-    identity(pki, site, Role::Client, nature, signed)
-}
-
-fn identity(
-    pki: &Pki,
-    owner: &'static str,
-    role: Role,
-    nature: Nature,
-    signed: &Signed,
-) -> Identity {
-    let (chain, key) = match role {
-        Role::Server => pki.server(owner),
-        Role::Client => pki.site(owner),
-    };
-    let identity = if nature.slow_signer {
-        Identity::with_key_elsewhere(name(owner), chain, pki.roots())
-    } else {
-        let signed = Arc::clone(signed);
-        let signer = Recorder { owner, key, signed };
-        Identity::new(name(owner), chain, Arc::new(signer), pki.roots())
-    };
-    identity.expect("it can work")
-}
-
-impl World {
-    /// The key of a site or of the server, where it is elsewhere.
-    pub(super) fn sign(&self, owner: &'static str, bytes: &[u8]) -> [u8; 64] {
-        let (_, key) = match owner {
-            COORDINATOR => self.pki.server(owner),
-            _ => self.pki.site(owner),
-        };
-        let signed = Arc::clone(&self.signed);
-        Recorder { owner, key, signed }.sign(bytes)
     }
 }
