@@ -10,6 +10,8 @@ mod counters;
 mod cx;
 mod farewell;
 mod heartbeat;
+#[cfg(test)]
+mod inspect;
 #[cfg(feature = "nvflare")]
 mod nvflare;
 mod registration;

@@ -1,6 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+// The certificates of the tests outside are made in their words.
+#[cfg(test)]
+extern crate self as fedlink;
+
+#[cfg(test)]
+mod attacker;
 #[cfg(test)]
 mod checking;
 mod client;

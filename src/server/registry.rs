@@ -1,5 +1,8 @@
 //! Who is here: the clients by name, and the sessions that they have.
 
+#[cfg(test)]
+mod inspect;
+
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,5 +1,7 @@
 //! The handshake as the server sees it. Nothing is kept of a stranger before its proof.
 
+#[cfg(test)]
+mod inspect;
 mod opening;
 mod pending;
 

@@ -1,0 +1,133 @@
+//! How messages and time move: by the attacker's hand, or as an honest network would.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::goals::Goal;
+use super::knowledge::Seen;
+use super::world::{End, Flight, World};
+use crate::Instant;
+use crate::error::Dropped;
+use crate::message::PeerId;
+use crate::suite::Suite;
+use crate::wire::native;
+
+/// Messages under way. Older ones are lost: nothing here waits for a flood.
+const IN_FLIGHT: usize = 64;
+
+/// Messages that an honest network carries without a pause: far more than any exchange
+/// takes that comes to an end.
+const ENDLESS: usize = 2000;
+
+impl World {
+    /// A message goes on its way, seen by the attacker unless its carrier is trusted.
+    pub(super) fn fly(&mut self, to: End, peer: PeerId, site: usize, bytes: Bytes) {
+        if self.nature.suite == Suite::Sealed {
+            self.knowledge.see(Seen {
+                bytes: bytes.to_vec(),
+                site: Some(site),
+                to_server: to == End::Server,
+            });
+        }
+        self.flights.push(Flight { to, peer, bytes });
+        let lost = self.flights.len().saturating_sub(IN_FLIGHT);
+        self.flights.drain(..lost);
+    }
+
+    /// Delivers one message; what became of it.
+    pub(super) fn deliver(&mut self, flight: Flight) -> Result<(), Dropped> {
+        let message = BytesMut::from(&flight.bytes[..]);
+        let taken = match flight.to {
+            End::Server if self.asleep => return Ok(()),
+            End::Server => self.server.handle_message(self.now, flight.peer, message),
+            End::Site(at) if !self.sites[at].alive => return Ok(()),
+            End::Site(at) => self.sites[at].client.handle_message(self.now, message),
+        };
+        self.drain();
+        taken
+    }
+
+    /// Delivers everything as an honest network would.
+    pub(super) fn carry(&mut self) {
+        for _ in 0..ENDLESS {
+            let next = self
+                .flights
+                .iter()
+                .position(|flight| flight.to != End::Server || !self.asleep);
+            let Some(next) = next else { return };
+            let flight = self.flights.remove(next);
+            self.tampered(flight);
+        }
+        self.reached(Goal::ClientStopped, "messages never come to rest");
+    }
+
+    pub(super) fn deliver_genuine(&mut self, flight: Flight) {
+        let from = self
+            .sites
+            .iter()
+            .position(|it| it.peer == Some(flight.peer));
+        let to_server = flight.to == End::Server;
+        if to_server {
+            self.count_twin(&flight.bytes);
+        }
+        // A handshake shows nothing yet.
+        let counts = to_server && !self.asleep && native::is_of_session(&flight.bytes);
+        let taken = self.deliver(flight);
+        if let (Some(at), true, Ok(())) = (from, counts, taken) {
+            let name = self.sites[at].name.clone();
+            self.truth.heard.insert(name, self.truth.awake);
+        }
+    }
+
+    /// Lets time pass, with every timer on its moment. If `carried`, all messages arrive.
+    pub(super) fn pass(&mut self, span: Duration, carried: bool) {
+        let end = self.now + span;
+        loop {
+            self.drain();
+            if carried {
+                self.carry();
+            }
+            match self.next_timer() {
+                Some(at) if at <= end => self.advance(at),
+                Some(_) | None => break,
+            }
+        }
+        self.advance(end);
+        if carried {
+            self.carry();
+        }
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let sites = self.sites.iter().filter(|it| it.alive);
+        let clients = sites.flat_map(|it| {
+            let timer = it.client.poll_timeout().map(|(at, _)| at);
+            [timer, it.connect_at].into_iter().flatten()
+        });
+        let server = self.server.poll_timeout().filter(|_| !self.asleep);
+        clients.chain(server.map(|(at, _)| at)).min()
+    }
+
+    fn advance(&mut self, to: Instant) {
+        let to = self.now.max(to);
+        if !self.asleep {
+            self.truth.awake += to.since(self.now);
+        }
+        self.now = to;
+        for at in 0..self.sites.len() {
+            let site = &mut self.sites[at];
+            if !site.alive {
+                continue;
+            }
+            site.client.handle_timeout(to);
+            if site.peer.is_none() && site.connect_at.is_some_and(|at| at <= to) {
+                self.connect(at);
+            }
+        }
+        if !self.asleep {
+            self.server.handle_timeout(to);
+        }
+        self.drain();
+    }
+}

@@ -1,0 +1,13 @@
+//! What tests compare: all that the door keeps of one name.
+
+use super::Door;
+use crate::identity::Name;
+
+impl Door {
+    pub(crate) fn registration_of(&self, name: &Name) -> (Option<u64>, usize) {
+        let newest = self.remembered.get(name).map(|known| known.number);
+        let pending = self.signing.values();
+        let pending = pending.filter(|it| it.client() == Some(name));
+        (newest, pending.count())
+    }
+}

@@ -1,0 +1,207 @@
+//! Attacks that would keep an honest site from its work.
+
+use bytes::BytesMut;
+use fedlink::error::{Dropped, Misuse};
+use fedlink::identity::Signer;
+use fedlink::message::PeerId;
+use fedlink::{ClientAction, Phase, RetryReason, ServerAction, Suite, Suspicion};
+
+use crate::SECOND;
+use crate::common::pair::{Pair, Setup};
+use crate::common::pki::name;
+use crate::ways::{give_signer, until_sign, until_token};
+
+#[test]
+fn answers_to_unknown_sessions_are_held_to_the_budget_of_strangers() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.peer_budget = 5)
+        .build();
+    let mut noise = BytesMut::from(&[1, 0x10][..]);
+    noise.extend_from_slice(&[7; 60]);
+    for _ in 0..50 {
+        pair.deliver_to_server(noise.clone());
+    }
+    assert_eq!(pair.to_client.len(), 5);
+    assert!(pair.server_drops.iter().all(|it| *it == Dropped::NoSession));
+}
+
+/// Strangers fill the places in which handshakes wait for a slow signer.
+///
+/// ```text
+/// site-1: Challenge, Register (both wait for the signer in turn)
+/// strangers on 16 connections: 160 Challenges
+/// the signer: signs what site-1 needs
+/// ```
+#[test]
+fn strangers_leave_a_slow_signer_room_for_registrations() {
+    let mut pair = Pair::sealed();
+    let key = give_signer(&mut pair);
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server[0].clone();
+    let (request, bytes) = until_sign(&mut pair);
+    for stranger in 0..160 {
+        let peer = PeerId(1000 + stranger % 16);
+        pair.server
+            .handle_message(pair.now, peer, challenge.clone())
+            .unwrap();
+    }
+    pair.drain();
+    pair.take_server();
+    pair.server
+        .signed(pair.now, request, &key.sign(&bytes))
+        .unwrap();
+    let (request, bytes) = until_sign(&mut pair);
+    pair.server
+        .signed(pair.now, request, &key.sign(&bytes))
+        .unwrap();
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.client.counters().retries, 0);
+}
+
+/// A site that registers again and again has one place at a slow signer, not all.
+#[test]
+fn one_site_takes_one_place_at_a_slow_signer() {
+    let mut pair = Pair::sealed();
+    let key = give_signer(&mut pair);
+    pair.client.register(pair.now).unwrap();
+    let (first, first_bytes) = until_token(&mut pair, &key);
+    let (second, second_bytes) = until_token(&mut pair, &key);
+    let late = pair.server.signed(pair.now, first, &key.sign(&first_bytes));
+    assert_eq!(late, Err(Misuse::UnknownSignature(first)));
+    pair.server
+        .signed(pair.now, second, &key.sign(&second_bytes))
+        .unwrap();
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+/// Somebody answers every challenge first, and wrongly, for ten minutes.
+///
+/// ```text
+/// client: Challenge
+/// to the client: four replies with another share, then the genuine one
+/// ```
+#[test]
+fn who_answers_every_challenge_wrongly_stops_nobody_for_good() {
+    let mut pair = Pair::sealed();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    let mut wrong = 0;
+    for _ in 0..600 {
+        pair.drain();
+        for challenge in std::mem::take(&mut pair.to_server) {
+            pair.deliver_to_server(challenge);
+            for reply in std::mem::take(&mut pair.to_client) {
+                for byte in 0..4 {
+                    let mut changed = reply.clone();
+                    // Somewhere in the server's nonce.
+                    changed[20 + byte] ^= 1;
+                    pair.deliver_to_client(changed);
+                    wrong += 1;
+                }
+                pair.deliver_to_client(reply);
+            }
+        }
+        pair.now = pair.now + SECOND;
+        pair.tick();
+    }
+    assert!(wrong >= 40, "{wrong}");
+    let repeated = |it: &ClientAction| {
+        matches!(
+            it,
+            ClientAction::Suspect {
+                suspicion: Suspicion::Seal,
+                repeated: true
+            }
+        )
+    };
+    assert!(pair.take_client().iter().any(repeated));
+    assert_eq!(pair.client.phase(), Phase::Registering);
+    pair.pass(65 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+/// A list of versions without ours is an excuse to try later, no more.
+#[test]
+fn a_list_of_other_versions_delays_nobody_who_is_answered() {
+    let mut pair = Pair::sealed();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    pair.deliver_to_client(BytesMut::from(&[0, 2, 7, 8][..]));
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.client.counters().retries, 0);
+}
+
+/// A relay cuts the connection again and again, then leaves.
+#[test]
+fn a_client_that_was_cut_off_a_hundred_times_is_at_work_within_a_minute() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    for _ in 0..100 {
+        pair.disconnect();
+        pair.connect();
+        pair.pass(SECOND / 20);
+    }
+    pair.disconnect();
+    let retry = pair
+        .take_client()
+        .into_iter()
+        .rev()
+        .find_map(|it| match it {
+            ClientAction::Retry {
+                at,
+                reason: RetryReason::Disconnected,
+                ..
+            } => Some(at),
+            _ => None,
+        });
+    let at = retry.expect("it wants a connection");
+    assert!(at.since(pair.now) <= 60 * SECOND);
+    pair.now = at;
+    pair.connect();
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert!(pair.server.is_registered(&name("site-1")));
+}
+
+/// Somebody says at every heartbeat that the session is unknown, and keeps the answers.
+///
+/// ```text
+/// client: Heartbeat
+/// to the client: InvalidSession, echoing it
+/// client: Heartbeat, Challenge, Register, … (all answers are dropped)
+/// ```
+#[test]
+fn a_client_whose_session_is_denied_for_an_hour_is_at_work_soon_after() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let mut denied = 0;
+    for _ in 0..3600 {
+        pair.drain();
+        for message in std::mem::take(&mut pair.to_server) {
+            if message[1] == 0x10 {
+                let mut forged = BytesMut::from(&[1, 6][..]);
+                forged.extend_from_slice(&message[2..26]);
+                forged.extend_from_slice(&message[message.len() - 16..]);
+                pair.deliver_to_client(forged);
+                denied += 1;
+            }
+            pair.deliver_to_server(message);
+        }
+        pair.to_client.clear();
+        pair.now = pair.now + SECOND;
+        pair.tick();
+    }
+    assert!(denied >= 100, "{denied}");
+    pair.pass(125 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert!(pair.server.is_registered(&name("site-1")));
+    let rejected = |it: &ClientAction| matches!(it, ClientAction::Rejected(_));
+    assert!(!pair.take_client().iter().any(rejected));
+    let dead = |it: &ServerAction| matches!(it, ServerAction::ClientDead { .. });
+    assert!(!pair.take_server().iter().any(dead));
+}

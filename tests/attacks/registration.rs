@@ -1,0 +1,323 @@
+//! Attacks on the way to a session.
+
+use bytes::BytesMut;
+use fedlink::error::{Dropped, Misuse};
+use fedlink::identity::{Revoked, Role, Signer};
+use fedlink::message::PeerId;
+use fedlink::{ClientAction, Phase, ServerAction, Suite, Suites, Suspicion};
+
+use crate::SECOND;
+use crate::common::pair::{Pair, Setup, server_identity};
+use crate::common::pki::name;
+use crate::two::Two;
+use crate::ways::{until_token, with_signer};
+
+#[test]
+fn a_register_that_arrives_twice_gets_the_same_reply_and_one_session() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    pair.deliver_to_server(register.clone());
+    pair.deliver_to_server(register.clone());
+    assert_eq!(pair.to_client.len(), 2);
+    assert_eq!(pair.to_client[0], pair.to_client[1]);
+    assert_eq!(pair.server.counters().registrations, 1);
+    pair.pass(SECOND);
+    pair.deliver_to_server(register);
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+}
+
+#[test]
+fn a_register_that_arrives_after_its_window_is_dropped() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    pair.now = pair.now + 61 * SECOND;
+    pair.server.handle_timeout(pair.now);
+    pair.deliver_to_server(register);
+    assert_eq!(pair.server_drops, [Dropped::Cookie]);
+}
+
+#[test]
+fn an_older_register_does_not_undo_a_newer_one() {
+    let mut pair = Pair::sealed();
+    let older = pair.challenge_and_prove();
+    pair.pass_silently(13 * SECOND);
+    pair.pass(15 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    pair.server_drops.clear();
+    pair.deliver_to_server(older);
+    assert_eq!(pair.server_drops, [Dropped::Repeated]);
+    pair.pass(30 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert!(pair.server.is_registered(&name("site-1")));
+}
+
+#[test]
+fn a_register_cannot_be_carried_over_to_a_restarted_server() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    pair.restart_server();
+    pair.deliver_to_server(register);
+    assert_eq!(pair.server_drops, [Dropped::Cookie]);
+}
+
+#[test]
+fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
+    let mut pair = Pair::sealed();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server[0].clone();
+    // The nonce stands behind suites (2 bytes), project (8) and binding (1).
+    let nonce = &challenge[2 + 2 + 8 + 1..][..16];
+    let mut forged = BytesMut::from(&[1, 5][..]);
+    forged.extend_from_slice(nonce);
+    // Clear; rejected: disabled; no message; wait for an hour.
+    forged.extend_from_slice(&[0, 0, 1, 0, 1, 0x80, 0xdd, 0xdb, 0x01]);
+    pair.deliver_to_client(forged);
+    assert!(pair.client_drops.is_empty(), "{:?}", pair.client_drops);
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert!(
+        !pair
+            .take_client()
+            .iter()
+            .any(|action| matches!(action, ClientAction::Rejected(_)))
+    );
+}
+
+#[test]
+fn answers_to_another_exchange_are_not_looked_at() {
+    let mut pair = Pair::sealed();
+    let late = pair.challenge();
+    pair.pass_silently(8 * SECOND);
+    pair.client_drops.clear();
+    pair.deliver_to_client(late);
+    assert_eq!(pair.client_drops, [Dropped::Unasked]);
+}
+
+#[test]
+fn a_server_that_is_revoked_while_it_answers_is_not_joined() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    pair.deliver_to_server(register);
+    let server = pair.pki.seed("coordinator");
+    let leaf = pair
+        .pki
+        .root()
+        .leaf("coordinator", Role::Server, server, |_| {});
+    let mut revoked = Revoked::new();
+    revoked.insert_certificate(&leaf).unwrap();
+    pair.client.set_revoked(pair.now, revoked);
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Registering);
+}
+
+#[test]
+fn a_session_that_nobody_uses_ends_within_a_window_and_says_nothing() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    pair.deliver_to_server(register);
+    pair.to_client.clear();
+    assert!(pair.watch_server(70 * SECOND).is_empty());
+    assert!(!pair.server.is_registered(&name("site-1")));
+    assert_eq!(
+        format!("{:?}", pair.server),
+        "Server(coordinator, 0 sessions)"
+    );
+}
+
+#[test]
+fn a_signature_that_comes_late_does_not_undo_a_newer_registration() {
+    let (mut pair, key) = with_signer();
+    pair.client.register(pair.now).unwrap();
+    let (older, older_bytes) = until_token(&mut pair, &key);
+    let (newer, newer_bytes) = until_token(&mut pair, &key);
+    pair.server
+        .signed(pair.now, newer, &key.sign(&newer_bytes))
+        .unwrap();
+    let late = pair.server.signed(pair.now, older, &key.sign(&older_bytes));
+    assert_eq!(late, Err(Misuse::UnknownSignature(older)));
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+    assert!(pair.server.is_registered(&name("site-1")));
+}
+
+#[test]
+fn who_is_shut_out_while_its_token_is_signed_does_not_come_in() {
+    for revoke in [false, true] {
+        let (mut pair, key) = with_signer();
+        pair.client.register(pair.now).unwrap();
+        let (request, bytes) = until_token(&mut pair, &key);
+        if revoke {
+            let site = pair.pki.seed("site-1");
+            let leaf = pair.pki.root().leaf("site-1", Role::Client, site, |_| {});
+            let mut revoked = Revoked::new();
+            revoked.insert_certificate(&leaf).unwrap();
+            pair.server.set_revoked(pair.now, revoked);
+        } else {
+            pair.server.disable(pair.now, &name("site-1"));
+        }
+        pair.server
+            .signed(pair.now, request, &key.sign(&bytes))
+            .unwrap();
+        pair.run();
+        assert_eq!(pair.server.counters().registrations, 0);
+        assert_eq!(pair.client.phase(), Phase::Registering);
+    }
+}
+
+#[test]
+fn a_new_identity_does_not_bring_back_who_was_revoked() {
+    let mut pair = Pair::sealed();
+    let site = pair.pki.seed("site-1");
+    let leaf = pair.pki.root().leaf("site-1", Role::Client, site, |_| {});
+    let mut revoked = Revoked::new();
+    revoked.insert_certificate(&leaf).unwrap();
+    pair.server.set_revoked(pair.now, revoked);
+    let renewed = server_identity(&pair.pki, "coordinator", pair.pki.roots());
+    pair.server.set_identity(pair.now, renewed).unwrap();
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Rejected);
+}
+
+/// An answer to one client's challenge is given to another one under the nonce that the
+/// other chose.
+///
+/// ```text
+/// A: Challenge a        B: Challenge b
+/// server to A: ChallengeReply a
+/// to B: ChallengeReply a with the nonce of b
+/// ```
+#[test]
+fn an_answer_to_somebody_elses_challenge_proves_nothing() {
+    let mut two = Two::new(["site-1", "site-2"]);
+    for seat in 0..2 {
+        two.seats[seat].client.register(two.now).unwrap();
+    }
+    two.drain();
+    // The nonce stands behind suites (2 bytes), project (8) and binding (1); in the
+    // answer behind the suite.
+    let nonce = two.seats[1].to_server[0][13..29].to_vec();
+    let challenge = two.seats[0].to_server[0].clone();
+    two.server
+        .handle_message(two.now, two.seats[0].peer, challenge)
+        .unwrap();
+    two.drain();
+    let mut reply = two.seats[0].to_client[0].clone();
+    reply[3..19].copy_from_slice(&nonce);
+    let victim = &mut two.seats[1].client;
+    victim.handle_message(two.now, reply).unwrap();
+    two.drain();
+    let seal = |it: &ClientAction| matches!(it, ClientAction::Suspect { suspicion, .. } if *suspicion == Suspicion::Seal);
+    assert!(two.seats[1].actions.iter().any(seal));
+    // The genuine answer still counts.
+    two.pass(SECOND);
+    assert_eq!(two.seats[1].client.phase(), Phase::Active);
+    assert_eq!(two.seats[1].client.counters().retries, 0);
+}
+
+/// Somebody on the way strikes the better suite from what a client offers.
+///
+/// ```text
+/// client: Challenge {bearer, sealed}
+/// to the server: Challenge {bearer}
+/// server: ChallengeReply {bearer}, properly signed
+/// ```
+#[test]
+fn nobody_talks_both_ends_into_a_worse_suite() {
+    let both = || Suites::new([Suite::Bearer, Suite::Sealed]).unwrap();
+    let mut pair = Setup::new(Suite::Sealed)
+        .client(move |config| {
+            config.suites = both();
+            config.trusted_path = true;
+        })
+        .server(move |config| {
+            config.suites = both();
+            config.trusted_path = true;
+        })
+        .build();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    assert_eq!(challenge[2..5], [2, 1, 2]);
+    let worse = [&challenge[..2], &[1, 1], &challenge[5..]].concat();
+    pair.deliver_to_server(BytesMut::from(&worse[..]));
+    let reply = pair.to_client.pop().unwrap();
+    assert_eq!(reply[2], 1, "the server took the bearer suite");
+    pair.deliver_to_client(reply);
+    let proof = |it: &ClientAction| matches!(it, ClientAction::Suspect { suspicion, .. } if *suspicion == Suspicion::Proof);
+    assert!(pair.take_client().iter().any(proof));
+    assert!(pair.to_server.is_empty(), "it did not say who it is");
+}
+
+/// Every bit of a Register is changed on the way; the genuine one comes last.
+#[test]
+fn a_register_that_was_changed_anywhere_is_dropped_and_in_nobodys_way() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    for at in 0..register.len() {
+        let mut changed = register.clone();
+        changed[at] ^= 1 << (at % 8);
+        pair.server_drops.clear();
+        pair.deliver_to_server(changed);
+        assert_eq!(pair.server_drops.len(), 1, "byte {at}");
+        assert!(pair.to_client.is_empty(), "byte {at}");
+        // Strangers have a budget, which fills up.
+        pair.now = pair.now + SECOND / 50;
+    }
+    pair.deliver_to_server(register);
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+}
+
+/// Two processes of one site want its place. Whoever registers last has it, and the other
+/// one is told so and stops.
+#[test]
+fn two_processes_of_one_site_do_not_evict_each_other_for_ever() {
+    let mut two = Two::new(["site-1", "site-1"]);
+    two.register();
+    two.pass(600 * SECOND);
+    assert_eq!(two.seats[0].client.phase(), Phase::Rejected);
+    assert_eq!(two.seats[1].client.phase(), Phase::Active);
+    let replaced = |it: &&ServerAction| matches!(it, ServerAction::ClientReplaced(_));
+    assert_eq!(two.actions.iter().filter(replaced).count(), 1);
+}
+
+/// Somebody holds back the Register of a process until another one has its place.
+///
+/// ```text
+/// A: Challenge, Register (held back)
+/// B: Challenge, Register, Heartbeat: B stands
+/// to the server: the Register of A
+/// ```
+#[test]
+fn a_register_that_was_held_back_does_not_evict_a_newer_process() {
+    let mut two = Two::new(["site-1", "site-1"]);
+    two.seats[0].client.register(two.now).unwrap();
+    two.drain();
+    let challenge = two.seats[0].to_server.pop().unwrap();
+    two.server
+        .handle_message(two.now, two.seats[0].peer, challenge)
+        .unwrap();
+    two.drain();
+    let reply = two.seats[0].to_client.pop().unwrap();
+    two.seats[0].client.handle_message(two.now, reply).unwrap();
+    two.drain();
+    let held = two.seats[0].to_server.pop().unwrap();
+    // A dies; B registers.
+    two.seats[0].client.quit(two.now, "");
+    two.seats[1].client.register(two.now).unwrap();
+    two.pass(SECOND);
+    assert_eq!(two.seats[1].client.phase(), Phase::Active);
+    let peer = PeerId(99);
+    let taken = two.server.handle_message(two.now, peer, held);
+    assert_eq!(taken, Err(Dropped::Repeated));
+    two.pass(120 * SECOND);
+    assert_eq!(two.seats[1].client.phase(), Phase::Active);
+    assert_eq!(two.server.counters().registrations, 1);
+}

@@ -1,0 +1,61 @@
+//! Ways to a moment at which an attack may begin.
+
+use bytes::{Bytes, BytesMut};
+use fedlink::ServerAction;
+use fedlink::identity::{Identity, LocalSigner, Signer};
+use fedlink::message::SignatureId;
+
+use crate::SECOND;
+use crate::common::pair::Pair;
+use crate::common::pki::name;
+
+/// The next heartbeat, taken off the wire.
+pub(crate) fn next_heartbeat(pair: &mut Pair) -> BytesMut {
+    loop {
+        pair.now = pair.now + SECOND;
+        pair.tick();
+        if let Some(message) = pair.to_server.pop() {
+            return message;
+        }
+    }
+}
+
+/// A pair whose server's key is elsewhere, and that key.
+pub(crate) fn with_signer() -> (Pair, LocalSigner) {
+    let mut pair = Pair::sealed();
+    let key = give_signer(&mut pair);
+    (pair, key)
+}
+
+/// The server's key is elsewhere from now on; the key. The client connects.
+pub(crate) fn give_signer(pair: &mut Pair) -> LocalSigner {
+    let (chain, key) = pair.pki.server("coordinator");
+    let identity =
+        Identity::with_key_elsewhere(name("coordinator"), chain, pair.pki.roots()).unwrap();
+    pair.server.set_identity(pair.now, identity).unwrap();
+    pair.connect();
+    key
+}
+
+/// Runs until the server asks for a signature; gives what it asked.
+pub(crate) fn until_sign(pair: &mut Pair) -> (SignatureId, Bytes) {
+    loop {
+        while pair.step() {}
+        for action in pair.take_server() {
+            if let ServerAction::Sign { request, bytes } = action {
+                return (request, bytes);
+            }
+        }
+        pair.now = pair.now + SECOND;
+        pair.tick();
+    }
+}
+
+/// Runs a registration until the server asks for the signature of its token.
+pub(crate) fn until_token(pair: &mut Pair, key: &LocalSigner) -> (SignatureId, Bytes) {
+    let (request, bytes) = until_sign(pair);
+    pair.server
+        .signed(pair.now, request, &key.sign(&bytes))
+        .unwrap();
+    until_sign(pair)
+}
