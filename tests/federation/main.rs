@@ -14,6 +14,7 @@
 mod attempt;
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
 #[path = "../common/world/mod.rs"]
 mod world;
 
@@ -21,11 +22,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use attempt::{attempt, explain, number, text};
+use compare::compare;
 use world::bytes::{from_hex, of_seed};
 use world::{Manner, Run, Tally};
 
 /// Runs of an ordinary test.
 const USUAL_RUNS: u64 = 300;
+
+/// Runs that are compared with others.
+const COMPARED_RUNS: u64 = 90;
 
 /// Threads that run federations side by side.
 const WORKERS: u64 = 2;
@@ -65,6 +70,20 @@ fn whatever_happens_results_arrive_once_aborts_arrive_and_sessions_close() {
         too_rare.is_empty(),
         "too rare (case, times, floor): {too_rare:?}"
     );
+}
+
+#[test]
+fn how_hosts_drain_and_what_machines_refuse_makes_no_difference() {
+    let first = number("FEDLINK_SEED");
+    let seeds = first.map_or(0..COMPARED_RUNS, |seed| seed..seed + 3);
+    let mut tally = Tally::default();
+    for seed in seeds {
+        match compare(&of_seed(seed / 3), seed) {
+            Ok(runs) => runs.iter().for_each(|run| tally.absorb(&run.tally)),
+            Err(failure) => panic!("seed {}: {failure}", seed / 3),
+        }
+    }
+    println!("{tally}");
 }
 
 #[test]

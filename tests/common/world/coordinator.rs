@@ -9,13 +9,13 @@ use fedlink::{Instant, Server, ServerAction, ServerTimer, ServerTransmit};
 
 use super::director::{Desk, Director};
 use super::event::{Event, Parcel, ServerEvent};
-use super::host::HostId;
-use super::invariants;
+use super::host::{Host, HostId};
 use super::network::{self, Towards, exporter};
 use super::plan::{Carriage, Who};
 use super::process::{self, Doom, Output, Process};
 use super::scene::Scene;
 use super::tally::Case;
+use super::{invariants, meddle};
 
 const WHO: &str = "server";
 
@@ -103,6 +103,16 @@ impl Coordinator {
         self.pump(scene);
     }
 
+    /// Something is done to the server that it must not mind.
+    pub fn suffer(&mut self, scene: &mut Scene<'_>) {
+        let Host { mischief, seen, .. } = scene.host();
+        if let Some(server) = &mut self.machine {
+            let seen = seen.as_ref().map(|(peer, message)| (*peer, &message[..]));
+            let done = meddle::server(server, mischief, seen);
+            scene.meddled(done);
+        }
+    }
+
     /// Its host's wall clock was set.
     pub fn set_wall_clock(&mut self, scene: &mut Scene<'_>) {
         if let Some(server) = &mut self.machine {
@@ -129,8 +139,11 @@ impl Coordinator {
             return;
         };
         let len = message.len();
+        let copy = scene.manner.meddling.then(|| message.clone());
         if let Err(dropped) = server.handle_message(scene.glance(), peer, message) {
             scene.line(|| format!("{WHO} drops a message of {len} B: {dropped}"));
+        } else if let Some(message) = copy {
+            scene.host().seen = Some((peer, message));
         }
         self.pump(scene);
     }
@@ -294,6 +307,7 @@ impl Coordinator {
     }
 
     fn act(&mut self, scene: &mut Scene<'_>, action: ServerAction) {
+        scene.asked(&action);
         if !matches!(action, ServerAction::Persist { .. }) {
             scene.line(|| format!("{WHO}: {action:?}"));
         }
@@ -365,6 +379,7 @@ impl Coordinator {
     fn crash(&mut self, scene: &mut Scene<'_>) {
         scene.happens(Case::ServerCrash, || format!("{WHO} crashes"));
         self.machine = None;
+        scene.host().seen = None;
         scene.server_is_up = false;
         self.director.crash(&self.process.disk);
         self.process.die(scene);

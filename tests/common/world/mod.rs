@@ -12,6 +12,7 @@ mod host;
 mod invariants;
 mod log;
 mod manner;
+mod meddle;
 mod network;
 mod plan;
 mod process;
@@ -200,6 +201,9 @@ impl<'a> World<'a> {
                 }
             }
         }
+        if self.scene.manner.meddling {
+            self.meddle();
+        }
         true
     }
 
@@ -264,6 +268,21 @@ impl<'a> World<'a> {
                 self.server.event(scene, event);
             }
             Event::Site(..) | Event::Server(..) | Event::Fault(_) => {}
+        }
+    }
+
+    /// Now and then something is done to a machine that it must not mind.
+    fn meddle(&mut self) {
+        self.scene.acting = HostId::Server;
+        let mischief = &mut self.scene.host().mischief;
+        let host = HostId::of_index(mischief.below(1 + self.sites.len()));
+        if !mischief.chance(300) {
+            return;
+        }
+        self.scene.acting = host;
+        match host {
+            HostId::Server => self.server.suffer(&mut self.scene),
+            HostId::Site(site) => self.sites[site].suffer(&mut self.scene),
         }
     }
 

@@ -11,6 +11,7 @@ use super::event::{Event, Order};
 use super::host::{Host, HostId};
 use super::log::Log;
 use super::manner::Manner;
+use super::meddle::Done;
 use super::network::Network;
 use super::plan::Plan;
 use super::tally::{Case, Tally};
@@ -130,6 +131,24 @@ impl<'a> Scene<'a> {
     /// Notes a message.
     pub fn arrow(&mut self, way: (Lane, Lane), arrives: bool, text: impl FnOnce() -> String) {
         self.log.arrow(self.now, way, arrives, text);
+    }
+
+    /// Takes down what a machine asks of its host, if runs are to be compared.
+    pub fn asked(&mut self, action: &impl core::fmt::Debug) {
+        if self.manner.whole_steps {
+            let now = self.now.as_micros();
+            self.host().asked.number(now);
+            self.host().asked.text(action);
+        }
+    }
+
+    /// Counts what was done to a machine that it must not mind.
+    pub fn meddled(&mut self, done: Done) {
+        match done {
+            Done::Misused => self.tally.count(Case::Misused),
+            Done::Refused => self.tally.count(Case::MessageRefused),
+            Done::Nothing => {}
+        }
     }
 
     /// Counts a case and notes it.

@@ -10,14 +10,14 @@ use fedlink::message::PeerId;
 use fedlink::{Carrier, Client, ClientAction, CloseReason, Instant, Phase, Timer};
 
 use super::event::{Event, Parcel, SiteEvent};
-use super::host::HostId;
-use super::invariants;
+use super::host::{Host, HostId};
 use super::network::exporter;
 use super::plan::Who;
 use super::process::{self, Output, Process};
 use super::scene::Scene;
 use super::tally::Case;
 use super::worker::{Shift, Worker};
+use super::{invariants, meddle};
 
 pub struct Site {
     index: usize,
@@ -143,6 +143,16 @@ impl Site {
         self.pump(scene);
     }
 
+    /// Something is done to the client that it must not mind.
+    pub fn suffer(&mut self, scene: &mut Scene<'_>) {
+        let Host { mischief, seen, .. } = scene.host();
+        if let Some(client) = &mut self.machine {
+            let seen = seen.as_ref().map(|(_, message)| &message[..]);
+            let done = meddle::client(client, mischief, seen);
+            scene.meddled(done);
+        }
+    }
+
     /// Its host's wall clock was set.
     pub fn set_wall_clock(&mut self, scene: &mut Scene<'_>) {
         if let Some(client) = &mut self.machine {
@@ -168,8 +178,11 @@ impl Site {
             return;
         };
         let len = message.len();
+        let copy = scene.manner.meddling.then(|| message.clone());
         if let Err(dropped) = client.handle_message(scene.glance(), message) {
             scene.line(|| format!("{} drops a message of {len} B: {dropped}", self.name));
+        } else if let Some(message) = copy {
+            scene.host().seen = Some((peer, message));
         }
         self.pump(scene);
     }

@@ -26,6 +26,10 @@ cases! {
     /// Sent into a connection that is broken, or to a process that is gone.
     MessageIntoNothing = 500,
     MessageEchoed = 100,
+    /// A host has misused its machine.
+    Misused = 0,
+    /// A machine has got a message that it has to refuse, and was not changed by it.
+    MessageRefused = 0,
     MessageRelayed = 1_000,
     LostAtRelay = 10,
     /// A message waits at a relay that is slow.

@@ -52,6 +52,7 @@ impl Site {
     }
 
     pub(super) fn act(&mut self, scene: &mut Scene<'_>, action: ClientAction) {
+        scene.asked(&action);
         if !matches!(action, ClientAction::Persist { .. }) {
             scene.line(|| format!("{}: {action:?}", self.name));
         }

@@ -103,6 +103,7 @@ impl Site {
         }
         self.process.die(scene);
         self.worker = Worker::default();
+        scene.host().seen = None;
         self.answered = None;
         self.connecting = false;
         self.peer = None;

@@ -1,0 +1,53 @@
+//! What must make no difference: the same plan is run in other manners, and every machine
+//! says the same at the same times.
+
+use crate::attempt::attempt;
+use crate::world::{Drain, Manner, Run};
+
+/// The manner that others are compared with.
+const PLAIN: Manner = Manner {
+    drain: Drain::Mixed,
+    whole_steps: true,
+    meddling: false,
+};
+
+/// What is done otherwise.
+const OTHERS: [(&str, Manner); 3] = [
+    (
+        "hosts take messages first",
+        Manner {
+            drain: Drain::MessagesFirst,
+            ..PLAIN
+        },
+    ),
+    (
+        "hosts take actions first",
+        Manner {
+            drain: Drain::ActionsFirst,
+            ..PLAIN
+        },
+    ),
+    (
+        "machines are misused, and refuse messages",
+        Manner {
+            meddling: true,
+            ..PLAIN
+        },
+    ),
+];
+
+/// Runs a plan in two manners, of which `number` chooses the other; gives both runs.
+///
+/// # Errors
+/// When one of them fails, or they differ.
+pub fn compare(bytes: &[u8], number: u64) -> Result<[Run; 2], String> {
+    let (difference, manner) = OTHERS[(number % OTHERS.len() as u64) as usize];
+    let plain = attempt(bytes, PLAIN)?;
+    let other = attempt(bytes, manner)?;
+    let same = plain.transcripts == other.transcripts
+        && (plain.lasted, plain.recovered_in) == (other.lasted, other.recovered_in);
+    match same {
+        true => Ok([plain, other]),
+        false => Err(format!("it makes a difference when {difference}")),
+    }
+}
