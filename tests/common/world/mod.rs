@@ -13,14 +13,15 @@ mod invariants;
 mod log;
 mod manner;
 mod meddle;
+mod model;
 mod network;
 mod plan;
 mod process;
 mod scene;
+mod sessions;
 mod shrink;
 mod site;
 mod tally;
-mod truth;
 mod wire;
 mod worker;
 
@@ -170,9 +171,10 @@ impl<'a> World<'a> {
                 "site-{index} did not close properly"
             );
             site.count(&mut self.scene);
-            site.has_nothing_left(2 * self.scene.plan.jobs.len());
+            let jobs = 2 * self.scene.plan.jobs.len();
+            site.has_nothing_left(&mut self.scene.tally, jobs);
         }
-        self.server.has_nothing_left();
+        self.server.has_nothing_left(&mut self.scene.tally);
     }
 
     fn is_done(&self, since: Instant) -> bool {
