@@ -6,9 +6,8 @@ use crate::world::{Drain, Manner, Run};
 
 /// The manner that others are compared with.
 const PLAIN: Manner = Manner {
-    drain: Drain::Mixed,
     whole_steps: true,
-    meddling: false,
+    ..Manner::USUAL
 };
 
 /// What is done otherwise.

@@ -15,7 +15,9 @@ mod attempt;
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+mod corpus;
 mod many;
+mod properties;
 #[path = "../common/world/mod.rs"]
 mod world;
 

@@ -48,7 +48,7 @@ pub fn run(runs: u64) -> Outcome {
                 outcome.hours = lasted.as_secs() / 3600;
                 return outcome;
             }
-            match try_plan(&of_seed(seed), seed % COMPARED == 0) {
+            match try_plan(&of_seed(seed), seed.is_multiple_of(COMPARED)) {
                 Ok(done) => {
                     for run in done {
                         outcome.tally.absorb(&run.tally);

@@ -33,7 +33,7 @@ pub use log::{Log, Transcript};
 pub use manner::{Drain, Manner};
 pub use plan::{Plan, bytes};
 pub use shrink::shrink;
-pub use tally::Tally;
+pub use tally::{Case, Tally};
 
 use crate::common::pki::Pki;
 use coordinator::Coordinator;
@@ -43,7 +43,6 @@ use network::Towards;
 use plan::{Carriage, Fault, Timed, Who};
 use scene::Scene;
 use site::Site;
-use tally::Case;
 
 /// How long work may take once the network has healed.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
@@ -323,7 +322,7 @@ impl<'a> World<'a> {
 
     fn strike(&mut self, fault: Fault) {
         let scene = &mut self.scene;
-        scene.notice(|| format!("{fault:?}"));
+        scene.notice(|| format!("fault: {fault:?}"));
         let until = |millis| scene.now + Duration::from_millis(millis);
         let calm = scene.plan.heals_at;
         scene.acting = fault.host();

@@ -47,7 +47,7 @@ impl<'a> Scene<'a> {
             model: Model::new(&plan),
             sessions: Sessions::default(),
             server_is_up: false,
-            tally: Tally::default(),
+            tally: Tally::without(manner.forbidden),
             hosts: ids.map(|id| Host::new(&plan, id)).collect(),
             acting: HostId::Server,
             queue: BTreeMap::new(),

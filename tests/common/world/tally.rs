@@ -148,14 +148,24 @@ cases! {
 pub struct Tally {
     cases: BTreeMap<Case, u64>,
     claims: BTreeMap<Claim, u64>,
+    forbidden: Option<Case>,
 }
 
 impl Tally {
+    /// Counts that fail when something happens that is forbidden.
+    pub fn without(forbidden: Option<Case>) -> Self {
+        Self {
+            forbidden,
+            ..Self::default()
+        }
+    }
+
     pub fn count(&mut self, case: Case) {
         self.add(case, 1);
     }
 
     pub fn add(&mut self, case: Case, times: u64) {
+        assert!(self.forbidden != Some(case), "{case:?} is forbidden");
         *self.cases.entry(case).or_default() += times;
     }
 
