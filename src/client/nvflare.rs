@@ -68,11 +68,10 @@ impl Client {
         };
         match settings.on_replaced {
             OnReplaced::Stop => {
-                self.actions.push_back(ClientAction::Rejected(Rejection {
+                self.rejected(Rejection {
                     reason: RejectReason::Replaced,
                     message: words,
-                }));
-                self.rejected();
+                });
             }
             OnReplaced::TakeOver => {
                 self.forget_session();

@@ -262,11 +262,10 @@ impl Client {
             .retry_after
             .map_or(Duration::ZERO, Duration::from_millis);
         if protected && let Some(reason) = denied.rejection() {
-            self.actions.push_back(ClientAction::Rejected(Rejection {
+            self.rejected(Rejection {
                 reason,
                 message: denied.message,
-            }));
-            self.rejected();
+            });
             return;
         }
         let reason = match denied.denial {
@@ -282,10 +281,11 @@ impl Client {
         }
     }
 
-    pub(super) fn rejected(&mut self) {
+    pub(super) fn rejected(&mut self, rejection: Rejection) {
         if self.link.has_session() {
             self.actions.push_back(ClientAction::ClearAuth);
         }
+        self.actions.push_back(ClientAction::Rejected(rejection));
         self.rest();
         self.state.change(Trigger::Refused, State::Rejected);
     }

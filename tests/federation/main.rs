@@ -14,45 +14,36 @@
 mod attempt;
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
+mod corpus;
+mod many;
+mod properties;
 #[path = "../common/world/mod.rs"]
 mod world;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use attempt::{attempt, explain, number, text};
+use many::Outcome;
+use world::Manner;
 use world::bytes::{from_hex, of_seed};
-use world::{Manner, Run, Tally};
 
 /// Runs of an ordinary test.
-const USUAL_RUNS: u64 = 300;
-
-/// Threads that run federations side by side.
-const WORKERS: u64 = 2;
+const USUAL_RUNS: u64 = 400;
 
 #[test]
-fn whatever_happens_results_arrive_once_aborts_arrive_and_sessions_close() {
+fn whatever_happens_every_claim_holds() {
     let plan = text("FEDLINK_PLAN").map(|hex| from_hex(&hex));
     if let Some(bytes) = plan.or(number("FEDLINK_SEED").map(of_seed)) {
-        match attempt(&bytes, Manner::default()) {
-            Ok(run) => println!("{}", run.tally),
-            Err(failure) => explain(&bytes, &failure),
-        }
-        return;
+        return one(&bytes);
     }
     let runs = number("FEDLINK_SEEDS").unwrap_or(USUAL_RUNS);
-    let (done, failed) = run_all(runs);
-    let mut tally = Tally::default();
-    done.values().for_each(|run| tally.absorb(&run.tally));
-    let hours = done.values().map(|run| run.lasted.as_secs()).sum::<u64>() / 3600;
+    let Outcome {
+        tally,
+        hours,
+        slowest,
+        failed,
+    } = many::run(runs);
     println!("{runs} federations, {hours} hours of their time");
-    if let Some((seed, Run { recovered_in, .. })) =
-        done.iter().max_by_key(|(_, run)| run.recovered_in)
-    {
-        println!(
-            "all work was done {recovered_in:?} after the network healed, or sooner: seed {seed}"
-        );
-    }
+    println!("all work was done {slowest:?} after the network healed, or sooner");
     println!("{tally}");
     if let Some((seed, failure)) = failed.first_key_value() {
         failed
@@ -64,6 +55,11 @@ fn whatever_happens_results_arrive_once_aborts_arrive_and_sessions_close() {
     assert!(
         too_rare.is_empty(),
         "too rare (case, times, floor): {too_rare:?}"
+    );
+    let untested = tally.untested();
+    assert!(
+        untested.is_empty() || runs < USUAL_RUNS,
+        "put to the test too rarely (claim, times): {untested:?}"
     );
 }
 
@@ -77,31 +73,10 @@ fn the_same_seed_is_the_same_run() {
     }
 }
 
-/// Runs the seeds below `runs` side by side: what came of those that held, and how the
-/// others failed.
-fn run_all(runs: u64) -> (BTreeMap<u64, Run>, BTreeMap<u64, String>) {
-    let next = AtomicU64::new(0);
-    let work = || {
-        let (mut done, mut failed) = (BTreeMap::new(), BTreeMap::new());
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= runs {
-                return (done, failed);
-            }
-            match attempt(&of_seed(seed), Manner::default()) {
-                Ok(run) => drop(done.insert(seed, run)),
-                Err(failure) => drop(failed.insert(seed, failure)),
-            }
-        }
-    };
-    let (mut done, mut failed) = (BTreeMap::new(), BTreeMap::new());
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            let (held, not) = worker.join().unwrap();
-            done.extend(held);
-            failed.extend(not);
-        }
-    });
-    (done, failed)
+/// Runs one plan, and shows how it went.
+fn one(bytes: &[u8]) {
+    match many::try_plan(bytes, true) {
+        Ok(runs) => runs.iter().for_each(|run| println!("{}", run.tally)),
+        Err(failure) => explain(bytes, &failure),
+    }
 }

@@ -37,8 +37,8 @@ const REFUSALS: u32 = 3;
 pub(crate) struct Pulls {
     jobs: BTreeMap<JobId, Pull>,
     asked: BTreeMap<RequestId, Asked>,
-    /// Jobs whose next task waits for the result of the last one, since the server would
-    /// only give that one again.
+    /// Jobs whose next task waits for results to be settled: that of the last one, since
+    /// the server would only give that one again; or any, since there are too many.
     blocked: BTreeSet<JobId>,
     /// Fetches of an earlier process, until the server gives their task again.
     earlier: BTreeMap<JobId, Fetch>,
@@ -53,6 +53,10 @@ pub(crate) struct Unfinished<'a> {
 impl<'a> Unfinished<'a> {
     pub(crate) fn of(held: &'a Held, outbox: &'a Outbox) -> Self {
         Self { held, outbox }
+    }
+
+    fn len(&self) -> usize {
+        self.held.len() + self.outbox.len()
     }
 
     fn has_job(&self, job: JobId) -> bool {
@@ -347,13 +351,15 @@ impl Pulls {
     }
 
     fn ask(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
+        // A task that cannot be taken leaves a result, and the host goes on asking.
+        let full = work.len() + self.active() > cx.config.max_held;
         let Some(pull) = self.jobs.get_mut(&job).filter(|_| cx.ready) else {
             return;
         };
         let State::Waiting { again } = pull.state else {
             return;
         };
-        if cx.config.binding.gives_tasks_again() && work.has_job(job) {
+        if full || cx.config.binding.gives_tasks_again() && work.has_job(job) {
             self.blocked.insert(job);
             return;
         }

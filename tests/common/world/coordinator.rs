@@ -3,19 +3,19 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use fedlink::identity::Name;
 use fedlink::message::PeerId;
 use fedlink::{Instant, Server, ServerAction, ServerTimer, ServerTransmit};
 
 use super::director::{Desk, Director};
 use super::event::{Event, Parcel, ServerEvent};
-use super::host::HostId;
-use super::invariants;
+use super::host::{Host, HostId};
 use super::network::{self, Towards, exporter};
 use super::plan::{Carriage, Who};
-use super::process::{self, Doom, Output, Process};
+use super::process::{self, Doom, Drained, Output, Process};
 use super::scene::Scene;
-use super::tally::Case;
+use super::tally::{Case, Claim, Tally};
+use super::wire;
+use super::{invariants, meddle};
 
 const WHO: &str = "server";
 
@@ -25,8 +25,6 @@ pub struct Coordinator {
     machine: Option<Server>,
     director: Director,
     peers: BTreeSet<PeerId>,
-    /// The clients that the server has told of.
-    roster: BTreeSet<Name>,
 }
 
 impl Coordinator {
@@ -37,7 +35,6 @@ impl Coordinator {
             machine: None,
             director: Director::new(jobs),
             peers: BTreeSet::new(),
-            roster: BTreeSet::new(),
         }
     }
 
@@ -58,7 +55,8 @@ impl Coordinator {
 
     /// When all jobs are over and all clients gone, nothing is kept but the service session
     /// and the names of the disabled.
-    pub fn has_nothing_left(&self) {
+    pub fn has_nothing_left(&self, tally: &mut Tally) {
+        tally.held(Claim::NobodyIsStuck);
         let Some(server) = &self.machine else {
             panic!("{WHO} is down");
         };
@@ -85,6 +83,7 @@ impl Coordinator {
         let records = self.process.disk.records();
         if self.process.life() > 0 {
             scene.tally.count(Case::ServerRestored);
+            scene.tally.held(Claim::PromisesSurvive);
         }
         let count = records.len();
         scene.line(|| format!("{WHO} starts from {count} records"));
@@ -97,10 +96,21 @@ impl Coordinator {
         )
         .unwrap();
         server.set_wall_clock(scene.clock(), scene.wall());
+        scene.model.server.starts(&server, count > 0);
         self.machine = Some(server);
         scene.server_is_up = true;
         self.direct(scene, |director, desk| director.resume(desk));
         self.pump(scene);
+    }
+
+    /// Something is done to the server that it must not mind.
+    pub fn suffer(&mut self, scene: &mut Scene<'_>) {
+        let Host { mischief, seen, .. } = scene.host();
+        if let Some(server) = &mut self.machine {
+            let seen = seen.as_ref().map(|(peer, message)| (*peer, &message[..]));
+            let done = meddle::server(server, mischief, seen);
+            scene.meddled(done);
+        }
     }
 
     /// Its host's wall clock was set.
@@ -117,7 +127,12 @@ impl Coordinator {
         };
         let now = scene.clock();
         server.handle_timeout(now);
-        invariants::timers_move_on::<ServerTimer>(WHO, server.poll_timeout(), now);
+        invariants::timers_move_on::<ServerTimer>(
+            &mut scene.tally,
+            WHO,
+            server.poll_timeout(),
+            now,
+        );
         self.pump(scene);
     }
 
@@ -129,8 +144,17 @@ impl Coordinator {
             return;
         };
         let len = message.len();
-        if let Err(dropped) = server.handle_message(scene.glance(), peer, message) {
+        let stamp = wire::stamp(&message);
+        let copy = scene.manner.meddling.then(|| message.clone());
+        let taken = server.handle_message(scene.glance(), peer, message);
+        if let Some(stamp) = stamp {
+            let site = scene.network.site_of(peer);
+            scene.witness(Towards::Server, site, &stamp, taken.is_ok());
+        }
+        if let Err(dropped) = taken {
             scene.line(|| format!("{WHO} drops a message of {len} B: {dropped}"));
+        } else if let Some(message) = copy {
+            scene.host().seen = Some((peer, message));
         }
         self.pump(scene);
     }
@@ -252,21 +276,24 @@ impl Coordinator {
         if self.process.resting {
             return;
         }
-        let mut outputs = 0;
+        let mut drained = Drained::default();
         while let Some(server) = &mut self.machine {
             let messages_first = process::messages_first(scene);
             let (message, action) = (Server::poll_transmit, Server::poll_action);
             let Some(output) = process::next_output(server, messages_first, message, action) else {
                 break;
             };
-            outputs += 1;
+            drained.note(&output);
             if self.process.dies_before_output(scene) {
                 return self.crash(scene);
             }
             let stores = matches!(output, Output::Action(ServerAction::Persist { .. }));
             match output {
                 Output::Message(transmit) => Self::transmit(scene, &transmit),
-                Output::Action(action) => self.act(scene, action),
+                Output::Action(action) => {
+                    scene.model.server_sees(&action);
+                    self.act(scene, action);
+                }
             }
             if stores && self.process.dies_with_record(scene) {
                 return self.crash(scene);
@@ -277,10 +304,17 @@ impl Coordinator {
                 return scene.after(wait, self.mine(ServerEvent::GoOn));
             }
         }
-        invariants::queues_are_bounded(WHO, outputs);
+        drained.count(scene);
+        let waited = scene.plan.server.max_waiting;
+        invariants::queues_are_bounded(WHO, drained.outputs(), waited);
         if let Some(server) = &self.machine {
-            invariants::the_roster_adds_up(server, &self.roster);
-            scene.truth.an_accepted_result_is_received();
+            let Scene {
+                model, tally, plan, ..
+            } = scene;
+            model.compare_server(tally, server);
+            invariants::tables_are_bounded(tally, server, &plan.server);
+            invariants::records_add_up(server, &self.process.disk);
+            model.work.an_accepted_result_is_received();
         }
     }
 
@@ -294,31 +328,24 @@ impl Coordinator {
     }
 
     fn act(&mut self, scene: &mut Scene<'_>, action: ServerAction) {
+        scene.asked(&action);
         if !matches!(action, ServerAction::Persist { .. }) {
             scene.line(|| format!("{WHO}: {action:?}"));
         }
         match action {
             ServerAction::ClientJoined(joined) => {
-                let known = !self.roster.insert(joined.client);
-                assert_eq!(
-                    known, joined.renewed,
-                    "who renews is here, who joins is not"
-                );
                 if joined.renewed {
                     scene.tally.count(Case::Renewed);
                 }
             }
-            ServerAction::ClientReplaced(joined) => {
-                scene.tally.count(Case::Replaced);
-                assert!(self.roster.contains(&joined.client), "nobody was replaced");
-            }
+            ServerAction::ClientReplaced(_) => scene.tally.count(Case::Replaced),
             ServerAction::ClientLeft { client, .. } => {
                 scene.tally.count(Case::ClientLeft);
-                assert!(self.roster.remove(&client), "who leaves was here");
+                scene.gone(&client);
             }
             ServerAction::ClientDead { client } => {
                 scene.tally.count(Case::ClientDead);
-                self.roster.remove(&client);
+                scene.gone(&client);
                 self.direct(scene, |director, desk| director.mourn(desk, &client));
             }
             ServerAction::ResultReceived(result) => {
@@ -365,11 +392,13 @@ impl Coordinator {
     fn crash(&mut self, scene: &mut Scene<'_>) {
         scene.happens(Case::ServerCrash, || format!("{WHO} crashes"));
         self.machine = None;
+        scene.host().seen = None;
         scene.server_is_up = false;
         self.director.crash(&self.process.disk);
         self.process.die(scene);
         self.peers.clear();
-        self.roster.clear();
+        scene.model.server_dies();
+        scene.sessions.server_dies();
         for site in 0..scene.plan.sites.len() {
             scene.hang_up(site);
         }

@@ -96,7 +96,7 @@ impl Director {
                     Stage::Planned
                 }
                 (Stage::Ending { .. } | Stage::Over, false) => {
-                    desk.scene.truth.ended.entry(id).or_insert(now);
+                    desk.scene.model.work.ended.entry(id).or_insert(now);
                     Stage::Over
                 }
                 (Stage::Over, true) => panic!("the end of a job is forgotten"),
@@ -113,8 +113,13 @@ impl Director {
                 let abort = Event::Server(desk.life, ServerEvent::AbortJob(index));
                 desk.scene.at(at, abort);
             }
+            match self.stages[index] {
+                Stage::Over => desk.scene.model.work.over(id),
+                Stage::Planned | Stage::Runs { .. } | Stage::Ending { .. } => {
+                    self.check_memory(desk, id);
+                }
+            }
             if runs {
-                self.check_memory(desk, index);
                 self.direct(desk, index);
             }
         }
@@ -135,12 +140,12 @@ impl Director {
 
     /// All that was stored is gone: jobs that are not over begin anew, as others.
     pub fn wipe(&mut self, scene: &mut Scene<'_>) {
-        scene.truth.server_was_wiped = true;
+        scene.model.work.server_was_wiped = true;
         for (index, stage) in self.stages.iter_mut().enumerate() {
             if matches!(stage, Stage::Runs { .. } | Stage::Ending { .. }) {
                 let id = JobId::from_bytes(scene.dice().id());
                 let before = core::mem::replace(&mut scene.plan.jobs[index].id, id);
-                scene.truth.forgotten_by_server(before, scene.now);
+                scene.model.work.forgotten_by_server(before, scene.now);
                 *stage = Stage::Planned;
             }
         }
@@ -154,7 +159,7 @@ impl Director {
             {
                 *stage = Stage::Over;
                 let id = scene.plan.jobs[index].id;
-                scene.truth.ended.insert(id, scene.now);
+                scene.model.work.ended.insert(id, scene.now);
             }
         }
     }
@@ -165,8 +170,9 @@ impl Director {
         }
         let plan = &desk.scene.plan;
         let job = &plan.jobs[index];
-        let sites = job.meant_for(&plan.sites);
-        desk.server.start_job(desk.now(), job.id, sites).unwrap();
+        let (id, sites) = (job.id, job.meant_for(&plan.sites));
+        desk.server.start_job(desk.now(), id, sites).unwrap();
+        desk.scene.model.server.job_started(id);
         self.stages[index] = Stage::Runs { mark: desk.mark() };
         self.direct(desk, index);
     }
@@ -183,7 +189,7 @@ impl Director {
         let site = desk.scene.plan.person(site);
         let name = desk.scene.plan.sites[site].clone();
         if desk.server.disable(desk.now(), &name) {
-            desk.scene.truth.disabled.insert(site);
+            desk.scene.model.work.disabled.insert(site);
             desk.scene
                 .happens(Case::SiteDisabled, || format!("{name} is disabled"));
             desk.later(1_000, 40_000, ServerEvent::Enable(site));
@@ -203,7 +209,7 @@ impl Director {
                 .tasks(plan.id)
                 .filter(|task| task.state != TaskState::Taken)
                 .map(|task| {
-                    let given = &scene.truth.tasks[&task.id].given;
+                    let given = &scene.model.work.tasks[&task.id].given;
                     format!(
                         "{} {} {:?} of {:?}, given to {given:?}",
                         task.id, task.name, task.state, task.client
@@ -220,21 +226,18 @@ impl Director {
         desk.scene
             .happens(Case::JobEnded, || format!("job {job} ends"));
         desk.server.end_job(desk.now(), job).unwrap();
-        desk.scene.truth.ending.insert(job);
+        desk.scene.model.work.ending.insert(job);
+        desk.scene.model.server.job_ended(job);
         self.stages[index] = Stage::Ending { mark: desk.mark() };
     }
 
-    fn check_memory(&self, desk: &Desk<'_, '_>, index: usize) {
-        let job = desk.scene.plan.jobs[index].id;
+    fn check_memory(&self, desk: &mut Desk<'_, '_>, job: JobId) {
         let held = desk
             .server
             .tasks(job)
-            .map(|task| {
-                let done = matches!(task.state, TaskState::Done | TaskState::Taken);
-                (task.id, done)
-            })
+            .map(|task| (task.id, task.state))
             .collect();
-        desk.scene.truth.nothing_promised_is_forgotten(job, &held);
+        desk.scene.model.work.restored(job, &held);
     }
 }
 

@@ -75,6 +75,20 @@ impl Disk {
         lost
     }
 
+    /// Whether nothing is on its way.
+    pub fn is_quiet(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Records that were not confirmed yet.
+    pub fn on_their_way(&self) -> usize {
+        let records = self.pending.iter().map(|write| match &write.what {
+            What::Append(..) => 1,
+            What::Replace(_, covered) => covered.len(),
+        });
+        records.sum()
+    }
+
     /// All is gone.
     pub fn wipe(&mut self) {
         self.stored.clear();

@@ -1,6 +1,8 @@
 //! What each host of a run has for itself: clocks, chance, and a transcript.
 
+use bytes::BytesMut;
 use fedlink::Instant;
+use fedlink::message::PeerId;
 
 use super::clock::Clock;
 use super::dice::Dice;
@@ -34,6 +36,10 @@ impl HostId {
 pub struct Host {
     /// Chance where the host decides something.
     pub dice: Dice,
+    /// Chance in what is done to its machine that it must not mind.
+    pub mischief: Dice,
+    /// The last message that its machine has taken, and whose it was.
+    pub seen: Option<(PeerId, BytesMut)>,
     /// Chance in how it takes the outputs of its machine.
     pub order: Dice,
     pub clock: Clock,
@@ -52,6 +58,8 @@ impl Host {
         Self {
             clock: Clock::new(dice.below(OLDEST) as u64, too_fast),
             wall_error: 0,
+            mischief: Dice::stream(plan.luck, &format!("mischief {id:?}")),
+            seen: None,
             order: Dice::stream(plan.luck, &format!("order {id:?}")),
             dice,
             sent: Transcript::default(),

@@ -1,5 +1,6 @@
 //! What happened, for people; and a fingerprint of what a machine said, for other machines.
 
+use core::fmt::{self, Write as _};
 use std::collections::VecDeque;
 
 use fedlink::Instant;
@@ -70,6 +71,12 @@ impl Transcript {
         self.0 ^= self.0 >> 29;
     }
 
+    /// What something looks like.
+    pub fn text(&mut self, something: &impl fmt::Debug) {
+        // Writing into a hash cannot fail.
+        let _ = write!(self, "{something:?}");
+    }
+
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         for chunk in bytes.chunks(8) {
@@ -77,5 +84,12 @@ impl Transcript {
             word[..chunk.len()].copy_from_slice(chunk);
             self.number(u64::from_le_bytes(word));
         }
+    }
+}
+
+impl fmt::Write for Transcript {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes());
+        Ok(())
     }
 }

@@ -12,14 +12,16 @@ mod host;
 mod invariants;
 mod log;
 mod manner;
+mod meddle;
+mod model;
 mod network;
 mod plan;
 mod process;
 mod scene;
+mod sessions;
 mod shrink;
 mod site;
 mod tally;
-mod truth;
 mod wire;
 mod worker;
 
@@ -31,7 +33,7 @@ pub use log::{Log, Transcript};
 pub use manner::{Drain, Manner};
 pub use plan::{Plan, bytes};
 pub use shrink::shrink;
-pub use tally::Tally;
+pub use tally::{Case, Tally};
 
 use crate::common::pki::Pki;
 use coordinator::Coordinator;
@@ -41,7 +43,6 @@ use network::Towards;
 use plan::{Carriage, Fault, Timed, Who};
 use scene::Scene;
 use site::Site;
-use tally::Case;
 
 /// How long work may take once the network has healed.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
@@ -169,9 +170,10 @@ impl<'a> World<'a> {
                 "site-{index} did not close properly"
             );
             site.count(&mut self.scene);
-            site.has_nothing_left(2 * self.scene.plan.jobs.len());
+            let jobs = 2 * self.scene.plan.jobs.len();
+            site.has_nothing_left(&mut self.scene.tally, jobs);
         }
-        self.server.has_nothing_left();
+        self.server.has_nothing_left(&mut self.scene.tally);
     }
 
     fn is_done(&self, since: Instant) -> bool {
@@ -199,6 +201,9 @@ impl<'a> World<'a> {
                     self.happen(event);
                 }
             }
+        }
+        if self.scene.manner.meddling {
+            self.meddle();
         }
         true
     }
@@ -267,6 +272,21 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Now and then something is done to a machine that it must not mind.
+    fn meddle(&mut self) {
+        self.scene.acting = HostId::Server;
+        let mischief = &mut self.scene.host().mischief;
+        let host = HostId::of_index(mischief.below(1 + self.sites.len()));
+        if !mischief.chance(300) {
+            return;
+        }
+        self.scene.acting = host;
+        match host {
+            HostId::Server => self.server.suffer(&mut self.scene),
+            HostId::Site(site) => self.sites[site].suffer(&mut self.scene),
+        }
+    }
+
     /// A connection comes about, if the server is there and the way is open.
     fn connect(&mut self, site: usize, life: u32) {
         let scene = &mut self.scene;
@@ -302,7 +322,7 @@ impl<'a> World<'a> {
 
     fn strike(&mut self, fault: Fault) {
         let scene = &mut self.scene;
-        scene.notice(|| format!("{fault:?}"));
+        scene.notice(|| format!("fault: {fault:?}"));
         let until = |millis| scene.now + Duration::from_millis(millis);
         let calm = scene.plan.heals_at;
         scene.acting = fault.host();

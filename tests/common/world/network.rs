@@ -197,6 +197,21 @@ pub fn send(scene: &mut Scene<'_>, towards: Towards, peer: PeerId, parts: [&[u8]
     let mut happens = |permille| storm && scene.network.dice(site, towards).chance(permille);
     let (lost, doubled) = (happens(weather.lost), happens(weather.doubled));
     let (spoilt, echoed) = (happens(weather.spoilt), happens(weather.echoed));
+    let person = scene.plan.person(site);
+    match towards {
+        Towards::Site => {
+            if let Some(session) = wire::granted(&message) {
+                let clock = scene.clock();
+                scene.sessions.granted(session, person, clock);
+            }
+        }
+        Towards::Server => {
+            if let Some(stamp) = wire::stamp(&message) {
+                let (sessions, tally) = (&mut scene.sessions, &mut scene.tally);
+                sessions.a_client_uses_what_was_granted(tally, stamp.session, person, site);
+            }
+        }
+    }
     let gone = if !scene.network.carries(peer) {
         Some(Case::MessageIntoNothing)
     } else if lost || scene.network.is_parted(site, scene.now) {

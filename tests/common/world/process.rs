@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::disk::Disk;
 use super::manner::Drain;
 use super::scene::Scene;
-use super::tally::Case;
+use super::tally::{Case, Claim};
 
 /// When a process dies.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,33 @@ pub fn next_output<T, M, A>(
         message(machine).or_else(|| action(machine))
     } else {
         action(machine).or_else(|| message(machine))
+    }
+}
+
+/// How many outputs a host has taken of its machine in one go.
+#[derive(Default)]
+pub struct Drained {
+    messages: usize,
+    actions: usize,
+}
+
+impl Drained {
+    pub fn note<M, A>(&mut self, output: &Output<M, A>) {
+        match output {
+            Output::Message(_) => self.messages += 1,
+            Output::Action(_) => self.actions += 1,
+        }
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.messages + self.actions
+    }
+
+    /// Counts those that could have been taken in another order.
+    pub fn count(&self, scene: &mut Scene<'_>) {
+        if scene.manner.whole_steps && self.messages > 0 && self.actions > 0 {
+            scene.tally.held(Claim::OrderIsIrrelevant);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use fedlink::Instant;
+use fedlink::identity::Name;
 
 use super::diagram::Lane;
 use super::dice::Dice;
@@ -11,17 +12,21 @@ use super::event::{Event, Order};
 use super::host::{Host, HostId};
 use super::log::Log;
 use super::manner::Manner;
-use super::network::Network;
+use super::meddle::Done;
+use super::model::Model;
+use super::network::{Network, Towards};
 use super::plan::Plan;
-use super::tally::{Case, Tally};
-use super::truth::Truth;
+use super::sessions::Sessions;
+use super::tally::{Case, Claim, Tally};
+use super::wire::Stamp;
 
 pub struct Scene<'a> {
     pub plan: Plan,
     pub manner: Manner,
     pub now: Instant,
     pub network: Network,
-    pub truth: Truth,
+    pub model: Model,
+    pub sessions: Sessions,
     /// The server's process is there.
     pub server_is_up: bool,
     pub tally: Tally,
@@ -39,9 +44,10 @@ impl<'a> Scene<'a> {
         Self {
             now: Instant::default(),
             network: Network::new(&plan),
-            truth: Truth::default(),
+            model: Model::new(&plan),
+            sessions: Sessions::default(),
             server_is_up: false,
-            tally: Tally::default(),
+            tally: Tally::without(manner.forbidden),
             hosts: ids.map(|id| Host::new(&plan, id)).collect(),
             acting: HostId::Server,
             queue: BTreeMap::new(),
@@ -130,6 +136,44 @@ impl<'a> Scene<'a> {
     /// Notes a message.
     pub fn arrow(&mut self, way: (Lane, Lane), arrives: bool, text: impl FnOnce() -> String) {
         self.log.arrow(self.now, way, arrives, text);
+    }
+
+    /// A machine has taken a message of a session, or refused it.
+    pub fn witness(&mut self, towards: Towards, site: usize, stamp: &Stamp, taken: bool) {
+        let (person, clock) = (self.plan.person(site), self.clock());
+        let (sessions, tally) = (&mut self.sessions, &mut self.tally);
+        sessions.a_message_is_accepted_once_and_in_time(tally, towards, stamp, person, taken);
+        if towards == Towards::Server {
+            let lifetime = self.plan.server.session_lifetime;
+            sessions.a_session_has_an_end(tally, stamp, lifetime, clock, taken);
+        }
+    }
+
+    /// The server has said that a client is gone, of this moment if its host is prompt.
+    pub fn gone(&mut self, client: &Name) {
+        let person = self.plan.sites.iter().position(|site| site == client);
+        if let Some(person) = person.filter(|_| self.plan.habits.lazy == 0) {
+            self.sessions.gone(person);
+        }
+    }
+
+    /// Takes down what a machine asks of its host, if runs are to be compared.
+    pub fn asked(&mut self, action: &impl core::fmt::Debug) {
+        if self.manner.whole_steps {
+            let now = self.now.as_micros();
+            self.host().asked.number(now);
+            self.host().asked.text(action);
+        }
+    }
+
+    /// Counts what was done to a machine that it must not mind.
+    pub fn meddled(&mut self, done: Done) {
+        match done {
+            Done::Misused => self.tally.count(Case::Misused),
+            Done::Refused => self.tally.count(Case::MessageRefused),
+            Done::Nothing => return,
+        }
+        self.tally.held(Claim::MisusesLeaveNoTrace);
     }
 
     /// Counts a case and notes it.

@@ -50,7 +50,7 @@ impl Shrinker<'_> {
         for width in [32, 8, 1] {
             for from in (0..self.best.len()).step_by(width) {
                 let to = (from + width).min(self.best.len());
-                let zero = |byte: u8| byte - byte;
+                let zero = |_: u8| 0;
                 let half = |byte: u8| byte / 2;
                 if !self.changes(from..to, zero) && width == 1 {
                     while self.changes(from..to, half) {}

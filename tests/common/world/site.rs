@@ -10,14 +10,16 @@ use fedlink::message::PeerId;
 use fedlink::{Carrier, Client, ClientAction, CloseReason, Instant, Phase, Timer};
 
 use super::event::{Event, Parcel, SiteEvent};
-use super::host::HostId;
-use super::invariants;
-use super::network::exporter;
+use super::host::{Host, HostId};
+use super::model::Said;
+use super::network::{Towards, exporter};
 use super::plan::Who;
-use super::process::{self, Output, Process};
+use super::process::{self, Drained, Output, Process};
 use super::scene::Scene;
-use super::tally::Case;
+use super::tally::{Case, Claim, Tally};
+use super::wire;
 use super::worker::{Shift, Worker};
+use super::{invariants, meddle};
 
 pub struct Site {
     index: usize,
@@ -90,7 +92,8 @@ impl Site {
 
     /// Whoever has closed waits for nothing, and keeps nothing but the last task of each
     /// job.
-    pub fn has_nothing_left(&self, jobs: usize) {
+    pub fn has_nothing_left(&self, tally: &mut Tally, jobs: usize) {
+        tally.held(Claim::NobodyIsStuck);
         let Some(client) = &self.machine else {
             panic!("{} is down", self.name);
         };
@@ -124,6 +127,7 @@ impl Site {
         let records = self.process.disk.records();
         if self.process.life() > 0 {
             scene.tally.count(Case::SiteRestored);
+            scene.tally.held(Claim::PromisesSurvive);
         }
         let count = records.len();
         scene.line(|| format!("{} starts from {count} records", self.name));
@@ -138,9 +142,21 @@ impl Site {
         client.set_wall_clock(scene.clock(), scene.wall());
         client.set_address(&self.name).unwrap();
         client.register(scene.clock()).unwrap();
+        scene.model.site_starts(self.index);
+        scene.model.site_says(self.index, Said::Register);
         self.machine = Some(client);
         self.go_online(scene);
         self.pump(scene);
+    }
+
+    /// Something is done to the client that it must not mind.
+    pub fn suffer(&mut self, scene: &mut Scene<'_>) {
+        let Host { mischief, seen, .. } = scene.host();
+        if let Some(client) = &mut self.machine {
+            let seen = seen.as_ref().map(|(_, message)| &message[..]);
+            let done = meddle::client(client, mischief, seen);
+            scene.meddled(done);
+        }
     }
 
     /// Its host's wall clock was set.
@@ -157,7 +173,12 @@ impl Site {
         };
         let now = scene.clock();
         client.handle_timeout(now);
-        invariants::timers_move_on::<Timer>(&self.name, client.poll_timeout(), now);
+        invariants::timers_move_on::<Timer>(
+            &mut scene.tally,
+            &self.name,
+            client.poll_timeout(),
+            now,
+        );
         self.pump(scene);
     }
 
@@ -168,8 +189,16 @@ impl Site {
             return;
         };
         let len = message.len();
-        if let Err(dropped) = client.handle_message(scene.glance(), message) {
+        let stamp = wire::stamp(&message);
+        let copy = scene.manner.meddling.then(|| message.clone());
+        let taken = client.handle_message(scene.glance(), message);
+        if let Some(stamp) = stamp {
+            scene.witness(Towards::Site, self.index, &stamp, taken.is_ok());
+        }
+        if let Err(dropped) = taken {
             scene.line(|| format!("{} drops a message of {len} B: {dropped}", self.name));
+        } else if let Some(message) = copy {
+            scene.host().seen = Some((peer, message));
         }
         self.pump(scene);
     }
@@ -239,7 +268,10 @@ impl Site {
             SiteEvent::Return => {
                 if let Some(client) = &mut self.machine {
                     match client.register(now) {
-                        Ok(()) => self.go_online(scene),
+                        Ok(()) => {
+                            scene.model.site_says(self.index, Said::Register);
+                            self.go_online(scene);
+                        }
                         // Whoever was rejected and quit comes back twice.
                         Err(misuse) => assert_eq!(misuse, Misuse::AlreadyRegistering),
                     }
@@ -271,21 +303,24 @@ impl Site {
         if self.process.resting {
             return;
         }
-        let mut outputs = 0;
+        let mut drained = Drained::default();
         while let Some(client) = &mut self.machine {
             let messages_first = process::messages_first(scene);
             let (message, action) = (Client::poll_transmit, Client::poll_action);
             let Some(output) = process::next_output(client, messages_first, message, action) else {
                 break;
             };
-            outputs += 1;
+            drained.note(&output);
             if self.process.dies_before_output(scene) {
                 return self.crash(scene);
             }
             let stores = matches!(output, Output::Action(ClientAction::Persist { .. }));
             match output {
                 Output::Message(transmit) => self.transmit(scene, transmit),
-                Output::Action(action) => self.act(scene, action),
+                Output::Action(action) => {
+                    scene.model.site_sees(self.index, &action);
+                    self.act(scene, action);
+                }
             }
             if stores && self.process.dies_with_record(scene) {
                 return self.crash(scene);
@@ -296,9 +331,15 @@ impl Site {
                 return scene.after(wait, self.mine(SiteEvent::GoOn));
             }
         }
-        invariants::queues_are_bounded(&self.name, outputs);
+        drained.count(scene);
+        invariants::queues_are_bounded(&self.name, drained.outputs(), 0);
+        if let Some(client) = &self.machine {
+            let stored = self.process.disk.is_quiet();
+            let Scene { model, tally, .. } = scene;
+            model.compare_site(tally, self.index, client, stored);
+        }
         if let Some(sent) = self.answered.take() {
-            invariants::aborts_arrive(&self.name, &scene.truth, self.worker.runs(), sent);
+            invariants::aborts_arrive(&self.name, &scene.model.work, self.worker.runs(), sent);
         }
     }
 

@@ -3,6 +3,55 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
+macro_rules! claims {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What must hold after every step of every run. It is counted when something
+        /// happened that could have broken it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Claim {
+            $($(#[$doc])* $name,)*
+        }
+
+        const CLAIMS: &[Claim] = &[$(Claim::$name,)*];
+    };
+}
+
+claims! {
+    /// What is registered on the client was registered by the server.
+    RegisteredAtBothEnds,
+    /// A number of a sealed session is never accepted twice: one was refused.
+    NumbersCountOnce,
+    /// Nothing is accepted in a session that is over: something was refused.
+    SessionsEnd,
+    /// No token and no session is granted twice.
+    TokensAreNew,
+    /// The service session changes only when the server has lost what it had stored.
+    ServiceSessionsStay,
+    /// A task reaches a host once per assignment, although a process died or a connection broke.
+    TasksComeOnce,
+    /// A result reaches the server's host once, although a process died on its way.
+    ResultsArriveOnce,
+    /// A job that has ended is named to every client with its next answered heartbeat.
+    AbortsArrive,
+    /// Nothing is due any more after `handle_timeout`.
+    TimersMoveOn,
+    /// Queues, caches and tables stay within the configuration's limits.
+    LimitsHold,
+    /// The machines say of themselves what the model says of them.
+    MachinesAgreeWithTheModel,
+    /// A misuse and a refused message change nothing.
+    MisusesLeaveNoTrace,
+    /// The order in which a host takes outputs changes nothing: it had a choice.
+    OrderIsIrrelevant,
+    /// What was promised survives the process.
+    PromisesSurvive,
+    /// After quiet time a machine is at rest or at work.
+    NobodyIsStuck,
+}
+
+/// How often each claim has to be put to the test at least.
+pub const LEAST: u64 = 1_000;
+
 macro_rules! cases {
     ($($(#[$doc:meta])* $name:ident = $floor:literal,)*) => {
         /// Something that a run is there to show.
@@ -26,6 +75,10 @@ cases! {
     /// Sent into a connection that is broken, or to a process that is gone.
     MessageIntoNothing = 500,
     MessageEchoed = 100,
+    /// A host has misused its machine.
+    Misused = 0,
+    /// A machine has got a message that it has to refuse, and was not changed by it.
+    MessageRefused = 0,
     MessageRelayed = 1_000,
     LostAtRelay = 10,
     /// A message waits at a relay that is slow.
@@ -92,20 +145,48 @@ cases! {
 
 /// Counts of one run, or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(BTreeMap<Case, u64>);
+pub struct Tally {
+    cases: BTreeMap<Case, u64>,
+    claims: BTreeMap<Claim, u64>,
+    forbidden: Option<Case>,
+}
 
 impl Tally {
+    /// Counts that fail when something happens that is forbidden.
+    pub fn without(forbidden: Option<Case>) -> Self {
+        Self {
+            forbidden,
+            ..Self::default()
+        }
+    }
+
     pub fn count(&mut self, case: Case) {
         self.add(case, 1);
     }
 
     pub fn add(&mut self, case: Case, times: u64) {
-        *self.0.entry(case).or_default() += times;
+        assert!(self.forbidden != Some(case), "{case:?} is forbidden");
+        *self.cases.entry(case).or_default() += times;
+    }
+
+    /// Something happened that could have broken a claim, and it holds.
+    pub fn held(&mut self, claim: Claim) {
+        *self.claims.entry(claim).or_default() += 1;
+    }
+
+    /// The claims that were put to the test too rarely, and how often they were.
+    pub fn untested(&self) -> Vec<(Claim, u64)> {
+        let times = |claim: &Claim| (*claim, self.claims.get(claim).copied().unwrap_or_default());
+        let all = CLAIMS.iter().map(times);
+        all.filter(|(_, times)| *times < LEAST).collect()
     }
 
     pub fn absorb(&mut self, other: &Self) {
-        for (case, times) in &other.0 {
+        for (case, times) in &other.cases {
             self.add(*case, *times);
+        }
+        for (claim, times) in &other.claims {
+            *self.claims.entry(*claim).or_default() += times;
         }
     }
 
@@ -113,7 +194,7 @@ impl Tally {
     /// reached.
     pub fn too_rare(&self, runs: u64) -> Vec<(Case, u64, u64)> {
         let enough = |(case, floor): &(Case, u64)| {
-            let times = self.0.get(case).copied().unwrap_or_default();
+            let times = self.cases.get(case).copied().unwrap_or_default();
             (*case, times, floor * runs / 100)
         };
         let all = FLOORS.iter().map(enough);
@@ -123,8 +204,12 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (case, times) in &self.0 {
+        for (case, times) in &self.cases {
             writeln!(f, "{times:>12}  {case:?}")?;
+        }
+        writeln!(f, "and what held:")?;
+        for (claim, times) in &self.claims {
+            writeln!(f, "{times:>12}  {claim:?}")?;
         }
         Ok(())
     }

@@ -31,6 +31,15 @@ pub fn stamp(message: &[u8]) -> Option<Stamp> {
     })
 }
 
+/// The session that a message grants.
+pub fn granted(message: &[u8]) -> Option<SessionId> {
+    const REGISTER_REPLY: u8 = 4;
+    /// Behind the client's nonce.
+    const SESSION: core::ops::Range<usize> = 18..34;
+    let session = message.get(SESSION)?.try_into().ok()?;
+    (message.get(1) == Some(&REGISTER_REPLY)).then(|| SessionId::from_bytes(session))
+}
+
 /// What a message is, as far as its clear part tells.
 pub fn describe(message: &[u8], from_server: bool) -> String {
     const HELLOS: [&str; 7] = [

@@ -9,8 +9,9 @@ use fedlink::{Client, Instant, Task};
 use super::dice::content;
 use super::director::HEAVY;
 use super::event::{Event, SiteEvent};
+use super::model::Said;
 use super::scene::Scene;
-use super::tally::Case;
+use super::tally::{Case, Claim};
 
 /// Sizes of results: most travel inside their message, some in several chunks.
 const SIZES: [usize; 8] = [0, 1, 200, 1024, 1025, 20_000, 300_000, 600_000];
@@ -40,6 +41,10 @@ pub struct Shift<'a, 'b> {
 }
 
 impl Shift<'_, '_> {
+    fn says(&mut self, said: Said) {
+        self.scene.model.site_says(self.site, said);
+    }
+
     fn later(&mut self, low: u64, high: u64, event: SiteEvent) {
         let wait = self.scene.dice().millis(low, high);
         self.scene
@@ -75,6 +80,7 @@ impl Worker {
             return;
         }
         shift.client.job_started(shift.scene.clock(), job).unwrap();
+        shift.says(Said::Started(job));
         self.run(shift, job);
     }
 
@@ -121,11 +127,11 @@ impl Worker {
             return;
         };
         shift.scene.tally.count(Case::Hiccup);
-        let (site, truth) = (shift.site, &mut shift.scene.truth);
-        let given_up = truth.given_up(job);
-        truth.dropped(site, given_up.into_iter());
+        let (site, work) = (shift.site, &mut shift.scene.model.work);
+        let given_up = work.given_up(job);
+        work.dropped(site, given_up.into_iter());
         let tasks = self.work.iter().filter(|(_, of)| **of == job);
-        truth.dropped(site, tasks.map(|(task, _)| *task));
+        work.dropped(site, tasks.map(|(task, _)| *task));
         self.end(shift, job);
         shift.later(0, 30_000, SiteEvent::Start(job));
     }
@@ -134,13 +140,19 @@ impl Worker {
         let now = shift.scene.now;
         for job in jobs {
             shift.scene.tally.count(Case::AbortDelivered);
-            shift.scene.truth.an_end_is_stored_before_it_is_told(*job);
+            shift.scene.tally.held(Claim::AbortsArrive);
+            shift
+                .scene
+                .model
+                .work
+                .an_end_is_stored_before_it_is_told(*job);
             if let Some(run) = self.runs.get_mut(job) {
                 if run.stubborn {
                     shift.scene.tally.count(Case::AbortRepeated);
                 } else if shift.scene.dice().chance(200) {
                     let clock = shift.scene.clock();
                     shift.client.job_abort_failed(clock, *job).unwrap();
+                    shift.says(Said::StillRuns(*job));
                     run.stubborn = true;
                     run.since = now;
                     continue;
@@ -151,7 +163,11 @@ impl Worker {
     }
 
     pub fn told_that_it_is_over(&mut self, shift: &mut Shift<'_, '_>, job: JobId) {
-        shift.scene.truth.an_end_is_stored_before_it_is_told(job);
+        shift
+            .scene
+            .model
+            .work
+            .an_end_is_stored_before_it_is_told(job);
         self.end(shift, job);
     }
 
@@ -161,13 +177,16 @@ impl Worker {
             // The host ended the job while this was on its way to it.
             return;
         }
-        let Scene { truth, plan, .. } = &mut *shift.scene;
-        truth.a_task_is_given_once(shift.site, plan, task);
+        let Scene { model, plan, .. } = &mut *shift.scene;
+        model.work.a_task_is_given_once(shift.site, plan, task);
         shift.scene.tally.count(if task.again {
             Case::TaskGivenAgain
         } else {
             Case::TaskGiven
         });
+        if shift.life > 0 || shift.scene.plan.weather.is_bad() {
+            shift.scene.tally.held(Claim::TasksComeOnce);
+        }
         if task.payload.len() > shift.scene.plan.server.inline_limit {
             shift.scene.tally.count(Case::LargeTask);
         }
@@ -217,17 +236,20 @@ impl Worker {
         let payload = Payload::labelled(content(scene.dice().next(), size), "test", "");
         let (now, person) = (scene.now, scene.plan.person(*site));
         scene
-            .truth
+            .model
+            .work
             .submitted(person, task, outcome, payload.clone(), now);
         scene.line(|| format!("site-{site} hands in {outcome:?} of task {task}, {size} B"));
         client
             .submit(scene.clock(), task, outcome, Properties::new(), payload)
             .unwrap();
+        shift.says(Said::Submitted(task, outcome));
         self.pull(shift, job);
     }
 
     fn end(&mut self, shift: &mut Shift<'_, '_>, job: JobId) {
         let ended = shift.client.job_ended(shift.scene.clock(), job);
+        shift.says(Said::Ended(job));
         // A slow host may be told twice.
         assert!(ended.is_ok() || !shift.scene.plan.habits.is_prompt());
         self.runs.remove(&job);

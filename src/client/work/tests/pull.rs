@@ -368,6 +368,26 @@ fn a_task_that_cannot_be_taken_is_reported_as_failed() {
 }
 
 #[test]
+fn tasks_that_cannot_be_taken_fill_the_outbox_only_to_its_limit() {
+    let mut rig = Rig::pulling();
+    (rig.config.max_payload, rig.config.max_held) = (CHUNK as u64, 1);
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&payload(CHUNK + 1)));
+    rig.store();
+    let submit = rig.ask().id;
+    rig.pass(Timer::Pull(JOB));
+    assert!(rig.asks().is_empty(), "there is a result already");
+    rig.reply(submit, Reply::SubmitResult(SubmitReply::Accepted));
+    rig.with(Work::ask_blocked);
+    let asked = rig.asks().into_iter().map(|ask| ask.request);
+    assert!(
+        asked
+            .last()
+            .is_some_and(|it| matches!(it, Request::PullTask(_)))
+    );
+}
+
+#[test]
 fn bytes_that_are_wrong_twice_are_reported_as_failed() {
     let mut rig = Rig::pulling();
     let (announced, sent) = (payload(CHUNK), Payload::new(vec![0; CHUNK]));

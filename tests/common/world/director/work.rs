@@ -11,7 +11,7 @@ use super::{Desk, Director, HEAVY, PATIENCE, site_of};
 use crate::world::dice::content;
 use crate::world::event::{Event, ServerEvent};
 use crate::world::scene::Scene;
-use crate::world::tally::Case;
+use crate::world::tally::{Case, Claim};
 
 /// Sizes of inputs; those of one round share one.
 const SIZES: [usize; 6] = [0, 100, 1024, 5_000, 100_000, 600_000];
@@ -23,9 +23,12 @@ impl Director {
         }
         let site = site_of(desk.scene, &result.client);
         let max_payload = desk.scene.plan.client.max_payload;
-        let truth = &mut desk.scene.truth;
-        if truth.a_result_is_received_once(site, result, max_payload) {
+        let work = &mut desk.scene.model.work;
+        if work.a_result_is_received_once(site, result, max_payload) {
             desk.scene.tally.count(Case::TaskUnfit);
+        }
+        if desk.scene.model.work.tasks[&result.task].survives {
+            desk.scene.tally.held(Claim::ResultsArriveOnce);
         }
         self.reading.insert(result.task);
         let wait = match desk.scene.dice().below(3) {
@@ -37,11 +40,12 @@ impl Director {
     }
 
     pub fn take(&mut self, desk: &mut Desk<'_, '_>, task: TaskId) {
-        let job = desk.scene.truth.tasks[&task].job;
+        let job = desk.scene.model.work.tasks[&task].job;
         if !self.reading.remove(&task) || desk.server.jobs().all(|runs| runs != job) {
             return;
         }
         desk.server.taken(desk.now(), task).unwrap();
+        desk.scene.model.work.taken(task);
         desk.scene.tally.count(Case::ResultTaken);
         let jobs = &desk.scene.plan.jobs;
         let index = jobs.iter().position(|plan| plan.id == job).unwrap();
@@ -66,7 +70,7 @@ impl Director {
     /// Gives to others what a site has given up for good, so that the job can go on.
     pub fn review(&mut self, desk: &mut Desk<'_, '_>) {
         for (index, task, _) in self.open_tasks(desk) {
-            let given_up = desk.scene.truth.tasks[&task].given_up;
+            let given_up = desk.scene.model.work.tasks[&task].given_up;
             if given_up.is_some_and(|at| at + PATIENCE < desk.scene.now) {
                 self.reassign(desk, index, task);
             }
@@ -86,7 +90,7 @@ impl Director {
     pub fn withdraw_one(&mut self, desk: &mut Desk<'_, '_>) {
         if let Some((index, task)) = self.any_open(desk) {
             desk.server.withdraw(desk.now(), task).unwrap();
-            desk.scene.truth.withdrawn(task);
+            desk.scene.model.work.withdrawn(task);
             desk.scene.tally.count(Case::TaskWithdrawn);
             self.direct(desk, index);
         }
@@ -115,7 +119,7 @@ impl Director {
         let site = dice.chance(700).then(|| sites[dice.below(sites.len())]);
         let to = assignee(desk.scene, site);
         let new = desk.server.reassign(desk.now(), task, to).unwrap();
-        desk.scene.truth.reassigned(task, new, site);
+        desk.scene.model.work.reassigned(task, new, site);
         desk.scene
             .happens(Case::TaskReassigned, || format!("{task} becomes {new}"));
     }
@@ -175,7 +179,10 @@ impl Director {
             payload: payload.clone(),
         };
         let id = desk.server.assign(desk.now(), job, to, task).unwrap();
-        desk.scene.truth.assigned(id, job, &name, payload, site);
+        desk.scene
+            .model
+            .work
+            .assigned(id, job, &name, payload, site);
     }
 }
 

@@ -47,6 +47,11 @@ pub struct Habits {
 }
 
 impl Weather {
+    /// Whether messages get lost or come twice.
+    pub fn is_bad(&self) -> bool {
+        self.lost + self.doubled + self.echoed > 0
+    }
+
     pub fn draw(draw: &mut Draw<'_>, suite: Suite) -> Self {
         let slowest = draw.pick(&[20, 200, 2_000]);
         Self {

@@ -52,12 +52,25 @@ impl Site {
     }
 
     pub(super) fn act(&mut self, scene: &mut Scene<'_>, action: ClientAction) {
+        scene.asked(&action);
         if !matches!(action, ClientAction::Persist { .. }) {
             scene.line(|| format!("{}: {action:?}", self.name));
         }
         let now = scene.clock();
         match action {
-            ClientAction::SetAuth(_) => scene.tally.count(Case::Registered),
+            ClientAction::SetAuth(auth) => {
+                scene.tally.count(Case::Registered);
+                let Scene {
+                    sessions,
+                    model,
+                    tally,
+                    ..
+                } = scene;
+                sessions.a_token_is_new(tally, &auth);
+                model
+                    .server
+                    .a_service_session_is_the_servers(tally, auth.ssid);
+            }
             ClientAction::Retry { at, reason, .. } => self.retry(scene, at, reason),
             ClientAction::HeartbeatDue => {
                 let at_once = scene.dice().chance(500);
@@ -86,11 +99,11 @@ impl Site {
                 });
             }
             ClientAction::ResultAccepted { task, .. } => {
-                scene.truth.accepted(task);
+                scene.model.work.accepted(task);
             }
             ClientAction::ResultRefused { task, refusal, .. } => {
                 scene.tally.count(Case::ResultRefused);
-                scene.truth.a_refusal_has_a_reason(task, refusal);
+                scene.model.work.a_refusal_has_a_reason(task, refusal);
             }
             ClientAction::TransferProgress { done, total, .. } => assert!(done <= total),
             ClientAction::Persist {
@@ -132,7 +145,7 @@ impl Site {
     /// Comes back if it was kept out for a while; stops if another has taken its place.
     pub(super) fn rejected(&mut self, scene: &mut Scene<'_>, rejection: &Rejection) {
         let person = scene.plan.person(self.index);
-        let disabled = scene.truth.disabled.contains(&person);
+        let disabled = scene.model.work.disabled.contains(&person);
         let contested = scene.plan.is_contested(self.index);
         let misdated = scene.plan.has_wrong_dates();
         invariants::rejections_are_fair(&self.name, rejection, disabled, contested, misdated);

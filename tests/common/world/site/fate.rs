@@ -6,6 +6,7 @@ use fedlink::Phase;
 
 use super::{Site, count_transfers};
 use crate::world::event::SiteEvent;
+use crate::world::model::Said;
 use crate::world::process::Doom;
 use crate::world::scene::Scene;
 use crate::world::tally::Case;
@@ -48,6 +49,7 @@ impl Site {
         scene.line(|| format!("{} quits", self.name));
         self.leaving = for_good;
         client.quit(scene.clock(), "enough");
+        scene.model.site_says(self.index, Said::Quit);
         self.pump(scene);
     }
 
@@ -59,7 +61,7 @@ impl Site {
             });
             self.crash(scene);
             self.process.disk.wipe();
-            scene.truth.forgotten_by(self.index);
+            scene.model.site_forgets(self.index);
         }
     }
 
@@ -102,7 +104,9 @@ impl Site {
             count_transfers(scene, &client);
         }
         self.process.die(scene);
+        scene.model.site_dies(self.index);
         self.worker = Worker::default();
+        scene.host().seen = None;
         self.answered = None;
         self.connecting = false;
         self.peer = None;

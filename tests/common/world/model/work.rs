@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fedlink::message::{JobId, Outcome, Payload, Refusal, TaskId};
-use fedlink::{Instant, ResultReceived, Task};
+use fedlink::{Instant, ResultReceived, Task, TaskState};
 
-use super::plan::Plan;
+use crate::world::plan::Plan;
 
 /// All jobs and tasks that ever were.
 #[derive(Default)]
-pub struct Truth {
+pub struct Work {
     pub tasks: BTreeMap<TaskId, TaskTruth>,
     /// When the end of a job was stored.
     pub ended: BTreeMap<JobId, Instant>,
@@ -36,13 +36,19 @@ pub struct TaskTruth {
     pub given: BTreeSet<usize>,
     /// What hosts have handed in.
     results: Vec<(usize, Outcome, Payload)>,
+    /// The server holds it, as far as its host knows.
+    pub alive: bool,
     /// The result has reached the coordinator's host.
     pub received: bool,
+    /// The host has said that it needs the result no more.
+    pub taken: bool,
+    /// Some process has died since a site was given it.
+    pub survives: bool,
     /// Since when it may be that nobody works on it any more.
     pub given_up: Option<Instant>,
 }
 
-impl Truth {
+impl Work {
     pub fn assigned(
         &mut self,
         task: TaskId,
@@ -59,7 +65,10 @@ impl Truth {
             withdrawn: false,
             given: BTreeSet::new(),
             results: Vec::new(),
+            alive: true,
             received: false,
+            taken: false,
+            survives: false,
             given_up: None,
         };
         let before = self.tasks.insert(task, truth);
@@ -67,14 +76,15 @@ impl Truth {
     }
 
     pub fn reassigned(&mut self, old: TaskId, new: TaskId, site: Option<usize>) {
-        let it = self.tasks.get_mut(&old).unwrap();
-        it.withdrawn = true;
+        self.withdrawn(old);
+        let it = &self.tasks[&old];
         let (job, name, input) = (it.job, it.name.clone(), it.input.clone());
         self.assigned(new, job, &name, input, site);
     }
 
     pub fn withdrawn(&mut self, task: TaskId) {
-        self.tasks.get_mut(&task).unwrap().withdrawn = true;
+        let it = self.tasks.get_mut(&task).unwrap();
+        (it.withdrawn, it.alive) = (true, false);
     }
 
     /// A task reaches a site's host at most once per assignment, unless it says that it
@@ -175,6 +185,11 @@ impl Truth {
             result.task
         );
         assert!(
+            it.alive,
+            "a result of task {} that was withdrawn",
+            result.task
+        );
+        assert!(
             !it.received || result.again,
             "the result of task {} was given twice",
             result.task
@@ -219,19 +234,50 @@ impl Truth {
         );
     }
 
+    /// The host has used a result.
+    pub fn taken(&mut self, task: TaskId) {
+        self.tasks.get_mut(&task).unwrap().taken = true;
+    }
+
+    /// A process of the federation has died.
+    pub fn somebody_dies(&mut self) {
+        for it in self.tasks.values_mut() {
+            it.survives |= !it.given.is_empty() && !it.received;
+        }
+    }
+
+    /// A server has started with these tasks of a job, some of them taken: what else there
+    /// was is lost, if it may be.
+    pub fn restored(&mut self, job: JobId, held: &BTreeMap<TaskId, TaskState>) {
+        self.nothing_promised_is_forgotten(job, held);
+        for (task, it) in self.tasks.iter_mut().filter(|(_, it)| it.job == job) {
+            let state = held.get(task);
+            it.alive = state.is_some();
+            it.taken &= state == Some(&TaskState::Taken);
+        }
+    }
+
+    /// A job is over, and its tasks with it.
+    pub fn over(&mut self, job: JobId) {
+        for it in self.tasks.values_mut().filter(|it| it.job == job) {
+            it.alive = false;
+        }
+    }
+
     /// What has left a server, or was shown to its host, survives it.
-    pub fn nothing_promised_is_forgotten(&self, job: JobId, held: &BTreeMap<TaskId, bool>) {
+    fn nothing_promised_is_forgotten(&self, job: JobId, held: &BTreeMap<TaskId, TaskState>) {
         for (task, it) in &self.tasks {
             if it.job != job || it.withdrawn {
                 continue;
             }
-            let done = held.get(task);
+            let state = held.get(task);
+            let done = matches!(state, Some(TaskState::Done | TaskState::Taken));
             assert!(
-                done.is_some() || it.given.is_empty(),
+                state.is_some() || it.given.is_empty(),
                 "task {task} was given and is forgotten"
             );
             assert!(
-                done == Some(&true) || !it.received,
+                done || !it.received,
                 "the result of task {task} was received and is forgotten"
             );
         }
