@@ -43,7 +43,7 @@ impl Client {
 /// stands still.
 impl Hash for Client {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        assert!(self.actions.is_empty(), "the host has taken all");
+        assert_eq!(self.actions.len(), 0, "the host has taken all");
         (self.instance, &self.entropy, &self.state, &self.link).hash(state);
         (&self.work, &self.timers, &self.asks, &self.records).hash(state);
         (&self.carrier, self.lost_carriers, self.heartbeats_paused).hash(state);
