@@ -82,13 +82,14 @@ fn runs() -> u64 {
 fn left_to_carrier(suite: Suite, goal: Goal) -> bool {
     use Goal::{
         ActiveWithoutTheServer, ChangedContentAccepted, ClientStopped, JobsForgedOrUndone,
-        NonceTwice,
+        MessageTakenTwice, NonceTwice,
     };
     let by_carrier = [
         ActiveWithoutTheServer,
         ChangedContentAccepted,
         ClientStopped,
         JobsForgedOrUndone,
+        MessageTakenTwice,
         NonceTwice,
     ];
     suite == Suite::Bearer && by_carrier.contains(&goal)

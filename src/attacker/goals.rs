@@ -15,6 +15,7 @@ pub(super) enum Goal {
     ActiveWithoutTheServer,
     SignatureOfAnotherPurpose,
     NonceTwice,
+    MessageTakenTwice,
     ClientStopped,
     StrangerEvicts,
     WorkOfSomebodyElse,
@@ -24,13 +25,14 @@ pub(super) enum Goal {
 }
 
 /// Every goal.
-pub(super) const ALL: [Goal; 12] = [
+pub(super) const ALL: [Goal; 13] = [
     Goal::SessionAsSomebodyElse,
     Goal::SecretRead,
     Goal::ChangedContentAccepted,
     Goal::ActiveWithoutTheServer,
     Goal::SignatureOfAnotherPurpose,
     Goal::NonceTwice,
+    Goal::MessageTakenTwice,
     Goal::ClientStopped,
     Goal::StrangerEvicts,
     Goal::WorkOfSomebodyElse,

@@ -1,8 +1,6 @@
 //! What the attacker does with messages, and how each of its own is watched: whatever it
 //! makes must change nothing of what is somebody else's.
 
-use bytes::BytesMut;
-
 use super::change::{self, Change};
 use super::goals::Goal;
 use super::knowledge::Seen;
@@ -21,28 +19,17 @@ impl World {
         if self.asleep {
             return Ok(());
         }
-        // Time alone may end things: let it do so before.
-        self.server.handle_timeout(self.now);
-        self.drain();
-        let original = self.is_genuine(bytes);
-        let before = (!original).then(|| self.kept_by_server());
         if self.registering() {
             self.tally.tried(Goal::StrangerEvicts);
         }
-        let taken = self
-            .server
-            .handle_message(self.now, peer, BytesMut::from(bytes));
-        if before.is_some_and(|before| before != self.kept_by_server()) {
-            let what = format!("{:?} changed what is somebody else's", kind(bytes));
-            self.reached(Goal::StrangerEvicts, what);
+        let genuine = self.is_genuine(bytes);
+        if genuine && matches!(native::parse(bytes), Ok(Envelope::Register { .. })) {
+            self.tally.tried(Goal::NonceTwice);
         }
-        match taken {
-            Err(Dropped::Unauthentic) => {
-                self.tally.tried(Goal::ChangedContentAccepted);
-                self.tally.tried(Goal::SessionAsSomebodyElse);
-            }
-            Err(Dropped::Repeated) => self.tally.tried(Goal::NonceTwice),
-            _ => {}
+        let taken = self.give_server(peer, bytes, genuine);
+        if let Err(Dropped::Unauthentic) = taken {
+            self.tally.tried(Goal::ChangedContentAccepted);
+            self.tally.tried(Goal::SessionAsSomebodyElse);
         }
         self.drain();
         taken
@@ -63,9 +50,7 @@ impl World {
             (client.phase(), client.session_id())
         };
         let before = state(self);
-        let taken = self.sites[at]
-            .client
-            .handle_message(now, BytesMut::from(bytes));
+        let taken = self.give_site(at, bytes);
         // Leaving a session for a new one is what a genuine answer does.
         if !original && before != state(self) {
             let what = format!("{:?} made a client {:?}", kind(bytes), state(self));
@@ -88,13 +73,27 @@ impl World {
         seen.any(|seen| seen.site.is_some() && seen.bytes == bytes)
     }
 
+    /// Whether this is an honest Register that is not newer than one that the server has
+    /// taken in the same name.
+    pub(super) fn is_outdated(&self, bytes: &[u8]) -> bool {
+        let Ok(Envelope::Register { register, .. }) = native::parse(bytes) else {
+            return false;
+        };
+        let mut seen = self.knowledge.seen.iter();
+        let from = seen.find(|seen| seen.bytes == bytes);
+        from.and_then(|seen| seen.site).is_some_and(|at| {
+            let (newest, _) = self.server.registration_of(&self.sites[at].name);
+            newest.is_some_and(|newest| register.reply.cookie.number() <= newest)
+        })
+    }
+
     fn registering(&self) -> bool {
         let mut clients = self.sites.iter().filter(|it| it.alive);
         clients.any(|it| it.client.phase() == Phase::Registering)
     }
 
     /// All that the server keeps of honest sites.
-    fn kept_by_server(&self) -> String {
+    pub(super) fn kept_by_server(&self) -> String {
         let mut kept = String::new();
         for name in honest() {
             let sessions = self.server.sessions_of(&name);
@@ -122,6 +121,19 @@ impl World {
         };
         let to_server = one.to_server != self.dice.one_in(8);
         self.send_forged(&bytes, to_server, one.site);
+    }
+
+    /// One of the latest Registers, once more.
+    pub(super) fn repeat_register(&mut self) {
+        let back = self.dice.below(4);
+        let mut seen = self.knowledge.seen.iter().rev();
+        let register = seen
+            .by_ref()
+            .filter(|seen| matches!(native::parse(&seen.bytes), Ok(Envelope::Register { .. })))
+            .nth(back);
+        if let Some(register) = register.cloned() {
+            self.send_forged(&register.bytes, true, register.site);
+        }
     }
 
     pub(super) fn send_forged(&mut self, bytes: &[u8], to_server: bool, site: Option<usize>) {

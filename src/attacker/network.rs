@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::goals::Goal;
 use super::knowledge::Seen;
+use super::moves::kind;
 use super::world::{End, Flight, World};
 use crate::Instant;
 use crate::error::Dropped;
@@ -37,15 +38,61 @@ impl World {
 
     /// Delivers one message; what became of it.
     pub(super) fn deliver(&mut self, flight: Flight) -> Result<(), Dropped> {
-        let message = BytesMut::from(&flight.bytes[..]);
         let taken = match flight.to {
             End::Server if self.asleep => return Ok(()),
-            End::Server => self.server.handle_message(self.now, flight.peer, message),
+            End::Server => self.give_server(flight.peer, &flight.bytes, true),
             End::Site(at) if !self.sites[at].alive => return Ok(()),
-            End::Site(at) => self.sites[at].client.handle_message(self.now, message),
+            End::Site(at) => self.give_site(at, &flight.bytes),
         };
         self.drain();
         taken
+    }
+
+    /// Hands a message to the server, and looks whether that changed what it must not: by
+    /// what is not genuine, or is an older Register than one that has been taken.
+    pub(super) fn give_server(
+        &mut self,
+        peer: PeerId,
+        bytes: &[u8],
+        genuine: bool,
+    ) -> Result<(), Dropped> {
+        let harmless = !genuine || self.is_outdated(bytes);
+        if harmless {
+            // Time alone may end things: let it do so before.
+            self.server.handle_timeout(self.now);
+            self.drain();
+        }
+        let before = harmless.then(|| self.kept_by_server());
+        let message = BytesMut::from(bytes);
+        let taken = self.server.handle_message(self.now, peer, message);
+        if before.is_some_and(|before| before != self.kept_by_server()) {
+            let what = format!("{:?} changed what is somebody else's", kind(bytes));
+            self.reached(Goal::StrangerEvicts, what);
+        }
+        self.taken_once(End::Server, bytes, taken);
+        taken
+    }
+
+    pub(super) fn give_site(&mut self, at: usize, bytes: &[u8]) -> Result<(), Dropped> {
+        let message = BytesMut::from(bytes);
+        let taken = self.sites[at].client.handle_message(self.now, message);
+        self.taken_once(End::Site(at), bytes, taken);
+        taken
+    }
+
+    /// A sealed message is taken once, and by one end.
+    fn taken_once(&mut self, by: End, bytes: &[u8], taken: Result<(), Dropped>) {
+        if self.nature.suite != Suite::Sealed || !native::is_of_session(bytes) {
+            return;
+        }
+        match taken {
+            Ok(()) if !self.taken.insert(bytes.to_vec()) => {
+                let what = format!("a message was taken again, by {by:?}");
+                self.reached(Goal::MessageTakenTwice, what);
+            }
+            Err(Dropped::Repeated) => self.tally.tried(Goal::MessageTakenTwice),
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Delivers everything as an honest network would.

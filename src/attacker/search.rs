@@ -101,6 +101,7 @@ impl World {
                     self.forge();
                 }
                 self.control();
+                self.repeat_register();
             }
             15 => {
                 for _ in 0..LIES {

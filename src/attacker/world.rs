@@ -114,6 +114,8 @@ pub(super) struct World {
     pub(super) server_store: Store,
     pub(super) asleep: bool,
     pub(super) flights: Vec<Flight>,
+    /// Sealed messages that an end has taken.
+    pub(super) taken: BTreeSet<Vec<u8>>,
     pub(super) knowledge: Knowledge,
     pub(super) mallory: Mallory,
     /// Connections that the attacker holds to the server.
@@ -155,6 +157,7 @@ impl World {
             server_store: Store::default(),
             asleep: false,
             flights: Vec::new(),
+            taken: BTreeSet::new(),
             knowledge: Knowledge::default(),
             mallory: Mallory::new(pki, nature.suite),
             own_peers: (0..3).map(|i| PeerId(STRANGER.0 + i)).collect(),
