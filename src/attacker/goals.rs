@@ -131,7 +131,8 @@ impl World {
                 _ => &[b"fedlink v1 client proof"],
             };
             if !allowed.contains(&label) {
-                wrong = Some(format!("{signer} signed {label:?}"));
+                let label = String::from_utf8_lossy(label);
+                wrong = Some(format!("{signer} signed {label}"));
             }
             let labels = purposes.entry(hash.to_vec()).or_default();
             labels.insert(label.to_vec());
