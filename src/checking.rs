@@ -23,6 +23,7 @@
 //! 10^7 states two different ones meet by accident with a chance of 3 in a million.
 
 mod bounds;
+mod explore;
 mod heal;
 mod hosts;
 mod model;

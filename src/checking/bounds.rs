@@ -10,6 +10,8 @@ pub(super) struct Bounds {
     /// Clients. The first takes part in the first job, all others in all.
     pub(super) sites: usize,
     pub(super) jobs: usize,
+    /// Losses, repetitions, slow storages and crashes together.
+    pub(super) faults: u8,
     /// Messages lost.
     pub(super) losses: u8,
     /// Messages that arrive and stay on their way to arrive again.
@@ -20,6 +22,8 @@ pub(super) struct Bounds {
     pub(super) renewals: u8,
     /// Heartbeats and further requests for tasks, of all clients together.
     pub(super) polls: u8,
+    /// Times that a host's storage is slow, until it has stored all that waits.
+    pub(super) stalls: u8,
     /// Processes that die and start again from what they stored.
     pub(super) crashes: u8,
     /// Servers that start again without what they stored.
@@ -33,8 +37,6 @@ pub(super) struct Bounds {
     /// Messages on their way to one side of one client; no timer fires while there are
     /// more.
     pub(super) in_flight: usize,
-    /// Whether messages overtake each other.
-    pub(super) reordering: bool,
     /// Checks that are taken away.
     pub(super) without: Vec<Guard>,
     /// The server's host confirms a record before it is stored.
@@ -47,21 +49,36 @@ impl Bounds {
         Self {
             sites,
             jobs,
+            faults: 0,
             losses: 0,
             repeats: 0,
             timeouts: 0,
             renewals: 0,
             polls: 0,
+            stalls: 0,
             crashes: 0,
             amnesias: 0,
             deaths: 0,
             endings: 0,
             extra_heartbeats: 0,
             in_flight: 4,
-            reordering: true,
             without: Vec::new(),
             hasty_host: false,
         }
+    }
+
+    /// Whether nothing can go wrong and nobody does anything unasked.
+    pub(super) fn are_calm(&self) -> bool {
+        let unasked = [
+            self.faults,
+            self.timeouts,
+            self.renewals,
+            self.amnesias,
+            self.deaths,
+            self.endings,
+            self.extra_heartbeats,
+        ];
+        unasked.iter().all(|count| *count == 0)
     }
 }
 
@@ -73,6 +90,7 @@ pub(super) struct Spent {
     pub(super) timeouts: u8,
     pub(super) renewals: u8,
     pub(super) polls: u8,
+    pub(super) stalls: u8,
     pub(super) crashes: u8,
     pub(super) amnesias: u8,
     pub(super) deaths: u8,
@@ -80,32 +98,39 @@ pub(super) struct Spent {
     pub(super) extra_heartbeats: u8,
 }
 
+impl Spent {
+    pub(super) fn faults(&self) -> u8 {
+        self.losses + self.repeats + self.stalls + self.crashes
+    }
+}
+
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sites, jobs, .. } = self;
         writeln!(
             f,
-            "{sites} clients, 1 server, {jobs} jobs with one task each; at most"
+            "{sites} clients, 1 server, {jobs} jobs with one task each, messages in any order"
         )?;
         let rows = [
+            (self.faults, "of these together:"),
             (self.losses, "messages lost"),
             (self.repeats, "messages repeated"),
+            (self.stalls, "storages slow until all is stored"),
+            (self.crashes, "crashes of a client or the server"),
             (self.timeouts, "waits that end without an answer"),
             (self.renewals, "sessions made anew beside another"),
             (self.polls, "further heartbeats and requests for tasks"),
-            (self.crashes, "crashes of a client or the server"),
             (self.amnesias, "losses of the server's storage"),
             (self.deaths, "sessions ended for silence"),
             (self.endings, "jobs ended by the server's host"),
             (self.extra_heartbeats, "heartbeats beside another"),
         ];
         for (count, what) in rows {
-            writeln!(f, "  {count} {what}")?;
+            writeln!(f, "  at most {count} {what}")?;
         }
-        let order = if self.reordering { "any" } else { "their" };
         write!(
             f,
-            "  {} messages in flight before another wait ends, in {order} order",
+            "  at most {} messages on one way before another timer fires",
             self.in_flight
         )
     }

@@ -28,13 +28,20 @@ pub(super) struct Healing {
 impl Healing {
     pub(super) fn of(state: &State) -> Self {
         let sites = state.sites.iter().map(|site| Site::clone(site));
-        Self {
+        let mut healing = Self {
             now: NOW,
             sites: sites.collect(),
             center: Center::clone(&state.center),
             network: state.network.iter().cloned().collect(),
             received: state.witness.received.clone(),
+        };
+        for site in 0..healing.sites.len() {
+            healing.sites[site].disk.slow = false;
+            healing.tell_client(site, |_, _| {});
         }
+        healing.center.disk.slow = false;
+        healing.tell_server(|_, _| {});
+        healing
     }
 
     /// Whether in the end every client is registered, every task of a job that runs has
@@ -56,7 +63,7 @@ impl Healing {
         }
     }
 
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         let server = &self.center.server;
         let mut tasks = server.jobs().flat_map(|job| server.tasks(job));
         let served = tasks
@@ -80,19 +87,9 @@ impl Healing {
         sites.map(|(at, _)| at).chain(server).min()
     }
 
-    /// Stores and delivers all that there is.
+    /// Delivers all that there is.
     fn settle(&mut self) {
         loop {
-            for site in 0..self.sites.len() {
-                while !self.sites[site].disk.writing.is_empty() {
-                    let done = self.sites[site].write(self.now);
-                    self.client_did(site, done);
-                }
-            }
-            while !self.center.disk.writing.is_empty() {
-                let done = self.center.write(self.now, false);
-                self.server_did(done);
-            }
             let Some(packet) = self.network.pop_front() else {
                 return;
             };

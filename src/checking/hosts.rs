@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::model::peer;
 use super::state::{Center, Disk, Site};
 use crate::message::{Opaque, Outcome, Payload, PeerId, Properties, RecordId, Ssid, TaskId};
 use crate::{Client, ClientAction, Instant, Server, ServerAction};
@@ -24,24 +25,36 @@ impl Site {
     ) -> Done<ClientAction, Bytes> {
         input(&mut self.client);
         let mut told = Vec::new();
-        while let Some(action) = self.client.poll_action() {
-            self.obey(now, &action);
-            told.push(action);
+        loop {
+            while let Some(action) = self.client.poll_action() {
+                self.obey(now, &action);
+                told.push(action);
+            }
+            if self.disk.slow || self.disk.writing.is_empty() {
+                break;
+            }
+            self.store(now);
         }
         let transmits = core::iter::from_fn(|| self.client.poll_transmit());
         let sent = transmits.map(|it| whole(&it.header, &it.payload)).collect();
         Done { told, sent }
     }
 
-    /// Stores the oldest record that is waiting, and confirms it. What was stored before
-    /// is replaced with a snapshot when nothing else waits.
+    /// Slow storage gets on by one record.
     pub(super) fn write(&mut self, now: Instant) -> Done<ClientAction, Bytes> {
+        self.store(now);
+        self.input(now, |_| {})
+    }
+
+    /// Stores the oldest record that waits, and confirms it. What was stored before is
+    /// replaced with a snapshot when nothing else waits.
+    fn store(&mut self, now: Instant) {
         let record = self.disk.write();
-        let done = self.input(now, |client| {
-            client.persisted(now, record).expect("it waits for this");
-        });
-        self.disk.compact(self.client.snapshot());
-        done
+        let confirmed = self.client.persisted(now, record);
+        confirmed.expect("it waits for this");
+        if self.disk.writing.is_empty() {
+            self.disk.replace(self.client.snapshot());
+        }
     }
 
     fn obey(&mut self, now: Instant, action: &ClientAction) {
@@ -101,26 +114,15 @@ impl Center {
     ) -> Done<ServerAction, (PeerId, Bytes)> {
         input(&mut self.server);
         let mut told = Vec::new();
-        while let Some(action) = self.server.poll_action() {
-            match &action {
-                ServerAction::Persist {
-                    record,
-                    header,
-                    payload,
-                } => {
-                    self.disk.hand_over(*record, header, payload);
-                    if hasty {
-                        let confirmed = self.server.persisted(now, *record);
-                        confirmed.expect("it waits for this");
-                    }
-                }
-                ServerAction::ResultReceived(result) => {
-                    let taken = self.server.taken(now, result.task);
-                    taken.expect("it was just given");
-                }
-                _ => {}
+        loop {
+            while let Some(action) = self.server.poll_action() {
+                self.obey(now, hasty, &action);
+                told.push(action);
             }
-            told.push(action);
+            if self.disk.slow || self.disk.writing.is_empty() {
+                break;
+            }
+            self.store(now, hasty);
         }
         let transmits = core::iter::from_fn(|| self.server.poll_transmit());
         let sent = transmits.map(|it| (it.peer, whole(&it.header, &it.payload)));
@@ -134,14 +136,56 @@ impl Center {
         now: Instant,
         hasty: bool,
     ) -> Done<ServerAction, (PeerId, Bytes)> {
+        self.store(now, hasty);
+        self.input(now, hasty, |_| {})
+    }
+
+    /// A message of a handshake is about to come. What is drawn for it depends on how many
+    /// have come from the same client, and not on what others did: that would make many
+    /// states of one.
+    pub(super) fn knock(&mut self, site: usize, process: u8) {
+        self.knocks[site] += 1;
+        let seed = [
+            process + 1,
+            self.knocks[site],
+            peer(site).0.to_be_bytes()[7],
+            0,
+        ]
+        .repeat(8);
+        self.server
+            .make_still(seed.try_into().expect("it has 32 bytes"));
+    }
+
+    fn store(&mut self, now: Instant, hasty: bool) {
         let record = self.disk.write();
-        let done = self.input(now, hasty, |server| {
-            if !hasty {
-                server.persisted(now, record).expect("it waits for this");
+        if !hasty {
+            let confirmed = self.server.persisted(now, record);
+            confirmed.expect("it waits for this");
+        }
+        if self.disk.writing.is_empty() {
+            self.disk.replace(self.server.snapshot());
+        }
+    }
+
+    fn obey(&mut self, now: Instant, hasty: bool, action: &ServerAction) {
+        match action {
+            ServerAction::Persist {
+                record,
+                header,
+                payload,
+            } => {
+                self.disk.hand_over(*record, header, payload);
+                if hasty {
+                    let confirmed = self.server.persisted(now, *record);
+                    confirmed.expect("it waits for this");
+                }
             }
-        });
-        self.disk.compact(self.server.snapshot());
-        done
+            ServerAction::ResultReceived(result) => {
+                let taken = self.server.taken(now, result.task);
+                taken.expect("it was just given");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -156,11 +200,11 @@ impl Disk {
         record
     }
 
-    fn compact(&mut self, snapshot: Vec<(Bytes, Bytes)>) {
-        if self.writing.is_empty() {
-            let records = snapshot.iter();
-            self.stored = records.map(|(header, rest)| whole(header, rest)).collect();
-        }
+    /// All is stored, so a snapshot may take its place.
+    fn replace(&mut self, snapshot: Vec<(Bytes, Bytes)>) {
+        let records = snapshot.iter();
+        self.stored = records.map(|(header, rest)| whole(header, rest)).collect();
+        self.slow = false;
     }
 }
 

@@ -14,9 +14,9 @@ use crate::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
 use crate::message::{JobId, Payload, PeerId, Properties};
 use crate::{Assignee, Client, ClientConfig, NewTask, Server, ServerConfig, Sites};
 
-/// Seeds of the server: of what it draws before it has a ledger, and of all else. One that
-/// has lost its storage draws the same task ids again, so that nothing but the service
-/// session tells an old task from a new one.
+/// The seed of what a server draws but for its first service session. One that has lost
+/// its storage draws the same task ids again, so that nothing but the service session tells
+/// an old task from a new one.
 const SERVER_DRAWS: u8 = 0x50;
 
 pub(super) struct Model {
@@ -79,14 +79,18 @@ impl Model {
         let (config, identity) = self.server.clone();
         let mut server = Server::restore(config, identity, [process; 32], NOW, disk.stored.clone())
             .expect("it wrote them");
-        server.make_still([SERVER_DRAWS + process; 32]);
-        Center { server, disk }
+        server.make_still([SERVER_DRAWS; 32]);
+        let knocks = vec![0; self.bounds.sites];
+        Center {
+            server,
+            disk,
+            knocks,
+        }
     }
 
     /// A server with nothing stored, which gets jobs and tasks and has stored that.
     pub(super) fn found_server(&self, process: u8) -> Center {
         let mut center = self.start_server(process, Disk::default());
-        center.server.make_still([SERVER_DRAWS; 32]);
         center.input(NOW, false, |server| {
             for (index, job) in self.jobs.iter().enumerate() {
                 let to = if index == 0 {
@@ -108,9 +112,6 @@ impl Model {
                     .expect("the job runs there");
             }
         });
-        while !center.disk.writing.is_empty() {
-            center.write(NOW, false);
-        }
         center
     }
 }

@@ -37,15 +37,26 @@ pub(super) struct Site {
 pub(super) struct Center {
     pub(super) server: Server,
     pub(super) disk: Disk,
+    /// Messages of handshakes that have come from each client.
+    pub(super) knocks: Vec<u8>,
 }
 
 /// What a host has stored.
 #[derive(Clone, Default, Hash)]
 pub(super) struct Disk {
     pub(super) stored: Vec<Bytes>,
-    /// Records that are not stored yet, in their order, and whether that was confirmed all
-    /// the same.
+    /// Records wait here until the checker lets them be stored.
+    pub(super) slow: bool,
+    /// Those that wait, in their order.
     pub(super) writing: VecDeque<(RecordId, Bytes)>,
+}
+
+impl Disk {
+    /// The process has died: what was not stored is lost.
+    pub(super) fn break_off(&mut self) {
+        self.slow = false;
+        self.writing.clear();
+    }
 }
 
 /// A message on its way.

@@ -4,14 +4,14 @@ use bytes::Bytes;
 
 use super::hosts::{Done, NOW, copy, result_of};
 use super::model::{Model, peer};
-use super::state::{Fault, Packet, Site, State};
+use super::state::{Fault, Packet, State};
 use super::tally::Case;
 use crate::client::Timer;
 use crate::error::Dropped;
-use crate::message::{JobId, PeerId, SessionId};
+use crate::message::{JobId, PeerId, SessionId, TaskId};
 use crate::server::ServerTimer;
 use crate::wire::native::{self, Envelope};
-use crate::{Carrier, Client, ClientAction, Server, ServerAction};
+use crate::{Carrier, Client, ClientAction, Phase, Server, ServerAction};
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub(super) enum Step {
     Lose(usize),
     /// A client's timer fires.
     Fire(usize, Timer),
+    /// The storage of a client's host becomes slow.
+    Stall(usize),
+    /// That of the server's does.
+    StallCenter,
     /// A client's host stores its oldest unwritten record.
     Write(usize),
     /// The server's does.
@@ -46,6 +50,7 @@ impl Model {
     /// The steps that the bounds allow.
     pub(super) fn steps(&self, state: &State, steps: &mut Vec<Step>) {
         let (bounds, spent) = (&self.bounds, &state.spent);
+        let faulty = spent.faults() < bounds.faults;
         for index in 0..state.network.len() {
             let Some(packet) = state.network.get(index) else {
                 continue;
@@ -55,10 +60,10 @@ impl Model {
                 continue;
             }
             steps.push(Step::Deliver(index));
-            if spent.repeats < bounds.repeats {
+            if faulty && spent.repeats < bounds.repeats {
                 steps.push(Step::Repeat(index));
             }
-            if spent.losses < bounds.losses {
+            if faulty && spent.losses < bounds.losses {
                 steps.push(Step::Lose(index));
             }
         }
@@ -74,18 +79,25 @@ impl Model {
                     _ => spent.timeouts < bounds.timeouts,
                 });
                 steps.extend(allowed.map(|timer| Step::Fire(index, timer)));
-                if spent.extra_heartbeats < bounds.extra_heartbeats && has_heartbeat(site) {
+                let active = site.client.phase() == Phase::Active;
+                if spent.extra_heartbeats < bounds.extra_heartbeats && active {
                     steps.push(Step::Hurry(index));
                 }
             }
-            if spent.crashes < bounds.crashes {
+            if faulty && spent.stalls < bounds.stalls && !site.disk.slow {
+                steps.push(Step::Stall(index));
+            }
+            if faulty && spent.crashes < bounds.crashes {
                 steps.push(Step::Crash(index));
             }
+        }
+        if faulty && spent.stalls < bounds.stalls && !state.center.disk.slow {
+            steps.push(Step::StallCenter);
         }
         if !state.center.disk.writing.is_empty() {
             steps.push(Step::WriteCenter);
         }
-        if spent.crashes < bounds.crashes {
+        if faulty && spent.crashes < bounds.crashes {
             steps.push(Step::CrashCenter);
         }
         if spent.amnesias < bounds.amnesias {
@@ -126,6 +138,14 @@ impl Model {
                 }
                 self.tell_client(state, site, None, |client| client.fire_now(timer));
             }
+            Step::Stall(site) => {
+                state.spent.stalls += 1;
+                state.sites[site].change(|it| it.disk.slow = true);
+            }
+            Step::StallCenter => {
+                state.spent.stalls += 1;
+                state.center.change(|it| it.disk.slow = true);
+            }
             Step::Write(site) => {
                 let done = state.sites[site].change(|it| it.write(NOW));
                 self.client_did(state, site, None, done);
@@ -137,11 +157,7 @@ impl Model {
             }
             Step::Crash(site) => self.crash_client(state, site),
             Step::CrashCenter => self.crash_server(state),
-            Step::Forget => {
-                state.spent.amnesias += 1;
-                let process = state.spent.amnesias + state.spent.crashes;
-                state.center.change(|it| *it = self.found_server(process));
-            }
+            Step::Forget => self.forget(state),
             Step::Silence(session) => {
                 state.spent.deaths += 1;
                 self.tell_server(state, |server| server.silence_now(session));
@@ -174,6 +190,10 @@ impl Model {
     fn deliver(&self, state: &mut State, packet: &Packet) {
         let mut dropped = None;
         if packet.to_server {
+            if !native::is_of_session(&packet.message) {
+                let process = state.spent.crashes + state.spent.amnesias;
+                state.center.change(|it| it.knock(packet.site, process));
+            }
             let (peer, message) = (peer(packet.site), copy(&packet.message));
             let mut registered = false;
             self.tell_server(state, |server| {
@@ -218,6 +238,9 @@ impl Model {
     fn crash_client(&self, state: &mut State, site: usize) {
         state.spent.crashes += 1;
         let process = state.spent.crashes;
+        // What is on its way to the process has nowhere to arrive.
+        let lost = |packet: &Packet| packet.site == site && !packet.to_server;
+        state.network.retain(|packet| !lost(packet));
         if !state.sites[site].disk.writing.is_empty() {
             self.tally.count(Case::CrashWhileWriting);
         }
@@ -225,7 +248,7 @@ impl Model {
             self.tally.count(Case::CrashWithResult);
         }
         let done = state.sites[site].change(|it| {
-            it.disk.writing.clear();
+            it.disk.break_off();
             *it = self.start_client(site, process, it.disk.clone());
             it.input(NOW, |_| {})
         });
@@ -237,16 +260,34 @@ impl Model {
     fn crash_server(&self, state: &mut State) {
         state.spent.crashes += 1;
         let process = state.spent.crashes + state.spent.amnesias;
+        state.network.retain(|packet| !packet.to_server);
         if !state.center.disk.writing.is_empty() {
             self.tally.count(Case::CrashWhileWriting);
         }
         let hasty = self.bounds.hasty_host;
         let done = state.center.change(|it| {
-            it.disk.writing.clear();
+            it.disk.break_off();
             *it = self.start_server(process, it.disk.clone());
             it.input(NOW, hasty, |_| {})
         });
         self.server_did(state, done);
+    }
+
+    fn forget(&self, state: &mut State) {
+        state.spent.amnesias += 1;
+        let process = state.spent.amnesias + state.spent.crashes;
+        state.network.retain(|packet| !packet.to_server);
+        state.center.change(|it| *it = self.found_server(process));
+        let sites = &state.sites;
+        state.witness.change(|witness| {
+            // Its tasks have old ids and are new ones; what it held is lost.
+            let owed = |task: &TaskId| sites.iter().any(|site| site.client.owes(*task));
+            let lost = core::mem::take(&mut witness.received);
+            witness
+                .promised
+                .retain(|task| owed(task) && !lost.contains_key(task));
+            witness.given.clear();
+        });
     }
 
     fn tell_client(
@@ -361,9 +402,4 @@ impl Model {
         }
         state.witness.change(|witness| *witness = seen);
     }
-}
-
-/// Whether a heartbeat is under way or planned.
-fn has_heartbeat(site: &Site) -> bool {
-    site.client.phase() == crate::Phase::Active
 }

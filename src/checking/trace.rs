@@ -1,6 +1,6 @@
 //! A counterexample in words.
 
-use core::fmt::Write as _;
+use core::fmt;
 
 use stateright::{Model as _, Path};
 
@@ -9,16 +9,32 @@ use super::state::{Packet, State};
 use super::step::Step;
 use crate::wire::native::{self, Envelope};
 
-/// The steps of a path, a line each.
-pub(super) fn story(model: &Model, path: Path<State, Step>) -> String {
-    let mut story = String::new();
+/// A property that fails, and how.
+pub(super) struct Found {
+    pub(super) property: &'static str,
+    /// What happens, a line each.
+    pub(super) steps: Vec<String>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "not true: {}", self.property)?;
+        for (number, step) in (1..).zip(&self.steps) {
+            writeln!(f, "{number:>3}. {step}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts a path into words.
+pub(super) fn found(model: &Model, property: &'static str, path: Path<State, Step>) -> Found {
     let mut state = model.init_states().remove(0);
-    for (number, step) in (1..).zip(path.into_actions()) {
-        let _ = writeln!(story, "{number:>3}. {}", told(&state, step));
+    let mut steps = Vec::new();
+    for step in path.into_actions() {
+        steps.push(told(&state, step));
         model.take(&mut state, step);
     }
-    let _ = write!(story, "     {:?}", state.witness.faults);
-    story
+    Found { property, steps }
 }
 
 fn told(state: &State, step: Step) -> String {
@@ -28,6 +44,8 @@ fn told(state: &State, step: Step) -> String {
         Step::Repeat(index) => format!("{} arrives, and is repeated", packet(index)),
         Step::Lose(index) => format!("{} is lost", packet(index)),
         Step::Fire(site, timer) => format!("{}: the timer {timer:?} fires", site_name(site)),
+        Step::Stall(site) => format!("{}'s storage becomes slow", site_name(site)),
+        Step::StallCenter => "the server's storage becomes slow".to_owned(),
         Step::Write(site) => format!("{} stores a record", site_name(site)),
         Step::WriteCenter => "the server stores a record".to_owned(),
         Step::Crash(site) => format!("{} crashes and starts again", site_name(site)),
