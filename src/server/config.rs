@@ -63,8 +63,8 @@ pub struct ServerConfig {
     pub max_jobs: usize,
     /// Jobs that one client may report. Default: 1,024.
     pub max_jobs_per_client: usize,
-    /// Tasks queued, assigned, or done in jobs that run; 2 KiB each, beside what they carry.
-    /// Default: 1,000,000.
+    /// Tasks of jobs that run, done and withdrawn ones too; 2 KiB each, beside what they
+    /// carry. Default: 1,000,000.
     pub max_tasks: usize,
     /// Payloads up to this many bytes travel inside their message. Default: 1 MiB, which
     /// is also the limit.

@@ -1,15 +1,17 @@
 //! The host of the server: its process, storage and connections.
 
+mod act;
+
 use core::time::Duration;
 use std::collections::BTreeSet;
 
 use fedlink::message::PeerId;
-use fedlink::{Instant, Server, ServerAction, ServerTimer, ServerTransmit};
+use fedlink::{Instant, Server, ServerAction, ServerTimer};
 
 use super::director::{Desk, Director};
 use super::event::{Event, Parcel, ServerEvent};
 use super::host::{Host, HostId};
-use super::network::{self, Towards, exporter};
+use super::network::{Towards, exporter};
 use super::plan::{Carriage, Who};
 use super::process::{self, Doom, Drained, Output, Process};
 use super::scene::Scene;
@@ -320,73 +322,6 @@ impl Coordinator {
 
     fn mine(&self, event: ServerEvent) -> Event {
         Event::Server(self.process.life(), event)
-    }
-
-    fn transmit(scene: &mut Scene<'_>, transmit: &ServerTransmit) {
-        let parts: [&[u8]; 2] = [&transmit.header, &transmit.payload];
-        network::send(scene, Towards::Site, transmit.peer, parts);
-    }
-
-    fn act(&mut self, scene: &mut Scene<'_>, action: ServerAction) {
-        scene.asked(&action);
-        if !matches!(action, ServerAction::Persist { .. }) {
-            scene.line(|| format!("{WHO}: {action:?}"));
-        }
-        match action {
-            ServerAction::ClientJoined(joined) => {
-                if joined.renewed {
-                    scene.tally.count(Case::Renewed);
-                }
-            }
-            ServerAction::ClientReplaced(_) => scene.tally.count(Case::Replaced),
-            ServerAction::ClientLeft { client, .. } => {
-                scene.tally.count(Case::ClientLeft);
-                scene.gone(&client);
-            }
-            ServerAction::ClientDead { client } => {
-                scene.tally.count(Case::ClientDead);
-                scene.gone(&client);
-                self.direct(scene, |director, desk| director.mourn(desk, &client));
-            }
-            ServerAction::ResultReceived(result) => {
-                self.direct(scene, |director, desk| director.received(desk, &result));
-            }
-            ServerAction::JobMissingOnClient { .. } => scene.tally.count(Case::JobMissing),
-            ServerAction::Persist {
-                record,
-                header,
-                payload,
-            } => {
-                let due = self.process.append(scene, record, [&header, &payload]);
-                self.await_disk(scene, due);
-            }
-            ServerAction::Sign { request, bytes } => {
-                scene.tally.count(Case::Signed);
-                let signature = Box::new(self.who.sign(&bytes));
-                let wait = scene.dice().millis(0, 3_000);
-                scene.after(wait, self.mine(ServerEvent::Signed(request, signature)));
-            }
-            ServerAction::HeartbeatReceived { .. } | ServerAction::TaskWanted { .. } => {}
-            other => panic!("{WHO} wants what nobody asked for: {other:?}"),
-        }
-    }
-
-    fn await_disk(&mut self, scene: &mut Scene<'_>, due: Instant) {
-        if due > scene.now {
-            scene.at(due, self.mine(ServerEvent::Stored));
-        } else {
-            self.settle_disk(scene);
-        }
-    }
-
-    fn settle_disk(&mut self, scene: &mut Scene<'_>) {
-        if let Some(server) = &mut self.machine {
-            let confirmed = self.process.disk.settle(scene.now);
-            self.director.stored(&self.process.disk, scene);
-            for record in confirmed {
-                server.persisted(scene.clock(), record).unwrap();
-            }
-        }
     }
 
     fn crash(&mut self, scene: &mut Scene<'_>) {

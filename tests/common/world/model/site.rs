@@ -36,6 +36,8 @@ pub struct SiteModel {
     runs: BTreeSet<JobId>,
     /// Jobs that the host was told to stop and has not.
     stopping: BTreeSet<JobId>,
+    /// Jobs that the host knows to be over, in this life.
+    over: BTreeSet<JobId>,
     /// Tasks that the host has, and the job of each.
     held: BTreeMap<TaskId, JobId>,
     /// Results that the host has handed in, until they are settled.
@@ -53,6 +55,7 @@ impl SiteModel {
             standing: Standing::Away,
             runs: BTreeSet::new(),
             stopping: BTreeSet::new(),
+            over: BTreeSet::new(),
             held: BTreeMap::new(),
             outbox: BTreeMap::new(),
             inherits: false,
@@ -116,10 +119,13 @@ impl SiteModel {
                     let here = self.runs.contains(job) || self.held.values().any(|of| of == job);
                     check(registered && here && !self.stopping.contains(job));
                     self.stopping.insert(*job);
+                    self.over.insert(*job);
                 }
             }
             ClientAction::StartJobs(jobs) => {
                 check(registered && jobs.iter().all(|job| !self.runs.contains(job)));
+                let undone = jobs.iter().find(|job| self.over.contains(job));
+                assert_eq!(undone, None, "a job that is over is started");
             }
             ClientAction::TaskAssigned(task) => {
                 if task.again {
@@ -138,9 +144,11 @@ impl SiteModel {
                 let known = self.outbox.remove(task).is_some() || self.unfit || self.inherits;
                 assert!(known, "the result of task {task} is settled twice");
             }
+            ClientAction::RunEnded { job } => {
+                self.over.insert(*job);
+            }
             ClientAction::Retry { .. }
             | ClientAction::TryAgain { .. }
-            | ClientAction::RunEnded { .. }
             | ClientAction::TransferProgress { .. }
             | ClientAction::Sign { .. }
             | ClientAction::Persist { .. }
@@ -155,6 +163,7 @@ impl SiteModel {
         self.standing = Standing::Away;
         self.runs.clear();
         self.stopping.clear();
+        self.over.clear();
         self.held.clear();
         // What was stored of them, the restored machine says.
         self.outbox.clear();
