@@ -125,7 +125,7 @@ impl fmt::Display for Bounds {
             (self.endings, "jobs ended by the server's host"),
             (self.extra_heartbeats, "heartbeats beside another"),
         ];
-        for (count, what) in rows {
+        for (count, what) in rows.iter().filter(|(count, _)| *count > 0) {
             writeln!(f, "  at most {count} {what}")?;
         }
         write!(

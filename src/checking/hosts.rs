@@ -43,7 +43,9 @@ impl Site {
     /// Slow storage gets on by one record.
     pub(super) fn write(&mut self, now: Instant) -> Done<ClientAction, Bytes> {
         self.store(now);
-        self.input(now, |_| {})
+        let done = self.input(now, |_| {});
+        self.disk.slow = !self.disk.writing.is_empty();
+        done
     }
 
     /// Stores the oldest record that waits, and confirms it. What was stored before is
@@ -137,7 +139,9 @@ impl Center {
         hasty: bool,
     ) -> Done<ServerAction, (PeerId, Bytes)> {
         self.store(now, hasty);
-        self.input(now, hasty, |_| {})
+        let done = self.input(now, hasty, |_| {});
+        self.disk.slow = !self.disk.writing.is_empty();
+        done
     }
 
     /// A message of a handshake is about to come. What is drawn for it depends on how many
@@ -204,7 +208,6 @@ impl Disk {
     fn replace(&mut self, snapshot: Vec<(Bytes, Bytes)>) {
         let records = snapshot.iter();
         self.stored = records.map(|(header, rest)| whole(header, rest)).collect();
-        self.slow = false;
     }
 }
 

@@ -93,7 +93,7 @@ impl Model {
         let mut center = self.start_server(process, Disk::default());
         center.input(NOW, false, |server| {
             for (index, job) in self.jobs.iter().enumerate() {
-                let to = if index == 0 {
+                let to = if index == 0 && self.bounds.sites > 1 {
                     Assignee::Anyone
                 } else {
                     Assignee::Site(site_name(index))

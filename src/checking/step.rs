@@ -328,10 +328,8 @@ impl Model {
         let mut seen = (*state.witness).clone();
         for action in &done.told {
             match action {
-                ClientAction::SetAuth(_) => {
-                    if seen.lists.remove(&site).is_some() {
-                        self.tally.count(Case::Reregistered);
-                    }
+                ClientAction::SetAuth(_) if seen.lists.remove(&site).is_some() => {
+                    self.tally.count(Case::Reregistered);
                 }
                 ClientAction::HeartbeatAnswered { .. } => {
                     let lists = lists.expect("an answer has come");
@@ -341,10 +339,10 @@ impl Model {
                     }
                     *newest = lists.max(*newest);
                 }
-                ClientAction::AbortJobs(_) | ClientAction::StartJobs(_) => {
-                    if lists < seen.lists.get(&site).copied() {
-                        seen.faults.insert(Fault::OldLists);
-                    }
+                ClientAction::AbortJobs(_) | ClientAction::StartJobs(_)
+                    if lists < seen.lists.get(&site).copied() =>
+                {
+                    seen.faults.insert(Fault::OldLists);
                 }
                 ClientAction::TaskAssigned(task) if task.again => self.tally.count(Case::TaskAgain),
                 ClientAction::TaskAssigned(task) => {
