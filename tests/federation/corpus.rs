@@ -1,4 +1,4 @@
-//! Plans that the fuzzer found worth keeping, run again.
+//! Plans that the fuzzer begins with or found worth keeping, run again.
 
 // The core may not touch files; its tests read theirs.
 #![allow(clippy::disallowed_methods)]
@@ -12,7 +12,7 @@ use crate::world::Manner;
 const LEAST: usize = 30;
 
 #[test]
-fn what_the_fuzzer_kept_holds() {
+fn what_the_fuzzer_knows_holds() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/world");
     let mut count = 0;
     for file in std::fs::read_dir(folder).unwrap() {

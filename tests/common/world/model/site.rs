@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fedlink::message::{JobId, Outcome, TaskId};
+use fedlink::message::{JobId, Outcome, Refusal, Ssid, TaskId};
 use fedlink::{Client, ClientAction, Phase};
 
 use crate::world::plan::Plan;
@@ -47,6 +47,9 @@ pub struct SiteModel {
     inherits: bool,
     unfit: bool,
     limit: usize,
+    /// The service session of its registration, and the one that each task came under.
+    ssid: Option<Ssid>,
+    ssids: BTreeMap<TaskId, Ssid>,
 }
 
 impl SiteModel {
@@ -61,6 +64,8 @@ impl SiteModel {
             inherits: false,
             unfit: plan.client.max_payload < 1 << 30,
             limit: plan.client.max_held,
+            ssid: None,
+            ssids: BTreeMap::new(),
         }
     }
 
@@ -91,7 +96,8 @@ impl SiteModel {
         let check = |holds: bool| assert!(holds || !prompt, "{action:?} while {standing:?}");
         let registered = standing == Standing::Registered;
         match action {
-            ClientAction::SetAuth(_) => {
+            ClientAction::SetAuth(auth) => {
+                self.ssid = Some(auth.ssid);
                 check(registered || standing == Standing::Asking);
                 if standing == Standing::Asking {
                     self.standing = Standing::Registered;
@@ -128,6 +134,7 @@ impl SiteModel {
                 assert_eq!(undone, None, "a job that is over is started");
             }
             ClientAction::TaskAssigned(task) => {
+                self.ssids.insert(task.id, task.ssid);
                 if task.again {
                     self.runs.insert(task.job);
                 }
@@ -143,6 +150,22 @@ impl SiteModel {
             | ClientAction::ResultRefused { task, .. } => {
                 let known = self.outbox.remove(task).is_some() || self.unfit || self.inherits;
                 assert!(known, "the result of task {task} is settled twice");
+                // A service session that is over takes nothing and knows nothing.
+                let other = self
+                    .ssids
+                    .get(task)
+                    .is_some_and(|it| Some(*it) != self.ssid);
+                let refused = matches!(
+                    action,
+                    ClientAction::ResultRefused {
+                        refusal: Refusal::OtherSsid,
+                        ..
+                    }
+                );
+                assert!(
+                    refused || !other,
+                    "task {task} is of another service session"
+                );
             }
             ClientAction::RunEnded { job } => {
                 self.over.insert(*job);

@@ -79,7 +79,7 @@ impl Habits {
 
     pub fn draw(draw: &mut Draw<'_>) -> Self {
         Self {
-            write: draw.pick(&[0, 5, 100, 3_000]),
+            write: draw.pick(&[0, 5, 100, 3_000, 15_000]),
             eager: draw.chance(300),
             work: draw.pick(&[500, 5_000, 30_000]),
             failed: draw.pick(&[0, 100]),
