@@ -32,6 +32,10 @@ const STORM: (u64, u64) = (60_000, 300_000);
 /// Jobs that have a place among the bytes.
 const MAX_JOBS: usize = 3;
 
+/// Most sites of a federation, and of one of the rare larger ones.
+const FEW: usize = 5;
+const CROWD: usize = 30;
+
 /// How messages travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carriage {
@@ -125,7 +129,7 @@ impl Plan {
             false => Carriage::Stream,
         };
         // A crowd takes its time, so there are few.
-        let crowd = if draw.chance(8) { 30 } else { 5 };
+        let crowd = if draw.chance(8) { CROWD } else { FEW };
         let mut sites: Vec<Name> = (0..1 + draw.below(crowd))
             .map(|site| name(&format!("site-{site}")))
             .collect();
@@ -144,7 +148,9 @@ impl Plan {
             draw.below(persons),
             draw.within(storm * 1000),
         );
-        let habits = Habits::draw(draw);
+        let mut habits = Habits::draw(draw);
+        // A crowd with large models moves gigabytes.
+        habits.heavy &= persons <= FEW;
         let weather = Weather::draw(draw, suite);
         let client = config::client(draw, suite, bound, carriage);
         let server = config::server(draw, suite, bound, habits.heavy, persons, count);
