@@ -52,7 +52,9 @@ pub struct ServerConfig {
     /// to them. Default: zero.
     pub min_task_timeout: Duration,
     /// Messages of handshakes a second that are taken from strangers, all together; a
-    /// burst may take one second's worth. A handshake has two. Default: 2,000.
+    /// burst may take one second's worth. A handshake has two. Sessions that are made anew
+    /// draw on it too: leave room for twice `max_clients` in half a `session_lifetime`.
+    /// Default: 2,000.
     pub challenge_budget: u32,
     /// The same for one peer; with fewer than 2 every handshake waits for a retry.
     /// Default: 20.
