@@ -68,7 +68,7 @@ impl Model {
 fn active_means_registered(state: &State) -> bool {
     let server = &state.center.server;
     state.sites.iter().enumerate().all(|(index, site)| {
-        let session = site.client.session();
+        let session = site.client.session_id();
         let active = site.client.phase() == Phase::Active;
         let Some(session) = session.filter(|_| active) else {
             return !active;

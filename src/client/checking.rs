@@ -4,8 +4,7 @@ use core::hash::{Hash, Hasher};
 
 use super::{Client, Timer};
 use crate::entropy::Entropy;
-use crate::link::client::Link;
-use crate::message::SessionId;
+use crate::message::TaskId;
 
 impl Client {
     /// Draws from `seed` from now on, and no spans of time.
@@ -25,16 +24,8 @@ impl Client {
         self.settle();
     }
 
-    pub(crate) fn session(&self) -> Option<SessionId> {
-        match &self.link {
-            Link::Native(link) => link.session_id(),
-            #[cfg(feature = "nvflare")]
-            Link::Nvflare(_) => None,
-        }
-    }
-
     /// Whether the result of this task is still to be sent.
-    pub(crate) fn owes(&self, task: crate::message::TaskId) -> bool {
+    pub(crate) fn owes(&self, task: TaskId) -> bool {
         self.work.owes(task)
     }
 }

@@ -10,6 +10,20 @@ use crate::SECOND;
 use crate::common::pair::{Pair, Setup};
 use crate::common::pki::name;
 
+/// A task for the client, which a restored server remembers it by.
+fn assign(pair: &mut Pair) {
+    let job = JobId::from_bytes([7; 16]);
+    pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    let task = NewTask {
+        name: "train".to_owned(),
+        headers: Properties::new(),
+        payload: Payload::new("in"),
+    };
+    let site = Assignee::Site(name("site-1"));
+    pair.server.assign(pair.now, job, site, task).unwrap();
+    pair.drain();
+}
+
 #[test]
 fn a_server_that_slept_declares_nobody_dead() {
     let mut pair = Pair::sealed();
@@ -40,16 +54,7 @@ fn a_server_that_slept_declares_nobody_dead() {
 fn a_restored_server_that_slept_waits_for_its_clients_all_the_same() {
     let mut pair = Pair::sealed();
     pair.register();
-    let job = JobId::from_bytes([7; 16]);
-    pair.server.start_job(pair.now, job, Sites::All).unwrap();
-    let task = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new("in"),
-    };
-    let site = Assignee::Site(name("site-1"));
-    pair.server.assign(pair.now, job, site, task).unwrap();
-    pair.drain();
+    assign(&mut pair);
     pair.take_server();
     pair.restart_server();
     pair.now = pair.now + 7200 * SECOND;
@@ -91,16 +96,7 @@ fn a_sleep_that_ends_around_the_moment_of_death_declares_nobody_dead() {
             let mut pair = Pair::sealed();
             pair.register();
             if restored {
-                let job = JobId::from_bytes([7; 16]);
-                pair.server.start_job(pair.now, job, Sites::All).unwrap();
-                let task = NewTask {
-                    name: "train".to_owned(),
-                    headers: Properties::new(),
-                    payload: Payload::new("in"),
-                };
-                let site = Assignee::Site(name("site-1"));
-                pair.server.assign(pair.now, job, site, task).unwrap();
-                pair.drain();
+                assign(&mut pair);
                 pair.restart_server();
             }
             pair.take_server();
