@@ -582,7 +582,13 @@ mod rejected {
         std::mem::swap(&mut pair.client, &mut older);
         pair.take_client();
         pair.pass(60 * SECOND);
-        assert_eq!(rejection(&pair.take_client()), Some(RejectReason::Replaced));
+        let actions = pair.take_client();
+        assert_eq!(rejection(&actions), Some(RejectReason::Replaced));
+        let last = &actions[actions.len() - 2..];
+        assert!(
+            matches!(last, [ClientAction::ClearAuth, ClientAction::Rejected(_)]),
+            "its credentials go before it is told why: {actions:?}"
+        );
         std::mem::swap(&mut pair.client, &mut older);
         pair.pass(60 * SECOND);
         assert_eq!(pair.client.phase(), Phase::Active);
