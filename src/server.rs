@@ -46,6 +46,9 @@ pub enum ServerTimer {
     Window,
     /// Clients that held tasks before a restart should have come back.
     Restored,
+    /// The time is looked at once in a heartbeat interval, while somebody could be found
+    /// dead: a sleep of this machine must not pass for their silence.
+    Watch,
 }
 
 /// The coordinator of a federation, as a state machine.
@@ -120,10 +123,9 @@ impl Server {
         })?;
         server.awaited = server.ledger.holders();
         if !server.awaited.is_empty() {
-            let patience = server.config.dead_after;
-            server.awaited_until = now + patience;
-            let at = now + server.next_look(patience);
-            server.timers.arm(ServerTimer::Restored, at);
+            server.awaited_until = now + server.config.dead_after;
+            server.await_holders();
+            server.keep_watch();
         }
         Ok(server)
     }
@@ -211,6 +213,7 @@ impl Server {
                 ServerTimer::Session(session) => self.session_due(session),
                 ServerTimer::Window => self.window_due(),
                 ServerTimer::Restored => self.restored_due(),
+                ServerTimer::Watch => self.keep_watch(),
             }
         }
         self.send_answers();
@@ -273,8 +276,10 @@ impl Server {
         match envelope {
             Envelope::Sealed { session, number } => {
                 let tag = message.last_chunk::<TAG>().copied().unwrap_or_default();
-                self.end_if_expired(session);
-                match self.sessions.open_sealed(session, number, message) {
+                match self
+                    .sessions
+                    .open_sealed(self.now, session, number, message)
+                {
                     Ok(opened) => self.request(peer, session, opened),
                     Err(reason) => Err(self.doubt(peer, session, number, tag, reason)),
                 }
@@ -285,11 +290,15 @@ impl Server {
                 token,
                 clear,
             } => {
-                self.end_if_expired(session);
                 let binding = self.bindings.get(&peer).unwrap_or(&Binding::None);
-                let opened = self
-                    .sessions
-                    .open_clear(binding, session, request, token, message, clear);
+                let opened = self.sessions.open_clear(
+                    (self.now, binding),
+                    session,
+                    request,
+                    token,
+                    message,
+                    clear,
+                );
                 match opened {
                     Ok(opened) => self.request(peer, session, opened),
                     Err(reason) => Err(self.doubt(peer, session, request.0, [0; TAG], reason)),
@@ -420,14 +429,24 @@ impl Server {
     }
 
     fn restored_due(&mut self) {
-        let left = self.awaited_until.since(self.awake());
-        if !left.is_zero() {
-            let at = self.now + self.next_look(left);
-            self.timers.arm(ServerTimer::Restored, at);
-            return;
+        if self.awaited_until > self.awake() {
+            return self.await_holders();
         }
         for client in core::mem::take(&mut self.awaited) {
             self.actions.push_back(ServerAction::ClientDead { client });
+        }
+    }
+
+    fn await_holders(&mut self) {
+        let left = self.awaited_until.since(self.awake());
+        self.timers.arm(ServerTimer::Restored, self.now + left);
+    }
+
+    fn keep_watch(&mut self) {
+        let watched = self.sessions.len() > 0 || !self.awaited.is_empty();
+        if watched && !self.timers.is_armed(ServerTimer::Watch) {
+            let at = self.now + self.config.heartbeat_interval;
+            self.timers.arm(ServerTimer::Watch, at);
         }
     }
 

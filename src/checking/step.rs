@@ -106,7 +106,7 @@ impl Model {
         if spent.deaths < bounds.deaths {
             let sessions = state.center.server.armed().filter_map(|timer| match timer {
                 ServerTimer::Session(session) => Some(session),
-                ServerTimer::Window | ServerTimer::Restored => None,
+                ServerTimer::Window | ServerTimer::Restored | ServerTimer::Watch => None,
             });
             steps.extend(sessions.map(Step::Silence));
         }

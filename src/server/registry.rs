@@ -18,10 +18,6 @@ use crate::wire::native::{Denial, Denied};
 /// are told apart for as long as they could fight.
 const MAX_REPLACED: usize = 8;
 
-/// Heartbeat intervals before a death in which it is looked for in each: two for the
-/// client to show that it lives, one in which a sleep goes unnoticed.
-const LAST_LOOKS: u32 = 3;
-
 /// All clients that have a session.
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -122,6 +118,7 @@ impl Server {
         });
         let at = self.now + self.config.registration_window;
         self.timers.arm(ServerTimer::Session(id), at);
+        self.keep_watch();
         self.counters.registrations += 1;
     }
 
@@ -174,17 +171,6 @@ impl Server {
             self.end_session(id, Ending::Dead);
         } else {
             self.watch(id);
-        }
-    }
-
-    /// Ends a session whose time is up, before a message of it is looked at.
-    pub(super) fn end_if_expired(&mut self, id: SessionId) {
-        let expired = self
-            .sessions
-            .get(id)
-            .is_some_and(|standing| standing.expires_at <= self.now);
-        if expired {
-            self.end_session(id, Ending::Dead);
         }
     }
 
@@ -254,21 +240,8 @@ impl Server {
         let awake = self.awake();
         if let Some(standing) = self.sessions.get(id) {
             let left = self.death_of(standing).since(awake);
-            let at = (self.now + self.next_look(left)).min(standing.expires_at);
+            let at = (self.now + left).min(standing.expires_at);
             self.timers.arm(ServerTimer::Session(id), at);
-        }
-    }
-
-    /// When to look again at a client that counts as dead after `left` more of silence.
-    ///
-    /// The last intervals are looked at one by one. So a machine that sleeps until after
-    /// the moment of death finds a timer long overdue and knows that it slept, and one
-    /// that wakes just before leaves the client time to show that it lives.
-    pub(super) fn next_look(&self, left: Duration) -> Duration {
-        let interval = self.config.heartbeat_interval;
-        match left.checked_sub(interval * LAST_LOOKS) {
-            Some(span) if !span.is_zero() => span,
-            Some(_) | None => left.min(interval),
         }
     }
 

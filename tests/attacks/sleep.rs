@@ -64,6 +64,26 @@ fn a_restored_server_that_slept_waits_for_its_clients_all_the_same() {
     assert_eq!(pair.watch_server(610 * SECOND).len(), 1);
 }
 
+/// The machine sleeps soon after its restart, and not for as long as it waits.
+#[test]
+fn a_restored_server_does_not_count_a_short_sleep_as_waiting() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| {
+            config.heartbeat_interval = 3 * SECOND;
+            config.dead_after = 40 * SECOND;
+        })
+        .build();
+    pair.register();
+    assign(&mut pair);
+    pair.take_server();
+    pair.restart_server();
+    let slept = 30 * SECOND;
+    pair.now = pair.now + slept;
+    pair.server.handle_timeout(pair.now);
+    assert!(pair.watch_server(38 * SECOND).is_empty());
+    assert_eq!(pair.watch_server(5 * SECOND).len(), 1);
+}
+
 #[test]
 fn messages_before_an_overdue_timer_do_not_count_one_sleep_again_and_again() {
     let mut pair = Pair::sealed();

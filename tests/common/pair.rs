@@ -266,10 +266,10 @@ impl Pair {
         self.run();
     }
 
-    /// Lets the server alone see `span` pass, in steps of ten seconds as from a host that
+    /// Lets the server alone see `span` pass, in steps of a second as from a host that
     /// is awake; gives what it told.
     pub fn watch_server(&mut self, span: Duration) -> Vec<ServerAction> {
-        const STEP: Duration = Duration::from_secs(10);
+        const STEP: Duration = Duration::from_secs(1);
         let end = self.now + span;
         while self.now < end {
             self.now = end.min(self.now + STEP);

@@ -98,7 +98,7 @@ impl Coordinator {
         )
         .unwrap();
         server.set_wall_clock(scene.clock(), scene.wall());
-        scene.model.server.starts(&server, count > 0);
+        scene.model.server.starts(&server, count > 0, scene.clock());
         self.machine = Some(server);
         scene.server_is_up = true;
         self.direct(scene, |director, desk| director.resume(desk));
@@ -148,10 +148,15 @@ impl Coordinator {
         let len = message.len();
         let stamp = wire::stamp(&message);
         let copy = scene.manner.meddling.then(|| message.clone());
-        let taken = server.handle_message(scene.glance(), peer, message);
+        let at = scene.glance();
+        let taken = server.handle_message(at, peer, message);
         if let Some(stamp) = stamp {
             let site = scene.network.site_of(peer);
             scene.witness(Towards::Server, site, &stamp, taken.is_ok());
+            if taken.is_ok() {
+                let client = &scene.plan.sites[site];
+                scene.model.server.hears(client, at);
+            }
         }
         if let Err(dropped) = taken {
             scene.line(|| format!("{WHO} drops a message of {len} B: {dropped}"));
@@ -293,7 +298,7 @@ impl Coordinator {
             match output {
                 Output::Message(transmit) => Self::transmit(scene, &transmit),
                 Output::Action(action) => {
-                    scene.model.server_sees(&action);
+                    scene.model.server_sees(&action, scene.clock());
                     self.act(scene, action);
                 }
             }

@@ -6,10 +6,11 @@
 //! machines say of themselves is compared with it.
 
 mod server;
+mod silence;
 mod site;
 pub mod work;
 
-use fedlink::{Client, ClientAction, Server, ServerAction};
+use fedlink::{Client, ClientAction, Instant, Server, ServerAction};
 
 pub use server::ServerModel;
 pub use site::{Said, SiteModel};
@@ -31,7 +32,7 @@ impl Model {
     pub fn new(plan: &Plan) -> Self {
         Self {
             work: Work::default(),
-            server: ServerModel::default(),
+            server: ServerModel::new(&plan.server),
             sites: plan.sites.iter().map(|_| SiteModel::new(plan)).collect(),
             prompt: plan.habits.lazy == 0,
         }
@@ -70,8 +71,8 @@ impl Model {
     }
 
     /// The host of the server is asked for something.
-    pub fn server_sees(&mut self, action: &ServerAction) {
-        self.server.sees(action);
+    pub fn server_sees(&mut self, action: &ServerAction, at: Instant) {
+        self.server.sees(action, at);
     }
 
     /// A client says of itself what the model says of it. All its outputs are taken.

@@ -116,7 +116,7 @@ impl Process {
     }
 
     pub fn sleep(&mut self, until: Instant) {
-        self.asleep_until = until;
+        self.asleep_until = self.asleep_until.max(until);
     }
 
     pub fn doom(&mut self, doom: Doom) {

@@ -3,17 +3,22 @@
 use core::time::Duration;
 
 use super::World;
-use super::event::SiteEvent;
+use super::event::{Event, SiteEvent};
 use super::host::HostId;
 use super::plan::{Carriage, Fault};
 use super::tally::Case;
 
 impl World<'_> {
-    /// A connection comes about, if the server is there and the way is open.
+    /// A connection comes about, if the server is there and the way is open. While the
+    /// server sleeps, nobody completes its handshake.
     pub(super) fn connect(&mut self, site: usize, life: u32) {
         let scene = &mut self.scene;
         if self.sites[site].process().life() != life {
             return;
+        }
+        let awake_at = self.server.process().asleep_until();
+        if awake_at > scene.now {
+            return scene.at(awake_at, Event::Connected(site, life));
         }
         let datagram = scene.plan.carriage == Carriage::Datagram;
         let open = scene.server_is_up && scene.network.is_open(site, scene.now);
@@ -82,8 +87,13 @@ impl World<'_> {
             }
             Fault::ClockJumps(host, millis) => {
                 scene.tally.count(Case::ClockJumped);
-                let now = scene.now;
-                scene.hosts[host].clock.jump(now, millis * 1000);
+                let clock = &mut scene.hosts[host].clock;
+                let before = clock.reads(scene.now);
+                clock.jump(scene.now, millis * 1000);
+                if host == HostId::Server.index() {
+                    let after = clock.reads(scene.now);
+                    scene.model.server.naps(&mut scene.tally, before, after);
+                }
             }
             Fault::WallJumps(host, seconds) => {
                 scene.tally.count(Case::WallJumped);
@@ -102,7 +112,11 @@ impl World<'_> {
             }
             Fault::ServerSleeps(millis) => {
                 scene.tally.count(Case::Slept);
-                self.server.process().sleep(until(millis));
+                let until = until(millis);
+                let clock = &scene.hosts[HostId::Server.index()].clock;
+                let (from, to) = (clock.reads(scene.now), clock.reads(until));
+                scene.model.server.naps(&mut scene.tally, from, to);
+                self.server.process().sleep(until);
             }
             Fault::SiteSuspends(site, millis) => {
                 self.sites[site].suspend(scene, Duration::from_millis(millis));

@@ -45,6 +45,8 @@ claims! {
     OrderIsIrrelevant,
     /// What was promised survives the process.
     PromisesSurvive,
+    /// No client counts as dead because the server slept: some were at work when it did.
+    DeathsAreDeserved,
     /// After quiet time a machine is at rest or at work.
     NobodyIsStuck,
 }

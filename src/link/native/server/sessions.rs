@@ -95,26 +95,37 @@ impl Sessions {
         self.table.get_mut(&id)
     }
 
+    /// A session is over for its messages when its time is up, although the timer that
+    /// ends it may be late.
+    fn lasting(&mut self, now: Instant, id: SessionId) -> Result<&mut Standing, Dropped> {
+        let standing = self.table.get_mut(&id).ok_or(Dropped::NoSession)?;
+        if standing.expires_at <= now {
+            return Err(Dropped::NoSession);
+        }
+        Ok(standing)
+    }
+
     pub(crate) fn open_sealed(
         &mut self,
+        now: Instant,
         id: SessionId,
         number: u64,
         message: BytesMut,
     ) -> Result<Opened, Dropped> {
-        let standing = self.table.get_mut(&id).ok_or(Dropped::NoSession)?;
+        let standing = self.lasting(now, id)?;
         standing.session.open_sealed(number, message)
     }
 
     pub(crate) fn open_clear(
         &mut self,
-        binding: &Binding,
+        (now, binding): (Instant, &Binding),
         id: SessionId,
         request: RequestId,
         token: Option<[u8; 16]>,
         message: BytesMut,
         clear: usize,
     ) -> Result<Opened, Dropped> {
-        let standing = self.table.get(&id).ok_or(Dropped::NoSession)?;
+        let standing = self.lasting(now, id)?;
         if standing.bound_to != Binding::None && standing.bound_to != *binding {
             return Err(Dropped::Unauthentic);
         }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use fedlink::identity::Name;
 use fedlink::message::{JobId, Ssid};
-use fedlink::{Server, ServerAction, TaskState};
+use fedlink::{Instant, Server, ServerAction, ServerConfig, TaskState};
 
 use super::Work;
+use super::silence::Silence;
 use crate::world::tally::{Claim, Tally};
 
 /// Clients and jobs that the host knows of.
-#[derive(Default)]
 pub struct ServerModel {
     /// Those that have joined and not gone.
     roster: BTreeSet<Name>,
@@ -19,9 +19,21 @@ pub struct ServerModel {
     /// The service sessions that there have been, the latest last.
     ssids: Vec<Ssid>,
     lives: usize,
+    /// Who was heard, and when.
+    silence: Silence,
 }
 
 impl ServerModel {
+    pub fn new(config: &ServerConfig) -> Self {
+        Self {
+            roster: BTreeSet::new(),
+            jobs: BTreeSet::new(),
+            ssids: Vec::new(),
+            lives: 0,
+            silence: Silence::new(config),
+        }
+    }
+
     pub fn job_started(&mut self, job: JobId) {
         assert!(self.jobs.insert(job), "job {job} was started twice");
     }
@@ -31,7 +43,7 @@ impl ServerModel {
     }
 
     /// The process starts with the jobs that were stored, if any records were.
-    pub fn starts(&mut self, server: &Server, stored: bool) {
+    pub fn starts(&mut self, server: &Server, stored: bool, at: Instant) {
         let ssid = server.ssid();
         self.lives += 1;
         if stored {
@@ -45,6 +57,7 @@ impl ServerModel {
             self.ssids.push(ssid);
         }
         self.roster.clear();
+        self.silence.starts(at);
         self.jobs = server.jobs().collect();
     }
 
@@ -60,9 +73,20 @@ impl ServerModel {
         }
     }
 
-    pub fn sees(&mut self, action: &ServerAction) {
+    /// A message of a client's session was taken, at a time by the server's clock.
+    pub fn hears(&mut self, client: &Name, at: Instant) {
+        self.silence.hears(client, at);
+    }
+
+    /// The server's machine sleeps, or its clock jumps over time.
+    pub fn naps(&mut self, tally: &mut Tally, from: Instant, to: Instant) {
+        self.silence.naps(tally, self.roster.len(), from, to);
+    }
+
+    pub fn sees(&mut self, action: &ServerAction, at: Instant) {
         match action {
             ServerAction::ClientJoined(joined) => {
+                self.silence.joins(&joined.client, at);
                 let known = !self.roster.insert(joined.client.clone());
                 assert_eq!(
                     known, joined.renewed,
@@ -70,6 +94,7 @@ impl ServerModel {
                 );
             }
             ServerAction::ClientReplaced(joined) => {
+                self.silence.joins(&joined.client, at);
                 assert!(self.roster.contains(&joined.client), "nobody was replaced");
             }
             ServerAction::ClientLeft { client, .. } => {
@@ -78,6 +103,7 @@ impl ServerModel {
             // It may also be one that held a task before a restart.
             ServerAction::ClientDead { client } => {
                 self.roster.remove(client);
+                self.silence.a_death_is_deserved(client, at);
             }
             ServerAction::ResultReceived(_)
             | ServerAction::JobMissingOnClient { .. }

@@ -87,7 +87,7 @@ pub struct Timed {
 
 /// How many of 256 faults are of a kind. The mildest come first.
 const KINDS: [(u8, Make); 23] = [
-    (24, |it| Fault::Cut(it.site)),
+    (20, |it| Fault::Cut(it.site)),
     (12, |it| Fault::Roam(it.site)),
     (10, |it| Fault::Move(it.site)),
     (16, |it| {
@@ -112,7 +112,7 @@ const KINDS: [(u8, Make); 23] = [
     (6, |it| {
         Fault::SiteSleeps(it.site, it.of([2_000, 30_000, 90_000]))
     }),
-    (4, |it| Fault::ServerSleeps(it.of([2_000, 30_000, 90_000]))),
+    (12, |it| Fault::ServerSleeps(it.of([2_000, 30_000, 90_000]))),
     (12, |it| {
         const JUMPS: [i64; 6] = [500, -500, 12_000, -12_000, 100_000, -40_000];
         Fault::ClockJumps(it.host, it.of(JUMPS))
@@ -122,7 +122,7 @@ const KINDS: [(u8, Make); 23] = [
     }),
     (8, |it| Fault::Farewell(it.site)),
     (6, |it| Fault::Disable(it.site)),
-    (38, |it| Fault::CrashSite(it.site, it.doom())),
+    (34, |it| Fault::CrashSite(it.site, it.doom())),
     (26, |it| Fault::CrashServer(it.doom())),
     (8, |it| Fault::WipeSite(it.site)),
     (6, |_| Fault::WipeServer),

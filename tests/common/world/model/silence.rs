@@ -1,0 +1,82 @@
+//! Which clients a server may count as dead.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use fedlink::identity::Name;
+use fedlink::{Instant, ServerConfig};
+
+use crate::world::tally::{Claim, Tally};
+
+/// How late a host that rests again and again may hear of what its server did.
+const REST: Duration = Duration::from_secs(30);
+
+/// What the server has heard of its clients, and when it could not listen. All moments are
+/// those of its own clock.
+pub struct Silence {
+    interval: Duration,
+    dead_after: Duration,
+    /// How long a session may last, less the time for which it waits to begin.
+    lifetime: Duration,
+    started: Instant,
+    heard: BTreeMap<Name, Instant>,
+    joined: BTreeMap<Name, Instant>,
+    /// When its machine slept, or its clock jumped over time.
+    naps: Vec<(Instant, Instant)>,
+}
+
+impl Silence {
+    pub fn new(config: &ServerConfig) -> Self {
+        let waits = config.registration_window + REST;
+        Self {
+            interval: config.heartbeat_interval,
+            dead_after: config.dead_after,
+            lifetime: config.session_lifetime.saturating_sub(waits),
+            started: Instant::default(),
+            heard: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            naps: Vec::new(),
+        }
+    }
+
+    pub fn starts(&mut self, at: Instant) {
+        self.started = at;
+        self.heard.clear();
+        self.joined.clear();
+    }
+
+    /// A message of a client's session was taken.
+    pub fn hears(&mut self, client: &Name, at: Instant) {
+        self.heard.insert(client.clone(), at);
+    }
+
+    /// A client's session has begun.
+    pub fn joins(&mut self, client: &Name, at: Instant) {
+        self.joined.insert(client.clone(), at);
+    }
+
+    /// The server listens to nobody for a while, with some clients at work.
+    pub fn naps(&mut self, tally: &mut Tally, clients: usize, from: Instant, to: Instant) {
+        let from = self.naps.last().map_or(from, |(_, last)| from.max(*last));
+        if to > from {
+            self.naps.push((from, to));
+            (0..clients).for_each(|_| tally.held(Claim::DeathsAreDeserved));
+        }
+    }
+
+    /// Who counts as dead was silent for long enough while the server listened, or has not
+    /// renewed its session. A nap shorter than an interval may pass for listening.
+    pub fn a_death_is_deserved(&mut self, client: &Name, at: Instant) {
+        let heard = self.heard.remove(client).unwrap_or(self.started);
+        let joined = self.joined.remove(client);
+        let slept = self.naps.iter().filter(|(_, end)| *end > heard);
+        let slept =
+            slept.map(|(from, to)| to.since(heard.max(*from)).saturating_sub(self.interval));
+        let silent = at.since(heard).saturating_sub(slept.sum());
+        let expired = joined.is_some_and(|joined| at.since(joined) >= self.lifetime);
+        assert!(
+            silent >= self.dead_after || expired,
+            "{client} counts as dead after {silent:?} of silence"
+        );
+    }
+}
