@@ -127,6 +127,7 @@ mod tests {
         assert_eq!(read(&[4, 0x80, 0, 0]), None, "indefinite");
         assert_eq!(read(&[4, 0x81, 1, 9]), None, "longer than needed");
         assert_eq!(read(&[&[4, 0x82, 0, 0x80][..], &[0; 0x80]].concat()), None);
+        assert_eq!(read(&[&[4, 0x82, 0, 0xff][..], &[0; 0xff]].concat()), None);
         assert_eq!(read(&[4, 2, 9]), None, "cut off");
         assert_eq!(read(&[4]), None);
         assert_eq!(read(&[]), None);
@@ -147,6 +148,7 @@ mod tests {
             "1.2.840.113549.1.1.1"
         );
         assert_eq!(dotted(&[0x88, 0x37]), "2.999");
+        assert!(dotted(&[0x2b; 32]).starts_with("1.3.43.43"), "the longest");
         for unreadable in [&[][..], &[0x2b, 0x80], &[0x2b; 33], &[0xff; 16]] {
             assert_eq!(dotted(unreadable), "(unreadable object identifier)");
         }

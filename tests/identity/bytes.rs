@@ -141,11 +141,45 @@ fn the_limits_hold_for_received_bytes() {
     large.resize(large.len() + found, 0);
     assert_eq!(Chain::parse(&large), Err(ChainError::TooLarge { found }));
 
-    let huge = vec![1; 1 << 20];
-    assert!(matches!(
-        Chain::parse(&huge),
-        Err(ChainError::TooLarge { .. })
-    ));
+    // Too much is seen before anything is read: certificates, each behind its length.
+    let most = 16 * 1024 + 4 * 4;
+    assert_eq!((MAX_CHAIN_BYTES, MAX_CERTIFICATES), (16 * 1024, 4));
+    assert_eq!(
+        Chain::parse(&vec![1; 1 + most]),
+        Err(ChainError::BadFraming)
+    );
+    let found = most + 1;
+    assert_eq!(
+        Chain::parse(&vec![1; 1 + found]),
+        Err(ChainError::TooLarge { found })
+    );
+}
+
+#[test]
+fn chains_are_equal_if_their_bytes_are() {
+    let pki = Pki::new(1);
+    let chain = pki.site("site-1").0;
+    assert_eq!(Chain::parse(chain.as_bytes()), Ok(chain.clone()));
+    assert_ne!(chain, pki.site("site-2").0);
+}
+
+#[test]
+fn sets_tell_how_much_is_in_them() {
+    let pki = Pki::new(1);
+    let mut revoked = Revoked::new();
+    assert_eq!((revoked.len(), revoked.is_empty()), (0, true));
+    for site in ["site-1", "site-2"] {
+        let chain = pki.site(site).0;
+        revoked
+            .insert_certificate(chain.leaf_der().unwrap())
+            .unwrap();
+    }
+    assert_eq!((revoked.len(), revoked.is_empty()), (2, false));
+
+    assert!(Roots::new().is_empty());
+    assert!(!pki.roots().is_empty());
+    let key = LocalSigner::from_seed(&[1; 32]).public_key();
+    assert!(!Roots::new().pin(name("site-1"), key).is_empty());
 }
 
 #[test]

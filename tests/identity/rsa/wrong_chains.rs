@@ -246,6 +246,11 @@ fn no_certificate_too_many_and_too_much() {
         fault_of_file(leaf.repeat(5).as_bytes()),
         ChainError::TooMany
     );
+    assert_eq!(MAX_PEM_BYTES, 48 * 1024);
+    assert_eq!(
+        fault_of_file(&vec![b'\n'; MAX_PEM_BYTES]),
+        ChainError::Empty
+    );
     let found = MAX_PEM_BYTES + 1;
     assert_eq!(
         fault_of_file(&vec![b'\n'; found]),
