@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use common::pair::{Pair, Setup};
 use fedlink::error::Dropped;
-use fedlink::{Phase, Suite};
+use fedlink::{Phase, ServerAction, Suite};
 
 /// A generator for tests alone: xorshift64*.
 struct Noise(u64);
@@ -198,4 +198,32 @@ fn a_stranger_may_not_be_long() {
         let taken = pair.server.handle_message(pair.now, pair.peer, long);
         assert_eq!(taken, Err(Dropped::TooLong));
     }
+}
+
+#[test]
+fn a_farewell_that_is_too_long_is_cut() {
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.register();
+    pair.take_server();
+    // The client cuts it: between characters, at 255 bytes.
+    pair.client.quit(pair.now, &"é".repeat(200));
+    pair.drain();
+    let short = pair.to_server.pop().unwrap();
+    let reason = "é".repeat(127);
+    let at = short
+        .windows(reason.len())
+        .position(|it| it == reason.as_bytes())
+        .expect("the reason");
+    // What does not cut it, says it in one string behind its length of two bytes.
+    let longer = "é".repeat(1_000);
+    let mut long = short[..at - 2].to_vec();
+    long.extend([(2_000 % 128) as u8 | 0x80, (2_000 / 128) as u8]);
+    long.extend(longer.as_bytes());
+    long.extend(&short[at + reason.len()..]);
+    pair.deliver_to_server(BytesMut::from(&long[..]));
+    let left = pair.take_server();
+    assert!(
+        matches!(&left[..], [ServerAction::ClientLeft { reason: told, .. }] if *told == reason),
+        "{left:?}"
+    );
 }

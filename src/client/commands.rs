@@ -11,7 +11,7 @@ use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
 use crate::link::client::JobEnd;
 use crate::message::limits::{
-    MAX_PROPERTIES, MAX_STRANGER_PROPERTIES, MAX_SUSPENSION, MAX_TEXT, check_size,
+    MAX_PROPERTIES, MAX_STRANGER_PROPERTIES, MAX_SUSPENSION, MAX_TEXT, check_size, cut,
 };
 use crate::message::{
     JobId, Outcome, Payload, Progress, Properties, RecordId, SignatureId, Ssid, TaskId,
@@ -360,13 +360,4 @@ impl Client {
     pub fn counters(&self) -> &ClientCounters {
         &self.counters
     }
-}
-
-/// As much of a text as a message takes.
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(MAX_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }

@@ -24,6 +24,12 @@ pub(crate) fn check_size(what: &'static str, size: usize, limit: usize) -> Resul
     Ok(())
 }
 
+/// As much of a text as a message takes, which ends with a whole character.
+pub(crate) fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT))
+        .unwrap_or_default()
+}
+
 /// Refuses headers, labels and a payload that no peer would take.
 pub(crate) fn check_given(
     headers: &Properties,

@@ -9,7 +9,7 @@ use super::registry::Ending;
 use super::{Server, ServerAction};
 use crate::error::Dropped;
 use crate::link::native::session::Opened;
-use crate::message::limits::{MAX_PROPERTIES, MAX_SUSPENSION};
+use crate::message::limits::{MAX_PROPERTIES, MAX_SUSPENSION, cut};
 use crate::message::{
     Failure, Goodbye, Heartbeat, HeartbeatReply, PeerId, Properties, Reply, Request, RequestId,
     ReturnCode, SessionId,
@@ -65,7 +65,7 @@ impl Server {
                 );
                 self.send_answers();
                 let ending = Ending::Left {
-                    reason: quit.reason,
+                    reason: cut(&quit.reason).to_owned(),
                     context: quit.context,
                 };
                 self.end_session(session, ending);
