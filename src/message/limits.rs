@@ -26,8 +26,11 @@ pub(crate) fn check_size(what: &'static str, size: usize, limit: usize) -> Resul
 
 /// As much of a text as a message takes, which ends with a whole character.
 pub(crate) fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_TEXT))
-        .unwrap_or_default()
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// Refuses headers, labels and a payload that no peer would take.
