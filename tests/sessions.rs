@@ -36,6 +36,18 @@ fn task(actions: &[ClientAction]) -> Option<Task> {
     })
 }
 
+/// Nothing was lost: each side has counted what the other sent.
+fn assert_counts_agree(pair: &Pair) {
+    let (client, server) = (pair.client.counters(), pair.server.counters());
+    let to_server = (client.messages_sent, client.bytes_sent);
+    let to_client = (server.messages_sent, server.bytes_sent);
+    assert!(to_server.0 > 0 && to_server.1 > to_server.0);
+    assert!(to_client.0 > 0 && to_client.1 > to_client.0);
+    assert_eq!(to_server, (server.messages_received, server.bytes_received));
+    assert_eq!(to_client, (client.messages_received, client.bytes_received));
+    assert_eq!(server.registrations, 1);
+}
+
 #[test]
 fn a_whole_session_in_every_suite() {
     for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
@@ -94,6 +106,7 @@ fn a_whole_session_in_every_suite() {
             ));
             assert_eq!(pair.server.clients().count(), 0);
             assert!(pair.client_drops.is_empty() && pair.server_drops.is_empty());
+            assert_counts_agree(&pair);
         }
     }
 }
