@@ -243,9 +243,7 @@ impl Client {
     pub fn handle_disconnected(&mut self, now: Instant) {
         self.advance(now);
         self.carrier_lost();
-        if self.wants_carrier() {
-            self.carrier_missing(RetryReason::Disconnected);
-        }
+        self.carrier_missing(RetryReason::Disconnected);
         self.settle();
     }
 
