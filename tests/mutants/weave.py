@@ -21,7 +21,10 @@ pub(crate) fn active_mutant() -> u32 {{
 
 # What hides braces, or is one.
 TOKEN = re.compile(
-    r"""//[^\n]* | /\*.*?\*/ | b?r(\#*)".*?"\1 | b?"(?:\\.|[^"\\])*" | b?'(?:\\.[^']*|[^'\\])' | [{}()\[\]]""",
+    r"""
+    //[^\n]* | /\*.*?\*/
+    | b?r(\#*)".*?"\1 | b?"(?:\\.|[^"\\])*" | b?'(?:\\.[^']*|[^'\\])'
+    | [{}()\[\]]""",
     re.X | re.S,
 )
 
@@ -56,10 +59,7 @@ class Region:
     file: str
     lines: range
     mutants: list[Mutant]
-
-    @property
-    def is_copy(self):
-        return len(self.mutants) == 1
+    is_copy: bool
 
 
 def read(listed, sources):
@@ -67,21 +67,17 @@ def read(listed, sources):
     mutants = []
     for number, it in enumerate(listed, 1):
         starts = line_starts(sources[it["file"]])
-
-        def offset(place):
-            return starts[place["line"] - 1] + place["column"] - 1
-
         span, function = it["span"], it["function"]
         mutants.append(
             Mutant(
                 number=number,
                 name=it["name"],
                 file=it["file"],
-                start=offset(span["start"]),
-                end=offset(span["end"]),
+                start=offset(starts, span["start"]),
+                end=offset(starts, span["end"]),
                 text=it["replacement"],
                 function=function
-                and (offset(function["span"]["start"]), offset(function["span"]["end"])),
+                and tuple(offset(starts, function["span"][end]) for end in ("start", "end")),
                 returns=function["return_type"] if function else "",
             )
         )
@@ -100,9 +96,9 @@ def weave(file, source, mutants):
             line = woven.count("\n") + 1
             grown = len(mutant.text) - (mutant.end - mutant.start)
             woven += mutant.apply(source)[opening + 1 : end - 1 + grown] + "\n}"
-            regions.append(Region(file, range(line, woven.count("\n") + 2), [mutant]))
+            regions.append(Region(file, range(line, woven.count("\n") + 2), [mutant], True))
         woven += "\n_ => {" + source[opening + 1 : end - 1] + "\n}\n}"
-        regions.append(Region(file, range(first, woven.count("\n") + 2), inside))
+        regions.append(Region(file, range(first, woven.count("\n") + 2), inside, False))
         done = end - 1
     return woven + source[done:], regions
 
@@ -127,7 +123,11 @@ def body(source, start):
             depth -= 1
         elif token[0] == "{" and depth == 0:
             return token.start()
-    raise ValueError(f"no body behind {source[start:start + 80]!r}")
+    raise ValueError(f"no body behind {source[start : start + 80]!r}")
+
+
+def offset(starts, place):
+    return starts[place["line"] - 1] + place["column"] - 1
 
 
 def line_starts(source):
