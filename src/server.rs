@@ -140,6 +140,7 @@ impl Server {
         config.check(&identity)?;
         let mut entropy = Entropy::new(&mut seed);
         let door = Door::new(&config, now, &mut entropy);
+        let sessions = Sessions::new(now, &mut entropy);
         let (mut actions, mut answers) = (Waiting::default(), Vec::new());
         let mut out = Out {
             actions: &mut actions,
@@ -155,7 +156,7 @@ impl Server {
             slept: Duration::ZERO,
             wall: None,
             door,
-            sessions: Sessions::default(),
+            sessions,
             registry: Registry::default(),
             ledger,
             timers: Timers::default(),
@@ -208,9 +209,13 @@ impl Server {
     /// earlier or later is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-        while let Some(timer) = self.timers.pop_due(self.now) {
+        while let Some((_, timer)) = self.poll_timeout().filter(|(at, _)| *at <= self.now) {
+            self.timers.disarm(timer);
             match timer {
-                ServerTimer::Session(session) => self.session_due(session),
+                ServerTimer::Session(session) => {
+                    self.sessions.looked();
+                    self.session_due(session);
+                }
                 ServerTimer::Window => self.window_due(),
                 ServerTimer::Restored => self.restored_due(),
                 ServerTimer::Watch => self.keep_watch(),
@@ -257,7 +262,9 @@ impl Server {
     /// Changed by every input and command.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, ServerTimer)> {
-        self.timers.next()
+        let look = self.sessions.next_look();
+        let look = look.map(|(at, session)| (at, ServerTimer::Session(session)));
+        look.into_iter().chain(self.timers.next()).min()
     }
 
     fn take(&mut self, peer: PeerId, message: BytesMut) -> Result<(), Dropped> {
@@ -362,8 +369,8 @@ impl Server {
                 self.actions
                     .push_back(ServerAction::Sign { request, bytes });
             }
-            Knock::Entered(entered, session, answer) => {
-                self.enter(*entered, session);
+            Knock::Entered(entered, protection, answer) => {
+                self.enter(*entered, protection);
                 self.transmit(peer, answer, Bytes::new());
             }
             Knock::Wait => {}
@@ -376,7 +383,8 @@ impl Server {
         peer: PeerId,
         run: impl FnOnce(&mut Door, &mut Admission<'_>) -> T,
     ) -> T {
-        let (registry, ledger, config) = (&self.registry, &self.ledger, &self.config);
+        let (registry, sessions) = (&self.registry, &self.sessions);
+        let (ledger, config) = (&self.ledger, &self.config);
         let mut admission = Admission {
             now: self.now,
             config,
@@ -385,7 +393,8 @@ impl Server {
             ssid: ledger.ssid(),
             wall: self.wall.map(|wall| wall.unix_time(self.now)),
             binding: self.bindings.get(&peer).unwrap_or(&Binding::None),
-            admit: &|name, instance| registry.admit(config, ledger, name, instance),
+            draw_id: &|entropy| sessions.draw_id(entropy),
+            admit: &|name, instance| registry.admit(config, (ledger, sessions), name, instance),
         };
         run(&mut self.door, &mut admission)
     }
@@ -476,7 +485,7 @@ impl Server {
     /// Time goes on. Time that nobody was awake for counts against no client.
     fn advance(&mut self, now: Instant) {
         if now > self.now {
-            if let Some((due, _)) = self.timers.next() {
+            if let Some((due, _)) = self.poll_timeout() {
                 // What was late before has been counted.
                 let late = now.since(due.max(self.now));
                 if late > self.config.heartbeat_interval {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::world::World;
 use crate::client::Phase;
 use crate::link::native::seal::nonces;
+use crate::link::native::server::Process;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Goal {
@@ -90,7 +91,7 @@ impl World {
             for session in self.server.sessions_of(&name) {
                 let mut owners = self.sites.iter().filter(|site| site.name == name);
                 let known = owners.any(|site| {
-                    site.instance == session.instance
+                    Process::of(site.instance) == session.process
                         && (!session.stands || site.sessions.contains(&session.id))
                 });
                 if !known {
@@ -112,7 +113,7 @@ impl World {
         for name in super::world::honest() {
             let replaced = self.server.replaced(&name);
             for session in self.server.sessions_of(&name) {
-                if session.stands && replaced.contains(&session.instance) {
+                if session.stands && replaced.contains(&session.process) {
                     let what = format!("a replaced process of {name} stands again");
                     self.reached(Goal::ProcessesEvictEachOther, what);
                 }

@@ -10,6 +10,7 @@ use super::knowledge::Seen;
 use super::pki::name;
 use super::world::{COORDINATOR, End, MALLORY, SITES, TaskTruth, World};
 use crate::client::Auth;
+use crate::link::native::server::Process;
 use crate::link::native::transcript::TokenClaims;
 use crate::message::{JobId, Outcome, Payload, Properties, RejectReason};
 use crate::{Assignee, ClientAction, NewTask, RetryReason, ServerAction, Sites, Suspicion, Task};
@@ -139,9 +140,9 @@ impl World {
                 }
             }
             ClientAction::Rejected(rejection) => {
-                let instance = site.instance;
+                let process = Process::of(site.instance);
                 let replaced = self.server.replaced(&self.sites[at].name);
-                if rejection.reason != RejectReason::Replaced || !replaced.contains(&instance) {
+                if rejection.reason != RejectReason::Replaced || !replaced.contains(&process) {
                     let what = format!("{} was refused: {rejection:?}", self.sites[at].name);
                     self.reached(Goal::ClientStopped, what);
                 }

@@ -293,7 +293,7 @@ impl Mallory {
                 (None, None) => Protection::Plain,
             };
             let name = claim.name;
-            self.session = Some(Session::new(session, protection, End::Client));
+            self.session = Some(Session::new(session, protection));
             return Heard::Session(name);
         }
         Heard::Nothing

@@ -1,9 +1,9 @@
 //! The name of a peer or of a project.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
 
 /// Longest name in bytes: what one length byte can say, and far more than a person
 /// would type.
@@ -11,10 +11,10 @@ pub const MAX_NAME_BYTES: usize = 255;
 
 /// A name of 1 to [`MAX_NAME_BYTES`] bytes of UTF-8 without control characters.
 ///
-/// Names are compared byte for byte: no case folding, no normalisation. A clone
-/// shares the text.
+/// Names are compared byte for byte: no case folding, no normalisation. Up to 23 bytes
+/// stand in the name itself, a longer text is shared by its clones.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<str>);
+pub struct Name(SmolStr);
 
 impl Name {
     /// Checks and stores a name.
@@ -33,12 +33,12 @@ impl Name {
         if text.chars().any(char::is_control) {
             return Err(NameError::ControlCharacter);
         }
-        Ok(Self(Arc::from(text)))
+        Ok(Self(SmolStr::new(text)))
     }
 
     /// A name that nobody can have.
     pub(crate) fn nobody() -> Self {
-        Self("".into())
+        Self(SmolStr::default())
     }
 
     /// The text.

@@ -31,6 +31,39 @@ impl CertificateId {
             .finalize();
         Self(hash.into())
     }
+
+    /// Its first bytes: enough to tell apart the certificates of a federation.
+    pub(crate) fn mark(&self) -> [u8; 7] {
+        let [
+            mark @ ..,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+        ] = self.0;
+        mark
+    }
 }
 
 impl fmt::Debug for CertificateId {
@@ -83,6 +116,14 @@ impl Revoked {
     #[must_use]
     pub fn contains(&self, id: &CertificateId) -> bool {
         self.0.contains(id)
+    }
+
+    /// Whether the set holds a certificate whose id begins so.
+    pub(crate) fn contains_mark(&self, mark: [u8; 7]) -> bool {
+        let mut first = [0; 32];
+        first[..mark.len()].copy_from_slice(&mark);
+        let next = self.0.range(CertificateId(first)..).next();
+        next.is_some_and(|id| id.mark() == mark)
     }
 
     /// How many certificates the set holds.

@@ -3,7 +3,6 @@
 use core::hash::{Hash, Hasher};
 
 use super::{Server, ServerTimer};
-use crate::Instant;
 use crate::entropy::Entropy;
 use crate::identity::Name;
 use crate::message::SessionId;
@@ -15,14 +14,15 @@ impl Server {
     }
 
     pub(crate) fn armed(&self) -> impl Iterator<Item = ServerTimer> {
-        self.timers.armed()
+        let sessions = self.sessions.in_order().into_keys();
+        let sessions = sessions.map(ServerTimer::Session);
+        sessions.chain(self.timers.armed())
     }
 
     /// Ends a session for which nothing has come for as long as it may live.
     pub(crate) fn silence_now(&mut self, session: SessionId) {
-        self.timers.disarm(ServerTimer::Session(session));
         if let Some(standing) = self.sessions.get_mut(session) {
-            standing.last_seen = Instant::default();
+            standing.fall_silent();
         }
         self.session_due(session);
     }

@@ -41,13 +41,14 @@ impl Server {
         signature: &[u8; 64],
     ) -> Result<(), Misuse> {
         self.advance(now);
-        let (registry, ledger, config) = (&self.registry, &self.ledger, &self.config);
+        let (registry, config) = (&self.registry, &self.config);
+        let house = (&self.ledger, &self.sessions);
         let revoked = &self.identity.revoked;
         let (peer, knock) = self
             .door
             .signed(request, signature, |entered| {
                 let (client, instance) = (&entered.client, entered.instance);
-                registry.admit(config, ledger, client, instance).is_ok()
+                registry.admit(config, house, client, instance).is_ok()
                     && !entered.certificates.iter().any(|it| revoked.contains(it))
             })
             .ok_or(Misuse::UnknownSignature(request))?;
@@ -229,13 +230,15 @@ impl Server {
 
     /// The names that stand registered, in order.
     pub fn clients(&self) -> impl Iterator<Item = &Name> {
-        self.registry.names()
+        let mut names: Vec<&Name> = self.sessions.names().collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 
     /// Whether a name stands registered.
     #[must_use]
     pub fn is_registered(&self, client: &Name) -> bool {
-        self.registry.is_live(client)
+        self.sessions.of(client).is_some()
     }
 
     /// Whether a message that begins so, of which 18 bytes suffice, names a session that

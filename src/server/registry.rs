@@ -7,10 +7,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::ledger::Ledger;
-use super::{Joined, Server, ServerAction, ServerConfig, ServerTimer};
+use super::{Joined, Server, ServerAction, ServerConfig};
 use crate::identity::{Name, Revoked};
-use crate::link::native::server::{Entered, Standing};
-use crate::link::native::session::Session;
+use crate::link::native::server::{Beginning, Entered, Process, Sessions, Standing};
+use crate::link::native::session::Protection;
 use crate::message::{InstanceId, Properties, RejectReason, SessionId};
 use crate::wire::native::{Denial, Denied};
 
@@ -18,20 +18,16 @@ use crate::wire::native::{Denial, Denied};
 /// are told apart for as long as they could fight.
 const MAX_REPLACED: usize = 8;
 
-/// All clients that have a session.
+/// What few of the clients that have a session have beside it.
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone, Hash))]
-pub(crate) struct Registry(BTreeMap<Name, Client>);
-
-/// One name.
-#[derive(Default)]
-#[cfg_attr(test, derive(Clone, Hash))]
-struct Client {
-    /// The session that stands, and the process that it belongs to.
-    current: Option<(SessionId, InstanceId)>,
-    /// A newer session that waits for its first valid message.
-    provisional: Option<(SessionId, Box<Joined>)>,
-    replaced: VecDeque<InstanceId>,
+pub(crate) struct Registry {
+    /// Newer sessions that wait for their first valid message.
+    joining: BTreeMap<Name, (SessionId, Box<Joined>)>,
+    /// How many of these are of clients that have a session that stands, too.
+    renewing: usize,
+    /// The processes whose place another one of this name has taken.
+    replaced: BTreeMap<Name, VecDeque<Process>>,
 }
 
 impl Registry {
@@ -39,7 +35,7 @@ impl Registry {
     pub(crate) fn admit(
         &self,
         config: &ServerConfig,
-        ledger: &Ledger,
+        (ledger, sessions): (&Ledger, &Sessions),
         name: &Name,
         instance: InstanceId,
     ) -> Result<(), Denied> {
@@ -50,107 +46,101 @@ impl Registry {
                 "this client is disabled on the server",
             );
         }
-        match self.0.get(name) {
-            Some(client) if client.replaced.contains(&instance) => denied(
+        let replaced = self.replaced.get(name);
+        if replaced.is_some_and(|all| all.contains(&Process::of(instance))) {
+            return denied(
                 Denial::Rejected(RejectReason::Replaced),
                 "another process has registered with this name since",
-            ),
-            None if self.0.len() >= config.max_clients => {
-                denied(Denial::Busy, "the server is full")
-            }
-            Some(_) | None => Ok(()),
+            );
         }
+        let clients = sessions.clients() + self.joining.len() - self.renewing;
+        if clients >= config.max_clients && !self.knows(sessions, name) {
+            return denied(Denial::Busy, "the server is full");
+        }
+        Ok(())
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.0
-            .iter()
-            .filter_map(|(name, client)| client.current.is_some().then_some(name))
+    /// Whether a name has a session, if only one that waits to begin.
+    fn knows(&self, sessions: &Sessions, name: &Name) -> bool {
+        self.joining.contains_key(name) || sessions.of(name).is_some()
     }
 
-    pub(crate) fn is_live(&self, name: &Name) -> bool {
-        self.0.get(name).is_some_and(|it| it.current.is_some())
-    }
-
-    fn sessions(&self, name: &Name) -> impl Iterator<Item = SessionId> + use<> {
-        let client = self.0.get(name);
-        let current = client.and_then(|it| it.current.map(|(session, _)| session));
-        let provisional =
-            client.and_then(|it| it.provisional.as_ref().map(|(session, _)| *session));
-        current.into_iter().chain(provisional)
+    fn is_renewing(&self, sessions: &Sessions, name: &Name) -> bool {
+        self.joining.contains_key(name) && sessions.of(name).is_some()
     }
 }
 
 impl Server {
     /// A proven client gets a session, which waits for its first valid message.
-    pub(super) fn enter(&mut self, entered: Entered, session: Session) {
-        let id = entered.session;
+    pub(super) fn enter(&mut self, entered: Entered, protection: Protection) {
+        let (id, name) = (entered.session, entered.client.clone());
         if !entered.dates_checked {
             self.actions.push_back(ServerAction::DatesUnchecked {
-                client: entered.client.clone(),
+                client: name.clone(),
             });
         }
-        let joined = Joined {
+        self.sessions.insert(Beginning {
+            id,
+            protection,
             client: entered.client.clone(),
+            instance: entered.instance,
+            bound_to: entered.bound_to,
+            certificates: entered.certificates,
+            alive_at: self.awake(),
+            expires_at: self.now + Duration::from_secs(entered.lifetime),
+        });
+        let joined = Box::new(Joined {
+            client: entered.client,
             renewed: false,
             address: entered.address,
             site_info: entered.site_info,
             context: entered.context,
-        };
-        let client = self.registry.0.entry(entered.client.clone()).or_default();
-        if let Some((older, _)) = client.provisional.replace((id, Box::new(joined))) {
-            self.sessions.remove(older);
-            self.timers.disarm(ServerTimer::Session(older));
-        }
-        self.sessions.insert(Standing {
-            session,
-            client: entered.client,
-            instance: entered.instance,
-            bound_to: entered.bound_to,
-            peer: None,
-            provisional: true,
-            last_seen: self.awake(),
-            suspended_until: None,
-            expires_at: self.now + Duration::from_secs(entered.lifetime),
-            highest_heartbeat: None,
-            highest_request: None,
-            certificates: entered.certificates,
         });
-        let at = self.now + self.config.registration_window;
-        self.timers.arm(ServerTimer::Session(id), at);
+        let older = self.change_of(&name, |server| {
+            let joining = &mut server.registry.joining;
+            joining.insert(name.clone(), (id, joined))
+        });
+        if let Some((older, _)) = older {
+            self.sessions.remove(older);
+        }
+        self.sessions
+            .look_at(id, self.now + self.config.registration_window);
         self.keep_watch();
         self.counters.registrations += 1;
     }
 
     /// The first valid message has come in a session: it stands, and the one before ends.
     pub(super) fn stand(&mut self, id: SessionId) {
-        let Some(standing) = self.sessions.get_mut(id) else {
+        let Some(standing) = self.sessions.get(id) else {
             return;
         };
-        standing.provisional = false;
-        let (name, instance) = (standing.client.clone(), standing.instance);
-        let client = self.registry.0.entry(name.clone()).or_default();
-        let Some((_, mut joined)) = client.provisional.take_if(|(session, _)| *session == id)
-        else {
+        let (name, process) = (standing.client.clone(), standing.process);
+        let known = self.registry.joining.get(&name);
+        if known.is_none_or(|(joining, _)| *joining != id) {
+            return;
+        }
+        let (joined, before) = self.change_of(&name, |server| {
+            let joined = server.registry.joining.remove(&name);
+            let before = server.sessions.confirm(id);
+            (joined, before.and_then(|it| server.sessions.remove(it)))
+        });
+        let Some((_, mut joined)) = joined else {
             return;
         };
-        let before = client.current.replace((id, instance));
         let action = match before {
-            Some((older, process)) => {
-                self.sessions.remove(older);
-                self.timers.disarm(ServerTimer::Session(older));
-                joined.renewed = process == instance;
-                if joined.renewed {
-                    ServerAction::ClientJoined(*joined)
-                } else {
-                    client.replaced.push_back(process);
-                    if client.replaced.len() > MAX_REPLACED {
-                        client.replaced.pop_front();
-                    }
-                    // The new process runs none of the jobs that the old one did.
-                    self.ledger.forget_reports(&name);
-                    ServerAction::ClientReplaced(*joined)
+            Some(before) if before.process == process => {
+                joined.renewed = true;
+                ServerAction::ClientJoined(*joined)
+            }
+            Some(before) => {
+                let replaced = self.registry.replaced.entry(name.clone()).or_default();
+                replaced.push_back(before.process);
+                if replaced.len() > MAX_REPLACED {
+                    replaced.pop_front();
                 }
+                // The new process runs none of the jobs that the old one did.
+                self.ledger.forget_reports(&name);
+                ServerAction::ClientReplaced(*joined)
             }
             None => ServerAction::ClientJoined(*joined),
         };
@@ -165,9 +155,9 @@ impl Server {
         let Some(standing) = self.sessions.get(id) else {
             return;
         };
-        let (provisional, expired) = (standing.provisional, standing.expires_at <= self.now);
+        let expired = self.sessions.end_of(standing) <= self.now;
         let dead = self.death_of(standing) <= awake;
-        if provisional || expired || dead {
+        if standing.is_provisional() || expired || dead {
             self.end_session(id, Ending::Dead);
         } else {
             self.watch(id);
@@ -176,23 +166,21 @@ impl Server {
 
     /// Ends a session. If it was the one that stood, the host is told.
     pub(super) fn end_session(&mut self, id: SessionId, ending: Ending) {
-        self.timers.disarm(ServerTimer::Session(id));
-        let Some(standing) = self.sessions.remove(id) else {
+        let Some(name) = self.sessions.get(id).map(|it| it.client.clone()) else {
             return;
         };
-        let name = standing.client;
-        let Some(client) = self.registry.0.get_mut(&name) else {
-            return;
-        };
-        client.provisional.take_if(|(session, _)| *session == id);
-        let stood = client
-            .current
-            .take_if(|(session, _)| *session == id)
-            .is_some();
-        if client.current.is_none() && client.provisional.is_none() {
-            self.registry.0.remove(&name);
+        let ended = self.change_of(&name, |server| {
+            if let Some((joining, _)) = server.registry.joining.get(&name)
+                && *joining == id
+            {
+                server.registry.joining.remove(&name);
+            }
+            server.sessions.remove(id)
+        });
+        if !self.registry.knows(&self.sessions, &name) {
+            self.registry.replaced.remove(&name);
         }
-        if stood {
+        if ended.is_some_and(|it| !it.is_provisional()) {
             self.ledger.forget_reports(&name);
             self.actions.push_back(match ending {
                 Ending::Dead => ServerAction::ClientDead { client: name },
@@ -207,50 +195,41 @@ impl Server {
 
     /// Ends every session of a name.
     pub(super) fn end_sessions(&mut self, name: &Name, reason: &str) {
-        for session in self.registry.sessions(name) {
-            let ending = Ending::Left {
-                reason: reason.to_owned(),
-                context: Properties::new(),
-            };
-            self.end_session(session, ending);
+        let joining = self.registry.joining.get(name).map(|(id, _)| *id);
+        for session in self.sessions.of(name).into_iter().chain(joining) {
+            self.end_session(session, Ending::by_word(reason));
         }
     }
 
     /// Ends the sessions that rest on a revoked certificate.
     pub(super) fn end_revoked(&mut self, revoked: &Revoked) {
-        let names: Vec<Name> = self.registry.0.keys().cloned().collect();
-        for name in names {
-            for session in self.registry.sessions(&name) {
-                let hit = self.sessions.get(session).is_some_and(|standing| {
-                    standing.certificates.iter().any(|it| revoked.contains(it))
-                });
-                if hit {
-                    let ending = Ending::Left {
-                        reason: "its certificate was revoked".to_owned(),
-                        context: Properties::new(),
-                    };
-                    self.end_session(session, ending);
-                }
-            }
+        for session in self.sessions.hit_by(revoked) {
+            self.end_session(session, Ending::by_word("its certificate was revoked"));
         }
     }
 
     /// Looks at the session again when it could be dead or expired.
     pub(super) fn watch(&mut self, id: SessionId) {
-        let awake = self.awake();
         if let Some(standing) = self.sessions.get(id) {
-            let left = self.death_of(standing).since(awake);
-            let at = (self.now + left).min(standing.expires_at);
-            self.timers.arm(ServerTimer::Session(id), at);
+            let left = self.death_of(standing).since(self.awake());
+            let at = (self.now + left).min(self.sessions.end_of(standing));
+            self.sessions.look_at(id, at);
         }
     }
 
     /// When the client counts as dead if nothing comes, in time without sleep.
     fn death_of(&self, standing: &Standing) -> crate::Instant {
-        standing
-            .last_seen
-            .max(standing.suspended_until.unwrap_or_default())
-            + self.config.dead_after
+        standing.alive_at() + self.config.dead_after
+    }
+
+    /// Changes something about the sessions of a name, and keeps count of who renews.
+    fn change_of<T>(&mut self, name: &Name, change: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.registry.is_renewing(&self.sessions, name);
+        let out = change(self);
+        let after = self.registry.is_renewing(&self.sessions, name);
+        let renewing = &mut self.registry.renewing;
+        *renewing = *renewing + usize::from(after) - usize::from(before);
+        out
     }
 }
 
@@ -258,4 +237,14 @@ impl Server {
 pub(super) enum Ending {
     Dead,
     Left { reason: String, context: Properties },
+}
+
+impl Ending {
+    /// By the word of the operator.
+    fn by_word(reason: &str) -> Self {
+        Self::Left {
+            reason: reason.to_owned(),
+            context: Properties::new(),
+        }
+    }
 }

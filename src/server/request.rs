@@ -99,10 +99,7 @@ impl Server {
         let Some(standing) = self.sessions.get_mut(to.session) else {
             return Err(Dropped::NoSession);
         };
-        if standing
-            .highest_heartbeat
-            .is_some_and(|highest| to.request < highest)
-        {
+        if standing.has_newer_heartbeat(to.request) {
             return Err(Dropped::Repeated);
         }
         if heartbeat.jobs.len() > self.config.max_jobs_per_client {
@@ -113,10 +110,10 @@ impl Server {
             );
             return Ok(());
         }
-        let first = standing.highest_heartbeat.replace(to.request).is_none();
+        let first = standing.beats(to.request);
         if newest && let Some(span) = heartbeat.suspending {
             let span = Duration::from_millis(span).min(MAX_SUSPENSION);
-            standing.suspended_until = Some(awake + span);
+            standing.suspend(awake + span);
         }
         let client = standing.client.clone();
         let lists = self.ledger(|ledger, _, out| ledger.heartbeat(&client, &heartbeat.jobs, out));
@@ -152,22 +149,14 @@ impl Server {
     fn seen(&mut self, session: SessionId, request: RequestId) -> Option<bool> {
         let awake = self.awake();
         let standing = self.sessions.get_mut(session)?;
-        standing.last_seen = awake;
-        let newest = standing
-            .highest_request
-            .is_none_or(|highest| request >= highest);
-        let mut woke = false;
-        if newest {
-            standing.highest_request = Some(request);
-            woke = standing.suspended_until.take().is_some();
-        }
-        if standing.provisional {
+        let seen = standing.sees(request, awake);
+        if standing.is_provisional() {
             self.stand(session);
-        } else if woke {
+        } else if seen.woke {
             // The timer was set for a long silence.
             self.watch(session);
         }
-        Some(newest)
+        Some(seen.newest)
     }
 
     /// The host is behind: answer so, and when it is far behind, not even that.

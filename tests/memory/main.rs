@@ -7,6 +7,7 @@ mod common;
 mod deaf;
 mod dice;
 mod flood;
+mod idle;
 mod largest;
 mod silent;
 

@@ -4,4 +4,4 @@ mod door;
 mod sessions;
 
 pub(crate) use door::{Admission, Door, Entered, Knock};
-pub(crate) use sessions::{Sessions, Standing};
+pub(crate) use sessions::{Beginning, Process, Sessions, Standing};

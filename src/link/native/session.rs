@@ -27,16 +27,6 @@ pub(crate) enum Protection {
     Sealed(Box<Seal>),
 }
 
-impl Protection {
-    pub(crate) fn suite(&self) -> Suite {
-        match self {
-            Self::Plain => Suite::Plain,
-            Self::Bearer(_) => Suite::Bearer,
-            Self::Sealed(_) => Suite::Sealed,
-        }
-    }
-}
-
 /// The keys and counters of a sealed session.
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Seal {
@@ -83,32 +73,26 @@ pub(crate) struct Opened {
     pub(crate) body: BytesMut,
 }
 
-/// One session.
-#[cfg_attr(test, derive(Clone, Hash))]
-pub(crate) struct Session {
-    pub(crate) id: SessionId,
-    pub(crate) protection: Protection,
-    end: End,
-}
-
-impl Session {
-    pub(crate) fn new(id: SessionId, protection: Protection, end: End) -> Self {
-        Self {
-            id,
-            protection,
-            end,
+impl Protection {
+    pub(crate) fn suite(&self) -> Suite {
+        match self {
+            Self::Plain => Suite::Plain,
+            Self::Bearer(_) => Suite::Bearer,
+            Self::Sealed(_) => Suite::Sealed,
         }
     }
 
-    /// Writes one message. `None` when the session has sealed all that it may.
+    /// Writes one message of session `id`. `None` when the session has sealed all that it
+    /// may.
     pub(crate) fn write(
         &mut self,
+        (id, end): (SessionId, End),
         request: RequestId,
         body: &impl Serialize,
         payload: &Bytes,
     ) -> Option<Written> {
-        let token = match &mut self.protection {
-            Protection::Sealed(seal) => {
+        let token = match self {
+            Self::Sealed(seal) => {
                 if seal.next >= LAST_NUMBER {
                     return None;
                 }
@@ -117,7 +101,7 @@ impl Session {
                 /// Room for every body but long lists and contexts.
                 const BODY: usize = 128;
                 let mut message = Vec::with_capacity(HEADER + BODY + payload.len() + TAG);
-                message.extend_from_slice(&sealed_header(self.id, number));
+                message.extend_from_slice(&sealed_header(id, number));
                 message.extend_from_slice(&request.0.to_be_bytes());
                 let mut message = encode(body, message);
                 message.extend_from_slice(payload);
@@ -130,11 +114,11 @@ impl Session {
                     tag,
                 });
             }
-            Protection::Bearer(token) if self.end == End::Client => Some(token.expose()),
-            Protection::Bearer(_) | Protection::Plain => None,
+            Self::Bearer(token) if end == End::Client => Some(token.expose()),
+            Self::Bearer(_) | Self::Plain => None,
         };
         Some(Written {
-            header: encode(body, clear_header(self.id, request, token)).into(),
+            header: encode(body, clear_header(id, request, token)).into(),
             payload: payload.clone(),
             number: request.0,
             tag: [0; TAG],
@@ -147,7 +131,7 @@ impl Session {
         number: u64,
         message: BytesMut,
     ) -> Result<Opened, Dropped> {
-        let Protection::Sealed(seal) = &mut self.protection else {
+        let Self::Sealed(seal) = self else {
             return Err(Dropped::Unauthentic);
         };
         if !seal.window.is_new(number) {
@@ -163,18 +147,20 @@ impl Session {
         })
     }
 
-    /// Takes a clear message, if this session is clear and its token right.
+    /// Takes a clear message that came to `end`, if the session is clear and its token
+    /// right.
     pub(crate) fn open_clear(
         &self,
+        end: End,
         request: RequestId,
         token: Option<[u8; 16]>,
         mut message: BytesMut,
         clear: usize,
     ) -> Result<Opened, Dropped> {
-        let expected = match &self.protection {
-            Protection::Sealed(_) => return Err(Dropped::Unauthentic),
-            Protection::Bearer(expected) if self.end == End::Server => Some(expected),
-            Protection::Bearer(_) | Protection::Plain => None,
+        let expected = match self {
+            Self::Sealed(_) => return Err(Dropped::Unauthentic),
+            Self::Bearer(expected) if end == End::Server => Some(expected),
+            Self::Bearer(_) | Self::Plain => None,
         };
         if token.map(Token::from_bytes).as_ref() != expected {
             return Err(Dropped::Unauthentic);
@@ -186,5 +172,47 @@ impl Session {
             request,
             body: message.split_off(clear),
         })
+    }
+}
+
+/// A session as the client holds it.
+#[cfg_attr(test, derive(Clone, Hash))]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) protection: Protection,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, protection: Protection) -> Self {
+        Self { id, protection }
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        request: RequestId,
+        body: &impl Serialize,
+        payload: &Bytes,
+    ) -> Option<Written> {
+        let at = (self.id, End::Client);
+        self.protection.write(at, request, body, payload)
+    }
+
+    pub(crate) fn open_sealed(
+        &mut self,
+        number: u64,
+        message: BytesMut,
+    ) -> Result<Opened, Dropped> {
+        self.protection.open_sealed(number, message)
+    }
+
+    pub(crate) fn open_clear(
+        &self,
+        request: RequestId,
+        token: Option<[u8; 16]>,
+        message: BytesMut,
+        clear: usize,
+    ) -> Result<Opened, Dropped> {
+        self.protection
+            .open_clear(End::Client, request, token, message, clear)
     }
 }

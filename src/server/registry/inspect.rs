@@ -3,39 +3,39 @@
 use super::Server;
 use crate::Instant;
 use crate::identity::Name;
-use crate::message::{InstanceId, RequestId, SessionId};
+use crate::link::native::server::Process;
+use crate::message::{RequestId, SessionId};
 
 /// One session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SessionView {
     pub(crate) id: SessionId,
-    pub(crate) instance: InstanceId,
+    pub(crate) process: Process,
     pub(crate) stands: bool,
-    pub(crate) last_seen: Instant,
+    pub(crate) alive_at: Instant,
     pub(crate) highest: Option<RequestId>,
-    pub(crate) suspended_until: Option<Instant>,
 }
 
 impl Server {
     pub(crate) fn sessions_of(&self, name: &Name) -> Vec<SessionView> {
-        let sessions = self.registry.sessions(name);
+        let joining = self.registry.joining.get(name).map(|(id, _)| *id);
+        let sessions = self.sessions.of(name).into_iter().chain(joining);
         sessions
-            .filter_map(|id| self.sessions.get(id))
-            .map(|it| SessionView {
-                id: it.session.id,
-                instance: it.instance,
-                stands: !it.provisional,
-                last_seen: it.last_seen,
-                highest: it.highest_request,
-                suspended_until: it.suspended_until,
+            .filter_map(|id| Some((id, self.sessions.get(id)?)))
+            .map(|(id, it)| SessionView {
+                id,
+                process: it.process,
+                stands: !it.is_provisional(),
+                alive_at: it.alive_at(),
+                highest: it.highest_request(),
             })
             .collect()
     }
 
     /// The processes whose place another one of this name has taken.
-    pub(crate) fn replaced(&self, name: &Name) -> Vec<InstanceId> {
-        let client = self.registry.0.get(name);
-        client.map_or(Vec::new(), |it| it.replaced.iter().copied().collect())
+    pub(crate) fn replaced(&self, name: &Name) -> Vec<Process> {
+        let replaced = self.registry.replaced.get(name);
+        replaced.map_or(Vec::new(), |all| all.iter().copied().collect())
     }
 
     /// The number of the newest cookie that a name has used, and how many of its

@@ -233,7 +233,7 @@ impl Link {
             .unwrap_or_default();
         self.handshake = Handshake::Idle;
         self.outstanding.clear();
-        self.session = Some(Session::new(session, protection, End::Client));
+        self.session = Some(Session::new(session, protection));
         Ok(Event::Registered {
             auth,
             interval: Duration::from_millis(grant.interval),

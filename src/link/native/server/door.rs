@@ -22,7 +22,7 @@ use crate::identity::{CertificateId, Identity, Key, Name};
 use crate::link::native::budget::Budgets;
 use crate::link::native::cookie::{Cookies, Exchange};
 use crate::link::native::seal;
-use crate::link::native::session::Session;
+use crate::link::native::session::Protection;
 use crate::link::native::transcript::{self, Binding, Keys};
 use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid};
 use crate::server::ServerConfig;
@@ -72,6 +72,8 @@ pub(crate) struct Admission<'a> {
     /// Unix seconds.
     pub(crate) wall: Option<u64>,
     pub(crate) binding: &'a Binding,
+    /// Draws an id for a session.
+    pub(crate) draw_id: &'a dyn Fn(&mut Entropy) -> SessionId,
     /// Whether a name may come in, should it prove itself. Must change nothing.
     pub(crate) admit: &'a dyn Fn(&Name, InstanceId) -> Result<(), Denied>,
 }
@@ -111,7 +113,7 @@ pub(crate) enum Knock {
     Sign(SignatureId, Bytes),
     /// Somebody has proved who they are. The session is to be entered before the answer
     /// goes back.
-    Entered(Box<Entered>, Session, Bytes),
+    Entered(Box<Entered>, Protection, Bytes),
     /// The same Register is being worked on, or it is no longer to be answered.
     Wait,
 }

@@ -1,108 +1,222 @@
-//! The table of sessions, and the connections that they were last heard on.
+//! The table of sessions: by id, by the connection that they were last heard on, and by
+//! when to look at them.
+//!
+//! The id of a session begins with its place in the table, so that to find it costs one
+//! look into memory however many there are. The rest of the id is random.
 
-use core::hash::{BuildHasherDefault, Hasher};
-use std::collections::{BTreeSet, HashMap};
+mod connections;
+mod deadlines;
+mod issuers;
+mod names;
+mod slab;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use core::time::Duration;
+use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
+use self::connections::Connections;
+use self::deadlines::Deadlines;
+use self::issuers::Issuers;
+use self::names::Names;
+use self::slab::{Place, Slab};
 use crate::Instant;
+use crate::entropy::Entropy;
 use crate::error::Dropped;
-use crate::identity::{CertificateId, Name};
-use crate::link::native::session::{Opened, Session, Written};
+use crate::identity::{CertificateId, Name, Revoked};
+use crate::link::native::session::{End, Opened, Protection, Written};
 use crate::link::native::transcript::Binding;
 use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
 
-/// One session with all that is kept of it.
-#[cfg_attr(test, derive(Clone, Hash))]
-pub(crate) struct Standing {
-    pub(crate) session: Session,
+pub(crate) use self::standing::{Process, Standing};
+
+/// What a new session begins with.
+pub(crate) struct Beginning {
+    pub(crate) id: SessionId,
+    pub(crate) protection: Protection,
     pub(crate) client: Name,
     pub(crate) instance: InstanceId,
     /// The channel binding of the only connection that it counts on, in the bearer suite
     /// with a binding.
     pub(crate) bound_to: Binding,
-    /// The connection that its latest request came on, while that stands.
-    pub(crate) peer: Option<PeerId>,
-    /// No valid message has come in it yet.
-    pub(crate) provisional: bool,
-    pub(crate) last_seen: Instant,
-    /// The client said that it will be silent until then.
-    pub(crate) suspended_until: Option<Instant>,
-    pub(crate) expires_at: Instant,
-    pub(crate) highest_heartbeat: Option<RequestId>,
-    pub(crate) highest_request: Option<RequestId>,
+    /// Its own certificate first.
     pub(crate) certificates: Box<[CertificateId]>,
+    /// In time without sleep.
+    pub(crate) alive_at: Instant,
+    pub(crate) expires_at: Instant,
 }
 
-/// All sessions by id.
-#[derive(Default)]
+/// All sessions.
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Sessions {
-    table: HashMap<SessionId, Standing, BuildHasherDefault<IdHasher>>,
-    /// Those that were heard on a connection.
-    by_peer: BTreeSet<(PeerId, SessionId)>,
+    /// Where the table's time begins.
+    started: Instant,
+    table: Slab<Standing>,
+    names: Names,
+    connections: Connections,
+    deadlines: Deadlines,
+    issuers: Issuers,
+    /// The bindings of those that have one.
+    bound: BTreeMap<Place, [u8; 32]>,
+    /// Sessions whose place was taken before they began, while a signature was awaited.
+    moved: BTreeMap<SessionId, Place>,
 }
 
 impl Sessions {
+    pub(crate) fn new(started: Instant, entropy: &mut Entropy) -> Self {
+        Self {
+            started,
+            table: Slab::default(),
+            names: Names::new(entropy),
+            connections: Connections::default(),
+            deadlines: Deadlines::default(),
+            issuers: Issuers::default(),
+            bound: BTreeMap::new(),
+            moved: BTreeMap::new(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub(crate) fn insert(&mut self, standing: Standing) {
-        self.table.insert(standing.session.id, standing);
+    /// An id for the next session.
+    pub(crate) fn draw_id(&self, entropy: &mut Entropy) -> SessionId {
+        id_of(self.table.next_place(), entropy.bytes())
+    }
+
+    pub(crate) fn insert(&mut self, new: Beginning) {
+        let expires_at = new.expires_at.since(self.started).as_secs();
+        let (meant, random) = parts_of(new.id);
+        let mut standing = Standing::new(
+            new.protection,
+            new.client,
+            new.instance,
+            random,
+            new.alive_at,
+            u32::try_from(expires_at).unwrap_or(u32::MAX),
+        );
+        if let Some((leaf, issuers)) = new.certificates.split_first() {
+            standing.certify(leaf, self.issuers.hold(issuers));
+        }
+        let place = self.table.next_place();
+        if place != meant {
+            standing.mark_moved();
+        }
+        if let Binding::TlsExporter(value) = new.bound_to {
+            standing.bind();
+            self.bound.insert(place, value);
+        }
+        self.table.insert(standing);
+        if place != meant {
+            self.moved.insert(new.id, place);
+        }
+    }
+
+    /// A session stands for its client from now on. Gives the one that did before.
+    pub(crate) fn confirm(&mut self, id: SessionId) -> Option<SessionId> {
+        let place = self.place(id)?;
+        self.table.get_mut(place)?.confirm();
+        let before = self.names.put(&self.table, place)?;
+        self.id_at(before)
+    }
+
+    /// The session that stands for a name.
+    pub(crate) fn of(&self, name: &Name) -> Option<SessionId> {
+        self.id_at(self.names.find(&self.table, name)?)
+    }
+
+    /// How many clients have a session that stands.
+    pub(crate) fn clients(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The names that have a session that stands, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
+        let standing = self.table.iter().filter(|(_, it)| !it.is_provisional());
+        standing.map(|(_, it)| &it.client)
     }
 
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Standing> {
-        let standing = self.table.remove(&id)?;
-        if let Some(peer) = standing.peer {
-            self.by_peer.remove(&(peer, id));
+        let place = self.place(id)?;
+        self.names.take(&self.table, place);
+        self.connections.leave(&mut self.table, place);
+        let standing = self.table.remove(place)?;
+        self.moved.remove(&id);
+        self.bound.remove(&place);
+        if standing.leaf().is_some() {
+            self.issuers.release(standing.issuers);
         }
+        self.tidy();
         Some(standing)
+    }
+
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Standing> {
+        self.table.get(self.place(id)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Standing> {
+        self.table.get_mut(self.place(id)?)
+    }
+
+    /// When a session ends.
+    pub(crate) fn end_of(&self, standing: &Standing) -> Instant {
+        self.started + Duration::from_secs(standing.expires_at().into())
+    }
+
+    /// Sets when to look at a session; its deadline before is forgotten.
+    pub(crate) fn look_at(&mut self, id: SessionId, at: Instant) {
+        let Some(place) = self.place(id) else {
+            return;
+        };
+        if let Some(standing) = self.table.get_mut(place) {
+            standing.due = deadlines::low(at);
+            self.deadlines.push(at, place);
+            self.tidy();
+        }
+    }
+
+    /// Which session to look at first, and when.
+    pub(crate) fn next_look(&self) -> Option<(Instant, SessionId)> {
+        let (at, place) = self.deadlines.first()?;
+        Some((at, self.id_at(place)?))
+    }
+
+    /// The session that is to be looked at first has been.
+    pub(crate) fn looked(&mut self) {
+        self.deadlines.pop();
+        self.tidy();
     }
 
     /// A valid request has come in a session.
     pub(crate) fn heard_on(&mut self, peer: PeerId, id: SessionId) {
-        let Some(standing) = self.table.get_mut(&id) else {
+        let Some(place) = self.place(id) else {
             return;
         };
-        if standing.peer == Some(peer) {
-            return;
+        if self.table.get(place).and_then(Standing::peer) != Some(peer) {
+            self.connections.leave(&mut self.table, place);
+            self.connections.join(&mut self.table, place, peer);
         }
-        if let Some(before) = standing.peer.replace(peer) {
-            self.by_peer.remove(&(before, id));
-        }
-        self.by_peer.insert((peer, id));
     }
 
     /// A connection is gone. What its sessions have asked is not answered any more: its
     /// number may belong to somebody else by then.
     pub(crate) fn disconnected(&mut self, peer: PeerId) {
-        let all =
-            (peer, SessionId::from_bytes([0; 16]))..=(peer, SessionId::from_bytes([0xff; 16]));
-        while let Some((_, id)) = self.by_peer.range(all.clone()).next().copied() {
-            self.by_peer.remove(&(peer, id));
-            if let Some(standing) = self.table.get_mut(&id) {
-                standing.peer = None;
-            }
-        }
+        self.connections.close(&mut self.table, peer);
     }
 
-    pub(crate) fn get(&self, id: SessionId) -> Option<&Standing> {
-        self.table.get(&id)
-    }
-
-    pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Standing> {
-        self.table.get_mut(&id)
-    }
-
-    /// A session is over for its messages when its time is up, although the timer that
-    /// ends it may be late.
-    fn lasting(&mut self, now: Instant, id: SessionId) -> Result<&mut Standing, Dropped> {
-        let standing = self.table.get_mut(&id).ok_or(Dropped::NoSession)?;
-        if standing.expires_at <= now {
-            return Err(Dropped::NoSession);
-        }
-        Ok(standing)
+    /// The sessions that rest on a revoked certificate.
+    pub(crate) fn hit_by(&self, revoked: &Revoked) -> Vec<SessionId> {
+        let hit = |it: &Standing| {
+            it.leaf().is_some_and(|leaf| {
+                revoked.contains_mark(leaf) || self.issuers.are_hit(it.issuers, revoked)
+            })
+        };
+        let hit = self.table.iter().filter(|(_, standing)| hit(standing));
+        hit.filter_map(|(place, _)| self.id_at(place)).collect()
     }
 
     pub(crate) fn open_sealed(
@@ -112,8 +226,8 @@ impl Sessions {
         number: u64,
         message: BytesMut,
     ) -> Result<Opened, Dropped> {
-        let standing = self.lasting(now, id)?;
-        standing.session.open_sealed(number, message)
+        let (_, standing) = self.lasting(now, id)?;
+        standing.protection.open_sealed(number, message)
     }
 
     pub(crate) fn open_clear(
@@ -125,11 +239,19 @@ impl Sessions {
         message: BytesMut,
         clear: usize,
     ) -> Result<Opened, Dropped> {
-        let standing = self.lasting(now, id)?;
-        if standing.bound_to != Binding::None && standing.bound_to != *binding {
-            return Err(Dropped::Unauthentic);
+        let (place, standing) = self.lasting(now, id)?;
+        if standing.is_bound() {
+            let Binding::TlsExporter(value) = binding else {
+                return Err(Dropped::Unauthentic);
+            };
+            if self.bound.get(&place) != Some(value) {
+                return Err(Dropped::Unauthentic);
+            }
         }
-        standing.session.open_clear(request, token, message, clear)
+        let standing = self.table.get(place).ok_or(Dropped::NoSession)?;
+        standing
+            .protection
+            .open_clear(End::Server, request, token, message, clear)
     }
 
     /// Writes a reply; `None` if the session is gone or used up, or is no longer heard on
@@ -142,42 +264,76 @@ impl Sessions {
         reply: &Reply,
         payload: &Bytes,
     ) -> Option<Written> {
-        let standing = self.table.get_mut(&id).filter(|it| it.peer == Some(peer))?;
-        standing.session.write(request, reply, payload)
+        let standing = self.get_mut(id).filter(|it| it.peer() == Some(peer))?;
+        let at = (id, End::Server);
+        standing.protection.write(at, request, reply, payload)
     }
+
+    /// A session is over for its messages when its time is up, although the timer that
+    /// ends it may be late.
+    fn lasting(&mut self, now: Instant, id: SessionId) -> Result<(Place, &mut Standing), Dropped> {
+        let elapsed = now.since(self.started).as_secs();
+        let place = self.place(id).ok_or(Dropped::NoSession)?;
+        let standing = self.table.get_mut(place).ok_or(Dropped::NoSession)?;
+        if u64::from(standing.expires_at()) <= elapsed {
+            return Err(Dropped::NoSession);
+        }
+        Ok((place, standing))
+    }
+
+    fn place(&self, id: SessionId) -> Option<Place> {
+        let (meant, random) = parts_of(id);
+        if id == id_of(meant, random)
+            && let Some(standing) = self.table.get(meant)
+            && standing.id == random
+            && !standing.is_moved()
+        {
+            return Some(meant);
+        }
+        self.moved.get(&id).copied()
+    }
+
+    fn id_at(&self, place: Place) -> Option<SessionId> {
+        let standing = self.table.get(place)?;
+        if !standing.is_moved() {
+            return Some(id_of(place, standing.id));
+        }
+        let moved = self.moved.iter().find(|(_, at)| **at == place);
+        moved.map(|(id, _)| *id)
+    }
+
+    fn tidy(&mut self) {
+        let table = &self.table;
+        let counts = |place, low| table.get(place).is_some_and(|it| it.due == low);
+        self.deadlines.tidy(table.len(), counts);
+    }
+}
+
+fn id_of(place: Place, random: [u8; 8]) -> SessionId {
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&place.to_be_bytes());
+    id[4..12].copy_from_slice(&random);
+    SessionId::from_bytes(id)
+}
+
+fn parts_of(id: SessionId) -> (Place, [u8; 8]) {
+    let [a, b, c, d, random @ .., _, _, _, _] = *id.as_bytes();
+    (Place::from_be_bytes([a, b, c, d]), random)
 }
 
 #[cfg(test)]
 impl Sessions {
     /// All sessions, in the order of their ids.
-    #[allow(clippy::disallowed_methods, reason = "a sorted map forgets the order")]
-    pub(crate) fn in_order(&self) -> std::collections::BTreeMap<SessionId, &Standing> {
-        self.table.values().map(|it| (it.session.id, it)).collect()
+    pub(crate) fn in_order(&self) -> BTreeMap<SessionId, &Standing> {
+        let all = self.table.iter();
+        all.filter_map(|(place, it)| Some((self.id_at(place)?, it)))
+            .collect()
     }
 }
 
 #[cfg(test)]
 impl core::hash::Hash for Sessions {
-    fn hash<H: Hasher>(&self, state: &mut H) {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
         self.in_order().hash(state);
     }
-}
-
-/// Session ids are random bytes that only the server chooses: any eight of them are a
-/// hash already.
-#[derive(Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 ^= u64::from_ne_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
 }

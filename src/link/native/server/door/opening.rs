@@ -10,7 +10,7 @@ use crate::identity::{self, Chain, ChainError, Identity, Role, Verified};
 use crate::link::native::session::{End, Protection, Seal};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
 use crate::message::limits::{MAX_STRANGER_PROPERTIES, MAX_TEXT};
-use crate::message::{PeerId, RejectReason, SessionId, Token};
+use crate::message::{PeerId, RejectReason, Token};
 use crate::suite::Suite;
 use crate::time::millis;
 use crate::wire::native::{self, Applicant, Denied, Grant, RefusalSeal, Register};
@@ -110,7 +110,7 @@ impl Opening {
     ) -> (PendingRegister, Vec<u8>) {
         let suite = register.reply.suite;
         let config = admission.config;
-        let session = SessionId::from_bytes(admission.entropy.bytes());
+        let session = (admission.draw_id)(admission.entropy);
         let token = (suite != Suite::Plain && self.applicant.want_token)
             .then(|| Token::from_bytes(admission.entropy.uuid()));
         let issued = admission

@@ -7,7 +7,7 @@ use super::{Entered, Knock};
 use crate::Instant;
 use crate::identity::Name;
 use crate::link::native::seal::{self, Key};
-use crate::link::native::session::{End, Protection, Session};
+use crate::link::native::session::Protection;
 use crate::link::native::transcript::Keys;
 use crate::message::PeerId;
 use crate::wire::native::{self, Grant, lp_pair};
@@ -78,7 +78,6 @@ impl PendingRegister {
         let header = native::register_reply_header(&self.client_nonce, self.entered.session);
         let grant = Zeroizing::new(native::encode(&self.grant, Vec::new()));
         let reply = seal::cover(self.reply_key.as_ref(), header, &grant);
-        let session = Session::new(self.entered.session, self.protection, End::Server);
-        Knock::Entered(Box::new(self.entered), session, reply.into())
+        Knock::Entered(Box::new(self.entered), self.protection, reply.into())
     }
 }

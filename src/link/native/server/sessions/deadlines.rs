@@ -1,0 +1,68 @@
+//! When sessions are to be looked at: the earliest first, and each once.
+
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::slab::Place;
+use crate::Instant;
+
+/// Entries that are out of date and stay until more are.
+const STALE: usize = 64;
+
+/// The deadlines of all sessions. One that has moved or gone leaves its entry behind,
+/// which whoever looks knows by its time.
+#[derive(Default)]
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Deadlines(BinaryHeap<Reverse<Deadline>>);
+
+/// Microseconds in two halves, so that three words suffice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Deadline {
+    high: u32,
+    low: u32,
+    place: Place,
+}
+
+/// The half of a time that a session keeps to know its deadline by.
+pub(super) fn low(at: Instant) -> u32 {
+    (at.as_micros() & u64::from(u32::MAX)) as u32
+}
+
+impl Deadlines {
+    pub(super) fn push(&mut self, at: Instant, place: Place) {
+        self.0.push(Reverse(Deadline {
+            high: (at.as_micros() >> 32) as u32,
+            low: low(at),
+            place,
+        }));
+    }
+
+    /// The earliest. Right after [`tidy`](Self::tidy) it is one that counts.
+    pub(super) fn first(&self) -> Option<(Instant, Place)> {
+        self.0.peek().map(|Reverse(it)| {
+            let micros = u64::from(it.high) << 32 | u64::from(it.low);
+            (Instant::from_micros(micros), it.place)
+        })
+    }
+
+    pub(super) fn pop(&mut self) {
+        self.0.pop();
+    }
+
+    /// Drops what is out of date from the front, and everywhere once it is more than all
+    /// the rest. `counts` says of a place and a half of a time whether they belong
+    /// together; there are `live` that do.
+    pub(super) fn tidy(&mut self, live: usize, counts: impl Fn(Place, u32) -> bool) {
+        while self
+            .0
+            .peek()
+            .is_some_and(|Reverse(it)| !counts(it.place, it.low))
+        {
+            self.0.pop();
+        }
+        if self.0.len() > 2 * live + STALE {
+            self.0.retain(|Reverse(it)| counts(it.place, it.low));
+            self.0.shrink_to(live + STALE);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Which session stands for a name.
+
+use core::hash::{Hash, Hasher};
+use std::hash::DefaultHasher;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::slab::{Place, Slab};
+use super::standing::Standing;
+use crate::entropy::Entropy;
+use crate::identity::Name;
+
+/// The places of the sessions that stand, by the names of their clients.
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Names {
+    table: HashTable<Place>,
+    /// What clients must not know, or they could choose names that collide.
+    secret: [u8; 16],
+}
+
+impl Names {
+    pub(super) fn new(entropy: &mut Entropy) -> Self {
+        Self {
+            table: HashTable::new(),
+            secret: entropy.bytes(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn find(&self, sessions: &Slab<Standing>, name: &Name) -> Option<Place> {
+        let is_it = |at: &Place| sessions.get(*at).is_some_and(|it| it.client == *name);
+        self.table.find(hash(self.secret, name), is_it).copied()
+    }
+
+    /// A session stands for the name of its client from now on. Gives the one before.
+    pub(super) fn put(&mut self, sessions: &Slab<Standing>, place: Place) -> Option<Place> {
+        let name = &sessions.get(place)?.client;
+        let secret = self.secret;
+        let entry = self.table.entry(
+            hash(secret, name),
+            |at| sessions.get(*at).is_some_and(|it| it.client == *name),
+            |at| sessions.get(*at).map_or(0, |it| hash(secret, &it.client)),
+        );
+        match entry {
+            Entry::Occupied(mut known) => Some(core::mem::replace(known.get_mut(), place)),
+            Entry::Vacant(free) => {
+                free.insert(place);
+                None
+            }
+        }
+    }
+
+    /// The session at `place`, which is still in the table, stands no longer. Gives
+    /// whether it did.
+    pub(super) fn take(&mut self, sessions: &Slab<Standing>, place: Place) -> bool {
+        let Some(standing) = sessions.get(place) else {
+            return false;
+        };
+        let hash = hash(self.secret, &standing.client);
+        let Ok(known) = self.table.find_entry(hash, |at| *at == place) else {
+            return false;
+        };
+        known.remove();
+        if self.table.is_empty() {
+            self.table = HashTable::new();
+        }
+        true
+    }
+}
+
+fn hash(secret: [u8; 16], name: &Name) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&secret);
+    name.hash(&mut hasher);
+    hasher.finish()
+}
