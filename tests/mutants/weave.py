@@ -1,20 +1,35 @@
 """Weaves many mutants into one tree, so that one build serves them all.
 
 A function with mutants becomes a choice between its body and a changed copy of it for each
-mutant; which of them runs is said by the environment when the tests start. (A mutant schema:
+mutant; which of them runs is said by the environment when the tests start. The tests can also say
+which functions they reach. (A mutant schema:
 Untch, Offutt, Harrold, "Mutation analysis using mutant schemata", ISSTA 1993.)
 """
 
 import re
 from dataclasses import dataclass
 
-VARIABLE = "FEDLINK_MUTANT"
+MUTANT = "FEDLINK_MUTANT"
+REACHED = "FEDLINK_REACHED"
 
+# Tests run on threads that have their names.
 CHOICE = f"""
-pub(crate) fn active_mutant() -> u32 {{
-    static ACTIVE: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {{
-        std::env::var("{VARIABLE}").map_or(0, |number| number.parse().unwrap_or(0))
+pub(crate) fn active_mutant(function: u32) -> u32 {{
+    use std::{{cell::RefCell, collections::HashSet, env, fs::File, io::Write, sync::LazyLock}};
+    static ACTIVE: LazyLock<u32> = LazyLock::new(|| {{
+        env::var("{MUTANT}").map_or(0, |number| number.parse().unwrap_or(0))
     }});
+    static REACHED: LazyLock<Option<File>> = LazyLock::new(|| {{
+        let path = env::var_os("{REACHED}")?;
+        Some(File::options().append(true).create(true).open(path).unwrap())
+    }});
+    thread_local!(static SEEN: RefCell<HashSet<u32>> = RefCell::default());
+    if let Some(mut log) = REACHED.as_ref()
+        && SEEN.with_borrow_mut(|seen| seen.insert(function))
+    {{
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        log.write_all(format!("{{test}}\\t{{function}}\\n").as_bytes()).unwrap();
+    }}
     *ACTIVE
 }}
 """
@@ -41,6 +56,8 @@ class Mutant:
     text: str
     function: tuple[int, int] | None
     returns: str
+    # The first mutant of the woven function that this one is a part of.
+    choice: int | None = None
 
     @property
     def can_be_woven(self):
@@ -88,10 +105,11 @@ def weave(file, source, mutants):
     """The source with all its mutants, and which lines belong to which of them."""
     woven, regions, done = "", [], 0
     for (start, end), inside in outermost(mutants):
-        opening = body(source, start)
-        woven += source[done : opening + 1] + "match crate::active_mutant() {"
+        opening, choice = body(source, start), inside[0].number
+        woven += source[done : opening + 1] + f"match crate::active_mutant({choice}) {{"
         first = woven.count("\n") + 1
         for mutant in inside:
+            mutant.choice = choice
             woven += f"\n{mutant.number} => {{"
             line = woven.count("\n") + 1
             grown = len(mutant.text) - (mutant.end - mutant.start)
