@@ -24,6 +24,8 @@ pub mod message;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
 mod server;
+#[cfg(any(test, feature = "stand-in"))]
+pub mod stand_in;
 mod suite;
 mod time;
 mod timer;

@@ -9,6 +9,8 @@ mod counters;
 mod ledger;
 mod registry;
 mod request;
+#[cfg(any(test, feature = "stand-in"))]
+mod seat;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};

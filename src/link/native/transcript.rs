@@ -119,6 +119,7 @@ pub(crate) struct Keys {
 }
 
 /// Both directions of a session.
+#[derive(Clone)]
 pub(crate) struct SessionKeys {
     pub(crate) to_server: Key,
     pub(crate) to_client: Key,

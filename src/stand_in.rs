@@ -1,0 +1,358 @@
+//! Clients of a few bytes, to put a million of them before one server.
+//!
+//! For simulations and benchmarks: a [`StandIn`] speaks the native protocol, but proves
+//! nothing, believes everything, and leaves it to its host to repeat what was lost. It comes
+//! in by a handshake of the plain suite, or is seated without one in any suite.
+
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::Dropped;
+use crate::identity::Name;
+use crate::link::native::session::{Protection, Session};
+use crate::message::{
+    Heartbeat, InstanceId, JobId, JobReport, Outcome, Payload, Properties, PullReply, PullTask,
+    Reply, Request, RequestId, SessionId, Ssid, SubmitReply, SubmitResult, TaskId,
+};
+use crate::suite::Suite;
+use crate::wire::native::{
+    self, Applicant, BindingKind, Challenge, Envelope, Grant, MAX_MESSAGE, lp_pair,
+};
+
+/// A client, as far as a server can tell.
+pub struct StandIn(State);
+
+enum State {
+    /// With the nonce of its latest challenge.
+    Outside([u8; 16]),
+    Inside {
+        session: Session,
+        latest: RequestId,
+    },
+}
+
+/// Who a stand-in says it is.
+#[derive(Clone, Debug)]
+pub struct Guise {
+    /// The federation.
+    pub project: Name,
+    /// Its own name.
+    pub client: Name,
+    /// Its process.
+    pub instance: InstanceId,
+}
+
+/// What a server has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To a challenge; the message goes back.
+    Register(Bytes),
+    /// The stand-in is in.
+    Registered,
+    /// To a heartbeat: how long until the next one.
+    Heartbeat(Duration),
+    /// To a pull: a task.
+    Task {
+        /// Its id.
+        task: TaskId,
+        /// The service session that it was given under.
+        ssid: Ssid,
+        /// Its payload, if that is not larger than what goes into a message.
+        payload: Bytes,
+    },
+    /// To a pull: nothing, for so long.
+    Nothing(Duration),
+    /// To a result: it has arrived.
+    Accepted,
+    /// The server does not know the session.
+    SessionLost,
+    /// A refusal of any kind.
+    Refused,
+}
+
+impl Default for StandIn {
+    fn default() -> Self {
+        Self(State::Outside([0; 16]))
+    }
+}
+
+impl StandIn {
+    /// Whether it has a session.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        matches!(self.0, State::Inside { .. })
+    }
+
+    /// Asks to come in. Use a nonce once.
+    pub fn challenge(&mut self, guise: &Guise, nonce: [u8; 16]) -> Bytes {
+        self.0 = State::Outside(nonce);
+        hello(guise, nonce).into()
+    }
+
+    /// Takes a message of the server.
+    ///
+    /// # Errors
+    /// When it is nothing that this stand-in waits for, or nothing that it understands.
+    pub fn handle(&mut self, guise: &Guise, message: BytesMut) -> Result<Answer, Dropped> {
+        let envelope = native::parse(&message).map_err(|_| Dropped::Malformed)?;
+        match (&mut self.0, envelope) {
+            (State::Outside(nonce), Envelope::ChallengeReply { reply, hello })
+                if reply.client_nonce == *nonce =>
+            {
+                let hello_s = message.get(..hello).ok_or(Dropped::Malformed)?;
+                Ok(Answer::Register(register(guise, *nonce, hello_s)))
+            }
+            (
+                State::Outside(nonce),
+                Envelope::RegisterReply {
+                    client_nonce,
+                    session,
+                    clear,
+                },
+            ) if client_nonce == *nonce => {
+                let grant = message.get(clear..).and_then(native::decode_all::<Grant>);
+                grant.ok_or(Dropped::Malformed)?;
+                *self = Self::inside(session, Protection::Plain);
+                Ok(Answer::Registered)
+            }
+            (_, Envelope::Refusal { .. }) => Ok(Answer::Refused),
+            (State::Inside { session, .. }, Envelope::InvalidSession(invalid))
+                if invalid.session == session.id =>
+            {
+                self.0 = State::Outside([0; 16]);
+                Ok(Answer::SessionLost)
+            }
+            (State::Inside { session, .. }, Envelope::Sealed { number, .. }) => {
+                understand(session.open_sealed(number, message)?.body)
+            }
+            (
+                State::Inside { session, .. },
+                Envelope::Clear {
+                    request,
+                    token,
+                    clear,
+                    ..
+                },
+            ) => understand(session.open_clear(request, token, message, clear)?.body),
+            _ => Err(Dropped::Unasked),
+        }
+    }
+
+    /// A heartbeat that reports these jobs. `None` outside.
+    pub fn heartbeat(&mut self, jobs: &[JobId]) -> Option<Bytes> {
+        let report = |job: &JobId| JobReport {
+            job: *job,
+            progress: None,
+        };
+        let heartbeat = Heartbeat {
+            jobs: jobs.iter().map(report).collect(),
+            suspending: None,
+            context: Properties::new(),
+        };
+        self.request(&Request::Heartbeat(heartbeat), &Bytes::new())
+    }
+
+    /// Asks for a task of a job. `last_task` is the one that it had before. `None` outside.
+    pub fn pull(&mut self, job: JobId, last_task: Option<TaskId>) -> Option<Bytes> {
+        let pull = Request::PullTask(PullTask {
+            job,
+            last_task,
+            context: Properties::new(),
+        });
+        self.request(&pull, &Bytes::new())
+    }
+
+    /// Hands in a result, whose payload goes inside the message. `None` outside.
+    pub fn submit(
+        &mut self,
+        (job, task, ssid): (JobId, TaskId, Ssid),
+        payload: &Bytes,
+    ) -> Option<Bytes> {
+        let head = Payload::new(payload.clone()).head(MAX_MESSAGE);
+        let submit = Request::SubmitResult(SubmitResult {
+            job,
+            task,
+            ssid,
+            outcome: Outcome::Ok,
+            ticket: Vec::new(),
+            headers: Properties::new(),
+            payload: head,
+            context: Properties::new(),
+        });
+        self.request(&submit, payload)
+    }
+
+    pub(crate) fn inside(id: SessionId, protection: Protection) -> Self {
+        Self(State::Inside {
+            session: Session::new(id, protection),
+            latest: RequestId::default(),
+        })
+    }
+
+    fn request(&mut self, request: &Request, payload: &Bytes) -> Option<Bytes> {
+        let State::Inside { session, latest } = &mut self.0 else {
+            return None;
+        };
+        latest.0 += 1;
+        let written = session.write(*latest, request, payload)?;
+        if written.payload.is_empty() {
+            return Some(written.header);
+        }
+        Some([written.header, written.payload].concat().into())
+    }
+}
+
+fn hello(guise: &Guise, nonce: [u8; 16]) -> Vec<u8> {
+    native::challenge(&Challenge {
+        suites: vec![Suite::Plain],
+        project: guise.project.clone(),
+        binding: BindingKind::None,
+        client_nonce: nonce,
+        client_share: None,
+        padding: Vec::new(),
+    })
+}
+
+fn register(guise: &Guise, nonce: [u8; 16], hello_s: &[u8]) -> Bytes {
+    let applicant = Applicant {
+        name: guise.client.clone(),
+        instance: guise.instance,
+        chain: Vec::new(),
+        want_token: false,
+        address: String::new(),
+        site_info: Properties::new(),
+        context: Properties::new(),
+    };
+    let mut register = native::register(&hello(guise, nonce), hello_s);
+    register.extend_from_slice(&lp_pair(&native::encode(&applicant, Vec::new()), &[]));
+    register.into()
+}
+
+fn understand(body: BytesMut) -> Result<Answer, Dropped> {
+    let body = body.freeze();
+    let (reply, rest) = native::decode(&body).ok_or(Dropped::Malformed)?;
+    let payload = body.slice(body.len() - rest.len()..);
+    Ok(match reply {
+        Reply::Heartbeat(reply) => Answer::Heartbeat(Duration::from_millis(reply.interval)),
+        Reply::PullTask(PullReply::Task(head)) => Answer::Task {
+            task: head.task,
+            ssid: head.ssid,
+            payload,
+        },
+        Reply::PullTask(PullReply::TryAgain { after, .. }) => {
+            Answer::Nothing(Duration::from_millis(after))
+        }
+        Reply::SubmitResult(SubmitReply::Accepted) => Answer::Accepted,
+        Reply::PullTask(PullReply::RunEnded)
+        | Reply::SubmitResult(_)
+        | Reply::Fetch(_)
+        | Reply::Push(_)
+        | Reply::Quit(_)
+        | Reply::Failed(_) => Answer::Refused,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::identity::Identity;
+    use crate::message::PeerId;
+    use crate::suite::Suites;
+    use crate::{Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, Sites};
+
+    const PEER: PeerId = PeerId(1);
+
+    fn guise() -> Guise {
+        Guise {
+            project: Name::new("wine").unwrap(),
+            client: Name::new("site-1").unwrap(),
+            instance: InstanceId::from_bytes([1; 16]),
+        }
+    }
+
+    fn server() -> Server {
+        let mut config = ServerConfig::new(guise().project);
+        config.suites = Suites::new([Suite::Plain]).unwrap();
+        let identity = Identity::unproven(Name::new("server").unwrap());
+        Server::new(Arc::new(config), identity, [7; 32], Instant::default()).unwrap()
+    }
+
+    /// What a stand-in hears of the server's answer to a message.
+    fn ask(server: &mut Server, stand_in: &mut StandIn, message: &Bytes) -> Answer {
+        let now = Instant::default();
+        // Of a session that it does not know a server only says so.
+        let _ = server.handle_message(now, PEER, message[..].into());
+        while let Some(action) = server.poll_action() {
+            if let ServerAction::Persist { record, .. } = action {
+                server.persisted(now, record).unwrap();
+            }
+        }
+        let answer = server.poll_transmit().unwrap();
+        let answer = [&answer.header[..], &answer.payload[..]].concat();
+        stand_in.handle(&guise(), answer[..].into()).unwrap()
+    }
+
+    #[test]
+    fn a_stand_in_comes_in_and_works() {
+        let mut server = server();
+        let mut stand_in = StandIn::default();
+        let challenge = stand_in.challenge(&guise(), [3; 16]);
+        let Answer::Register(register) = ask(&mut server, &mut stand_in, &challenge) else {
+            panic!("no register");
+        };
+        let answer = ask(&mut server, &mut stand_in, &register);
+        assert_eq!(answer, Answer::Registered);
+        works(&mut server, &mut stand_in);
+    }
+
+    #[test]
+    fn one_that_is_seated_works_in_every_suite() {
+        for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
+            let mut server = server();
+            let mut stand_in = server.seat(Instant::default(), guise().client, suite);
+            works(&mut server, &mut stand_in);
+        }
+    }
+
+    fn works(server: &mut Server, stand_in: &mut StandIn) {
+        let now = Instant::default();
+        let job = JobId::from_bytes([5; 16]);
+        server.start_job(now, job, Sites::All).unwrap();
+        let heartbeat = stand_in.heartbeat(&[job]).unwrap();
+        let answer = ask(server, stand_in, &heartbeat);
+        assert!(matches!(answer, Answer::Heartbeat(_)), "{answer:?}");
+        assert!(server.is_registered(&guise().client));
+
+        let pull = stand_in.pull(job, None).unwrap();
+        assert!(matches!(ask(server, stand_in, &pull), Answer::Nothing(_)));
+        let work = NewTask {
+            name: "train".to_owned(),
+            headers: Properties::new(),
+            payload: Payload::new(&b"a model"[..]),
+        };
+        let to = Assignee::Site(guise().client);
+        server.assign(now, job, to, work).unwrap();
+        let pull = stand_in.pull(job, None).unwrap();
+        let Answer::Task {
+            task,
+            ssid,
+            payload,
+        } = ask(server, stand_in, &pull)
+        else {
+            panic!("no task");
+        };
+        assert_eq!(payload, &b"a model"[..]);
+        let result = Bytes::from_static(b"a better model");
+        let submit = stand_in.submit((job, task, ssid), &result).unwrap();
+        assert_eq!(ask(server, stand_in, &submit), Answer::Accepted);
+
+        // Another server knows nothing of it.
+        let heartbeat = stand_in.heartbeat(&[]).unwrap();
+        let answer = ask(&mut self::server(), stand_in, &heartbeat);
+        assert_eq!((answer, stand_in.is_inside()), (Answer::SessionLost, false));
+        assert_eq!(stand_in.heartbeat(&[]), None);
+    }
+}
