@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::Dropped;
 use crate::identity::Name;
+use crate::link::native::room::Room;
 use crate::link::native::session::{Protection, Session};
 use crate::message::{
     Heartbeat, InstanceId, JobId, JobReport, Outcome, Payload, Properties, PullReply, PullTask,
@@ -195,7 +196,7 @@ impl StandIn {
             return None;
         };
         latest.0 += 1;
-        let written = session.write(*latest, request, payload)?;
+        let written = session.write(*latest, request, payload, &mut Room::for_one())?;
         if written.payload.is_empty() {
             return Some(written.header);
         }
@@ -354,5 +355,27 @@ mod tests {
         let answer = ask(&mut self::server(), stand_in, &heartbeat);
         assert_eq!((answer, stand_in.is_inside()), (Answer::SessionLost, false));
         assert_eq!(stand_in.heartbeat(&[]), None);
+    }
+
+    #[test]
+    fn a_server_answers_a_heartbeat_without_an_allocation() {
+        let now = Instant::default();
+        for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
+            let mut server = server();
+            let mut stand_in = server.seat(now, guise().client, suite);
+            let heartbeat = stand_in.heartbeat(&[]).unwrap();
+            ask(&mut server, &mut stand_in, &heartbeat);
+            let heartbeats: Vec<BytesMut> = (0..1000)
+                .map(|_| stand_in.heartbeat(&[]).unwrap()[..].into())
+                .collect();
+            let counted = allocation_counter::measure(|| {
+                for heartbeat in heartbeats {
+                    server.handle_message(now, PEER, heartbeat).unwrap();
+                    assert!(server.poll_transmit().is_some());
+                    assert!(server.poll_action().is_none());
+                }
+            });
+            assert_eq!(counted.count_total, 0, "{suite}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::pki::{Pki, name};
 use super::world::{MALLORY, SITES};
 use crate::digest::Hash;
 use crate::identity::{Chain, LocalSigner};
+use crate::link::native::room::Room;
 use crate::link::native::seal::{self, Key, nonces};
 use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
@@ -356,7 +357,8 @@ impl Mallory {
         let id = RequestId(self.next_request);
         let payload = Bytes::copy_from_slice(payload);
         let session = self.session.as_mut()?;
-        let written = nonces::unwatched(|| session.write(id, request, &payload))?;
+        let room = &mut Room::for_one();
+        let written = nonces::unwatched(|| session.write(id, request, &payload, room))?;
         Some([&written.header[..], &written.payload].concat().into())
     }
 

@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(test, derive(Hash))]
-pub struct Properties(#[serde(with = "shared")] Arc<BTreeMap<String, String>>);
+pub struct Properties(
+    /// Nothing for an empty map.
+    #[serde(with = "shared")]
+    Option<Arc<BTreeMap<String, String>>>,
+);
 
 impl Properties {
     /// An empty map.
@@ -31,59 +35,56 @@ impl Properties {
 
     /// Sets one entry.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        Arc::make_mut(&mut self.0).insert(key.into(), value.into());
+        let map = self.0.get_or_insert_default();
+        Arc::make_mut(map).insert(key.into(), value.into());
     }
 
     /// The value of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.0.as_ref()?.get(key).map(String::as_str)
     }
 
     /// All entries in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+        let entries = self.0.iter().flat_map(|map| map.iter());
+        entries.map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// An upper bound of the memory that it takes, in bytes, if nobody shares it.
     pub(crate) fn memory(&self) -> usize {
         /// Two texts in a node of the map that is filled as little as one may be.
         const ENTRY: usize = 128;
-        self.size() + self.0.len() * ENTRY
+        self.size() + self.iter().count() * ENTRY
     }
 
     /// An upper bound of the encoded size in bytes.
     pub(crate) fn size(&self) -> usize {
         /// The longest prefix that a length takes.
         const LENGTH: usize = 5;
-        self.0
-            .iter()
-            .map(|(key, value)| key.len() + value.len() + 2 * LENGTH)
-            .sum::<usize>()
-            + LENGTH
+        let entries = self.iter();
+        let sizes = entries.map(|(key, value)| key.len() + value.len() + 2 * LENGTH);
+        sizes.sum::<usize>() + LENGTH
     }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Self(Arc::new(
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-        ))
+        let entries = entries.into_iter();
+        let map: BTreeMap<_, _> = entries
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
+        Self((!map.is_empty()).then(|| Arc::new(map)))
     }
 }
 
-/// Serialises the map behind the `Arc`. Keys must come in strictly growing order, so that
+/// Serialises the map behind the `Arc`, or that it is empty. Keys must come in strictly growing order, so that
 /// a map has one encoding and a repeated key is an error.
 mod shared {
     use std::collections::BTreeMap;
@@ -95,12 +96,18 @@ mod shared {
 
     type Map = BTreeMap<String, String>;
 
-    pub(super) fn serialize<S: Serializer>(map: &Arc<Map>, out: S) -> Result<S::Ok, S::Error> {
-        map.as_ref().serialize(out)
+    pub(super) fn serialize<S: Serializer>(
+        map: &Option<Arc<Map>>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        map.as_deref().unwrap_or(&Map::new()).serialize(out)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Arc<Map>, D::Error> {
-        input.deserialize_map(Ordered).map(Arc::new)
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<Option<Arc<Map>>, D::Error> {
+        let map = input.deserialize_map(Ordered)?;
+        Ok((!map.is_empty()).then(|| Arc::new(map)))
     }
 
     struct Ordered;
@@ -136,6 +143,12 @@ mod tests {
         assert_eq!(bytes, b"\x02\x01a\x011\x01b\x012");
         assert_eq!(postcard::from_bytes::<Properties>(&bytes).unwrap(), map);
         assert!(bytes.len() <= map.size());
+        let none = [(); 0].map(|()| ("", ""));
+        for empty in [Properties::new(), none.into_iter().collect()] {
+            assert_eq!(postcard::to_allocvec(&empty).unwrap(), b"\0");
+            assert_eq!(postcard::from_bytes::<Properties>(b"\0").unwrap(), empty);
+            assert!(empty.is_empty());
+        }
         for bad in [
             &b"\x02\x01b\x011\x01a\x012"[..],
             b"\x02\x01a\x011\x01a\x012",

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::ledger::ReplyTo;
 use super::registry::Ending;
@@ -30,12 +30,12 @@ impl Server {
             session,
             request: opened.request,
         };
-        let body = opened.body.freeze();
+        let mut body = opened.body;
         let (request, rest) = native::decode::<Request>(&body).ok_or(Dropped::Malformed)?;
-        let payload = body.slice(body.len() - rest.len()..);
-        if !payload.is_empty() && !request.carries_payload() {
+        if !rest.is_empty() && !request.carries_payload() {
             return Err(Dropped::Malformed);
         }
+        body.advance(body.len() - rest.len());
         let Some(newest) = self.seen(session, to.request) else {
             return Err(Dropped::NoSession);
         };
@@ -70,7 +70,13 @@ impl Server {
                 };
                 self.end_session(session, ending);
             }
-            request => self.work(to, request, payload),
+            request => {
+                let payload = match body.is_empty() {
+                    true => Bytes::new(),
+                    false => body.freeze(),
+                };
+                self.work(to, request, payload);
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
+use super::room::Room;
 use super::session::{Opened, Session};
 use crate::Instant;
 use crate::error::Dropped;
@@ -25,6 +26,7 @@ pub(crate) struct Link {
     session: Option<Session>,
     outstanding: BTreeMap<RequestId, Outstanding>,
     transmits: VecDeque<Transmit>,
+    room: Room,
     /// Numbers transmits, for the carrier to report those that it could not send.
     sent: u64,
     /// The latest message of the handshake.
@@ -113,7 +115,7 @@ impl Link {
         let Some(written) = self
             .session
             .as_mut()
-            .and_then(|session| session.write(id, request, payload))
+            .and_then(|session| session.write(id, request, payload, &mut self.room))
         else {
             return false;
         };

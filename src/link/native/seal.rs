@@ -6,7 +6,7 @@ pub(crate) mod nonces;
 #[cfg(test)]
 mod vectors;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use zeroize::Zeroizing;
@@ -43,7 +43,7 @@ impl Key {
     }
 
     /// Seals everything behind `clear` bytes in place and appends the tag.
-    pub(crate) fn seal(&self, number: u64, message: &mut Vec<u8>, clear: usize) {
+    pub(crate) fn seal(&self, number: u64, message: &mut impl Growing, clear: usize) {
         self.seal_under(nonce(number), message, clear);
     }
 
@@ -53,16 +53,16 @@ impl Key {
         self.open_under(nonce(number), message, clear)
     }
 
-    fn seal_under(&self, nonce: [u8; 12], message: &mut Vec<u8>, clear: usize) {
+    fn seal_under(&self, nonce: [u8; 12], message: &mut impl Growing, clear: usize) {
         #[cfg(test)]
         nonces::note(&self.0, nonce);
-        let (header, body) = message.split_at_mut(clear);
+        let (header, body) = message.as_mut().split_at_mut(clear);
         // It fails only past 256 GiB.
         if let Ok(tag) = self
             .cipher()
             .encrypt_inout_detached(&nonce.into(), header, body.into())
         {
-            message.extend_from_slice(&tag);
+            message.extend(tag);
         }
     }
 
@@ -80,6 +80,11 @@ impl Key {
         ChaCha20Poly1305::new(&(*self.0).into())
     }
 }
+
+/// Bytes that more can be appended to.
+pub(crate) trait Growing: AsMut<[u8]> + Extend<u8> {}
+
+impl<T: AsMut<[u8]> + Extend<u8>> Growing for T {}
 
 /// A message of the handshake: `body` behind `header`, sealed where there is a key.
 pub(crate) fn cover(key: Option<&Key>, mut header: Vec<u8>, body: &[u8]) -> Vec<u8> {
@@ -109,7 +114,8 @@ pub(crate) fn open_in_place(
 ) -> Option<BytesMut> {
     let len = key.open(number, &mut message, clear)?;
     message.truncate(len);
-    Some(message.split_off(clear))
+    message.advance(clear);
+    Some(message)
 }
 
 fn nonce(number: u64) -> [u8; 12] {

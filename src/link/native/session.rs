@@ -1,14 +1,18 @@
 //! A session as both ends hold it: how its messages are protected.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
+use super::room::Room;
 use super::seal::{self, Key, LAST_NUMBER};
 use super::transcript::SessionKeys;
 use crate::error::Dropped;
 use crate::message::{RequestId, SessionId, Token};
 use crate::suite::Suite;
 use crate::wire::native::{HEADER, TAG, clear_header, encode, sealed_header};
+
+/// Room for every body but long lists and contexts.
+const BODY: usize = 128;
 
 /// Which end of the session this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +94,7 @@ impl Protection {
         request: RequestId,
         body: &impl Serialize,
         payload: &Bytes,
+        room: &mut Room,
     ) -> Option<Written> {
         let token = match self {
             Self::Sealed(seal) => {
@@ -98,17 +103,16 @@ impl Protection {
                 }
                 let number = seal.next;
                 seal.next += 1;
-                /// Room for every body but long lists and contexts.
-                const BODY: usize = 128;
-                let mut message = Vec::with_capacity(HEADER + BODY + payload.len() + TAG);
-                message.extend_from_slice(&sealed_header(id, number));
-                message.extend_from_slice(&request.0.to_be_bytes());
-                let mut message = encode(body, message);
-                message.extend_from_slice(payload);
-                seal.outgoing.seal(number, &mut message, HEADER);
-                let tag = message.last_chunk().copied().unwrap_or_default();
+                let header = room.write(HEADER + BODY + payload.len() + TAG, |out| {
+                    out.put_slice(&sealed_header(id, number));
+                    out.put_u64(request.0);
+                    *out = encode(body, core::mem::take(out));
+                    out.put_slice(payload);
+                    seal.outgoing.seal(number, out, HEADER);
+                });
+                let tag = header.last_chunk().copied().unwrap_or_default();
                 return Some(Written {
-                    header: message.into(),
+                    header,
                     payload: Bytes::new(),
                     number,
                     tag,
@@ -117,8 +121,12 @@ impl Protection {
             Self::Bearer(token) if end == End::Client => Some(token.expose()),
             Self::Bearer(_) | Self::Plain => None,
         };
+        let header = room.write(HEADER + BODY, |out| {
+            clear_header(out, id, request, token);
+            *out = encode(body, core::mem::take(out));
+        });
         Some(Written {
-            header: encode(body, clear_header(id, request, token)).into(),
+            header,
             payload: payload.clone(),
             number: request.0,
             tag: [0; TAG],
@@ -168,9 +176,10 @@ impl Protection {
         if clear > message.len() {
             return Err(Dropped::Malformed);
         }
+        message.advance(clear);
         Ok(Opened {
             request,
-            body: message.split_off(clear),
+            body: message,
         })
     }
 }
@@ -192,9 +201,10 @@ impl Session {
         request: RequestId,
         body: &impl Serialize,
         payload: &Bytes,
+        room: &mut Room,
     ) -> Option<Written> {
         let at = (self.id, End::Client);
-        self.protection.write(at, request, body, payload)
+        self.protection.write(at, request, body, payload, room)
     }
 
     pub(crate) fn open_sealed(

@@ -5,9 +5,9 @@ use serde::de::DeserializeOwned;
 
 /// Appends the encoding of `value` to `out`.
 ///
-/// postcard fails only where a sink is full or a length is unknown; a `Vec` is never
+/// postcard fails only where a sink is full or a length is unknown; one that grows is never
 /// full and the wire's types know their lengths.
-pub(crate) fn encode(value: &impl Serialize, out: Vec<u8>) -> Vec<u8> {
+pub(crate) fn encode<B: Extend<u8> + Default>(value: &impl Serialize, out: B) -> B {
     let encoded = postcard::to_extend(value, out);
     debug_assert!(encoded.is_ok());
     encoded.unwrap_or_default()

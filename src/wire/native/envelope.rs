@@ -240,13 +240,13 @@ pub(crate) fn sealed_header(session: SessionId, number: u64) -> [u8; HEADER] {
 
 /// The start of a clear session message, up to its body.
 pub(crate) fn clear_header(
+    out: &mut impl BufMut,
     session: SessionId,
     request: RequestId,
     token: Option<&[u8; 16]>,
-) -> Vec<u8> {
-    let mut out = header(CLEAR, session, request.0).to_vec();
-    hello::lp(&mut out, token.map_or(&[], <[u8; 16]>::as_slice));
-    out
+) {
+    out.put_slice(&header(CLEAR, session, request.0));
+    hello::lp(out, token.map_or(&[], <[u8; 16]>::as_slice));
 }
 
 fn header(kind: u8, session: SessionId, number: u64) -> [u8; HEADER] {

@@ -70,10 +70,9 @@ fn check(message: &[u8], envelope: Envelope) {
             clear,
         } => {
             assert_eq!(envelope::session_of(message), Some(session));
-            (
-                envelope::clear_header(session, request, token.as_ref()),
-                clear,
-            )
+            let mut header = Vec::new();
+            envelope::clear_header(&mut header, session, request, token.as_ref());
+            (header, clear)
         }
     };
     assert_eq!(written, message[..end]);

@@ -1,5 +1,6 @@
 //! The bodies of the handshake.
 
+use bytes::BufMut;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::{self, Hello};
@@ -171,9 +172,9 @@ impl RefusalSeal {
 }
 
 /// Appends the length of `item` and `item`.
-pub(crate) fn lp(out: &mut Vec<u8>, item: &[u8]) {
-    out.extend_from_slice(&u32::try_from(item.len()).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend_from_slice(item);
+pub(crate) fn lp(out: &mut impl BufMut, item: &[u8]) {
+    out.put_u32(u32::try_from(item.len()).unwrap_or(u32::MAX));
+    out.put_slice(item);
 }
 
 /// Takes an item behind its length from the front of `bytes`.

@@ -27,6 +27,7 @@ use crate::Instant;
 use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Name, Revoked};
+use crate::link::native::room::Room;
 use crate::link::native::session::{End, Opened, Protection, Written};
 use crate::link::native::transcript::Binding;
 use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
@@ -63,6 +64,7 @@ pub(crate) struct Sessions {
     bound: BTreeMap<Place, [u8; 32]>,
     /// Sessions whose place was taken before they began, while a signature was awaited.
     moved: BTreeMap<SessionId, Place>,
+    room: Room,
 }
 
 impl Sessions {
@@ -76,6 +78,7 @@ impl Sessions {
             issuers: Issuers::default(),
             bound: BTreeMap::new(),
             moved: BTreeMap::new(),
+            room: Room::default(),
         }
     }
 
@@ -264,9 +267,11 @@ impl Sessions {
         reply: &Reply,
         payload: &Bytes,
     ) -> Option<Written> {
-        let standing = self.get_mut(id).filter(|it| it.peer() == Some(peer))?;
-        let at = (id, End::Server);
-        standing.protection.write(at, request, reply, payload)
+        let place = self.place(id)?;
+        let standing = self.table.get_mut(place);
+        let standing = standing.filter(|it| it.peer() == Some(peer))?;
+        let (at, room) = ((id, End::Server), &mut self.room);
+        standing.protection.write(at, request, reply, payload, room)
     }
 
     /// A session is over for its messages when its time is up, although the timer that
