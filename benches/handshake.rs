@@ -14,6 +14,7 @@ use fedlink_benches::joiners::Joiners;
 use x25519_dalek::{PublicKey, StaticSecret};
 
 const PEER: PeerId = PeerId(1);
+const STORM: usize = 256;
 
 fn handshake(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("handshake");
@@ -29,6 +30,57 @@ fn handshake(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// Many clients at once: the server answers all challenges and then all registrations.
+fn storm(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("registration storm, each of 256");
+    for suite in [Suite::Bearer, Suite::Sealed] {
+        for met in ["new", "known"] {
+            let mut joiners = Joiners::new(suite);
+            let mut known = server(suite);
+            storm_of(&mut known, &mut joiners);
+            group.bench_function(format!("{suite}, {met}"), |bencher| {
+                bencher.iter_custom(|times| {
+                    let storms = times.div_ceil(STORM as u64);
+                    let mut took = Duration::ZERO;
+                    for _ in 0..storms {
+                        let mut fresh = (met == "new").then(|| server(suite));
+                        took += storm_of(fresh.as_mut().unwrap_or(&mut known), &mut joiners);
+                    }
+                    took.mul_f64(times as f64 / (storms * STORM as u64) as f64)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// What it takes the server to let in many clients.
+fn storm_of(server: &mut Server, joiners: &mut Joiners) -> Duration {
+    let (mut clients, challenges): (Vec<_>, Vec<_>) =
+        (0..STORM).map(|_| joiners.knock(START)).unzip();
+    let (replies, first) = ask_all(server, challenges);
+    let registers = clients.iter_mut().zip(replies);
+    let registers = registers.map(|(client, reply)| Joiners::register(client, START, reply));
+    let (_, second) = ask_all(server, registers.collect());
+    while server.poll_action().is_some() {}
+    first + second
+}
+
+/// The server's answers to messages that came at once, and what they took.
+fn ask_all(server: &mut Server, messages: Vec<BytesMut>) -> (Vec<BytesMut>, Duration) {
+    let messages: Vec<_> = (0..).map(PeerId).zip(messages).collect();
+    let mut answers = Vec::with_capacity(messages.len());
+    let begun = Instant::now();
+    let dropped = server.handle_batch(START, messages);
+    while let Some(answer) = server.poll_transmit() {
+        answers.push(answer.header);
+    }
+    let took = begun.elapsed();
+    assert_eq!((dropped, answers.len()), (0, STORM));
+    let answers = answers.iter().map(|answer| BytesMut::from(&answer[..]));
+    (answers.collect(), took)
 }
 
 /// What it takes the server to let a client in.
@@ -77,7 +129,8 @@ impl Floor {
         // The server's proof and the token.
         black_box(self.key.sign(&[1; 56]));
         black_box(self.key.sign(&[2; 56]));
-        // The client's certificate and its proof.
+        // The client's key, its certificate and its proof.
+        black_box(VerifyingKey::from_bytes(black_box(self.public.as_bytes())).is_ok());
         for _ in 0..2 {
             let verified = self.public.verify_strict(&[0; 56], &self.signature);
             black_box(verified.is_ok());
@@ -93,5 +146,5 @@ impl Floor {
     }
 }
 
-criterion_group!(benches, handshake);
+criterion_group!(benches, handshake, storm);
 criterion_main!(benches);

@@ -27,6 +27,7 @@ mod revoked;
 mod roots;
 #[cfg(feature = "nvflare")]
 mod rsa;
+mod signatures;
 mod signer;
 mod verify;
 
@@ -43,5 +44,7 @@ pub use rsa::{
     MAX_PEM_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, RsaChain, RsaKeyError, RsaPublicKey, RsaRoots,
     RsaSigner, SigningFault,
 };
+pub(crate) use signatures::{Check, Known, are_good};
 pub use signer::{LocalSigner, Signer};
+pub(crate) use verify::verify_with;
 pub use verify::{Role, Verified, verify};

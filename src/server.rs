@@ -1,6 +1,7 @@
 //! The server machine.
 
 mod action;
+mod batch;
 #[cfg(test)]
 mod checking;
 mod commands;
@@ -35,6 +36,7 @@ use crate::timer::Timers;
 use crate::transmit::ServerTransmit;
 use crate::waiting::Waiting;
 use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, Register, TAG};
+use batch::{Ahead, Arrived};
 use ledger::{Answer, Ledger, Out};
 use registry::Registry;
 
@@ -83,6 +85,8 @@ pub struct Server {
     answers: Vec<Answer>,
     transmits: Waiting<ServerTransmit>,
     counters: ServerCounters,
+    /// Messages of a batch. Empty between inputs; its room is used again.
+    group: Vec<Arrived>,
 }
 
 impl Server {
@@ -169,6 +173,7 @@ impl Server {
             answers,
             transmits: Waiting::default(),
             counters: ServerCounters::default(),
+            group: Vec::new(),
         })
     }
 
@@ -184,27 +189,28 @@ impl Server {
         message: BytesMut,
     ) -> Result<(), Dropped> {
         self.advance(now);
+        self.receive(peer, message, None)
+    }
+
+    /// Takes a message, with what was found out about it ahead of its turn.
+    fn receive(
+        &mut self,
+        peer: PeerId,
+        message: BytesMut,
+        ahead: Option<Ahead>,
+    ) -> Result<(), Dropped> {
         self.counters.messages_received += 1;
         self.counters.bytes_received += message.len() as u64;
-        let taken = self.take(peer, message);
+        let taken = match ahead {
+            Some(ahead) => self.register(peer, &message, ahead),
+            None => self.take(peer, message),
+        };
         if let Err(reason) = taken {
             tracing::trace!(%peer, %reason, "a message was dropped");
             self.counters.count_drop(reason);
         }
         self.send_answers();
         taken
-    }
-
-    /// Takes many messages that came at once; gives how many were dropped.
-    pub fn handle_batch(
-        &mut self,
-        now: Instant,
-        messages: impl IntoIterator<Item = (PeerId, BytesMut)>,
-    ) -> usize {
-        messages
-            .into_iter()
-            .filter_map(|(peer, message)| self.handle_message(now, peer, message).err())
-            .count()
     }
 
     /// Tells the time. Call it when [`poll_timeout`](Self::poll_timeout) says; calling it
@@ -336,7 +342,8 @@ impl Server {
                 Ok(())
             }
             Envelope::Register { register, clear } => {
-                self.register(peer, &message, &register, clear)
+                let ahead = self.open(peer, &message, register, clear);
+                self.register(peer, &message, ahead)
             }
             Envelope::ChallengeReply { .. }
             | Envelope::RegisterReply { .. }
@@ -346,18 +353,22 @@ impl Server {
         }
     }
 
-    fn register(
-        &mut self,
-        peer: PeerId,
-        message: &[u8],
-        register: &Register,
-        clear: usize,
-    ) -> Result<(), Dropped> {
+    /// The first half of a registration: nothing but time is spent on it.
+    fn open(&mut self, peer: PeerId, message: &[u8], register: Register, clear: usize) -> Ahead {
         if !self.has_time_for(peer) {
-            return Err(Dropped::OverBudget);
+            return Ahead(Err(Dropped::OverBudget));
         }
+        let opened = self.at_door(peer, |door, admission| {
+            door.open(admission, message, &register, clear)
+        });
+        Ahead(opened.map(|opening| Box::new((register, opening))))
+    }
+
+    /// The second half.
+    fn register(&mut self, peer: PeerId, message: &[u8], ahead: Ahead) -> Result<(), Dropped> {
+        let (register, opening) = *ahead.0?;
         let knock = self.at_door(peer, |door, admission| {
-            door.register(peer, admission, message, register, clear)
+            door.register(peer, admission, message, &register, opening)
         })?;
         self.knocked(peer, knock);
         Ok(())

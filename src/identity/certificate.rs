@@ -9,6 +9,7 @@ use x509_parser::x509::X509Name;
 use super::chain_key::ChainKey;
 use super::der::{self, BIT_STRING, INTEGER, SEQUENCE};
 use super::extensions::Extensions;
+use super::path::Made;
 use super::{CertificateId, ChainError, Name, PublicKey, Role};
 
 /// Content of the OBJECT IDENTIFIER of the common name, 2.5.4.3.
@@ -113,8 +114,8 @@ impl<K: ChainKey> Certificate<K> {
     }
 
     /// Whether `issuer` signed this certificate.
-    pub(super) fn is_signed_by(&self, issuer: &K) -> bool {
-        issuer.made(&self.signature, &self.signed)
+    pub(super) fn is_signed_by(&self, issuer: &K, made: Made<'_, K>) -> bool {
+        made(issuer, &self.signature, &self.signed)
     }
 }
 

@@ -7,6 +7,9 @@ use super::certificate::Certificate;
 use super::chain_key::ChainKey;
 use super::{ChainError, Name, Revoked, Role, Verified};
 
+/// Whether a key made a signature of a message.
+pub(super) type Made<'a, K> = &'a mut dyn FnMut(&K, &<K as ChainKey>::Signature, &Bytes) -> bool;
+
 /// The certificates of a chain, of one kind of key.
 pub(super) struct Certificates<K: ChainKey> {
     pub(super) leaf: Certificate<K>,
@@ -30,11 +33,10 @@ impl<K: ChainKey> Certificates<K> {
     /// The judgement that [`verify`](super::verify) describes.
     pub(super) fn verify(
         &self,
-        roots: &Anchors<K>,
-        revoked: &Revoked,
-        role: Role,
-        expected: &Name,
+        (roots, revoked): (&Anchors<K>, &Revoked),
+        (role, expected): (Role, &Name),
         unix_time: Option<u64>,
+        made: Made<'_, K>,
     ) -> Result<Verified<K>, ChainError> {
         let found = self.leaf.common_name()?;
         if found != expected {
@@ -47,7 +49,7 @@ impl<K: ChainKey> Certificates<K> {
         self.check_revoked(revoked)?;
         path.check(role, unix_time)?;
         let usable = path.roots(roots, revoked, role, unix_time)?;
-        let root = path.check_signatures(&usable)?;
+        let root = path.check_signatures(&usable, made)?;
         Ok(path.verified(root, expected, unix_time))
     }
 
@@ -135,15 +137,16 @@ impl<'a, K: ChainKey> Path<'a, K> {
     fn check_signatures<'r>(
         &self,
         roots: &[&'r Certificate<K>],
+        made: Made<'_, K>,
     ) -> Result<&'r Certificate<K>, ChainError> {
         for (position, (certificate, issuer)) in self.links().enumerate() {
-            if !certificate.is_signed_by(&issuer.key) {
+            if !certificate.is_signed_by(&issuer.key, made) {
                 return Err(ChainError::BadSignature { position });
             }
         }
         let top = self.top();
-        let made = roots.iter().find(|root| top.is_signed_by(&root.key));
-        made.copied().ok_or(ChainError::BadSignature {
+        let issuer = roots.iter().find(|root| top.is_signed_by(&root.key, made));
+        issuer.copied().ok_or(ChainError::BadSignature {
             position: self.intermediates.len(),
         })
     }

@@ -1,7 +1,9 @@
 //! The judgement over a chain.
 
+use bytes::Bytes;
+
 use super::chain::Evidence;
-use super::{CertificateId, Chain, ChainError, Name, PublicKey, Revoked, Roots};
+use super::{CertificateId, Chain, ChainError, Check, Name, PublicKey, Revoked, Roots};
 
 /// What a peer is in the exchange, and so what its certificate must be for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,10 +51,36 @@ pub fn verify(
     expected: &Name,
     unix_time: Option<u64>,
 ) -> Result<Verified, ChainError> {
+    let parties = (role, expected);
+    verify_with(
+        chain,
+        (roots, revoked),
+        parties,
+        unix_time,
+        &mut Check::is_good,
+    )
+}
+
+/// The same, with signatures checked by `good`.
+pub(crate) fn verify_with(
+    chain: &Chain,
+    (roots, revoked): (&Roots, &Revoked),
+    (role, expected): (Role, &Name),
+    unix_time: Option<u64>,
+    good: &mut dyn FnMut(&Check) -> bool,
+) -> Result<Verified, ChainError> {
     match chain.evidence() {
         Evidence::Pinned(key) => verify_pinned(key, roots, expected),
         Evidence::Certificates(certificates) => {
-            certificates.verify(roots.certificates(), revoked, role, expected, unix_time)
+            let trust = (roots.certificates(), revoked);
+            let made = &mut |key: &PublicKey, signature: &[u8; 64], message: &Bytes| {
+                good(&Check {
+                    key: *key,
+                    signature: *signature,
+                    message: message.clone(),
+                })
+            };
+            certificates.verify(trust, (role, expected), unix_time, made)
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::suite::{Suite, Suites};
 /// | for | bytes |
 /// |---|---|
 /// | itself | 256 KiB, half of it the budgets of strangers |
+/// | signatures on certificates that were found good | 64 each, the latest 65,536 |
 /// | each client, up to `max_clients` | 8 KiB, and 1 KiB for each job that it reports and that is meant for it |
 /// | a registration until the client's first message | 12 times its context and site information |
 /// | each job, up to `max_jobs` | 1 KiB, and 512 for each site that it names |

@@ -8,6 +8,7 @@ use super::RsaPublicKey;
 use super::pem::{self, MAX_PEM_BYTES};
 use crate::identity::anchors::Anchors;
 use crate::identity::chain::check_limits;
+use crate::identity::chain_key::ChainKey;
 use crate::identity::path::Certificates;
 use crate::identity::{ChainError, MAX_CERTIFICATES, Name, Revoked, Role, Verified};
 
@@ -68,7 +69,10 @@ impl RsaChain {
         expected: &Name,
         unix_time: Option<u64>,
     ) -> Result<Verified<RsaPublicKey>, ChainError> {
-        self.0.verify(&roots.0, revoked, role, expected, unix_time)
+        let made =
+            &mut |key: &RsaPublicKey, signature: &_, message: &Bytes| key.made(signature, message);
+        let parties = (role, expected);
+        self.0.verify((&roots.0, revoked), parties, unix_time, made)
     }
 }
 

@@ -3,5 +3,5 @@
 mod door;
 mod sessions;
 
-pub(crate) use door::{Admission, Door, Entered, Knock};
+pub(crate) use door::{Admission, Door, Entered, Knock, Opening};
 pub(crate) use sessions::{Beginning, Process, Sessions, Standing};

@@ -92,6 +92,11 @@ pub(crate) fn is_of_session(message: &[u8]) -> bool {
     matches!(message, [VERSION, SEALED | CLEAR, ..])
 }
 
+/// Whether the message says that it is a Register.
+pub(crate) fn is_register(message: &[u8]) -> bool {
+    matches!(message, [VERSION, REGISTER, ..])
+}
+
 pub(crate) fn parse(message: &[u8]) -> Result<Envelope, NoEnvelope> {
     let (version, rest) = message.split_first().ok_or(NoEnvelope::Malformed)?;
     let (kind, body) = rest.split_first().ok_or(NoEnvelope::Malformed)?;

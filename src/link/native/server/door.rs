@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use opening::Opening;
+pub(crate) use opening::Opening;
 use pending::{Pending, PendingChallenge};
 
 use crate::Instant;
@@ -18,7 +18,7 @@ use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::guard::Guard;
-use crate::identity::{CertificateId, Identity, Key, Name};
+use crate::identity::{self, CertificateId, Identity, Key, Known, Name};
 use crate::link::native::budget::Budgets;
 use crate::link::native::cookie::{Cookies, Exchange};
 use crate::link::native::seal;
@@ -51,6 +51,8 @@ pub(crate) struct Door {
     next_signature: u64,
     /// The identity before the latest change, while cookies made under it count.
     previous: Option<(Identity, Instant)>,
+    /// Signatures on certificates.
+    known: Known,
 }
 
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -128,6 +130,7 @@ impl Door {
             signing: BTreeMap::new(),
             next_signature: 0,
             previous: None,
+            known: Known::default(),
         }
     }
 
@@ -240,15 +243,43 @@ impl Door {
         }
     }
 
+    /// Checks together what several Registers are signed with. Those that are found good
+    /// are not checked again when their turn comes; if there is a bad one, all are.
+    pub(crate) fn check_together(
+        &mut self,
+        identity: &Identity,
+        wall: Option<u64>,
+        openings: &mut [&mut Opening],
+    ) {
+        let (mut of_certificates, mut proofs, mut tried) = (Vec::new(), Vec::new(), Vec::new());
+        for opening in openings {
+            if let Some(trial) = opening.on_trial(identity, wall, &mut self.known) {
+                of_certificates.extend(trial.of_certificates);
+                proofs.push(trial.proof);
+                tried.push((opening, trial.verified));
+            }
+        }
+        let certificates = of_certificates.len();
+        let all = [of_certificates, proofs].concat();
+        if tried.len() < 2 || !identity::are_good(&all) {
+            return;
+        }
+        for check in &all[..certificates] {
+            self.known.remember(check);
+        }
+        for (opening, verified) in tried {
+            opening.proven = Some(verified);
+        }
+    }
+
     pub(crate) fn register(
         &mut self,
         peer: PeerId,
         admission: &mut Admission<'_>,
         message: &[u8],
         register: &Register,
-        clear: usize,
+        mut opening: Opening,
     ) -> Result<Knock, Dropped> {
-        let mut opening = self.open(admission, message, register, clear)?;
         let applicant = &opening.applicant;
         let number = register.reply.cookie.number();
         let hash = digest::bare(message);
@@ -261,7 +292,7 @@ impl Door {
                 return Ok(known.reply.clone().map_or(Knock::Wait, Knock::Answer));
             }
         }
-        let verified = match opening.judge(admission, register) {
+        let verified = match opening.judge(admission, register, &mut self.known) {
             Ok(verified) => verified,
             Err(denied) => {
                 let answer = opening.refuse(admission.entropy, &denied);
@@ -353,8 +384,8 @@ impl Door {
         id
     }
 
-    /// Checks the cookie and opens what the client said of itself.
-    fn open(
+    /// Checks the cookie and opens what the client said of itself. Changes nothing.
+    pub(crate) fn open(
         &self,
         admission: &Admission<'_>,
         message: &[u8],
@@ -413,6 +444,8 @@ impl Door {
             keys,
             bound_to,
             shown: identity_used.clone(),
+            suite,
+            proven: None,
         })
     }
 }

@@ -161,6 +161,12 @@ impl Sessions {
         self.table.get(self.place(id)?)
     }
 
+    /// Brings a session near, if it is there. Several that are fetched one after another
+    /// come at once; when each is looked for in its turn, memory is waited for each time.
+    pub(crate) fn fetch(&self, id: SessionId) {
+        core::hint::black_box(self.get(id).map(|it| it.expires_at()));
+    }
+
     pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Standing> {
         self.table.get_mut(self.place(id)?)
     }

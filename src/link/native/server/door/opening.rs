@@ -6,7 +6,7 @@ use super::pending::PendingRegister;
 use super::{Admission, Entered};
 use crate::digest::Hash;
 use crate::entropy::Entropy;
-use crate::identity::{self, Chain, ChainError, Identity, Role, Verified};
+use crate::identity::{self, Chain, ChainError, Check, Identity, Known, PublicKey, Role, Verified};
 use crate::link::native::session::{End, Protection, Seal};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
 use crate::message::limits::{MAX_STRANGER_PROPERTIES, MAX_TEXT};
@@ -16,8 +16,10 @@ use crate::time::millis;
 use crate::wire::native::{self, Applicant, Denied, Grant, RefusalSeal, Register};
 
 /// A Register whose cookie and seal are right.
-pub(super) struct Opening {
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct Opening {
     pub(super) client_nonce: [u8; 16],
+    pub(super) suite: Suite,
     pub(super) th2: Hash,
     pub(super) th3: Hash,
     pub(super) proof: Vec<u8>,
@@ -26,37 +28,85 @@ pub(super) struct Opening {
     pub(super) bound_to: Binding,
     /// The identity that the client was shown, which signs its token too.
     pub(super) shown: Identity,
+    /// What its chain proves, if that and its proof were found good together with others.
+    pub(super) proven: Option<Verified>,
+}
+
+/// What a client has proved if some signatures are good.
+pub(super) struct Trial {
+    pub(super) verified: Verified,
+    /// Those that are not known to be good.
+    pub(super) of_certificates: Vec<Check>,
+    pub(super) proof: Check,
 }
 
 impl Opening {
+    /// What is left to check if all but the signatures is right.
+    pub(super) fn on_trial(
+        &self,
+        identity: &Identity,
+        wall: Option<u64>,
+        known: &mut Known,
+    ) -> Option<Trial> {
+        if self.suite == Suite::Plain {
+            return None;
+        }
+        let mut of_certificates = Vec::new();
+        let verified = self.verify_chain(identity, wall, &mut |check| {
+            if !known.holds(check) {
+                of_certificates.push(check.clone());
+            }
+            true
+        });
+        let verified = verified.ok()?;
+        Some(Trial {
+            proof: self.proof_of(verified.key)?,
+            of_certificates,
+            verified,
+        })
+    }
+
+    fn verify_chain(
+        &self,
+        identity: &Identity,
+        wall: Option<u64>,
+        good: &mut dyn FnMut(&Check) -> bool,
+    ) -> Result<Verified, ChainError> {
+        let chain = Chain::parse(&self.applicant.chain)?;
+        let trust = (&identity.roots, &identity.revoked);
+        let parties = (Role::Client, &self.applicant.name);
+        identity::verify_with(&chain, trust, parties, wall, good)
+    }
+
+    /// The client's proof, if it has the length of one.
+    fn proof_of(&self, key: PublicKey) -> Option<Check> {
+        Some(Check {
+            key,
+            signature: self.proof[..].try_into().ok()?,
+            message: transcript::client_proof(&self.th2).into(),
+        })
+    }
+
     /// Every check, the cheap ones first.
     pub(super) fn judge(
         &self,
         admission: &Admission<'_>,
         register: &Register,
+        known: &mut Known,
     ) -> Result<Option<Verified>, Denied> {
-        let chain_denied = |error: ChainError| {
-            Denied::rejected(
-                RejectReason::Unauthenticated,
-                format!("the client's certificates are not accepted: {error}"),
-            )
-        };
-        let verified = if register.reply.suite == Suite::Plain {
-            None
-        } else {
-            let chain = Chain::parse(&self.applicant.chain).map_err(chain_denied)?;
-            let identity = admission.identity;
-            Some(
-                identity::verify(
-                    &chain,
-                    &identity.roots,
-                    &identity.revoked,
-                    Role::Client,
-                    &self.applicant.name,
-                    admission.wall,
-                )
-                .map_err(chain_denied)?,
-            )
+        let (identity, wall) = (admission.identity, admission.wall);
+        let verified = match &self.proven {
+            _ if self.suite == Suite::Plain => None,
+            Some(verified) => Some(verified.clone()),
+            None => {
+                let verified = self.verify_chain(identity, wall, &mut |it| known.check(it));
+                Some(verified.map_err(|error| {
+                    Denied::rejected(
+                        RejectReason::Unauthenticated,
+                        format!("the client's certificates are not accepted: {error}"),
+                    )
+                })?)
+            }
         };
         if register.challenge.project != admission.config.project {
             return Err(Denied::rejected(
@@ -68,13 +118,11 @@ impl Opening {
             ));
         }
         (admission.admit)(&self.applicant.name, self.applicant.instance)?;
-        if let Some(verified) = &verified {
-            let proven = self.proof[..].try_into().is_ok_and(|proof| {
-                verified
-                    .key
-                    .verify(&transcript::client_proof(&self.th2), proof)
-            });
-            if !proven {
+        if let Some(verified) = &verified
+            && self.proven.is_none()
+        {
+            let proof = self.proof_of(verified.key);
+            if !proof.is_some_and(|proof| proof.is_good()) {
                 return Err(Denied::rejected(
                     RejectReason::Unauthenticated,
                     "the client's proof does not match this exchange",
