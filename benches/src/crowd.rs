@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use fedlink::identity::Identity;
 use fedlink::message::PeerId;
-use fedlink::stand_in::StandIn;
+use fedlink::stand_in::{Desk, StandIn};
 use fedlink::{Instant, Server, ServerAction, ServerConfig, Suite, Suites};
 
 use crate::pki::{NOW, Pki, name};
@@ -26,6 +26,7 @@ pub struct Crowd {
 /// Clients by the numbers of their connections.
 pub struct Clients {
     all: Vec<StandIn>,
+    desk: Desk,
     dice: u64,
 }
 
@@ -35,14 +36,14 @@ impl Crowd {
     pub fn new(clients: usize, suite: Suite) -> Self {
         let now = START;
         let mut server = server(suite);
-        let mut all = Vec::with_capacity(clients);
+        let (mut all, mut desk) = (Vec::with_capacity(clients), Desk::default());
         for number in 0..clients {
             let mut client = server.seat(now, name(&format!("site-{number:07}")), suite);
-            let heartbeat = client.heartbeat(&[]).expect("it is inside");
-            send(&mut server, now, number, BytesMut::from(&heartbeat[..]));
+            let heartbeat = client.heartbeat(&[], &mut desk).expect("it is inside");
+            send(&mut server, now, number, heartbeat);
             all.push(client);
         }
-        let clients = Clients { all, dice: 1 };
+        let clients = Clients { all, desk, dice: 1 };
         Self {
             now,
             server,
@@ -66,8 +67,8 @@ impl Clients {
 
     /// A heartbeat of a client that reports no job.
     pub fn heartbeat_of(&mut self, client: usize) -> BytesMut {
-        let heartbeat = self.all[client].heartbeat(&[]);
-        BytesMut::from(&heartbeat.expect("it is inside")[..])
+        let heartbeat = self.all[client].heartbeat(&[], &mut self.desk);
+        heartbeat.expect("it is inside")
     }
 
     /// Drawn by the generator of Knuth's MMIX.
