@@ -16,11 +16,9 @@ use super::{SimulateError, name_of};
 
 /// All clients, by their numbers. What most of them do not have is kept apart.
 pub(super) struct Clients {
-    /// With the session that each has.
-    pub(super) all: Vec<StandIn>,
-    pub(super) beats: Vec<Beat>,
+    pub(super) all: Vec<Client>,
     /// Those without a session that is known to stand.
-    pub(super) troubles: HashMap<u32, Trouble>,
+    troubles: HashMap<u32, Trouble>,
     pub(super) workers: Vec<Worker>,
     /// How many have had an answer to a heartbeat, and not lost the server since.
     pub(super) at_work: u32,
@@ -28,9 +26,18 @@ pub(super) struct Clients {
     pub(super) begun: u32,
 }
 
-/// The heartbeats of one client.
+/// One client, in one line of the processor's cache.
+#[repr(align(64))]
+#[derive(Default)]
+pub(super) struct Client {
+    /// With its session.
+    pub(super) stand_in: StandIn,
+    beat: Beat,
+}
+
+/// The heartbeats of one client, and whether it has trouble.
 #[derive(Clone, Copy)]
-pub(super) struct Beat {
+struct Beat {
     /// When the next one goes, or the one under way is given up.
     due: Tick,
     /// The number of the one under way; 0 if there is none.
@@ -40,6 +47,8 @@ pub(super) struct Beat {
     /// The one before was given up.
     again: bool,
     at_work: bool,
+    /// There is something of it in `troubles`.
+    in_trouble: bool,
 }
 
 impl Default for Beat {
@@ -50,6 +59,7 @@ impl Default for Beat {
             silent_since: 0,
             again: false,
             at_work: false,
+            in_trouble: false,
         }
     }
 }
@@ -58,15 +68,43 @@ impl Clients {
     pub(super) fn new(plan: &Plan) -> Self {
         let clients = plan.clients as usize;
         Self {
-            all: std::iter::repeat_with(StandIn::default)
+            all: std::iter::repeat_with(Client::default)
                 .take(clients)
                 .collect(),
-            beats: vec![Beat::default(); clients],
             troubles: HashMap::new(),
             workers: plan.workers().map(Worker::new).collect(),
             at_work: 0,
             begun: 0,
         }
+    }
+
+    /// Brings clients near. Fetched one after another they come at once; when each is looked
+    /// for in its turn, memory is waited for each time.
+    pub(super) fn fetch(&self, clients: impl Iterator<Item = u32>) {
+        for client in clients {
+            std::hint::black_box(self.all[client as usize].beat.due);
+        }
+    }
+
+    /// What a client does about its session, if it has trouble with it.
+    pub(super) fn trouble(&mut self, client: u32) -> Option<&mut Trouble> {
+        if !self.all[client as usize].beat.in_trouble {
+            return None;
+        }
+        self.troubles.get_mut(&client)
+    }
+
+    /// The same, beginning with `new`. Gives whether there was something before.
+    pub(super) fn trouble_or(&mut self, client: u32, new: Trouble) -> (bool, &mut Trouble) {
+        let in_trouble = &mut self.all[client as usize].beat.in_trouble;
+        let known = std::mem::replace(in_trouble, true);
+        (known, self.troubles.entry(client).or_insert(new))
+    }
+
+    /// The trouble is over.
+    pub(super) fn end_trouble(&mut self, client: u32) -> Option<Trouble> {
+        self.all[client as usize].beat.in_trouble = false;
+        self.troubles.remove(&client)
     }
 }
 
@@ -87,7 +125,7 @@ impl World<'_> {
     /// A client hears something.
     pub(super) fn hear(&mut self, arrived: ToClient) -> Result<(), SimulateError> {
         let ToClient { client, message } = arrived;
-        let stranger = match self.clients.troubles.get_mut(&client) {
+        let stranger = match self.clients.trouble(client) {
             Some(trouble) => {
                 let guise = self.plan.guise(client)?;
                 let copy = self.desk.join(&message, &[]);
@@ -96,7 +134,7 @@ impl World<'_> {
             None => None,
         };
         let Some(answer) = stranger.or_else(|| {
-            let stand_in = self.clients.all.get_mut(client as usize)?;
+            let stand_in = &mut self.clients.all[client as usize].stand_in;
             stand_in.handle(&self.nobody, message).ok()
         }) else {
             self.figures.late += 1;
@@ -133,7 +171,7 @@ impl World<'_> {
     /// The timer of a client's heartbeats.
     pub(super) fn beat_due(&mut self, client: u32, due: Tick) {
         let config = &self.plan.client;
-        let beat = &mut self.clients.beats[client as usize];
+        let beat = &mut self.clients.all[client as usize].beat;
         if beat.due != due {
             return;
         }
@@ -144,7 +182,8 @@ impl World<'_> {
         // No answer: another follows after a while.
         beat.asked = 0;
         beat.again = true;
-        let silent = self.now - beat.silent_since >= ticks(config.silence_limit);
+        let silent =
+            beat.silent_since > 0 && self.now - beat.silent_since >= ticks(config.silence_limit);
         self.arm_beat(client, ticks(config.failed_wait));
         if silent {
             self.session_seems_gone(client);
@@ -153,18 +192,16 @@ impl World<'_> {
 
     /// Sends a heartbeat, if there is a session.
     pub(super) fn send_heartbeat(&mut self, client: u32) {
-        let place = client as usize;
         let jobs: &[_] = if self.plan.worker_of(client).is_some() {
             &[JOB]
         } else {
             &[]
         };
-        let stand_in = &mut self.clients.all[place];
+        let Client { stand_in, beat } = &mut self.clients.all[client as usize];
         let Some(message) = stand_in.heartbeat(jobs, &mut self.desk) else {
             return;
         };
         let number = stand_in.latest().unwrap_or_default();
-        let beat = &mut self.clients.beats[place];
         beat.asked = number as u32;
         if beat.silent_since == 0 {
             beat.silent_since = self.now;
@@ -177,7 +214,7 @@ impl World<'_> {
     }
 
     fn heartbeat_answered(&mut self, client: u32, request: u64, interval: Duration) {
-        let beat = &mut self.clients.beats[client as usize];
+        let beat = &mut self.clients.all[client as usize].beat;
         if beat.asked == 0 || u64::from(beat.asked) != request {
             self.figures.late += 1;
             return;
@@ -193,20 +230,33 @@ impl World<'_> {
 
     /// Something valid has come in a session.
     fn alive(&mut self, client: u32) {
-        self.clients.beats[client as usize].silent_since = 0;
+        self.clients.all[client as usize].beat.silent_since = 0;
         self.hint_refuted(client);
     }
 
     /// There is no connection any more.
     pub(super) fn silence(&mut self, client: u32) {
-        let beat = &mut self.clients.beats[client as usize];
+        let beat = &mut self.clients.all[client as usize].beat;
         self.clients.at_work -= u32::from(beat.at_work);
-        *beat = Beat::default();
+        *beat = Beat {
+            in_trouble: beat.in_trouble,
+            ..Beat::default()
+        };
     }
 
     fn arm_beat(&mut self, client: u32, wait: Tick) {
         let due = self.now + wait;
-        self.clients.beats[client as usize].due = due;
+        self.clients.all[client as usize].beat.due = due;
         self.arm(Timer::new(Track::Beat, client, due));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_takes_one_line_of_the_cache() {
+        assert_eq!(size_of::<Client>(), 64);
     }
 }

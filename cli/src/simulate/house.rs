@@ -39,12 +39,17 @@ pub(super) struct House {
     /// Tasks whose results have not arrived.
     awaited: HashSet<TaskId>,
     assigned: u64,
-    transmits: Vec<ServerTransmit>,
     /// What servers before this one have counted.
     before: ServerFigures,
     most_waiting: usize,
     /// Real time that the server has taken.
     pub(super) took: Duration,
+}
+
+/// An answer, and when it leaves.
+pub(super) struct Answer {
+    pub(super) at: Tick,
+    pub(super) transmit: ServerTransmit,
 }
 
 /// A message in front of the server.
@@ -76,7 +81,6 @@ impl House {
             records: Vec::new(),
             awaited: HashSet::new(),
             assigned: 0,
-            transmits: Vec::new(),
             before: ServerFigures::default(),
             most_waiting: 0,
             took: Duration::ZERO,
@@ -118,32 +122,32 @@ impl House {
         Ok(())
     }
 
-    /// Has the server handle what has arrived and what is due. Gives its answers, each with
-    /// the time at which it leaves.
+    /// Has the server handle what has arrived and what is due.
     pub(super) fn turn(
         &mut self,
         now: Tick,
-        arrived: Vec<ToServer>,
+        arrived: &mut Vec<ToServer>,
+        answers: &mut Vec<Answer>,
         figures: &mut Figures,
-    ) -> Result<Vec<(Tick, u32, ServerTransmit)>, SimulateError> {
+    ) -> Result<(), SimulateError> {
         let Some(mut server) = self.server.take() else {
-            return Ok(Vec::new());
+            arrived.clear();
+            return Ok(());
         };
-        let mut answers = Vec::new();
         let begun = RealTime::now();
-        let done = self.work(&mut server, now, arrived, figures, &mut answers);
+        let done = self.work(&mut server, now, arrived, answers, figures);
         self.took += begun.elapsed();
         self.server = Some(server);
-        done.map(|()| answers)
+        done
     }
 
     fn work(
         &mut self,
         server: &mut Server,
         now: Tick,
-        arrived: Vec<ToServer>,
+        arrived: &mut Vec<ToServer>,
+        answers: &mut Vec<Answer>,
         figures: &mut Figures,
-        answers: &mut Vec<(Tick, u32, ServerTransmit)>,
     ) -> Result<(), SimulateError> {
         if server
             .poll_timeout()
@@ -155,22 +159,19 @@ impl House {
             None => {
                 figures.second(now).messages += arrived.len() as u32;
                 let messages = arrived
-                    .into_iter()
+                    .drain(..)
                     .map(|it| (PeerId(it.client.into()), it.message));
                 server.handle_batch(instant(now), messages);
-                self.settle(server, instant(now), figures)?;
-                answers.extend(self.transmits.drain(..).map(|it| leaving(now, it)));
+                self.settle(server, (instant(now), now), answers, figures)?;
             }
             Some(storm) => {
                 let since = u64::from(now) * 1000;
-                let waiting = arrived
-                    .into_iter()
-                    .map(|message| Waiting { since, message });
+                let waiting = arrived.drain(..).map(|message| Waiting { since, message });
                 self.queue.extend(waiting);
                 let queue = self.queue.len();
                 let second = figures.second(now);
                 second.queue = second.queue.max(queue);
-                self.serve(server, storm, since + 1000, figures, answers)?;
+                self.serve(server, storm, since + 1000, answers, figures)?;
             }
         }
         Ok(())
@@ -182,8 +183,8 @@ impl House {
         server: &mut Server,
         storm: Storm,
         end: u64,
+        answers: &mut Vec<Answer>,
         figures: &mut Figures,
-        answers: &mut Vec<(Tick, u32, ServerTransmit)>,
     ) -> Result<(), SimulateError> {
         while let Some(next) = self.queue.front() {
             let begins = self.free_at.max(next.since);
@@ -212,23 +213,40 @@ impl House {
             if let Some(storm) = &mut figures.storm {
                 storm.longest_wait = storm.longest_wait.max(begins - since);
             }
-            self.settle(server, now, figures)?;
             let leaves = self.free_at.div_ceil(1000) as Tick;
-            answers.extend(self.transmits.drain(..).map(|it| leaving(leaves, it)));
+            self.settle(server, (now, leaves), answers, figures)?;
         }
         Ok(())
     }
 
-    /// Does what the server asks of its host.
+    /// Does what the server asks of its host. Its answers leave at a time of their own.
     fn settle(
+        &mut self,
+        server: &mut Server,
+        (now, at): (Instant, Tick),
+        answers: &mut Vec<Answer>,
+        figures: &mut Figures,
+    ) -> Result<(), SimulateError> {
+        let mut waiting = self.store(server, now, figures)?;
+        while let Some(transmit) = server.poll_transmit() {
+            waiting += 1;
+            answers.push(Answer { at, transmit });
+        }
+        self.most_waiting = self.most_waiting.max(waiting);
+        Ok(())
+    }
+
+    /// Stores what the server asks to store, and takes results. Gives how many actions
+    /// there were.
+    fn store(
         &mut self,
         server: &mut Server,
         now: Instant,
         figures: &mut Figures,
-    ) -> Result<(), SimulateError> {
-        let mut waiting = 0;
+    ) -> Result<usize, SimulateError> {
+        let mut actions = 0;
         while let Some(action) = server.poll_action() {
-            waiting += 1;
+            actions += 1;
             match action {
                 ServerAction::Persist {
                     record,
@@ -255,10 +273,7 @@ impl House {
                 _ => {}
             }
         }
-        self.transmits
-            .extend(std::iter::from_fn(|| server.poll_transmit()));
-        self.most_waiting = self.most_waiting.max(waiting + self.transmits.len());
-        Ok(())
+        Ok(actions)
     }
 
     /// A command of the operator, if there is a server.
@@ -272,7 +287,7 @@ impl House {
             return Ok(None);
         };
         let out = run(&mut server, instant(now))?;
-        self.settle(&mut server, instant(now), figures)?;
+        self.store(&mut server, instant(now), figures)?;
         self.server = Some(server);
         Ok(Some(out))
     }
@@ -299,7 +314,7 @@ impl House {
             instant(now),
             self.records.iter().cloned(),
         )?;
-        self.settle(&mut server, instant(now), figures)?;
+        self.store(&mut server, instant(now), figures)?;
         self.server = Some(server);
         self.free_at = u64::from(now) * 1000;
         Ok(())
@@ -331,10 +346,6 @@ impl House {
     pub(super) fn tasks(&self) -> (u64, u64) {
         (self.assigned, self.awaited.len() as u64)
     }
-}
-
-fn leaving(at: Tick, transmit: ServerTransmit) -> (Tick, u32, ServerTransmit) {
-    (at, transmit.peer.0 as u32, transmit)
 }
 
 fn instant(now: Tick) -> Instant {

@@ -74,11 +74,11 @@ impl Network {
         arrives
     }
 
-    /// Goes on to the next tick and gives what arrives then.
-    pub(super) fn turn(&mut self) -> (Vec<ToServer>, Vec<ToClient>) {
-        let arrived = (self.to_server.turn(), self.to_clients.turn());
-        self.on_their_way -= (arrived.0.len() + arrived.1.len()) as u64;
-        arrived
+    /// Goes on to the next tick and gives what arrives then, for empty buckets.
+    pub(super) fn turn(&mut self, to_server: &mut Vec<ToServer>, to_clients: &mut Vec<ToClient>) {
+        self.to_server.turn(to_server);
+        self.to_clients.turn(to_clients);
+        self.on_their_way -= (to_server.len() + to_clients.len()) as u64;
     }
 
     /// All connections are gone, and what was on its way. Gives how much that was.

@@ -47,6 +47,9 @@ const STORM_CLIENTS: u32 = 100_000;
 const WORKERS: u32 = 1_000;
 const WORK: Duration = Duration::from_secs(600);
 
+/// How long a cookie lives: enough for a Register to go out twice.
+const WINDOW: Duration = Duration::from_secs(15);
+
 /// Times are counted in milliseconds of 32 bits; nothing here needs more.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -166,6 +169,9 @@ fn server(
     let mut config = ServerConfig::new(project.clone());
     config.suites = Suites::new([Suite::Plain])?;
     config.heartbeat_interval = options.heartbeat.0;
+    // What is remembered of a handshake lives as long as its cookie, and would otherwise take
+    // more memory than the sessions.
+    config.registration_window = WINDOW;
     config.max_clients = config.max_clients.max(clients as usize);
     // A handshake has two messages, and half of the budget is left for what is repeated.
     let joins = f64::from(clients) / options.join.0.as_secs_f64();

@@ -60,16 +60,16 @@ impl Trouble {
 impl World<'_> {
     /// A client comes for the first time.
     pub(super) fn join(&mut self, client: u32) {
-        let trouble = Trouble::new(Step::Challenged);
-        self.clients.troubles.insert(client, trouble);
+        let new = Trouble::new(Step::Challenged);
+        self.clients.trouble_or(client, new);
         self.challenge(client);
     }
 
     /// The server is gone, and every connection with it.
     pub(super) fn disconnected(&mut self, client: u32) {
         self.silence(client);
-        let trouble = self.clients.troubles.entry(client);
-        let trouble = trouble.or_insert_with(|| Trouble::new(Step::Connecting));
+        let new = Trouble::new(Step::Connecting);
+        let (_, trouble) = self.clients.trouble_or(client, new);
         trouble.under_way = matches!(
             trouble.step,
             Step::Challenged | Step::Registering(_) | Step::BackingOff
@@ -81,7 +81,7 @@ impl World<'_> {
 
     /// The timer of a client that is on its way.
     pub(super) fn trouble_due(&mut self, client: u32, due: Tick) {
-        let Some(trouble) = self.clients.troubles.get_mut(&client) else {
+        let Some(trouble) = self.clients.trouble(client) else {
             return;
         };
         if trouble.due != due {
@@ -109,7 +109,7 @@ impl World<'_> {
 
     /// The server has answered a challenge.
     pub(super) fn proven(&mut self, client: u32, register: Bytes) {
-        let Some(trouble) = self.clients.troubles.get_mut(&client) else {
+        let Some(trouble) = self.clients.trouble(client) else {
             return;
         };
         trouble.register = register.clone();
@@ -120,10 +120,10 @@ impl World<'_> {
 
     /// A session stands.
     pub(super) fn registered(&mut self, client: u32) {
-        let Some(trouble) = self.clients.troubles.remove(&client) else {
+        let Some(trouble) = self.clients.end_trouble(client) else {
             return;
         };
-        self.clients.all[client as usize] = trouble.stand_in;
+        self.clients.all[client as usize].stand_in = trouble.stand_in;
         self.figures.joins += 1;
         self.session_stands(client);
     }
@@ -131,10 +131,10 @@ impl World<'_> {
     /// The server says that it does not know the session: one heartbeat will show it.
     pub(super) fn session_doubted(&mut self, client: u32) {
         let hinted_until = self.now + self.patience();
-        let trouble = self.clients.troubles.entry(client);
-        let known = matches!(trouble, std::collections::hash_map::Entry::Occupied(_));
-        let trouble = trouble.or_insert_with(|| Trouble::new(Step::Hinted));
-        if self.now < trouble.hinted_until {
+        let now = self.now;
+        let new = Trouble::new(Step::Hinted);
+        let (known, trouble) = self.clients.trouble_or(client, new);
+        if now < trouble.hinted_until {
             return;
         }
         trouble.hinted_until = hinted_until;
@@ -147,16 +147,16 @@ impl World<'_> {
 
     /// The session stands after all.
     pub(super) fn hint_refuted(&mut self, client: u32) {
-        let trouble = self.clients.troubles.get(&client);
+        let trouble = self.clients.trouble(client);
         if trouble.is_some_and(|it| it.step == Step::Hinted) {
-            self.clients.troubles.remove(&client);
+            self.clients.end_trouble(client);
         }
     }
 
     /// A new session is needed, but not for all at the same time.
     pub(super) fn session_seems_gone(&mut self, client: u32) {
-        let trouble = self.clients.troubles.entry(client);
-        let trouble = trouble.or_insert_with(|| Trouble::new(Step::Hinted));
+        let new = Trouble::new(Step::Hinted);
+        let (_, trouble) = self.clients.trouble_or(client, new);
         if trouble.step == Step::Hinted {
             let wait = self.draw(waits::renewal());
             self.step(client, Step::Spreading, wait);
@@ -164,19 +164,19 @@ impl World<'_> {
     }
 
     /// Whether requests can go out.
-    pub(super) fn is_ready(&self, client: u32) -> bool {
-        let trouble = self.clients.troubles.get(&client);
+    pub(super) fn is_ready(&mut self, client: u32) -> bool {
+        let trouble = self.clients.trouble(client);
         trouble.is_none_or(|it| it.step != Step::Connecting)
-            && self.clients.all[client as usize].is_inside()
+            && self.clients.all[client as usize].stand_in.is_inside()
     }
 
     fn connected(&mut self, client: u32) {
-        let inside = self.clients.all[client as usize].is_inside();
-        let trouble = self.clients.troubles.get(&client);
+        let inside = self.clients.all[client as usize].stand_in.is_inside();
+        let trouble = self.clients.trouble(client);
         if !inside || trouble.is_some_and(|it| it.under_way) {
             self.challenge(client);
         } else {
-            self.clients.troubles.remove(&client);
+            self.clients.end_trouble(client);
         }
         if inside {
             self.session_stands(client);
@@ -190,7 +190,7 @@ impl World<'_> {
     }
 
     fn connect_later(&mut self, client: u32) {
-        let Some(trouble) = self.clients.troubles.get_mut(&client) else {
+        let Some(trouble) = self.clients.trouble(client) else {
             return;
         };
         trouble.unconnected += 1;
@@ -206,7 +206,7 @@ impl World<'_> {
             return;
         };
         let nonce = self.network.nonce();
-        let Some(trouble) = self.clients.troubles.get_mut(&client) else {
+        let Some(trouble) = self.clients.trouble(client) else {
             return;
         };
         self.figures.repeated += u64::from(trouble.failures > 0);
@@ -223,7 +223,7 @@ impl World<'_> {
 
     fn step(&mut self, client: u32, step: Step, wait: Tick) {
         let due = self.now + wait;
-        if let Some(trouble) = self.clients.troubles.get_mut(&client) {
+        if let Some(trouble) = self.clients.trouble(client) {
             trouble.step = step;
             trouble.due = due;
             self.arm(Timer::new(Track::Trouble, client, due));

@@ -165,7 +165,7 @@ impl World<'_> {
         let it = &mut self.clients.workers[worker as usize];
         it.state = State::Asking;
         let (client, last) = (it.client, it.last);
-        let stand_in = &mut self.clients.all[client as usize];
+        let stand_in = &mut self.clients.all[client as usize].stand_in;
         if let Some(message) = stand_in.pull(JOB, last, &mut self.desk) {
             self.ask(worker, client, message);
         }
@@ -176,7 +176,7 @@ impl World<'_> {
         it.state = State::Submitting(task, ssid);
         let client = it.client;
         let result = Bytes::from_static(&[8; PAYLOAD]);
-        let stand_in = &mut self.clients.all[client as usize];
+        let stand_in = &mut self.clients.all[client as usize].stand_in;
         if let Some(message) = stand_in.submit((JOB, task, ssid), &result, &mut self.desk) {
             self.ask(worker, client, message);
         }

@@ -9,10 +9,10 @@ use fedlink::stand_in::{Desk, Guise};
 use super::SimulateError;
 use super::clients::Clients;
 use super::figures::{Figures, Second, StormFigures};
-use super::house::House;
+use super::house::{Answer, House};
 use super::network::{Kind, Network, ToClient, ToServer};
 use super::plan::{Plan, Tick, ticks};
-use super::wheel::Wheel;
+use super::wheel::Timers;
 use crate::interrupt::Interrupt;
 
 /// Most timers are no longer than this; those that are come up once on the way.
@@ -29,18 +29,27 @@ pub(super) struct World<'a> {
     pub(super) clients: Clients,
     pub(super) house: House,
     pub(super) network: Network,
-    timers: Wheel<Timer>,
+    timers: Timers<Timer>,
+    buckets: Buckets,
     pub(super) desk: Desk,
     /// Who says nothing of itself.
     pub(super) nobody: Guise,
     pub(super) figures: Figures,
 }
 
+/// What happens in one tick; empty between ticks.
+#[derive(Default)]
+struct Buckets {
+    due: Vec<Timer>,
+    to_server: Vec<ToServer>,
+    to_clients: Vec<ToClient>,
+    answers: Vec<Answer>,
+}
+
 /// Something that a client does by itself.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Timer {
-    track: Track,
-    /// The client, or the worker.
+    /// The client, or the worker, and in the highest bits the track.
     of: u32,
     /// It counts only if this is still when it is due.
     due: Tick,
@@ -54,9 +63,15 @@ pub(super) enum Track {
     Work,
 }
 
+const BEAT: u32 = Track::Beat as u32;
+const TROUBLE: u32 = Track::Trouble as u32;
+
+const TRACK_SHIFT: u32 = 30;
+
 impl Timer {
     pub(super) fn new(track: Track, of: u32, due: Tick) -> Self {
-        Self { track, of, due }
+        let of = of | (track as u32) << TRACK_SHIFT;
+        Self { of, due }
     }
 }
 
@@ -76,7 +91,8 @@ pub(super) fn run(
         clients: Clients::new(plan),
         house: House::new(plan, &mut figures)?,
         network: Network::new(plan),
-        timers: Wheel::new(HORIZON),
+        timers: Timers::new(HORIZON),
+        buckets: Buckets::default(),
         desk: Desk::default(),
         nobody: plan.guise(0)?,
         figures,
@@ -121,21 +137,35 @@ impl World<'_> {
     fn turn(&mut self) -> Result<(), SimulateError> {
         self.now += 1;
         self.begin()?;
-        for timer in self.timers.turn() {
+        let mut buckets = std::mem::take(&mut self.buckets);
+        self.timers.turn(&mut buckets.due);
+        let of_beats = buckets.due.iter().filter(|it| it.of >> TRACK_SHIFT == BEAT);
+        self.clients.fetch(of_beats.map(|it| it.of));
+        for timer in buckets.due.drain(..) {
             self.fire(timer);
         }
-        let (to_server, to_clients) = self.network.turn();
-        for message in to_clients {
+        self.network
+            .turn(&mut buckets.to_server, &mut buckets.to_clients);
+        self.clients
+            .fetch(buckets.to_clients.iter().map(|it| it.client));
+        for message in buckets.to_clients.drain(..) {
             self.hear(message)?;
         }
-        let answers = self.house.turn(self.now, to_server, &mut self.figures)?;
-        for (at, client, answer) in answers {
-            let message = self.desk.join(&answer.header, &answer.payload);
+        self.house.turn(
+            self.now,
+            &mut buckets.to_server,
+            &mut buckets.answers,
+            &mut self.figures,
+        )?;
+        for Answer { at, transmit } in buckets.answers.drain(..) {
+            let client = transmit.peer.0 as u32;
+            let message = self.desk.join(&transmit.header, &transmit.payload);
             self.figures.answered += 1;
             if !self.network.answer(at, ToClient { client, message }) {
                 self.figures.lost_to_clients += 1;
             }
         }
+        self.buckets = buckets;
         self.note_who_is_back();
         Ok(())
     }
@@ -167,14 +197,15 @@ impl World<'_> {
     }
 
     fn fire(&mut self, timer: Timer) {
-        let Timer { track, of, due } = timer;
+        let due = timer.due;
         if due > self.now {
             return self.timers.put(due, timer);
         }
-        match track {
-            Track::Beat => self.beat_due(of, due),
-            Track::Trouble => self.trouble_due(of, due),
-            Track::Work => self.work_due(of, due),
+        let of = timer.of & ((1 << TRACK_SHIFT) - 1);
+        match timer.of >> TRACK_SHIFT {
+            BEAT => self.beat_due(of, due),
+            TROUBLE => self.trouble_due(of, due),
+            _ => self.work_due(of, due),
         }
     }
 
