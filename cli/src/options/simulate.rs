@@ -39,6 +39,10 @@ pub struct SimulateOptions {
     /// How many rounds the job has
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub rounds: u32,
+    /// Messages of handshakes that the server takes a second; as many as the clients need
+    /// unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub budget: Option<u32>,
     /// Decides what is lost, how long messages take and how long clients wait
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

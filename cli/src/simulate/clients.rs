@@ -125,6 +125,7 @@ impl World<'_> {
     /// A client hears something.
     pub(super) fn hear(&mut self, arrived: ToClient) -> Result<(), SimulateError> {
         let ToClient { client, message } = arrived;
+        self.figures.heard += 1;
         let stranger = match self.clients.trouble(client) {
             Some(trouble) => {
                 let guise = self.plan.guise(client)?;

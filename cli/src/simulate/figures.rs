@@ -23,6 +23,8 @@ pub(super) struct Figures {
     pub(super) answered: u64,
     pub(super) lost_to_server: u64,
     pub(super) lost_to_clients: u64,
+    /// Messages of the server that reached their clients.
+    pub(super) heard: u64,
     /// Still on their way, or gone with the server.
     pub(super) unheard: u64,
     /// Messages that clients sent because there was no answer to one before.
@@ -59,7 +61,10 @@ pub(super) struct ServerFigures {
     pub(super) sent: u64,
     pub(super) registrations: u64,
     pub(super) dropped: u64,
+    /// Some of them: more from strangers than its budgets allow.
     pub(super) over_budget: u64,
+    /// Some of them: of sessions that it did not know.
+    pub(super) no_session: u64,
     /// The most actions and messages that ever waited for its host.
     pub(super) most_waiting: usize,
     pub(super) clients: usize,
@@ -93,6 +98,8 @@ pub(super) struct Second {
     pub(super) queue: usize,
     /// Microseconds in which the core was busy.
     pub(super) busy: u64,
+    /// Clients that were at work at its end.
+    pub(super) at_work: u32,
 }
 
 impl Figures {

@@ -325,12 +325,13 @@ impl House {
         let mut all = self.before.clone();
         if let Some(server) = &self.server {
             let counters = server.counters();
-            let over_budget = counters.dropped.get(&Dropped::OverBudget);
+            let dropped = |why| counters.dropped.get(&why).copied().unwrap_or_default();
             all.received += counters.messages_received;
             all.sent += counters.messages_sent;
             all.registrations += counters.registrations;
             all.dropped += counters.dropped.values().sum::<u64>();
-            all.over_budget += over_budget.copied().unwrap_or_default();
+            all.over_budget += dropped(Dropped::OverBudget);
+            all.no_session += dropped(Dropped::NoSession);
             all.clients = server.clients().count();
         }
         all.most_waiting = self.most_waiting;

@@ -88,7 +88,7 @@ impl Plan {
                 "--heartbeat",
                 heartbeat,
                 second..=second * 300,
-                "1s to 5m: after 10 minutes of silence a client counts as dead",
+                "1s up to 5m: after 10 minutes of silence a client counts as dead",
             ),
             (
                 "--latency",
@@ -180,7 +180,8 @@ fn server(
     } else {
         4.0 * joins
     };
-    config.challenge_budget = config.challenge_budget.max(needed.ceil() as u32);
+    let needed = config.challenge_budget.max(needed.ceil() as u32);
+    config.challenge_budget = options.budget.unwrap_or(needed);
     // Many peers share a place in the server's table of budgets.
     config.peer_budget = config.challenge_budget;
     Ok(config)

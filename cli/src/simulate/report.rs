@@ -44,6 +44,7 @@ struct Facts {
     signature_checks: &'static str,
     challenge_budget: u32,
     peer_budget: u32,
+    registration_window_ms: u64,
     max_waiting: usize,
     max_clients: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +110,7 @@ impl Facts {
             signature_checks: "stubbed",
             challenge_budget: server.challenge_budget,
             peer_budget: server.peer_budget,
+            registration_window_ms: server.registration_window.as_millis() as u64,
             max_waiting: server.max_waiting,
             max_clients: server.max_clients,
             storm: plan.storm.map(|storm| Costs {
@@ -195,14 +197,21 @@ impl Report {
         )?;
         writeln!(
             f,
-            "one server of the plain suite (signature checks stubbed), handshake budget {} a second",
+            "one server of the plain suite: signature checks and encryption are stubbed"
+        )?;
+        writeln!(
+            f,
+            "its settings: challenge_budget and peer_budget {}, registration_window {}",
             HumanCount(plan.challenge_budget.into()),
+            seconds(plan.registration_window_ms as Tick),
         )?;
         if let Some(costs) = &plan.storm {
             writeln!(
                 f,
-                "its core takes {} us for a registration, {} us for any other message",
-                costs.register_cost_us, costs.message_cost_us
+                "its core takes {} us for a registration, {} us for any other message; it was away {}",
+                costs.register_cost_us,
+                costs.message_cost_us,
+                seconds(costs.downtime_ms)
             )?;
         }
         writeln!(f)
@@ -220,7 +229,7 @@ impl Report {
         count(f, "tasks", run.tasks_assigned)?;
         let once = format!("{}, each once", HumanCount(run.results));
         row(f, "results", &once)?;
-        count(f, "over budget", run.server.over_budget)?;
+        count(f, "dropped: over budget", run.server.over_budget)?;
         count(f, "at work at the end", run.at_work.into())
     }
 
@@ -261,7 +270,12 @@ impl Report {
         line("peak messages in a second", &|run| {
             number(storm(run).peak_messages)
         })?;
-        line("over budget", &|run| number(run.server.over_budget))?;
+        line("dropped: over budget", &|run| {
+            number(run.server.over_budget)
+        })?;
+        line("dropped: of no session", &|run| {
+            number(run.server.no_session)
+        })?;
         line("most outputs that waited", &|run| {
             number(run.server.most_waiting as u64)
         })?;

@@ -166,6 +166,7 @@ impl World<'_> {
             }
         }
         self.buckets = buckets;
+        self.figures.second(self.now).at_work = self.clients.at_work;
         self.note_who_is_back();
         Ok(())
     }
