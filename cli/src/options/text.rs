@@ -101,9 +101,9 @@ taken for dead, and each result arrived exactly once.
 With --storm the server is lost while all are at work. It is restored from its records,
 which hold jobs, tasks and results but no sessions, so all clients come at once to register
 anew. The server's core is simulated too: each message takes it a stated time, and others
-wait in front of it. A registration takes as long as a handshake of suite bearer, both
-messages of it, in benches/handshake.rs; one of suite sealed takes 275us. Succeeds only if, with jitter, all are at work again within 60 s and no
-limit of the server was passed.
+wait in front of it. A registration takes as long as both messages of a handshake of suite
+bearer in benches/handshake.rs; one of suite sealed takes 275us. Succeeds only if, with
+jitter, all are at work again within 60 s and no limit of the server was passed.
 
 The same seed gives the same figures, but for real time and memory.";
 

@@ -32,12 +32,14 @@ struct Panel {
     title: &'static str,
     of: fn(&Second) -> f64,
     percent: bool,
+    legend: SeriesLabelPosition,
 }
 
 const MESSAGES: Panel = Panel {
     title: "messages a second that the server handles",
     of: |second| second.messages.into(),
     percent: false,
+    legend: SeriesLabelPosition::UpperRight,
 };
 
 const STORM: [Panel; 4] = [
@@ -45,17 +47,20 @@ const STORM: [Panel; 4] = [
         title: "clients at work",
         of: |second| second.at_work.into(),
         percent: false,
+        legend: SeriesLabelPosition::LowerRight,
     },
     MESSAGES,
     Panel {
         title: "messages in front of the server",
         of: |second| second.queue as f64,
         percent: false,
+        legend: SeriesLabelPosition::UpperRight,
     },
     Panel {
         title: "load of the server's core",
         of: |second| second.busy as f64 / 10_000.0,
         percent: true,
+        legend: SeriesLabelPosition::UpperRight,
     },
 ];
 
@@ -111,7 +116,9 @@ fn draw_panel(
     let lines: Vec<Vec<(f64, f64)>> = runs
         .iter()
         .map(|run| {
-            let points = (0u32..).zip(&run.series);
+            // The last second may not be whole.
+            let seconds = run.ended_at / 1000;
+            let points = (0..seconds).zip(&run.series);
             let points = points.map(|(second, it)| (f64::from(second), (panel.of)(it)));
             points.filter(|(at, _)| time.contains(at)).collect()
         })
@@ -162,7 +169,7 @@ fn draw_panel(
     if runs.len() > 1 {
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
+            .position(panel.legend.clone())
             .margin(10)
             .label_font(text(14))
             .background_style(WHITE.mix(0.85))
