@@ -102,17 +102,29 @@ pub fn answer(server: &mut Server, message: BytesMut) -> BytesMut {
 /// A server of this suite for any number of clients, strangers too.
 #[must_use]
 pub fn server(suite: Suite) -> Server {
+    let server = Server::new(Arc::new(config(suite)), identity(), [2; 32], START);
+    let mut server = server.expect("it can work");
+    server.set_wall_clock(START, NOW);
+    server
+}
+
+/// The settings of such a server.
+#[must_use]
+pub fn config(suite: Suite) -> ServerConfig {
     let mut config = ServerConfig::new(name("project"));
     config.suites = Suites::new([suite]).expect("it is one");
     config.trusted_path = suite == Suite::Bearer;
     config.challenge_budget = u32::MAX;
     config.peer_budget = u32::MAX;
     config.max_clients = 2_000_000;
+    config
+}
+
+/// The identity of such a server.
+#[must_use]
+pub fn identity() -> Identity {
     let pki = Pki::new(1);
     let (chain, key) = pki.server("coordinator");
     let identity = Identity::new(name("coordinator"), chain, Arc::new(key), pki.roots());
-    let identity = identity.expect("they belong together");
-    let mut server = Server::new(Arc::new(config), identity, [2; 32], START).expect("it can work");
-    server.set_wall_clock(START, NOW);
-    server
+    identity.expect("they belong together")
 }
