@@ -106,7 +106,11 @@ impl Record {
     }
 
     pub(super) fn encode(&self) -> Bytes {
-        postcard::to_extend(self, vec![VERSION])
+        /// Most records are shorter.
+        const LENGTH: usize = 256;
+        let mut encoded = Vec::with_capacity(LENGTH);
+        encoded.push(VERSION);
+        postcard::to_extend(self, encoded)
             .expect("postcard writes every record into memory")
             .into()
     }
