@@ -439,19 +439,14 @@ mod tests {
         [&good[..table], &changed, &tail].concat().into()
     }
 
-    /// The same with these extra fields.
-    fn with_extra(change: impl FnOnce(&mut Vec<u8>), extra: &[u8]) -> Bytes {
+    /// The same with these extra fields, to which both sizes and the place refer.
+    fn with_extra(extra: &[u8]) -> Bytes {
         with_line(|line| {
-            change(line);
+            line[20..28].fill(0xff);
+            line[42..46].fill(0xff);
             line[30] = u8::try_from(extra.len()).unwrap();
             line.put_slice(extra);
         })
-    }
-
-    /// Says "see the extra field" of both sizes and the place.
-    fn refer(line: &mut Vec<u8>) {
-        line[20..28].fill(0xff);
-        line[42..46].fill(0xff);
     }
 
     #[test]
@@ -463,7 +458,7 @@ mod tests {
         let before = [&[9, 9, 2, 0, 7, 7][..], &field].concat();
         let after = [&field[..], &[9, 9, 0, 0]].concat();
         for extra in [&field, &before, &after] {
-            let members = read(&with_extra(refer, extra)).unwrap();
+            let members = read(&with_extra(extra)).unwrap();
             assert_eq!(members[0].bytes, "12345");
         }
         let nowhere = [9, 9, 24, 0].iter().chain(&field[4..]).copied();
@@ -475,7 +470,7 @@ mod tests {
             too_short.collect(),
             beyond.collect(),
         ] {
-            let bad = with_extra(refer, &extra);
+            let bad = with_extra(&extra);
             assert_eq!(read(&bad), Err(NpzError::Malformed), "{extra:?}");
         }
     }
