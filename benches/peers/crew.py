@@ -35,8 +35,12 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in reversed(self._all):
-            process.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends all that was started so far, and whatever that has left behind."""
+        while self._all:
+            self._all.pop().stop()
         for orphan in psutil.Process().children(recursive=True):
             orphan.kill()
 
@@ -70,6 +74,8 @@ class Process:
     ) -> None:
         self.log = log
         self._text = b""
+        self._known: set[int] = set()
+        log.write_bytes(b"")
         with log.open("ab") as complaints:
             self._child = subprocess.Popen(
                 [str(word) for word in command],
@@ -120,9 +126,14 @@ class Process:
                 raise self._ended(what)
             self._text += read
 
-    def cpu(self) -> dict[int, float]:
-        """Seconds of CPU time of each of its processes so far, as the system counts them."""
-        return {each.pid: time.clock_gettime(_cpu_clock(each.pid)) for each in self.family()}
+    def cpu(self) -> float:
+        """Seconds of CPU time so far, as the system counts them, of it and of all that it
+        has started. Fails if one of those has ended: its time would be missing."""
+        clocks = {each.pid: time.clock_gettime(_cpu_clock(each.pid)) for each in self.family()}
+        if not self._known <= clocks.keys():
+            raise Failure(f"{self.log.stem}: a process of it has ended, and its cost with it")
+        self._known = set(clocks)
+        return sum(clocks.values())
 
     def memory(self) -> int:
         """Resident bytes, of all its processes together."""

@@ -29,7 +29,7 @@ class Work(Controller):
 
     def __init__(self) -> None:
         super().__init__(task_check_period=0.05)
-        self._counts: Counter[str] = Counter()
+        self._counts = Counter({"asked": 0, "results": 0, "result_bytes": 0})
         self._lock = Lock()
 
     def start_controller(self, fl_ctx: FLContext) -> None:

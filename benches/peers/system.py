@@ -3,27 +3,55 @@
 import re
 import subprocess
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from crew import Failure, Process
 
 
 class System(ABC):
-    """A server that runs, with sites that have not registered yet."""
+    """A server that runs. Somebody has to bring sites to it."""
 
     name: str
     server: Process
     sites: Process
+    """The sites that do the work."""
     port: int
     requests: dict[str, int]
     """How many requests each operation takes; what is not here has no equivalent."""
 
-    def enter(self) -> None:
-        """Has every site register."""
-        self.sites.ask("enter")
+    @abstractmethod
+    def bring(self, names: Sequence[str]) -> Process:
+        """Starts a process with sites of these names, each to have a connection of its own,
+        that have not registered yet."""
 
     @abstractmethod
     def received(self) -> int:
         """Requests of sites that the server has received, as the server itself tells."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Starts the job in which there are tasks."""
+
+    @abstractmethod
+    def assign(self, size: int) -> None:
+        """Makes a task with an input of so many bytes for each site."""
+
+    @abstractmethod
+    def handed_in(self) -> int:
+        """Bytes of payload in all results that the server's application has been given."""
+
+    @abstractmethod
+    def start_client(self, name: str) -> Process:
+        """Starts the process that a site of this name is in the field."""
+
+    @abstractmethod
+    def is_registered(self, client: Process) -> bool:
+        """Whether that process has said that it is."""
+
+    def enter(self, names: Sequence[str]) -> None:
+        """Brings the sites that do the work, and has them register."""
+        self.sites = self.bring(names)
+        self.sites.ask("enter")
 
     def wire_bytes(self) -> int:
         """Bytes that the system has received for the server on connections that stand, with

@@ -1,42 +1,93 @@
-"""The figures as people read them."""
+"""The figures as people read them. A figure in brackets says how often fedlink's goes into
+the one before it."""
 
-from work import Figure
+from report import Report
+from work import Cost
 
-SYSTEMS = ("fedlink", "NVFlare", "Flower")
-NAME, WIDTH = 30, 22
-
-
-def render(figures: dict[str, dict[str, Figure | None]], sites: int) -> str:
-    """One block for each row: what each operation costs, and how often fedlink's cost."""
-    lines = ["", f"{'':{NAME}}" + "".join(f"{system:>{WIDTH}}" for system in SYSTEMS)]
-    for row, by_system in figures.items():
-        done = next(figure for figure in by_system.values() if figure)
-        lines += ["", f"{row}: {done.operations} operations on {sites} connections"]
-        own = by_system["fedlink"]
-        cells: dict[str, list[str]] = {
-            "server CPU an operation": [],
-            "operations a core-second": [],
-            "requests received": [],
-            "bytes received an operation": [],
-        }
-        for system in SYSTEMS:
-            for column, cell in zip(cells.values(), _cells(by_system[system], own), strict=True):
-                column.append(cell)
-        for name, column in cells.items():
-            lines.append(f"  {name:{NAME - 2}}" + "".join(f"{cell:>{WIDTH}}" for cell in column))
-    return "\n".join(lines)
+OWN = "fedlink"
+SYSTEMS = (OWN, "NVFlare", "Flower")
+NAME, WIDTH = 34, 24
 
 
-def _cells(figure: Figure | None, own: Figure | None) -> list[str]:
-    if figure is None:
-        return ["–"] * 4
-    each = figure.cpu / figure.operations
-    ratio = ""
-    if own is not None and figure is not own:
-        ratio = f"  ({each / (own.cpu / own.operations):,.1f}x)"
+def render(report: Report) -> str:
+    """The whole table."""
+    parts = [["", _line("", SYSTEMS)]]
+    parts += [_small(row, costs, report.sites) for row, costs in report.small.items()]
+    idle = [f"{report.idle[system]:.2%}" for system in SYSTEMS]
+    parts.append(["", _line(f"{report.sites} silent sites: CPU of the server", idle)])
+    parts += [_memory(report), _start(report), _transfers(report)]
+    return "\n".join(line for part in parts for line in part)
+
+
+def _small(row: str, costs: dict[str, Cost], sites: int) -> list[str]:
+    ordered = [costs[system] for system in SYSTEMS]
+    operations = ordered[0].operations
+    each = [cost.cpu / cost.operations for cost in ordered]
+    micros = [f"{cpu * 1e6:,.1f} us" for cpu in each]
     return [
-        f"{each * 1e6:,.1f} us{ratio}",
-        f"{1 / each:,.0f}",
-        f"{figure.requests:,}",
-        f"{figure.wire_bytes / figure.operations:,.0f}",
+        "",
+        f"{row}: {operations:,} times, on {sites} connections",
+        _line("  server CPU an operation", _rated(micros, each)),
+        _line("  operations a core-second", [f"{1 / cpu:,.0f}" for cpu in each]),
+        _line("  requests that came", [f"{cost.requests:,}" for cost in ordered]),
+        _line("  payload bytes moved", [f"{cost.payload_bytes:,}" for cost in ordered]),
+        _line(
+            "  bytes that came an operation",
+            [f"{cost.wire_bytes / cost.operations:,.0f}" for cost in ordered],
+        ),
     ]
+
+
+def _memory(report: Report) -> list[str]:
+    each = [report.memory[system].bytes / report.memory[system].clients for system in SYSTEMS]
+    cells = [f"{grown / 1024:,.1f} KiB" for grown in each]
+    clients = report.memory[OWN].clients
+    text = f"memory of the server for one more registered client, over {clients}"
+    return ["", text, _line("  resident", _rated(cells, each))]
+
+
+def _start(report: Report) -> list[str]:
+    starts = [report.start[system] for system in SYSTEMS]
+    wall = [start.seconds for start in starts]
+    cpu = [start.cpu for start in starts]
+    peak = [float(start.peak) for start in starts]
+    return [
+        "",
+        "a client process, until it has registered",
+        _line("  time", _rated([f"{each * 1e3:,.0f} ms" for each in wall], wall)),
+        _line("  CPU", _rated([f"{each * 1e3:,.1f} ms" for each in cpu], cpu)),
+        _line("  peak memory", _rated([f"{each / 2**20:,.1f} MiB" for each in peak], peak)),
+    ]
+
+
+def _transfers(report: Report) -> list[str]:
+    own = report.transfer["fedlink, TLS"]
+    titles = ("MB/s", "server CPU a GB", "peak of server", "peak to payload", "bytes that came")
+    lines = [
+        "",
+        f"one result of {own.payload_bytes >> 20:,} MiB, from one site to the server",
+        _line("", titles, 20),
+    ]
+    for label, it in report.transfer.items():
+        each = it.cpu / it.payload_bytes * 1e9
+        ratio = it.cpu / it.payload_bytes / (own.cpu / own.payload_bytes)
+        cells = (
+            f"{it.payload_bytes / it.seconds / 1e6:,.0f}",
+            f"{each:,.2f} s ({ratio:,.1f}x)",
+            f"{it.peak / 2**20:,.0f} MiB",
+            f"{(it.peak - it.memory) / it.payload_bytes:,.2f}",
+            f"{it.wire_bytes:,}",
+        )
+        lines.append(_line(f"  {label}", cells, 20))
+    return lines
+
+
+def _rated(cells: list[str], values: list[float]) -> list[str]:
+    """The cells, with the ratio to fedlink's behind all but that."""
+    own, others = values[0], values[1:]
+    rated = [f"{cell} ({value / own:,.1f}x)" for cell, value in zip(cells[1:], others, strict=True)]
+    return [cells[0], *rated]
+
+
+def _line(name: str, cells: tuple[str, ...] | list[str], width: int = WIDTH) -> str:
+    return f"{name:{NAME}}" + "".join(f"{cell:>{width}}" for cell in cells)

@@ -10,6 +10,7 @@
 //! | `rejoin N` | N times: says goodbye, registers, sends its first heartbeat |
 //! | `poll N` | asks N times for a task while there is none |
 //! | `fetch N` | fetches N tasks |
+//! | `prepare BYTES` | makes a payload of so many bytes ahead |
 //! | `submit N BYTES` | hands in so many results for tasks that it has fetched |
 
 use std::collections::VecDeque;
@@ -20,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fedlink::ClientAction;
-use fedlink::message::{Outcome, Properties, TaskId};
+use fedlink::message::{Outcome, Payload, Properties, TaskId};
 use fedlink_host::blocking::BlockingClient;
 use fedlink_peers::{Failure, JOB, client, payload};
 use serde_json::json;
@@ -84,7 +85,10 @@ fn work(kit: &Path, commands: &Receiver<String>, done: &Sender<Result<Done, Fail
 
 struct Site {
     host: BlockingClient,
+    /// Whether the job runs here.
+    started: bool,
     held: VecDeque<TaskId>,
+    prepared: Option<Payload>,
     /// When the client asks for a task again, while it waits for that.
     asks_at: Option<fedlink::Instant>,
 }
@@ -93,16 +97,20 @@ impl Site {
     fn new(kit: &Path) -> Result<Self, Failure> {
         Ok(Self {
             host: client(kit)?,
+            started: false,
             held: VecDeque::new(),
+            prepared: None,
             asks_at: None,
         })
     }
 
     fn obey(&mut self, line: &str) -> Result<Done, Failure> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (operation, times) = match words[..] {
-            ["enter"] => ("enter", 1),
-            [operation, times] | [operation, times, _] => (operation, times.parse()?),
+        let (operation, times, size) = match words[..] {
+            ["enter"] => ("enter", 1, 0),
+            ["prepare", size] => ("prepare", 1, size.parse()?),
+            [operation, times] => (operation, times.parse()?, 0),
+            [operation, times, size] => (operation, times.parse()?, size.parse()?),
             _ => return Err("no such command".into()),
         };
         let mut done = Done::default();
@@ -113,7 +121,11 @@ impl Site {
                 "rejoin" => self.leave().and_then(|()| self.enter())?,
                 "poll" => self.poll()?,
                 "fetch" => self.fetch()?,
-                "submit" => self.submit(words[2].parse()?)?,
+                "submit" => self.submit(size)?,
+                "prepare" => {
+                    self.prepared = Some(payload(size));
+                    size
+                }
                 _ => return Err("no such command".into()),
             } as u64;
             done.operations += 1;
@@ -126,6 +138,11 @@ impl Site {
         self.host.call(|client, now| client.register(now))?;
         self.wait_for(|action| matches!(action, ClientAction::HeartbeatDue))?;
         self.release_heartbeat()?;
+        if !self.started {
+            self.wait_for(|action| matches!(action, ClientAction::StartJobs(_)))?;
+            self.host.call(|client, now| client.job_started(now, JOB))?;
+            self.started = true;
+        }
         // From now on there is none but those that are asked for.
         self.host.call(|client, now| client.pause_heartbeats(now));
         Ok(0)
@@ -189,14 +206,15 @@ impl Site {
 
     fn submit(&mut self, bytes: usize) -> Result<usize, Failure> {
         let task = self.held.pop_front().ok_or("no task is held")?;
-        self.host.call(|client, now| {
-            client.submit(now, task, Outcome::Ok, Properties::new(), payload(bytes))
-        })?;
+        let prepared = self.prepared.take_if(|it| it.len() == bytes);
+        let result = prepared.unwrap_or_else(|| payload(bytes));
+        self.host
+            .call(|client, now| client.submit(now, task, Outcome::Ok, Properties::new(), result))?;
         self.wait_for(|action| matches!(action, ClientAction::ResultAccepted { .. }))?;
         Ok(bytes)
     }
 
-    /// Waits for such an action. Jobs that are to be started are; nothing may fail.
+    /// Waits for such an action; nothing may fail before.
     fn wait_for(
         &mut self,
         wanted: impl Fn(&ClientAction) -> bool,
@@ -209,16 +227,8 @@ impl Site {
             if wanted(&action) {
                 return Ok(action);
             }
-            match action {
-                ClientAction::StartJobs(jobs) => {
-                    for job in jobs {
-                        self.host.call(|client, now| client.job_started(now, job))?;
-                    }
-                }
-                ClientAction::Retry { reason, .. } => {
-                    return Err(format!("something failed: {reason:?}").into());
-                }
-                _ => {}
+            if let ClientAction::Retry { reason, .. } = action {
+                return Err(format!("something failed: {reason:?}").into());
             }
         }
         Err("no answer".into())
