@@ -1,5 +1,6 @@
 """Processes of one run: they are started here, talked to, measured, and never outlive it."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -7,14 +8,15 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 PATIENCE = 10.0
 _PR_SET_CHILD_SUBREAPER = 36
+T = TypeVar("T")
 
 
 class Failure(Exception):
@@ -42,7 +44,8 @@ class Crew:
         while self._all:
             self._all.pop().stop()
         for orphan in psutil.Process().children(recursive=True):
-            orphan.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                orphan.kill()
 
     def start(
         self,
@@ -129,7 +132,7 @@ class Process:
     def cpu(self) -> float:
         """Seconds of CPU time so far, as the system counts them, of it and of all that it
         has started. Fails if one of those has ended: its time would be missing."""
-        clocks = {each.pid: time.clock_gettime(_cpu_clock(each.pid)) for each in self.family()}
+        clocks = self._each(lambda pid: time.clock_gettime(_cpu_clock(pid)))
         if not self._known <= clocks.keys():
             raise Failure(f"{self.log.stem}: a process of it has ended, and its cost with it")
         self._known = set(clocks)
@@ -137,18 +140,25 @@ class Process:
 
     def memory(self) -> int:
         """Resident bytes, of all its processes together."""
-        return sum(each.memory_info().rss for each in self.family())
+        return sum(self._each(lambda pid: _status(pid, "VmRSS")).values())
 
     def peak(self) -> int:
         """The most bytes that were ever resident, summed over its processes."""
-        return sum(_status(each.pid, "VmHWM") for each in self.family())
+        return sum(self._each(lambda pid: _status(pid, "VmHWM")).values())
 
     def forget_peak(self) -> None:
         """From now on `peak` is of what comes."""
-        for each in self.family():
-            Path(f"/proc/{each.pid}/clear_refs").write_text("5")
+        self._each(lambda pid: Path(f"/proc/{pid}/clear_refs").write_text("5"))
 
-    def family(self) -> list[psutil.Process]:
+    def _each(self, look: Callable[[int], T]) -> dict[int, T]:
+        """What a look at each of its processes shows, but for those that end meanwhile."""
+        seen = {}
+        for process in self._family():
+            with contextlib.suppress(OSError):
+                seen[process.pid] = look(process.pid)
+        return seen
+
+    def _family(self) -> list[psutil.Process]:
         if not self.alive:
             raise self._ended("work")
         parent = psutil.Process(self._child.pid)
@@ -156,7 +166,7 @@ class Process:
 
     def stop(self) -> None:
         """Ends it and what it has started."""
-        family = self.family() if self.alive else []
+        family = self._family() if self.alive else []
         for stream in (self._child.stdin, self._child.stdout):
             if stream is not None:
                 stream.close()
@@ -167,7 +177,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 pass
         for each in family:
-            if each.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
         self._child.wait()
 

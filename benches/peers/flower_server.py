@@ -3,13 +3,10 @@
 import json
 import ssl
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 from urllib.request import urlopen
-
-import psutil
 
 from crew import Crew, Failure, Process
 from harness.logs import Log
@@ -41,11 +38,7 @@ class Flower(System):
             *("--ssl-certfile", startup / "server.crt", "--ssl-keyfile", startup / "server.key"),
         ]
         self.server = self._start("server", command)
-        end = time.monotonic() + START
-        while not _listens(self.server, self.port):
-            if time.monotonic() > end:
-                raise Failure("the SuperLink does not listen")
-            time.sleep(0.1)
+        Log(self.server.log).wait_for(r"Uvicorn running on", START, alive=lambda: self.server.alive)
 
     def bring(self, names: Sequence[str]) -> Process:
         address, count = f"{SERVER}:{self.port}", str(len(names))
@@ -86,10 +79,3 @@ class Flower(System):
         return self._crew.start(
             f"{self._folder.name}-{label}", command, environment=environment, speaks=False
         )
-
-
-def _listens(server: Process, port: int) -> bool:
-    connections = (each for one in server.family() for each in one.net_connections("tcp"))
-    return any(
-        each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections
-    )
