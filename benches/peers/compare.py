@@ -78,16 +78,15 @@ def compare(amount: Amount, crew: Crew, folder: Path, report: Report) -> None:
         ("Flower, array", makers["Flower"], "submit_array"),
     ]
     for name, make in makers.items():
+        place = name.lower()
         _say(f"{name}: small messages")
-        _small(make(f"{name}-small".lower()), amount, names[:SITES], report)
+        _small(make(f"{place}-small"), amount, names[:SITES], report)
         crew.stop()
         _say(f"{name}: memory")
-        system = make(f"{name}-memory".lower())
-        report.memory[name] = measure_memory(system, names)
+        report.memory[name] = measure_memory(make(f"{place}-memory"), names)
         crew.stop()
         _say(f"{name}: start of clients")
-        system = make(f"{name}-start".lower())
-        report.start[name] = measure_start(system, names[0], amount.starts)
+        report.start[name] = measure_start(make(f"{place}-start"), names[0], amount.starts)
         crew.stop()
     for number, (label, make, operation) in enumerate(transfers):
         _say(f"{label}: {amount.large >> 20} MiB")
@@ -98,7 +97,7 @@ def compare(amount: Amount, crew: Crew, folder: Path, report: Report) -> None:
 
 def _small(system: System, amount: Amount, names: list[str], report: Report) -> None:
     sites = len(names)
-    system.enter(names)
+    system.sites = system.enter(names)
     costs = {
         "heartbeat": measure(system, "heartbeat", sites, amount.heartbeats),
         "quit, challenge, register, first heartbeat": measure(

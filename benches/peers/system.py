@@ -14,7 +14,7 @@ class System(ABC):
     name: str
     server: Process
     sites: Process
-    """The sites that do the work."""
+    """Those that do the work."""
     port: int
     requests: dict[str, int]
     """How many requests each operation takes; what is not here has no equivalent."""
@@ -48,10 +48,13 @@ class System(ABC):
     def is_registered(self, client: Process) -> bool:
         """Whether that process has said that it is."""
 
-    def enter(self, names: Sequence[str]) -> None:
-        """Brings the sites that do the work, and has them register."""
-        self.sites = self.bring(names)
-        self.sites.ask("enter")
+    def enter(self, names: Sequence[str]) -> Process:
+        """Brings sites and has them register, and send their first heartbeats."""
+        sites = self.bring(names)
+        entered = sites.ask("enter")["operations"]
+        if entered != len(names):
+            raise Failure(f"{entered} of {len(names)} sites of {self.name} have registered")
+        return sites
 
     def wire_bytes(self) -> int:
         """Bytes that the system has received for the server on connections that stand, with

@@ -86,7 +86,7 @@ class Transfer:
 
 def measure_transfer(system: System, site: str, size: int, operation: str) -> Transfer:
     """The first thing that a new server does, so that nothing else is in its memory."""
-    system.enter([site])
+    system.sites = system.enter([site])
     system.begin()
     system.sites.ask(f"prepare {size}")
     system.assign(1024)
@@ -117,10 +117,10 @@ class Memory:
 def measure_memory(system: System, names: Sequence[str]) -> Memory:
     """How much the second half of these sites adds: the first half warms the server up."""
     half = len(names) // 2
-    system.enter(names[:half])
+    system.sites = system.enter(names[:half])
     time.sleep(1)
     before = system.server.memory()
-    system.bring(names[half:]).ask("enter")
+    system.enter(names[half:])
     time.sleep(1)
     return Memory(len(names) - half, system.server.memory() - before)
 
