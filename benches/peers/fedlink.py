@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from crew import Crew, Failure, Process
 from harness.provision import free_ports
+
+from crew import Crew, Failure, Process
 from system import System
 
 PROJECT = "peers"

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.request import urlopen
 
-from crew import Crew, Failure, Process
 from harness.logs import Log
 from harness.provision import SERVER, Project, free_ports
+
+from crew import Crew, Failure, Process
 from system import System
 
 HERE = Path(__file__).resolve().parent

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from crew import Crew, Failure, Process
 from harness.admin import log_in
 from harness.logs import Log
 from harness.provision import ADMIN, SERVER, Project, edit
+
+from crew import Crew, Failure, Process
 from system import System
 
 HERE = Path(__file__).resolve().parent

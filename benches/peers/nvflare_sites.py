@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import sites
 from nvflare.apis.event_type import EventType
 from nvflare.apis.fl_constant import (
     FLContextKey,
@@ -41,6 +40,8 @@ from nvflare.private.defs import (
 from nvflare.private.fed.client.communicator import Communicator
 from nvflare.private.fed.utils.fed_utils import fobs_initialize
 from nvflare.private.scheduler_constants import ShareableHeader
+
+import sites
 from nvflare_tally import CHANNEL
 
 SERVER = "localhost"

@@ -20,7 +20,8 @@ from nvflare.fuel.f3.cellnet.core_cell import make_reply
 from nvflare.fuel.f3.cellnet.defs import ReturnCode
 from nvflare.fuel.f3.message import Message
 
-CHANNEL = "peers"
+from nvflare_tally import CHANNEL
+
 PAUSE = 0.5
 
 
