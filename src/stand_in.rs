@@ -382,7 +382,8 @@ mod tests {
         let heartbeat = stand_in.heartbeat(&[], desk).unwrap();
         let answer = ask(&mut self::server(), stand_in, &heartbeat);
         assert_eq!(answer, Answer::SessionUnknown);
-        let answer = ask(server, stand_in, &heartbeat_of(stand_in));
+        let heartbeat = heartbeat_of(stand_in);
+        let answer = ask(server, stand_in, &heartbeat);
         assert!(matches!(answer, Answer::Heartbeat { .. }), "{answer:?}");
         stand_in.challenge(&guise(), [4; 16]);
         assert_eq!(

@@ -63,7 +63,7 @@ impl Plan {
     pub(super) fn worker_of(&self, client: u32) -> Option<u32> {
         let step = self.clients.checked_div(self.workers)?;
         let worker = client / step;
-        (client % step == 0 && worker < self.workers).then_some(worker)
+        (client.is_multiple_of(step) && worker < self.workers).then_some(worker)
     }
 }
 
