@@ -139,6 +139,7 @@ def main() -> None:
     try:
         with Crew(RUN) as crew:
             compare(QUICK if options.quick else FULL, crew, RUN, report)
+        report.check(table.SYSTEMS)
     except Failure as failure:
         sys.exit(f"benches/peers/run: {failure}\nThe logs are in {RUN}.")
     except KeyboardInterrupt:
