@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from mmap import PAGESIZE, mmap
 from pathlib import Path
 
+from harness.outcome import Failure
 from harness.provision import provision
 
 import machine
 import table
-from crew import Crew, Failure
+from crew import Crew
 from fedlink import Fedlink
 from flower_server import Flower
 from nvflare_server import Nvflare

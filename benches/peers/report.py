@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from crew import Failure
+from harness.outcome import Failure
+
 from system import System
 from work import Cost, Memory, Start, Transfer
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from crew import Failure
+from harness.outcome import Failure
+
 from system import System
 
 SETTLE = 2.0
