@@ -16,7 +16,7 @@ from crew import Crew, Process
 from system import System
 
 HERE = Path(__file__).resolve().parent
-START = 120.0
+START = 180.0
 COUNT = "/peers/count"
 
 

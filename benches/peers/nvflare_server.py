@@ -16,7 +16,7 @@ from crew import Crew, Process
 from system import System
 
 HERE = Path(__file__).resolve().parent
-START = 60.0
+START = 180.0
 
 
 class Nvflare(System):

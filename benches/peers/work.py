@@ -11,7 +11,7 @@ from system import System
 
 SETTLE = 2.0
 TAIL = 0.02
-CLIENT_START = 60.0
+CLIENT_START = 180.0
 
 
 @dataclass(frozen=True)
