@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from mmap import PAGESIZE, mmap
 from pathlib import Path
 
+from harness.outcome import Failure
 from harness.provision import provision
 
 import machine
 import table
-from crew import Crew, Failure
+from crew import Crew
 from fedlink import Fedlink
 from flower_server import Flower
 from nvflare_server import Nvflare
@@ -139,6 +140,7 @@ def main() -> None:
     try:
         with Crew(RUN) as crew:
             compare(QUICK if options.quick else FULL, crew, RUN, report)
+        report.check(table.SYSTEMS)
     except Failure as failure:
         sys.exit(f"benches/peers/run: {failure}\nThe logs are in {RUN}.")
     except KeyboardInterrupt:

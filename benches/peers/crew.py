@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+from harness.outcome import Failure
 
 PATIENCE = 10.0
 _PR_SET_CHILD_SUBREAPER = 36
 T = TypeVar("T")
-
-
-class Failure(Exception):
-    """The comparison cannot be made, and why."""
 
 
 class Crew:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from harness.outcome import Failure
 from harness.provision import free_ports
 
-from crew import Crew, Failure, Process
+from crew import Crew, Process
 from system import System
 
 PROJECT = "peers"

@@ -75,6 +75,8 @@ class Application:
     def handed_in(self) -> int:
         """Takes all replies that are there; bytes in all of them so far."""
         for reply in self._grid.pull_messages(self._waiting) if self._waiting else []:
+            if not reply.has_content():
+                raise RuntimeError(f"a reply is missing: {reply.error}")
             self._waiting.remove(reply.metadata.reply_to_message_id)
             for record in reply.content.values():
                 values = record.values()

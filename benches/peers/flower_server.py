@@ -9,13 +9,14 @@ from typing import ClassVar
 from urllib.request import urlopen
 
 from harness.logs import Log
+from harness.outcome import Failure
 from harness.provision import SERVER, Project, free_ports
 
-from crew import Crew, Failure, Process
+from crew import Crew, Process
 from system import System
 
 HERE = Path(__file__).resolve().parent
-START = 60.0
+START = 180.0
 COUNT = "/peers/count"
 
 
@@ -57,6 +58,8 @@ class Flower(System):
         self.sites.ask("begin")
 
     def assign(self, size: int) -> None:
+        # A node that has been silent for too long is given nothing.
+        self.sites.ask("heartbeat 1")
         self.sites.ask(f"assign {size}")
 
     def handed_in(self) -> int:
@@ -76,7 +79,10 @@ class Flower(System):
     def _start(self, label: str, command: Sequence[str | Path]) -> Process:
         home = self._folder / label
         home.mkdir(parents=True, exist_ok=True)
-        environment = {"HOME": str(home), "FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0"}
+        environment = {
+            **{"HOME": str(home), "FLWR_HOME": str(home)},
+            **{"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"},
+        }
         return self._crew.start(
             f"{self._folder.name}-{label}", command, environment=environment, speaks=False
         )

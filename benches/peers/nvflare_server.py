@@ -9,13 +9,14 @@ from typing import ClassVar
 
 from harness.admin import log_in
 from harness.logs import Log
+from harness.outcome import Failure
 from harness.provision import ADMIN, SERVER, Project, edit
 
-from crew import Crew, Failure, Process
+from crew import Crew, Process
 from system import System
 
 HERE = Path(__file__).resolve().parent
-START = 60.0
+START = 180.0
 
 
 class Nvflare(System):

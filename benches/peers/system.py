@@ -5,7 +5,9 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from crew import Failure, Process
+from harness.outcome import Failure
+
+from crew import Process
 
 
 class System(ABC):

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from crew import Failure
+from harness.outcome import Failure
+
 from system import System
 
 SETTLE = 2.0
 TAIL = 0.02
-CLIENT_START = 60.0
+CLIENT_START = 180.0
 
 
 @dataclass(frozen=True)
