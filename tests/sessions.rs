@@ -591,6 +591,7 @@ fn only_a_revoked_server_costs_a_client_its_session() {
         pair.client.set_revoked(pair.now, list);
         pair.drain();
         assert_eq!(pair.client.phase(), phase, "{revoked}");
+        assert_eq!(pair.client.suite().is_some(), phase == Phase::Active);
         let cleared = pair.take_client().contains(&ClientAction::ClearAuth);
         assert_eq!(cleared, phase == Phase::Registering);
     }
@@ -683,13 +684,50 @@ fn a_full_server_renews_those_who_are_there_and_takes_no_other() {
     pair.register();
     pair.pass(350 * SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
-    assert!(pair.server.counters().registrations >= 4);
-    let identity = site_identity(&pair.pki, "site-2", pair.pki.roots());
-    pair.client = Client::new(pair.client_config.clone(), identity, [5; 32], pair.now).unwrap();
+    let gone = |it: &ServerAction| matches!(it, ServerAction::ClientDead { .. });
+    assert!(!pair.take_server().iter().any(gone));
+    become_site_2(&mut pair);
     pair.register();
     assert_eq!(pair.client.phase(), Phase::Registering);
     // There is room again once the other has left.
     assert!(pair.server.disable(pair.now, &common::pki::name("site-1")));
     pair.pass(120 * SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+/// Another client comes, while the one that there was is silent.
+fn become_site_2(pair: &mut Pair) {
+    let identity = site_identity(&pair.pki, "site-2", pair.pki.roots());
+    pair.client = Client::new(pair.client_config.clone(), identity, [5; 32], pair.now).unwrap();
+    pair.to_server.clear();
+    pair.to_client.clear();
+}
+
+#[test]
+fn a_session_that_has_not_begun_takes_a_place_until_its_window_is_over() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.max_clients = 1)
+        .build();
+    let register = pair.challenge_and_prove();
+    pair.deliver_to_server(register);
+    become_site_2(&mut pair);
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Registering);
+    pair.pass(pair.server_config.registration_window + 60 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
+fn a_client_that_renews_its_session_takes_one_place() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.max_clients = 2)
+        .build();
+    pair.register();
+    pair.restart_client();
+    let register = pair.challenge_and_prove();
+    pair.deliver_to_server(register);
+    become_site_2(&mut pair);
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.clients().count(), 2);
 }
