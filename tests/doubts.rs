@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use common::pair::{Pair, Setup};
 use common::pki::name;
 use fedlink::error::{Dropped, Misuse};
-use fedlink::message::JobId;
+use fedlink::message::{JobId, ReturnCode};
 use fedlink::{
     Carrier, ClientAction, CloseReason, Phase, RetryReason, ServerAction, Sites, Suite, Timer,
 };
@@ -86,6 +86,20 @@ mod a_session_in_doubt {
         let heartbeat = pair.to_server.pop().unwrap();
         pair.take_client();
         (pair, heartbeat)
+    }
+
+    #[test]
+    fn a_denial_of_another_session_or_request_is_nothing() {
+        let (mut pair, heartbeat) = with_heartbeat();
+        let right = denial(&heartbeat);
+        // In the session, in the number, in the tag.
+        for place in [2, 18 + 7, right.len() - 1] {
+            let mut wrong = right.clone();
+            wrong[place] ^= 1;
+            pair.deliver_to_client(wrong);
+        }
+        assert_eq!(pair.client_drops, [Dropped::Unasked; 3]);
+        assert!(pair.to_server.is_empty());
     }
 
     #[test]
@@ -220,6 +234,51 @@ mod a_connection_in_doubt {
             named.iter().all(|it| *it == Timer::Connect),
             "{named:?} without a connection"
         );
+    }
+
+    #[test]
+    fn a_registration_stands_still_without_a_connection() {
+        for wait in [SECOND, 6 * SECOND] {
+            let mut pair = Pair::sealed();
+            pair.connect();
+            pair.client.register(pair.now).unwrap();
+            // The answer is awaited, or has been given up.
+            pair.pass_silently(wait);
+            pair.disconnect();
+            let named = timers_named(&mut pair, 60 * SECOND);
+            assert!(
+                named.iter().all(|it| *it == Timer::Connect),
+                "{named:?} without a connection"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_on_a_connection_is_not_sent_on_the_next() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        pair.client.handle_disconnected(pair.now);
+        assert!(pair.client.poll_transmit().is_none());
+    }
+
+    #[test]
+    fn a_request_that_could_not_be_sent_is_sent_again() {
+        let mut pair = registered();
+        pair.client.pause_heartbeats(pair.now);
+        pair.server.start_job(pair.now, JOB, Sites::All).unwrap();
+        pair.client.job_started(pair.now, JOB).unwrap();
+        pair.client.pull_task(pair.now, JOB).unwrap();
+        let transmit = pair.client.poll_transmit().unwrap();
+        pair.client.handle_send_failed(pair.now, transmit.id - 1);
+        pair.drain();
+        assert_eq!(retries(&mut pair), []);
+        pair.client.handle_send_failed(pair.now, transmit.id);
+        pair.drain();
+        let failed = RetryReason::PullTask(ReturnCode::CommError);
+        assert_eq!(retries(&mut pair), [failed]);
+        pair.pass(10 * SECOND);
+        assert!(pulls(&mut pair) > 0);
     }
 
     #[test]

@@ -29,6 +29,16 @@ fn retries(actions: &[ClientAction]) -> Vec<RetryReason> {
         .collect()
 }
 
+fn attempts(actions: &[ClientAction]) -> Vec<u32> {
+    actions
+        .iter()
+        .filter_map(|action| match action {
+            ClientAction::Retry { attempt, .. } => Some(*attempt),
+            _ => None,
+        })
+        .collect()
+}
+
 fn suspicions(actions: &[ClientAction]) -> Vec<(Suspicion, bool)> {
     actions
         .iter()
@@ -187,13 +197,32 @@ mod retry {
     }
 
     #[test]
+    fn failures_in_a_row_are_numbered() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        pair.pass_silently(30 * SECOND);
+        assert_eq!(attempts(&pair.take_client())[..3], [1, 2, 3]);
+        pair.pass(60 * SECOND);
+        pair.take_client();
+        pair.pass_silently(45 * SECOND);
+        assert_eq!(attempts(&pair.take_client())[..3], [1, 2, 3]);
+    }
+
+    #[test]
     fn register_unanswered_is_repeated_byte_for_byte_first() {
         let mut pair = Pair::sealed();
         let register = pair.challenge_and_prove();
-        pair.now = pair.now + 5 * SECOND;
+        pair.now = pair.now + 4 * SECOND;
+        pair.tick();
+        assert!(pair.to_server.is_empty(), "repeated too early");
+        pair.now = pair.now + SECOND;
         pair.tick();
         assert_eq!(pair.to_server, [register]);
-        pair.pass_silently(5 * SECOND);
+        assert_eq!(pair.client.counters().retries, 1);
+        pair.pass_silently(4 * SECOND);
+        assert_eq!(retries(&pair.take_client()), []);
+        pair.pass_silently(SECOND);
         assert_eq!(
             retries(&pair.take_client()),
             [RetryReason::RegisterUnanswered]
@@ -254,14 +283,24 @@ mod retry {
         let identity =
             Identity::with_key_elsewhere(name("site-1"), chain, pair.pki.roots()).unwrap();
         pair.client.set_identity(identity).unwrap();
+        let asked = |pair: &mut Pair| {
+            let actions = pair.take_client();
+            let asked = actions.iter().find_map(|action| match action {
+                ClientAction::Sign { request, .. } => Some(*request),
+                _ => None,
+            });
+            (asked.expect("to be asked"), retries(&actions))
+        };
         pair.register();
-        assert!(
-            pair.take_client()
-                .iter()
-                .any(|action| matches!(action, ClientAction::Sign { .. }))
+        let (first, _) = asked(&mut pair);
+        pair.pass(35 * SECOND);
+        let (_, retries) = asked(&mut pair);
+        assert_eq!(retries, [RetryReason::SignerSilent]);
+        // It comes too late: another one is awaited now.
+        assert_eq!(
+            pair.client.signed(pair.now, first, &[0; 64]),
+            Err(Misuse::UnknownSignature(first))
         );
-        pair.pass(30 * SECOND);
-        assert_eq!(retries(&pair.take_client()), [RetryReason::SignerSilent]);
     }
 
     #[test]
@@ -464,6 +503,28 @@ mod suspect {
     }
 
     #[test]
+    fn failures_of_different_kinds_are_not_repeated_ones() {
+        let mut pair = Setup::new(Suite::Sealed)
+            .client(|config| config.reject_after = 2)
+            .build();
+        let mut reply = pair.challenge();
+        *reply.last_mut().unwrap() ^= 1;
+        pair.deliver_to_client(reply);
+        pair.pass_silently(6 * SECOND);
+        while pair.to_server.is_empty() {
+            pair.now = pair.now + SECOND;
+            pair.tick();
+        }
+        let challenge = pair.to_server.pop().unwrap();
+        pair.deliver_to_server(challenge);
+        let mut reply = pair.to_client.pop().unwrap();
+        reply[2] = 1;
+        pair.deliver_to_client(reply);
+        let expected = [(Suspicion::Seal, false), (Suspicion::Suite, false)];
+        assert_eq!(suspicions(&pair.take_client()), expected);
+    }
+
+    #[test]
     fn a_broken_seal() {
         let last = |reply: &mut BytesMut| *reply.last_mut().unwrap() ^= 1;
         assert_eq!(with_changed_reply(Suite::Sealed, last), Suspicion::Seal);
@@ -517,6 +578,7 @@ mod rejected {
     fn rejected(pair: &mut Pair) -> Option<RejectReason> {
         pair.register();
         let actions = pair.take_client();
+        assert!(!actions.contains(&ClientAction::ClearAuth), "there is none");
         assert_eq!(pair.client.phase(), Phase::Rejected);
         assert_eq!(pair.client.poll_timeout(), None);
         rejection(&actions)
@@ -648,6 +710,7 @@ mod closed {
             close_reason(&pair.take_client()),
             Some((CloseReason::NoAnswer, false))
         );
+        assert_eq!(pair.client.counters().retries, 2);
         assert_eq!(pair.client.poll_timeout(), None);
     }
 

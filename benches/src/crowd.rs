@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use fedlink::identity::Identity;
-use fedlink::message::PeerId;
-use fedlink::stand_in::{Desk, StandIn};
-use fedlink::{Instant, Server, ServerAction, ServerConfig, Suite, Suites};
+use bytes::{Bytes, BytesMut};
+use fedlink::identity::{Identity, Name};
+use fedlink::message::{InstanceId, JobId, Payload, PeerId, Properties};
+use fedlink::stand_in::{Answer, Desk, Guise, StandIn};
+use fedlink::{
+    Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, ServerTransmit, Sites, Suite,
+    Suites,
+};
 
 use crate::pki::{NOW, Pki, name};
 
@@ -38,7 +41,7 @@ impl Crowd {
         let mut server = server(suite);
         let (mut all, mut desk) = (Vec::with_capacity(clients), Desk::default());
         for number in 0..clients {
-            let mut client = server.seat(now, name(&format!("site-{number:07}")), suite);
+            let mut client = server.seat(now, site(number), suite);
             let heartbeat = client.heartbeat(&[], &mut desk).expect("it is inside");
             send(&mut server, now, number, heartbeat);
             all.push(client);
@@ -49,6 +52,46 @@ impl Crowd {
             server,
             clients,
         }
+    }
+}
+
+/// The only job.
+pub const JOB: JobId = JobId::from_bytes([1; 16]);
+
+impl Crowd {
+    /// Starts the job on all sites.
+    pub fn start_job(&mut self) {
+        let started = self.server.start_job(self.now, JOB, Sites::All);
+        started.expect("there is none");
+        store(&mut self.server, self.now);
+    }
+
+    /// Gives a client a task of 1 KiB.
+    pub fn assign(&mut self, client: usize) {
+        let task = NewTask {
+            name: "train".to_owned(),
+            headers: Properties::new(),
+            payload: Payload::new(Bytes::from_static(&[7; 1024])),
+        };
+        let to = Assignee::Site(site(client));
+        let assigned = self.server.assign(self.now, JOB, to, task);
+        assigned.expect("the job runs there");
+        store(&mut self.server, self.now);
+    }
+
+    /// Lets a client ask for the task that it was given; gives the result, not sent yet.
+    pub fn work(&mut self, client: usize) -> BytesMut {
+        let pull = self.clients.pull_of(client);
+        let answer = send(&mut self.server, self.now, client, pull);
+        let answer = [&answer.header[..], &answer.payload].concat();
+        let stand_in = &mut self.clients.all[client];
+        let given = stand_in.handle(&guise(client), answer[..].into());
+        let Ok(Answer::Task { task, ssid, .. }) = given else {
+            panic!("no task but {given:?}");
+        };
+        let result = Bytes::from_static(&[7; 1024]);
+        let submit = stand_in.submit((JOB, task, ssid), &result, &mut self.clients.desk);
+        submit.expect("it is inside")
     }
 }
 
@@ -71,6 +114,12 @@ impl Clients {
         heartbeat.expect("it is inside")
     }
 
+    /// A client's request for a task.
+    pub fn pull_of(&mut self, client: usize) -> BytesMut {
+        let pull = self.all[client].pull(JOB, None, &mut self.desk);
+        pull.expect("it is inside")
+    }
+
     /// Drawn by the generator of Knuth's MMIX.
     fn anyone(&mut self) -> usize {
         let product = self.dice.wrapping_mul(6_364_136_223_846_793_005);
@@ -80,16 +129,33 @@ impl Clients {
     }
 }
 
-/// Gives a server a client's message and takes what it has to say.
-pub fn send(server: &mut Server, now: Instant, client: usize, message: BytesMut) {
+/// Gives a server a client's message and takes what it has to say: one answer.
+pub fn send(server: &mut Server, now: Instant, client: usize, message: BytesMut) -> ServerTransmit {
     let taken = server.handle_message(now, PeerId(client as u64), message);
     taken.expect("it is well formed");
+    store(server, now);
+    server.poll_transmit().expect("it is answered")
+}
+
+/// Stores what a server wants stored.
+fn store(server: &mut Server, now: Instant) {
     while let Some(action) = server.poll_action() {
         if let ServerAction::Persist { record, .. } = action {
             server.persisted(now, record).expect("it waits");
         }
     }
-    assert!(server.poll_transmit().is_some());
+}
+
+fn site(number: usize) -> Name {
+    name(&format!("site-{number:07}"))
+}
+
+fn guise(number: usize) -> Guise {
+    Guise {
+        project: name("project"),
+        client: site(number),
+        instance: InstanceId::from_bytes([0; 16]),
+    }
 }
 
 /// What a server answers to a stranger's message.
@@ -103,17 +169,29 @@ pub fn answer(server: &mut Server, message: BytesMut) -> BytesMut {
 /// A server of this suite for any number of clients, strangers too.
 #[must_use]
 pub fn server(suite: Suite) -> Server {
+    let server = Server::new(Arc::new(config(suite)), identity(), [2; 32], START);
+    let mut server = server.expect("it can work");
+    server.set_wall_clock(START, NOW);
+    server
+}
+
+/// The settings of such a server.
+#[must_use]
+pub fn config(suite: Suite) -> ServerConfig {
     let mut config = ServerConfig::new(name("project"));
     config.suites = Suites::new([suite]).expect("it is one");
     config.trusted_path = suite == Suite::Bearer;
     config.challenge_budget = u32::MAX;
     config.peer_budget = u32::MAX;
     config.max_clients = 2_000_000;
+    config
+}
+
+/// The identity of such a server.
+#[must_use]
+pub fn identity() -> Identity {
     let pki = Pki::new(1);
     let (chain, key) = pki.server("coordinator");
     let identity = Identity::new(name("coordinator"), chain, Arc::new(key), pki.roots());
-    let identity = identity.expect("they belong together");
-    let mut server = Server::new(Arc::new(config), identity, [2; 32], START).expect("it can work");
-    server.set_wall_clock(START, NOW);
-    server
+    identity.expect("they belong together")
 }

@@ -40,6 +40,18 @@ impl Joiners {
         }
     }
 
+    /// Their settings.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.config.clone()
+    }
+
+    /// The identity of the first site.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.sites[0].clone()
+    }
+
     /// A new client of the next site, and its challenge.
     pub fn knock(&mut self, now: Instant) -> (Client, BytesMut) {
         self.made += 1;

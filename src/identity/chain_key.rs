@@ -49,9 +49,6 @@ pub(super) trait ChainKey: Clone + PartialEq + Debug {
 
     /// The error for a signature of a type that this kind of key does not make.
     fn wrong_signature_type(position: usize, oid: String) -> ChainError;
-
-    /// Whether this key made the signature.
-    fn made(&self, signature: &Self::Signature, message: &[u8]) -> bool;
 }
 
 impl ChainKey for PublicKey {
@@ -88,9 +85,5 @@ impl ChainKey for PublicKey {
 
     fn wrong_signature_type(position: usize, oid: String) -> ChainError {
         ChainError::WrongSignatureType { position, oid }
-    }
-
-    fn made(&self, signature: &[u8; 64], message: &[u8]) -> bool {
-        self.verify(message, signature)
     }
 }

@@ -6,7 +6,7 @@ use super::{Assignee, NewTask, Server, ServerCounters, Sites, TaskView};
 use crate::Instant;
 use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
-use crate::message::{JobId, RecordId, SignatureId, Ssid, TaskId};
+use crate::message::{JobId, PeerId, RecordId, SignatureId, Ssid, TaskId};
 use crate::time::WallClock;
 use crate::wire::native;
 
@@ -239,6 +239,12 @@ impl Server {
     #[must_use]
     pub fn is_registered(&self, client: &Name) -> bool {
         self.sessions.of(client).is_some()
+    }
+
+    /// Whether `peer` has proved itself: a session was heard on that connection last.
+    #[must_use]
+    pub fn has_session_on(&self, peer: PeerId) -> bool {
+        self.sessions.is_heard_on(peer)
     }
 
     /// Whether a message that begins so, of which 18 bytes suffice, names a session that

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use fedlink::identity::Identity;
 use fedlink::message::PeerId;
-use fedlink::{Server, ServerAction, ServerConfig};
+use fedlink::{Instant, Server, ServerAction, ServerConfig};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -123,6 +123,7 @@ impl ServerHost {
             doors,
             inputs,
             peers: BTreeMap::new(),
+            messages: Vec::with_capacity(MAX_INPUTS),
             commits: GroupCommit::new(self.storage),
             events,
             commands,
@@ -181,6 +182,8 @@ struct Running {
     doors: JoinSet<()>,
     inputs: mpsc::Receiver<Input>,
     peers: BTreeMap<PeerId, Peer>,
+    /// What has come since the machine was told last.
+    messages: Vec<(PeerId, BytesMut)>,
     commits: GroupCommit,
     events: EventQueue<ServerAction>,
     commands: mpsc::Receiver<Command<Server>>,
@@ -224,6 +227,7 @@ impl Running {
                     for input in batch.drain(..) {
                         self.take(input);
                     }
+                    self.take_messages();
                 }
                 () = self.clock.reach(due) => self.server.handle_timeout(self.clock.now()),
                 stored = self.commits.done() => {
@@ -261,36 +265,47 @@ impl Running {
     }
 
     fn take(&mut self, input: Input) {
-        let now = self.clock.now();
         match input {
+            Input::Message(id, message) => self.messages.push((id, message)),
             Input::Connected {
                 id,
                 tls_exporter,
                 peer,
             } => {
+                let now = self.take_messages();
                 self.server.set_wall_clock(now, unix_time());
                 self.server.handle_connected(now, id, tls_exporter);
                 self.peers.insert(id, peer);
             }
-            Input::Message(id, message) => {
-                let known = self.server.has_session_of(&message);
-                let taken = self.server.handle_message(now, id, message);
-                if taken.is_ok()
-                    && known
-                    && let Some(peer) = self.peers.get(&id)
-                {
-                    peer.registered();
-                }
-            }
             Input::Vouch(id, start, answer) => {
+                self.take_messages();
                 let registered = self.peers.get(&id).is_some_and(Peer::is_registered);
                 // The connection may be gone.
                 let _ = answer.send(registered || self.server.has_session_of(&start));
             }
             Input::Disconnected(id) => {
+                let now = self.take_messages();
                 self.peers.remove(&id);
                 self.server.handle_disconnected(now, id);
             }
         }
+    }
+
+    /// Gives the machine all messages that have come; gives the time.
+    fn take_messages(&mut self) -> Instant {
+        let now = self.clock.now();
+        let senders = self.messages.iter().map(|(id, _)| *id);
+        let strangers: Vec<PeerId> = senders
+            .filter(|id| self.peers.get(id).is_some_and(|it| !it.is_registered()))
+            .collect();
+        self.server.handle_batch(now, self.messages.drain(..));
+        for id in strangers {
+            if let Some(peer) = self.peers.get(&id)
+                && self.server.has_session_on(id)
+            {
+                peer.registered();
+            }
+        }
+        now
     }
 }

@@ -8,7 +8,6 @@ use super::RsaPublicKey;
 use super::pem::{self, MAX_PEM_BYTES};
 use crate::identity::anchors::Anchors;
 use crate::identity::chain::check_limits;
-use crate::identity::chain_key::ChainKey;
 use crate::identity::path::Certificates;
 use crate::identity::{ChainError, MAX_CERTIFICATES, Name, Revoked, Role, Verified};
 

@@ -72,6 +72,20 @@ impl RsaPublicKey {
         self.key.verify(scheme, &hash, signature).is_ok()
     }
 
+    /// Whether this key made the signature of a certificate.
+    pub(super) fn made(
+        &self,
+        (hash, signature): &<Self as ChainKey>::Signature,
+        message: &[u8],
+    ) -> bool {
+        let verified = match hash {
+            CertificateHash::Sha256 => self.key.pkcs1v15_verify::<Sha256>(message, signature),
+            CertificateHash::Sha384 => self.key.pkcs1v15_verify::<Sha384>(message, signature),
+            CertificateHash::Sha512 => self.key.pkcs1v15_verify::<Sha512>(message, signature),
+        };
+        verified.is_ok()
+    }
+
     /// The key, or nothing if it has no encoding.
     pub(super) fn of(key: PublicKey) -> Option<Self> {
         let fingerprint = Sha256::digest(key.to_public_key_der().ok()?).into();
@@ -119,15 +133,6 @@ impl ChainKey for RsaPublicKey {
 
     fn wrong_signature_type(position: usize, oid: String) -> ChainError {
         ChainError::NotAnRsaSignature { position, oid }
-    }
-
-    fn made(&self, (hash, signature): &Self::Signature, message: &[u8]) -> bool {
-        let verified = match hash {
-            CertificateHash::Sha256 => self.key.pkcs1v15_verify::<Sha256>(message, signature),
-            CertificateHash::Sha384 => self.key.pkcs1v15_verify::<Sha384>(message, signature),
-            CertificateHash::Sha512 => self.key.pkcs1v15_verify::<Sha512>(message, signature),
-        };
-        verified.is_ok()
     }
 }
 

@@ -89,7 +89,8 @@ pub(super) struct ResultHead {
     pub(super) outcome: Outcome,
     pub(super) headers: Properties,
     pub(super) context: Properties,
-    /// Only its labels count: the payload follows.
+    /// If it says that the payload is apart and no payload follows, the blocks recorded
+    /// before are the payload.
     pub(super) labels: PayloadHead,
 }
 
@@ -106,7 +107,11 @@ impl Record {
     }
 
     pub(super) fn encode(&self) -> Bytes {
-        postcard::to_extend(self, vec![VERSION])
+        /// Most records are shorter.
+        const LENGTH: usize = 256;
+        let mut encoded = Vec::with_capacity(LENGTH);
+        encoded.push(VERSION);
+        postcard::to_extend(self, encoded)
             .expect("postcard writes every record into memory")
             .into()
     }

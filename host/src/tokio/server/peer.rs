@@ -1,6 +1,7 @@
 //! One connection of a client.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -144,8 +145,14 @@ struct Conversation {
 
 impl Conversation {
     async fn run(&mut self) -> io::Result<()> {
+        // Set anew only when it is over or too late: messages move the deadline all the
+        // time.
+        let mut alarm = pin!(sleep_until(self.deadline()));
         loop {
             let deadline = self.deadline();
+            if deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
             tokio::select! {
                 received = self.pipe.reader.next() => match received? {
                     Received::Message(message) => self.take(message).await?,
@@ -167,10 +174,11 @@ impl Conversation {
                     None => return Ok(()),
                 },
                 written = self.pipe.writer.write() => written?,
-                () = sleep_until(deadline) => {
-                    if self.deadline() <= deadline {
+                () = &mut alarm => {
+                    if deadline <= alarm.deadline() {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
+                    alarm.as_mut().reset(deadline);
                 }
             }
         }

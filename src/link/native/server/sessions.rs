@@ -211,6 +211,11 @@ impl Sessions {
         }
     }
 
+    /// Whether some session was last heard on a connection.
+    pub(crate) fn is_heard_on(&self, peer: PeerId) -> bool {
+        self.connections.has(&self.table, peer)
+    }
+
     /// A connection is gone. What its sessions have asked is not answered any more: its
     /// number may belong to somebody else by then.
     pub(crate) fn disconnected(&mut self, peer: PeerId) {

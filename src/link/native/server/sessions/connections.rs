@@ -13,6 +13,12 @@ use crate::message::PeerId;
 pub(super) struct Connections(HashTable<Place>);
 
 impl Connections {
+    /// Whether a connection has a ring.
+    pub(super) fn has(&self, table: &Slab<Standing>, peer: PeerId) -> bool {
+        let on_it = |at: &Place| table.get(*at).and_then(Standing::peer) == Some(peer);
+        self.0.find(spread(peer), on_it).is_some()
+    }
+
     /// A session joins the ring of a connection.
     pub(super) fn join(&mut self, table: &mut Slab<Standing>, place: Place, peer: PeerId) {
         let heard_on = |at: Place| table.get(at).and_then(Standing::peer);

@@ -1,0 +1,139 @@
+//! Heartbeats over loopback TCP with the tokio host, beside the bare exchange of as many
+//! bytes: round trips, clients and server in one process of two threads.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fedlink::Suite;
+use fedlink::frame::frame_header;
+use fedlink::stand_in::{Desk, StandIn};
+use fedlink_benches::crowd::{config, identity};
+use fedlink_benches::pki::name;
+use fedlink_host::tokio::{ServerHost, TcpAccept};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+/// Bytes of a heartbeat in the bearer suite without jobs, and of its answer.
+const HEARTBEAT: usize = 50;
+const ANSWER: usize = 36;
+
+fn loopback(criterion: &mut Criterion) {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("threads can be had");
+    for connections in [1, 16] {
+        let mut group = criterion.benchmark_group(format!("loopback, {connections} connections"));
+        group.throughput(Throughput::Elements(1));
+        let mut heartbeats = runtime.block_on(heartbeats(connections));
+        group.bench_function("heartbeat, tokio host", |bencher| {
+            bencher.iter_custom(|times| round_trips(&runtime, &mut heartbeats, times));
+        });
+        let mut bare = runtime.block_on(bare(connections));
+        group.bench_function("bare exchange", |bencher| {
+            bencher.iter_custom(|times| round_trips(&runtime, &mut bare, times));
+        });
+        group.finish();
+    }
+}
+
+/// One end of a connection, and who speaks there; nobody sends bare bytes.
+struct Connection {
+    stream: TcpStream,
+    client: Option<(StandIn, Desk)>,
+}
+
+impl Connection {
+    async fn round_trip(&mut self) {
+        let message = match &mut self.client {
+            Some((client, desk)) => client.heartbeat(&[], desk).expect("it is inside"),
+            None => BytesMut::from(&[7; HEARTBEAT][..]),
+        };
+        assert_eq!(message.len(), HEARTBEAT);
+        let framed = [&frame_header(message.len())[..], &message].concat();
+        let mut answer = [0; 4 + ANSWER];
+        self.stream.write_all(&framed).await.expect("it stands");
+        let read = self.stream.read_exact(&mut answer).await;
+        assert_eq!(read.expect("it is answered"), answer.len());
+    }
+}
+
+/// As many round trips, spread over the connections.
+fn round_trips(runtime: &Runtime, connections: &mut Vec<Connection>, times: u64) -> Duration {
+    runtime.block_on(async {
+        let begun = Instant::now();
+        let (count, mut running) = (connections.len() as u64, JoinSet::new());
+        for (number, mut connection) in (0..).zip(connections.drain(..)) {
+            running.spawn(async move {
+                for _ in 0..(times + number) / count {
+                    connection.round_trip().await;
+                }
+                connection
+            });
+        }
+        connections.extend(running.join_all().await);
+        begun.elapsed()
+    })
+}
+
+/// Connections to a server of fedlink.
+async fn heartbeats(connections: usize) -> Vec<Connection> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let host = ServerHost::new(Arc::new(config(Suite::Bearer)), identity());
+    let (handle, mut events) = host
+        .listen(TcpAccept::new(listener))
+        .start()
+        .expect("it can");
+    tokio::spawn(async move { while events.next().await.is_some() {} });
+    let mut all = Vec::new();
+    for number in 0..connections {
+        let site = name(&format!("site-{number}"));
+        let seated = handle.call(move |server, now| server.seat(now, site, Suite::Bearer));
+        all.push(Connection {
+            stream: connect(address).await,
+            client: Some((seated.await.expect("it runs"), Desk::default())),
+        });
+    }
+    // The host ends with the last handle.
+    std::mem::forget(handle);
+    all
+}
+
+/// Connections to somebody who answers as many bytes with as many.
+async fn bare(connections: usize) -> Vec<Connection> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let mut all = Vec::new();
+    for _ in 0..connections {
+        all.push(Connection {
+            stream: connect(address).await,
+            client: None,
+        });
+        let (mut stream, _) = listener.accept().await.expect("it comes");
+        stream.set_nodelay(true).expect("it can");
+        tokio::spawn(async move {
+            let mut message = [0; 4 + HEARTBEAT];
+            while stream.read_exact(&mut message).await.is_ok() {
+                let answered = stream.write_all(&[7; 4 + ANSWER]).await;
+                answered.expect("it stands");
+            }
+        });
+    }
+    all
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    stream.set_nodelay(true).expect("it can");
+    stream
+}
+
+criterion_group!(benches, loopback);
+criterion_main!(benches);
