@@ -159,7 +159,8 @@ fn a_fetch_goes_on_from_its_stored_blocks() {
     serve(&mut rig, &payload, BLOCK / CHUNK + 4);
     assert_eq!(rig.store().len(), BLOCK / CHUNK + 4);
     assert_eq!(rig.log.len(), 2);
-    for log in logs(&rig) {
+    let begun_twice = [&rig.log[..], &rig.log[..1]].concat();
+    for log in logs(&rig).into_iter().chain([begun_twice]) {
         let mut rig = Rig::new();
         rig.restart(log);
         rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
@@ -221,18 +222,41 @@ fn a_restored_payload_shares_the_memory_of_its_record() {
     assert_eq!(payload, "weights");
 }
 
+/// The job of a record that tells its last task.
+fn last_of(record: &(Bytes, Bytes)) -> Option<JobId> {
+    match Record::decode(&record.0)?.0 {
+        Record::Last { job, .. } => Some(job),
+        _ => None,
+    }
+}
+
 #[test]
-fn the_last_tasks_of_forgotten_jobs_are_bounded() {
+fn of_forgotten_jobs_the_latest_are_remembered_beside_those_with_tasks() {
+    let mut log = Rig::holding().log;
+    log.extend((2..10).map(|n| {
+        let (job, task) = (JobId::from_bytes([n; 16]), TASK);
+        Record::Last { job, task }.header()
+    }));
     let mut rig = Rig::new();
     rig.config.max_jobs = 3;
-    let log = (0..10)
-        .map(|n| {
-            let (job, task) = (JobId::from_bytes([n; 16]), TASK);
-            Record::Last { job, task }.header()
-        })
-        .collect();
     rig.restart(log);
-    assert_eq!(rig.work.snapshot().len(), 3);
+    let records = rig.work.snapshot();
+    let kept: Vec<JobId> = records.iter().filter_map(last_of).collect();
+    assert_eq!(kept, [1, 8, 9].map(|n| JobId::from_bytes([n; 16])));
+}
+
+#[test]
+fn a_job_of_which_nothing_but_its_last_task_is_left_can_be_aborted_and_ended() {
+    let last = Record::Last {
+        job: JOB,
+        task: TASK,
+    };
+    let mut rig = Rig::new();
+    rig.restart(vec![last.header()]);
+    rig.with(|work, cx| work.lists(cx, &[JOB], &[]));
+    assert_eq!(rig.actions(), [ClientAction::AbortJobs(vec![JOB])]);
+    assert_eq!(rig.with(|work, cx| work.job_ended(cx, JOB)), Ok(()));
+    assert_eq!(rig.work.snapshot(), []);
 }
 
 /// Answers up to `limit` requests for parts and drops the others.
