@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use common::pair::{Pair, Setup};
 use common::pki::name;
 use fedlink::error::{Dropped, Misuse};
-use fedlink::message::JobId;
+use fedlink::message::{JobId, ReturnCode};
 use fedlink::{
     Carrier, ClientAction, CloseReason, Phase, RetryReason, ServerAction, Sites, Suite, Timer,
 };
@@ -123,6 +123,19 @@ mod a_session_in_doubt {
     }
 
     #[test]
+    fn a_denial_that_echoes_the_request_wrongly_is_dropped() {
+        let (mut pair, heartbeat) = with_heartbeat();
+        let genuine = denial(&heartbeat);
+        for at in 2..genuine.len() {
+            let mut wrong = genuine.clone();
+            wrong[at] ^= 1;
+            pair.deliver_to_client(wrong);
+        }
+        assert_eq!(pair.client_drops, vec![Dropped::Unasked; genuine.len() - 2]);
+        assert!(pair.to_server.is_empty());
+    }
+
+    #[test]
     fn the_answer_to_an_older_heartbeat_is_dropped() {
         let (mut pair, older) = with_heartbeat();
         pair.deliver_to_client(denial(&older));
@@ -150,6 +163,86 @@ mod a_connection_in_doubt {
             tls_exporter: Some(EXPORTED),
         };
         pair.client.handle_connected(pair.now, carrier).unwrap();
+    }
+
+    #[test]
+    fn without_a_connection_nothing_is_waited_for_but_another_one() {
+        let mut registering = Pair::sealed();
+        registering.challenge();
+        for mut pair in [registering, registered()] {
+            pair.disconnect();
+            let named = timers_named(&mut pair, 60 * SECOND);
+            assert!(named.len() >= 2);
+            assert!(named.iter().all(|it| *it == Timer::Connect), "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_quits_without_a_connection_is_done() {
+        let mut pair = registered();
+        pair.disconnect();
+        pair.client.quit(pair.now, "done");
+        pair.drain();
+        assert_eq!(pair.client.phase(), Phase::Closed);
+        assert_eq!(pair.client.poll_timeout(), None);
+        assert_eq!(pair.client.suite(), None);
+    }
+
+    #[test]
+    fn what_was_not_sent_on_one_connection_is_not_sent_on_the_next() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        pair.client.handle_disconnected(pair.now);
+        assert!(pair.client.poll_transmit().is_none());
+    }
+
+    #[test]
+    fn an_answer_that_comes_on_the_next_connection_is_dropped() {
+        let mut pair = registered();
+        pair.client.resume_heartbeats(pair.now);
+        pair.client.heartbeat_ready(pair.now, None).unwrap();
+        pair.step();
+        let answer = pair.to_client.pop().unwrap();
+        pair.disconnect();
+        pair.connect();
+        pair.deliver_to_client(answer);
+        assert_eq!(pair.client_drops, [Dropped::Unasked]);
+    }
+
+    #[test]
+    fn a_connection_that_stands_still_finds_one_try_of_a_message() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        for _ in 0..60 {
+            pair.now = pair.now + SECOND;
+            pair.client.handle_timeout(pair.now);
+        }
+        assert!(pair.client.counters().retries >= 2);
+        pair.drain();
+        assert_eq!(pair.to_server.len(), 1);
+    }
+
+    #[test]
+    fn a_message_that_could_not_be_sent_is_the_only_one_that_failed() {
+        let mut pair = registered();
+        pair.client.job_started(pair.now, JOB).unwrap();
+        pair.client.resume_heartbeats(pair.now);
+        pair.client.heartbeat_ready(pair.now, None).unwrap();
+        pair.client.pull_task(pair.now, JOB).unwrap();
+        let heartbeat = pair.client.poll_transmit().unwrap();
+        let pull = pair.client.poll_transmit().unwrap();
+        let failed = ReturnCode::CommError;
+        for (id, reasons) in [
+            (pull.id + 1, vec![]),
+            (pull.id, vec![RetryReason::PullTask(failed)]),
+            (heartbeat.id, vec![RetryReason::Heartbeat(failed)]),
+        ] {
+            pair.client.handle_send_failed(pair.now, id);
+            pair.drain();
+            assert_eq!(retries(&mut pair), reasons);
+        }
     }
 
     /// The sessions that a client of this suite needs for two connections.
@@ -263,6 +356,14 @@ mod before_and_after_a_session {
             pair.run();
         }
         assert_eq!(pulls(&mut pair), 1);
+    }
+
+    #[test]
+    fn a_list_of_versions_with_the_one_that_is_spoken_is_no_answer() {
+        let mut pair = Pair::sealed();
+        pair.challenge();
+        pair.deliver_to_client(BytesMut::from(&[0, 2, 9, 1][..]));
+        assert_eq!(pair.client_drops, [Dropped::Unasked]);
     }
 
     #[test]

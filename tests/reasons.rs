@@ -175,6 +175,27 @@ mod retry {
     }
 
     #[test]
+    fn what_fails_again_and_again_says_how_often() {
+        let attempts = |pair: &mut Pair| {
+            pair.take_client();
+            pair.pass_silently(60 * SECOND);
+            let attempt = |action: ClientAction| match action {
+                ClientAction::Retry { attempt, .. } => Some(attempt),
+                _ => None,
+            };
+            let actions = pair.take_client().into_iter();
+            actions.filter_map(attempt).collect::<Vec<_>>()
+        };
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        assert_eq!(attempts(&mut pair)[..3], [1, 2, 3]);
+        let mut pair = Pair::sealed();
+        pair.register();
+        assert_eq!(attempts(&mut pair)[..3], [1, 2, 3], "heartbeats");
+    }
+
+    #[test]
     fn challenge_suspect() {
         let mut pair = Pair::sealed();
         let mut reply = pair.challenge();
@@ -190,9 +211,14 @@ mod retry {
     fn register_unanswered_is_repeated_byte_for_byte_first() {
         let mut pair = Pair::sealed();
         let register = pair.challenge_and_prove();
-        pair.now = pair.now + 5 * SECOND;
+        pair.now = pair.now + 4 * SECOND;
+        pair.tick();
+        assert!(pair.to_server.is_empty());
+        pair.now = pair.now + SECOND;
         pair.tick();
         assert_eq!(pair.to_server, [register]);
+        assert_eq!(retries(&pair.take_client()), []);
+        assert_eq!(pair.client.counters().retries, 1);
         pair.pass_silently(5 * SECOND);
         assert_eq!(
             retries(&pair.take_client()),
@@ -212,6 +238,27 @@ mod retry {
         assert_eq!(retries(&actions), [RetryReason::ServerBusy]);
         assert_eq!(rejection(&actions), None);
         assert_eq!(pair.client.phase(), Phase::Registering);
+    }
+
+    #[test]
+    fn server_busy_until_a_window_after_its_client_has_left() {
+        let mut pair = Setup::new(Suite::Sealed)
+            .server(|config| config.max_clients = 1)
+            .build();
+        for _ in 0..2 {
+            pair.register();
+            assert_eq!(pair.client.phase(), Phase::Active, "its own place is free");
+            pair.client.quit(pair.now, "done");
+            pair.run();
+        }
+        pair.take_client();
+        let identity = site_identity(&pair.pki, "site-2", pair.pki.roots());
+        pair.client = Client::new(pair.client_config.clone(), identity, [5; 32], pair.now).unwrap();
+        pair.client.set_wall_clock(pair.now, NOW);
+        pair.register();
+        assert_eq!(retries(&pair.take_client()), [RetryReason::ServerBusy]);
+        pair.pass(pair.server_config.registration_window + pair.client_config.retry_max);
+        assert_eq!(pair.client.phase(), Phase::Active);
     }
 
     #[test]
@@ -255,13 +302,18 @@ mod retry {
             Identity::with_key_elsewhere(name("site-1"), chain, pair.pki.roots()).unwrap();
         pair.client.set_identity(identity).unwrap();
         pair.register();
-        assert!(
-            pair.take_client()
-                .iter()
-                .any(|action| matches!(action, ClientAction::Sign { .. }))
-        );
+        let asked = |actions: &[ClientAction]| {
+            actions.iter().find_map(|action| match action {
+                ClientAction::Sign { request, .. } => Some(*request),
+                _ => None,
+            })
+        };
+        let first = asked(&pair.take_client()).expect("it asks");
         pair.pass(30 * SECOND);
         assert_eq!(retries(&pair.take_client()), [RetryReason::SignerSilent]);
+        pair.pass(5 * SECOND);
+        let second = asked(&pair.take_client()).expect("it asks again");
+        assert_ne!(first, second);
     }
 
     #[test]
@@ -399,6 +451,32 @@ mod suspect {
     }
 
     #[test]
+    fn failures_of_two_kinds_in_turn_are_not_alike() {
+        let mut pair = Pair::sealed();
+        let changes: [fn(&mut BytesMut); 2] = [
+            |reply| *reply.last_mut().unwrap() ^= 1,
+            |reply| reply[2] = 1,
+        ];
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        for change in changes.into_iter().cycle().take(6) {
+            pair.drain();
+            while pair.to_server.is_empty() {
+                pair.now = pair.now + SECOND;
+                pair.tick();
+            }
+            let challenge = pair.to_server.pop().unwrap();
+            pair.deliver_to_server(challenge);
+            let mut reply = pair.to_client.pop().unwrap();
+            change(&mut reply);
+            pair.deliver_to_client(reply);
+        }
+        let seen = suspicions(&pair.take_client());
+        let in_turn = [(Suspicion::Seal, false), (Suspicion::Suite, false)];
+        assert_eq!(seen, [&in_turn[..]; 3].concat());
+    }
+
+    #[test]
     fn a_wrong_name_and_then_repeated() {
         let mut pair = Pair::sealed();
         let wrong = server_identity(&pair.pki, "impostor", pair.pki.roots());
@@ -519,6 +597,7 @@ mod rejected {
         let actions = pair.take_client();
         assert_eq!(pair.client.phase(), Phase::Rejected);
         assert_eq!(pair.client.poll_timeout(), None);
+        assert!(!actions.contains(&ClientAction::ClearAuth), "it had none");
         rejection(&actions)
     }
 
@@ -649,6 +728,7 @@ mod closed {
             Some((CloseReason::NoAnswer, false))
         );
         assert_eq!(pair.client.poll_timeout(), None);
+        assert_eq!(pair.client.counters().retries, 2);
     }
 
     #[test]
@@ -761,6 +841,24 @@ fn the_servers_name_must_come_from_somewhere() {
     pair.client.register(pair.now).unwrap();
     pair.run();
     assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
+fn the_longest_wait_may_not_be_shorter_than_the_shortest() {
+    let pair = Pair::sealed();
+    let refused = |longest| {
+        let mut config = (*pair.client_config).clone();
+        config.retry_max = longest;
+        let identity = site_identity(&pair.pki, "site-1", pair.pki.roots());
+        Client::new(Arc::new(config), identity, [5; 32], pair.now).err()
+    };
+    let shortest = pair.client_config.retry_min;
+    assert_eq!(refused(shortest), None);
+    let error = refused(shortest - Duration::from_micros(1));
+    let Some(ConfigError::OutOfBounds { setting, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(setting, "retry_max");
 }
 
 #[test]

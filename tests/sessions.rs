@@ -2,12 +2,17 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::pair::{Pair, Setup};
-use fedlink::message::{JobId, Outcome, Payload, Properties};
+use common::pair::{Pair, Setup, server_identity};
+use common::pki::Pki;
+use fedlink::error::ConfigError;
+use fedlink::identity::Roots;
+use fedlink::message::{JobId, JobReport, Outcome, Payload, Progress, Properties};
 use fedlink::{
-    Assignee, ClientAction, CloseReason, NewTask, Phase, ServerAction, Sites, Suite, Task,
+    Assignee, Auth, ClientAction, CloseReason, Instant, NewTask, Phase, Server, ServerAction,
+    Sites, Suite, Task,
 };
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
@@ -56,6 +61,7 @@ fn a_whole_session_in_every_suite() {
             pair.register();
             assert_eq!(pair.client.phase(), Phase::Active, "{suite}");
             assert_eq!(pair.client.suite(), Some(suite));
+            assert_eq!(pair.client.ssid(), Some(pair.server.ssid()));
             let joined = pair.take_server();
             assert!(
                 matches!(joined[..], [ServerAction::ClientJoined(_)]),
@@ -318,6 +324,26 @@ fn a_revoked_certificate_ends_its_session_at_once() {
 }
 
 #[test]
+fn a_client_leaves_a_server_that_is_revoked_and_no_other() {
+    let mut pair = working();
+    let left = |pair: &mut Pair, server: &str| {
+        let (chain, _) = pair.pki.server(server);
+        let mut revoked = fedlink::identity::Revoked::new();
+        revoked
+            .insert_certificate(chain.leaf_der().unwrap())
+            .unwrap();
+        pair.client.set_revoked(pair.now, revoked);
+        pair.drain();
+        pair.take_client().contains(&ClientAction::ClearAuth)
+    };
+    assert!(!left(&mut pair, "another"));
+    assert_eq!(pair.client.suite(), Some(Suite::Sealed));
+    assert!(left(&mut pair, "coordinator"));
+    assert_eq!(pair.client.suite(), None);
+    assert_eq!(pair.client.phase(), Phase::Registering);
+}
+
+#[test]
 fn results_of_a_lost_server_are_refused() {
     let mut pair = working();
     let task = pull(&mut pair);
@@ -344,6 +370,7 @@ fn a_device_that_says_it_sleeps_keeps_its_place() {
     let mut pair = working();
     pair.client.suspend(pair.now, 3600 * SECOND).unwrap();
     pair.run();
+    assert_eq!(pair.client.heartbeat_at(), Some(pair.now + 3600 * SECOND));
     let told = pair.watch_server(3500 * SECOND);
     assert!(told.is_empty());
     assert!(pair.to_server.is_empty(), "it was to be silent");
@@ -459,6 +486,35 @@ fn a_new_certificate_of_either_side_is_used_from_the_next_handshake_on() {
 }
 
 #[test]
+fn a_client_trusts_whom_it_was_told_to_trust_last() {
+    let mut pair = Pair::sealed();
+    assert_eq!(
+        pair.client.set_roots(Roots::new()),
+        Err(ConfigError::NoRoots)
+    );
+    let other = Pki::new(77);
+    let server = server_identity(&other, "coordinator", pair.pki.roots());
+    pair.server.set_identity(pair.now, server).unwrap();
+    pair.client.set_roots(other.roots()).unwrap();
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
+fn a_registration_goes_on_when_the_server_gets_a_new_certificate_meanwhile() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    let other = Pki::new(77);
+    let renewed = server_identity(&other, "coordinator", pair.pki.roots());
+    pair.server.set_identity(pair.now, renewed).unwrap();
+    pair.now = pair.now + SECOND;
+    pair.tick();
+    pair.deliver_to_server(register);
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
 fn a_device_that_woke_early_and_fell_silent_counts_as_dead_in_time() {
     let mut pair = Pair::sealed();
     pair.register();
@@ -497,4 +553,116 @@ fn heartbeats_that_are_paused_stay_so_in_a_new_session_but_for_its_first() {
     pair.client.resume_heartbeats(pair.now);
     pair.pass(25 * SECOND);
     assert!(answered(&mut pair) >= 2);
+    assert!(pair.client.heartbeat_at() > Some(pair.now));
+    pair.client.pause_heartbeats(pair.now);
+    assert_eq!(pair.client.heartbeat_at(), None);
+}
+
+#[test]
+fn heartbeats_go_as_often_as_the_server_has_said_last() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let mut config = (*pair.server_config).clone();
+    config.heartbeat_interval = 60 * SECOND;
+    pair.server_config = Arc::new(config);
+    pair.restart_server();
+    pair.pass(120 * SECOND);
+    pair.take_client();
+    pair.pass(600 * SECOND);
+    let actions = pair.take_client();
+    let answered = |it: &&ClientAction| matches!(it, ClientAction::HeartbeatAnswered { .. });
+    let answered = actions.iter().filter(answered).count();
+    assert!((10..=12).contains(&answered), "{answered}");
+}
+
+#[test]
+fn heartbeats_tell_how_far_a_job_has_come() {
+    let mut pair = working();
+    let progress = Progress::from_permille(250);
+    pair.client
+        .report_progress(pair.now, JOB, progress)
+        .unwrap();
+    pair.pass(11 * SECOND);
+    let told = pair.take_server().into_iter().find_map(|it| match it {
+        ServerAction::HeartbeatReceived { jobs, .. } => Some(jobs),
+        _ => None,
+    });
+    let report = JobReport {
+        job: JOB,
+        progress: Some(progress),
+    };
+    assert_eq!(told, Some(vec![report]));
+}
+
+#[test]
+fn a_client_is_idle_while_nothing_is_asked_for_held_or_to_be_sent() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    start(&mut pair);
+    assert!(pair.client.is_idle());
+    pair.client.pull_task(pair.now, JOB).unwrap();
+    pair.run();
+    assert!(!pair.client.is_idle(), "a task is asked for");
+    assign(&mut pair, Payload::new("in"));
+    pair.pass(5 * SECOND);
+    let task = task(&pair.take_client()).expect("a task");
+    assert!(!pair.client.is_idle(), "a task is held");
+    submit(&mut pair, &task, Payload::new("out"));
+    assert!(!pair.client.is_idle(), "a result is to be sent");
+    pair.run();
+    assert!(pair.client.is_idle());
+}
+
+fn auth(actions: &[ClientAction]) -> &Auth {
+    let auth = actions.iter().find_map(|action| match action {
+        ClientAction::SetAuth(auth) => Some(auth),
+        _ => None,
+    });
+    auth.expect("a registration")
+}
+
+#[test]
+fn a_token_is_granted_where_it_is_wanted_or_needed() {
+    for (suite, wanted, granted) in [
+        (Suite::Plain, true, false),
+        (Suite::Bearer, false, true),
+        (Suite::Sealed, true, true),
+        (Suite::Sealed, false, false),
+    ] {
+        let mut pair = Setup::new(suite)
+            .client(move |config| config.want_token = wanted)
+            .build();
+        pair.register();
+        let token = &auth(&pair.client_actions).token;
+        assert_eq!(token.is_some(), granted, "{suite} {wanted}");
+    }
+}
+
+#[test]
+fn without_a_wall_clock_a_session_is_dated_by_the_time_of_the_host() {
+    let mut pair = Pair::sealed();
+    let identity = server_identity(&pair.pki, "coordinator", pair.pki.roots());
+    pair.now = Instant::from_micros(8_000_000);
+    pair.server = Server::new(pair.server_config.clone(), identity, [9; 32], pair.now).unwrap();
+    pair.register();
+    let auth = auth(&pair.client_actions);
+    let lifetime = pair.server_config.session_lifetime.as_secs();
+    assert_eq!((auth.issued, auth.expires), (8, 8 + lifetime));
+}
+
+#[test]
+fn a_session_is_renewed_when_a_tenth_to_a_fifth_of_its_time_is_left() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.session_lifetime = 200 * SECOND)
+        .build();
+    pair.register();
+    pair.take_server();
+    for _ in 0..5 {
+        let began = pair.now;
+        while pair.take_server().is_empty() {
+            pair.pass(SECOND);
+        }
+        let age = pair.now.since(began);
+        assert!((159..=181).contains(&age.as_secs()), "{age:?}");
+    }
 }
