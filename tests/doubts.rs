@@ -89,6 +89,20 @@ mod a_session_in_doubt {
     }
 
     #[test]
+    fn a_denial_of_another_session_or_request_is_nothing() {
+        let (mut pair, heartbeat) = with_heartbeat();
+        let right = denial(&heartbeat);
+        // In the session, in the number, in the tag.
+        for place in [2, 18 + 7, right.len() - 1] {
+            let mut wrong = right.clone();
+            wrong[place] ^= 1;
+            pair.deliver_to_client(wrong);
+        }
+        assert_eq!(pair.client_drops, [Dropped::Unasked; 3]);
+        assert!(pair.to_server.is_empty());
+    }
+
+    #[test]
     fn a_second_denial_causes_no_second_heartbeat() {
         let (mut pair, heartbeat) = with_heartbeat();
         for _ in 0..3 {
@@ -123,19 +137,6 @@ mod a_session_in_doubt {
     }
 
     #[test]
-    fn a_denial_that_echoes_the_request_wrongly_is_dropped() {
-        let (mut pair, heartbeat) = with_heartbeat();
-        let genuine = denial(&heartbeat);
-        for at in 2..genuine.len() {
-            let mut wrong = genuine.clone();
-            wrong[at] ^= 1;
-            pair.deliver_to_client(wrong);
-        }
-        assert_eq!(pair.client_drops, vec![Dropped::Unasked; genuine.len() - 2]);
-        assert!(pair.to_server.is_empty());
-    }
-
-    #[test]
     fn the_answer_to_an_older_heartbeat_is_dropped() {
         let (mut pair, older) = with_heartbeat();
         pair.deliver_to_client(denial(&older));
@@ -163,86 +164,6 @@ mod a_connection_in_doubt {
             tls_exporter: Some(EXPORTED),
         };
         pair.client.handle_connected(pair.now, carrier).unwrap();
-    }
-
-    #[test]
-    fn without_a_connection_nothing_is_waited_for_but_another_one() {
-        let mut registering = Pair::sealed();
-        registering.challenge();
-        for mut pair in [registering, registered()] {
-            pair.disconnect();
-            let named = timers_named(&mut pair, 60 * SECOND);
-            assert!(named.len() >= 2);
-            assert!(named.iter().all(|it| *it == Timer::Connect), "{named:?}");
-        }
-    }
-
-    #[test]
-    fn a_client_that_quits_without_a_connection_is_done() {
-        let mut pair = registered();
-        pair.disconnect();
-        pair.client.quit(pair.now, "done");
-        pair.drain();
-        assert_eq!(pair.client.phase(), Phase::Closed);
-        assert_eq!(pair.client.poll_timeout(), None);
-        assert_eq!(pair.client.suite(), None);
-    }
-
-    #[test]
-    fn what_was_not_sent_on_one_connection_is_not_sent_on_the_next() {
-        let mut pair = Pair::sealed();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        pair.client.handle_disconnected(pair.now);
-        assert!(pair.client.poll_transmit().is_none());
-    }
-
-    #[test]
-    fn an_answer_that_comes_on_the_next_connection_is_dropped() {
-        let mut pair = registered();
-        pair.client.resume_heartbeats(pair.now);
-        pair.client.heartbeat_ready(pair.now, None).unwrap();
-        pair.step();
-        let answer = pair.to_client.pop().unwrap();
-        pair.disconnect();
-        pair.connect();
-        pair.deliver_to_client(answer);
-        assert_eq!(pair.client_drops, [Dropped::Unasked]);
-    }
-
-    #[test]
-    fn a_connection_that_stands_still_finds_one_try_of_a_message() {
-        let mut pair = Pair::sealed();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        for _ in 0..60 {
-            pair.now = pair.now + SECOND;
-            pair.client.handle_timeout(pair.now);
-        }
-        assert!(pair.client.counters().retries >= 2);
-        pair.drain();
-        assert_eq!(pair.to_server.len(), 1);
-    }
-
-    #[test]
-    fn a_message_that_could_not_be_sent_is_the_only_one_that_failed() {
-        let mut pair = registered();
-        pair.client.job_started(pair.now, JOB).unwrap();
-        pair.client.resume_heartbeats(pair.now);
-        pair.client.heartbeat_ready(pair.now, None).unwrap();
-        pair.client.pull_task(pair.now, JOB).unwrap();
-        let heartbeat = pair.client.poll_transmit().unwrap();
-        let pull = pair.client.poll_transmit().unwrap();
-        let failed = ReturnCode::CommError;
-        for (id, reasons) in [
-            (pull.id + 1, vec![]),
-            (pull.id, vec![RetryReason::PullTask(failed)]),
-            (heartbeat.id, vec![RetryReason::Heartbeat(failed)]),
-        ] {
-            pair.client.handle_send_failed(pair.now, id);
-            pair.drain();
-            assert_eq!(retries(&mut pair), reasons);
-        }
     }
 
     /// The sessions that a client of this suite needs for two connections.
@@ -313,6 +234,88 @@ mod a_connection_in_doubt {
             named.iter().all(|it| *it == Timer::Connect),
             "{named:?} without a connection"
         );
+    }
+
+    #[test]
+    fn a_registration_stands_still_without_a_connection() {
+        for wait in [SECOND, 6 * SECOND] {
+            let mut pair = Pair::sealed();
+            pair.connect();
+            pair.client.register(pair.now).unwrap();
+            // The answer is awaited, or has been given up.
+            pair.pass_silently(wait);
+            pair.disconnect();
+            let named = timers_named(&mut pair, 60 * SECOND);
+            assert!(
+                named.iter().all(|it| *it == Timer::Connect),
+                "{named:?} without a connection"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_on_a_connection_is_not_sent_on_the_next() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        pair.client.handle_disconnected(pair.now);
+        assert!(pair.client.poll_transmit().is_none());
+    }
+
+    #[test]
+    fn an_answer_that_comes_on_the_next_connection_is_dropped() {
+        let mut pair = registered();
+        pair.client.resume_heartbeats(pair.now);
+        pair.client.heartbeat_ready(pair.now, None).unwrap();
+        pair.step();
+        let answer = pair.to_client.pop().unwrap();
+        pair.disconnect();
+        pair.connect();
+        pair.deliver_to_client(answer);
+        assert_eq!(pair.client_drops, [Dropped::Unasked]);
+    }
+
+    #[test]
+    fn a_connection_that_stands_still_finds_one_try_of_a_message() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        for _ in 0..60 {
+            pair.now = pair.now + SECOND;
+            pair.client.handle_timeout(pair.now);
+        }
+        assert!(pair.client.counters().retries >= 2);
+        pair.drain();
+        assert_eq!(pair.to_server.len(), 1);
+    }
+
+    #[test]
+    fn a_client_that_quits_without_a_connection_is_done() {
+        let mut pair = registered();
+        pair.disconnect();
+        pair.client.quit(pair.now, "done");
+        pair.drain();
+        assert_eq!(pair.client.phase(), Phase::Closed);
+        assert_eq!(pair.client.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_request_that_could_not_be_sent_is_sent_again() {
+        let mut pair = registered();
+        pair.client.pause_heartbeats(pair.now);
+        pair.server.start_job(pair.now, JOB, Sites::All).unwrap();
+        pair.client.job_started(pair.now, JOB).unwrap();
+        pair.client.pull_task(pair.now, JOB).unwrap();
+        let transmit = pair.client.poll_transmit().unwrap();
+        pair.client.handle_send_failed(pair.now, transmit.id - 1);
+        pair.drain();
+        assert_eq!(retries(&mut pair), []);
+        pair.client.handle_send_failed(pair.now, transmit.id);
+        pair.drain();
+        let failed = RetryReason::PullTask(ReturnCode::CommError);
+        assert_eq!(retries(&mut pair), [failed]);
+        pair.pass(10 * SECOND);
+        assert!(pulls(&mut pair) > 0);
     }
 
     #[test]

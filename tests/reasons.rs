@@ -29,6 +29,16 @@ fn retries(actions: &[ClientAction]) -> Vec<RetryReason> {
         .collect()
 }
 
+fn attempts(actions: &[ClientAction]) -> Vec<u32> {
+    actions
+        .iter()
+        .filter_map(|action| match action {
+            ClientAction::Retry { attempt, .. } => Some(*attempt),
+            _ => None,
+        })
+        .collect()
+}
+
 fn suspicions(actions: &[ClientAction]) -> Vec<(Suspicion, bool)> {
     actions
         .iter()
@@ -175,27 +185,6 @@ mod retry {
     }
 
     #[test]
-    fn what_fails_again_and_again_says_how_often() {
-        let attempts = |pair: &mut Pair| {
-            pair.take_client();
-            pair.pass_silently(60 * SECOND);
-            let attempt = |action: ClientAction| match action {
-                ClientAction::Retry { attempt, .. } => Some(attempt),
-                _ => None,
-            };
-            let actions = pair.take_client().into_iter();
-            actions.filter_map(attempt).collect::<Vec<_>>()
-        };
-        let mut pair = Pair::sealed();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        assert_eq!(attempts(&mut pair)[..3], [1, 2, 3]);
-        let mut pair = Pair::sealed();
-        pair.register();
-        assert_eq!(attempts(&mut pair)[..3], [1, 2, 3], "heartbeats");
-    }
-
-    #[test]
     fn challenge_suspect() {
         let mut pair = Pair::sealed();
         let mut reply = pair.challenge();
@@ -208,18 +197,32 @@ mod retry {
     }
 
     #[test]
+    fn failures_in_a_row_are_numbered() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        pair.pass_silently(30 * SECOND);
+        assert_eq!(attempts(&pair.take_client())[..3], [1, 2, 3]);
+        pair.pass(60 * SECOND);
+        pair.take_client();
+        pair.pass_silently(45 * SECOND);
+        assert_eq!(attempts(&pair.take_client())[..3], [1, 2, 3]);
+    }
+
+    #[test]
     fn register_unanswered_is_repeated_byte_for_byte_first() {
         let mut pair = Pair::sealed();
         let register = pair.challenge_and_prove();
         pair.now = pair.now + 4 * SECOND;
         pair.tick();
-        assert!(pair.to_server.is_empty());
+        assert!(pair.to_server.is_empty(), "repeated too early");
         pair.now = pair.now + SECOND;
         pair.tick();
         assert_eq!(pair.to_server, [register]);
-        assert_eq!(retries(&pair.take_client()), []);
         assert_eq!(pair.client.counters().retries, 1);
-        pair.pass_silently(5 * SECOND);
+        pair.pass_silently(4 * SECOND);
+        assert_eq!(retries(&pair.take_client()), []);
+        pair.pass_silently(SECOND);
         assert_eq!(
             retries(&pair.take_client()),
             [RetryReason::RegisterUnanswered]
@@ -301,19 +304,24 @@ mod retry {
         let identity =
             Identity::with_key_elsewhere(name("site-1"), chain, pair.pki.roots()).unwrap();
         pair.client.set_identity(identity).unwrap();
-        pair.register();
-        let asked = |actions: &[ClientAction]| {
-            actions.iter().find_map(|action| match action {
+        let asked = |pair: &mut Pair| {
+            let actions = pair.take_client();
+            let asked = actions.iter().find_map(|action| match action {
                 ClientAction::Sign { request, .. } => Some(*request),
                 _ => None,
-            })
+            });
+            (asked.expect("to be asked"), retries(&actions))
         };
-        let first = asked(&pair.take_client()).expect("it asks");
-        pair.pass(30 * SECOND);
-        assert_eq!(retries(&pair.take_client()), [RetryReason::SignerSilent]);
-        pair.pass(5 * SECOND);
-        let second = asked(&pair.take_client()).expect("it asks again");
-        assert_ne!(first, second);
+        pair.register();
+        let (first, _) = asked(&mut pair);
+        pair.pass(35 * SECOND);
+        let (_, retries) = asked(&mut pair);
+        assert_eq!(retries, [RetryReason::SignerSilent]);
+        // It comes too late: another one is awaited now.
+        assert_eq!(
+            pair.client.signed(pair.now, first, &[0; 64]),
+            Err(Misuse::UnknownSignature(first))
+        );
     }
 
     #[test]
@@ -451,32 +459,6 @@ mod suspect {
     }
 
     #[test]
-    fn failures_of_two_kinds_in_turn_are_not_alike() {
-        let mut pair = Pair::sealed();
-        let changes: [fn(&mut BytesMut); 2] = [
-            |reply| *reply.last_mut().unwrap() ^= 1,
-            |reply| reply[2] = 1,
-        ];
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        for change in changes.into_iter().cycle().take(6) {
-            pair.drain();
-            while pair.to_server.is_empty() {
-                pair.now = pair.now + SECOND;
-                pair.tick();
-            }
-            let challenge = pair.to_server.pop().unwrap();
-            pair.deliver_to_server(challenge);
-            let mut reply = pair.to_client.pop().unwrap();
-            change(&mut reply);
-            pair.deliver_to_client(reply);
-        }
-        let seen = suspicions(&pair.take_client());
-        let in_turn = [(Suspicion::Seal, false), (Suspicion::Suite, false)];
-        assert_eq!(seen, [&in_turn[..]; 3].concat());
-    }
-
-    #[test]
     fn a_wrong_name_and_then_repeated() {
         let mut pair = Pair::sealed();
         let wrong = server_identity(&pair.pki, "impostor", pair.pki.roots());
@@ -542,6 +524,28 @@ mod suspect {
     }
 
     #[test]
+    fn failures_of_different_kinds_are_not_repeated_ones() {
+        let mut pair = Setup::new(Suite::Sealed)
+            .client(|config| config.reject_after = 2)
+            .build();
+        let mut reply = pair.challenge();
+        *reply.last_mut().unwrap() ^= 1;
+        pair.deliver_to_client(reply);
+        pair.pass_silently(6 * SECOND);
+        while pair.to_server.is_empty() {
+            pair.now = pair.now + SECOND;
+            pair.tick();
+        }
+        let challenge = pair.to_server.pop().unwrap();
+        pair.deliver_to_server(challenge);
+        let mut reply = pair.to_client.pop().unwrap();
+        reply[2] = 1;
+        pair.deliver_to_client(reply);
+        let expected = [(Suspicion::Seal, false), (Suspicion::Suite, false)];
+        assert_eq!(suspicions(&pair.take_client()), expected);
+    }
+
+    #[test]
     fn a_broken_seal() {
         let last = |reply: &mut BytesMut| *reply.last_mut().unwrap() ^= 1;
         assert_eq!(with_changed_reply(Suite::Sealed, last), Suspicion::Seal);
@@ -595,9 +599,9 @@ mod rejected {
     fn rejected(pair: &mut Pair) -> Option<RejectReason> {
         pair.register();
         let actions = pair.take_client();
+        assert!(!actions.contains(&ClientAction::ClearAuth), "there is none");
         assert_eq!(pair.client.phase(), Phase::Rejected);
         assert_eq!(pair.client.poll_timeout(), None);
-        assert!(!actions.contains(&ClientAction::ClearAuth), "it had none");
         rejection(&actions)
     }
 
@@ -727,8 +731,8 @@ mod closed {
             close_reason(&pair.take_client()),
             Some((CloseReason::NoAnswer, false))
         );
-        assert_eq!(pair.client.poll_timeout(), None);
         assert_eq!(pair.client.counters().retries, 2);
+        assert_eq!(pair.client.poll_timeout(), None);
     }
 
     #[test]

@@ -2,17 +2,16 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use common::pair::{Pair, Setup, server_identity};
+use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::Pki;
-use fedlink::error::ConfigError;
-use fedlink::identity::Roots;
-use fedlink::message::{JobId, JobReport, Outcome, Payload, Progress, Properties};
+use fedlink::error::{ConfigError, Misuse};
+use fedlink::identity::{Revoked, Roots};
+use fedlink::message::{JobId, Outcome, Payload, Progress, Properties};
 use fedlink::{
-    Assignee, Auth, ClientAction, CloseReason, Instant, NewTask, Phase, Server, ServerAction,
-    Sites, Suite, Task,
+    Assignee, Auth, Client, ClientAction, CloseReason, Instant, NewTask, Phase, Server,
+    ServerAction, Sites, Suite, Task, Timer,
 };
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
@@ -61,7 +60,6 @@ fn a_whole_session_in_every_suite() {
             pair.register();
             assert_eq!(pair.client.phase(), Phase::Active, "{suite}");
             assert_eq!(pair.client.suite(), Some(suite));
-            assert_eq!(pair.client.ssid(), Some(pair.server.ssid()));
             let joined = pair.take_server();
             assert!(
                 matches!(joined[..], [ServerAction::ClientJoined(_)]),
@@ -324,26 +322,6 @@ fn a_revoked_certificate_ends_its_session_at_once() {
 }
 
 #[test]
-fn a_client_leaves_a_server_that_is_revoked_and_no_other() {
-    let mut pair = working();
-    let left = |pair: &mut Pair, server: &str| {
-        let (chain, _) = pair.pki.server(server);
-        let mut revoked = fedlink::identity::Revoked::new();
-        revoked
-            .insert_certificate(chain.leaf_der().unwrap())
-            .unwrap();
-        pair.client.set_revoked(pair.now, revoked);
-        pair.drain();
-        pair.take_client().contains(&ClientAction::ClearAuth)
-    };
-    assert!(!left(&mut pair, "another"));
-    assert_eq!(pair.client.suite(), Some(Suite::Sealed));
-    assert!(left(&mut pair, "coordinator"));
-    assert_eq!(pair.client.suite(), None);
-    assert_eq!(pair.client.phase(), Phase::Registering);
-}
-
-#[test]
 fn results_of_a_lost_server_are_refused() {
     let mut pair = working();
     let task = pull(&mut pair);
@@ -369,8 +347,12 @@ fn results_of_a_lost_server_are_refused() {
 fn a_device_that_says_it_sleeps_keeps_its_place() {
     let mut pair = working();
     pair.client.suspend(pair.now, 3600 * SECOND).unwrap();
+    assert_eq!(
+        pair.client.heartbeat_at(),
+        Some(pair.now + 3600 * SECOND),
+        "it beats when it wakes"
+    );
     pair.run();
-    assert_eq!(pair.client.heartbeat_at(), Some(pair.now + 3600 * SECOND));
     let told = pair.watch_server(3500 * SECOND);
     assert!(told.is_empty());
     assert!(pair.to_server.is_empty(), "it was to be silent");
@@ -486,21 +468,6 @@ fn a_new_certificate_of_either_side_is_used_from_the_next_handshake_on() {
 }
 
 #[test]
-fn a_client_trusts_whom_it_was_told_to_trust_last() {
-    let mut pair = Pair::sealed();
-    assert_eq!(
-        pair.client.set_roots(Roots::new()),
-        Err(ConfigError::NoRoots)
-    );
-    let other = Pki::new(77);
-    let server = server_identity(&other, "coordinator", pair.pki.roots());
-    pair.server.set_identity(pair.now, server).unwrap();
-    pair.client.set_roots(other.roots()).unwrap();
-    pair.register();
-    assert_eq!(pair.client.phase(), Phase::Active);
-}
-
-#[test]
 fn a_registration_goes_on_when_the_server_gets_a_new_certificate_meanwhile() {
     let mut pair = Pair::sealed();
     let register = pair.challenge_and_prove();
@@ -550,67 +517,233 @@ fn heartbeats_that_are_paused_stay_so_in_a_new_session_but_for_its_first() {
             .count()
     };
     assert_eq!(answered(&mut pair), 1);
+    assert_eq!(pair.client.heartbeat_at(), None);
     pair.client.resume_heartbeats(pair.now);
     pair.pass(25 * SECOND);
     assert!(answered(&mut pair) >= 2);
-    assert!(pair.client.heartbeat_at() > Some(pair.now));
     pair.client.pause_heartbeats(pair.now);
     assert_eq!(pair.client.heartbeat_at(), None);
 }
 
 #[test]
-fn heartbeats_go_as_often_as_the_server_has_said_last() {
-    let mut pair = Pair::sealed();
-    pair.register();
-    let mut config = (*pair.server_config).clone();
-    config.heartbeat_interval = 60 * SECOND;
-    pair.server_config = Arc::new(config);
-    pair.restart_server();
-    pair.pass(120 * SECOND);
-    pair.take_client();
-    pair.pass(600 * SECOND);
-    let actions = pair.take_client();
-    let answered = |it: &&ClientAction| matches!(it, ClientAction::HeartbeatAnswered { .. });
-    let answered = actions.iter().filter(answered).count();
-    assert!((10..=12).contains(&answered), "{answered}");
-}
-
-#[test]
-fn heartbeats_tell_how_far_a_job_has_come() {
-    let mut pair = working();
-    let progress = Progress::from_permille(250);
-    pair.client
-        .report_progress(pair.now, JOB, progress)
-        .unwrap();
-    pair.pass(11 * SECOND);
-    let told = pair.take_server().into_iter().find_map(|it| match it {
-        ServerAction::HeartbeatReceived { jobs, .. } => Some(jobs),
-        _ => None,
-    });
-    let report = JobReport {
-        job: JOB,
-        progress: Some(progress),
-    };
-    assert_eq!(told, Some(vec![report]));
-}
-
-#[test]
-fn a_client_is_idle_while_nothing_is_asked_for_held_or_to_be_sent() {
+fn a_client_is_idle_when_no_task_is_asked_for_held_or_owed() {
     let mut pair = Pair::sealed();
     pair.register();
     start(&mut pair);
     assert!(pair.client.is_idle());
     pair.client.pull_task(pair.now, JOB).unwrap();
-    pair.run();
-    assert!(!pair.client.is_idle(), "a task is asked for");
+    assert!(!pair.client.is_idle(), "it asks");
     assign(&mut pair, Payload::new("in"));
-    pair.pass(5 * SECOND);
+    pair.pass(2 * SECOND);
     let task = task(&pair.take_client()).expect("a task");
-    assert!(!pair.client.is_idle(), "a task is held");
+    assert!(!pair.client.is_idle(), "it holds a task");
     submit(&mut pair, &task, Payload::new("out"));
-    assert!(!pair.client.is_idle(), "a result is to be sent");
+    assert!(!pair.client.is_idle(), "it owes a result");
     pair.run();
     assert!(pair.client.is_idle());
+}
+
+#[test]
+fn a_client_knows_its_service_session_and_tells_how_far_its_jobs_are() {
+    let mut pair = Pair::sealed();
+    assert_eq!(pair.client.ssid(), None);
+    assert_eq!(pair.client.heartbeat_at(), None);
+    pair.register();
+    assert_eq!(pair.client.ssid(), Some(pair.server.ssid()));
+    assert!(pair.client.heartbeat_at().is_some_and(|at| at > pair.now));
+    let half = Progress::from_permille(500);
+    let unknown = pair.client.report_progress(pair.now, JOB, half);
+    assert_eq!(unknown, Err(Misuse::UnknownJob(JOB)));
+    start(&mut pair);
+    pair.client.report_progress(pair.now, JOB, half).unwrap();
+    pair.take_server();
+    pair.pass(11 * SECOND);
+    let told = pair.take_server().into_iter().find_map(|it| match it {
+        ServerAction::HeartbeatReceived { jobs, .. } => Some(jobs[0].progress),
+        _ => None,
+    });
+    assert_eq!(told, Some(Some(half)));
+}
+
+#[test]
+fn both_sides_trust_new_roots_from_the_next_handshake_on() {
+    let mut pair = Pair::sealed();
+    let others = Pki::new(77);
+    let site = site_identity(&others, "site-1", pair.pki.roots());
+    let coordinator = server_identity(&others, "coordinator", pair.pki.roots());
+    pair.client.set_identity(site).unwrap();
+    pair.server.set_identity(pair.now, coordinator).unwrap();
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Registering);
+    let nobody = Roots::new();
+    assert_eq!(
+        pair.client.set_roots(nobody.clone()),
+        Err(ConfigError::NoRoots)
+    );
+    assert_eq!(pair.server.set_roots(nobody), Err(ConfigError::NoRoots));
+    pair.client.set_roots(others.roots()).unwrap();
+    pair.server.set_roots(others.roots()).unwrap();
+    pair.pass(60 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
+fn only_a_revoked_server_costs_a_client_its_session() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.take_client();
+    for (revoked, phase) in [
+        ("site-1", Phase::Active),
+        ("coordinator", Phase::Registering),
+    ] {
+        let chain = match revoked {
+            "site-1" => pair.pki.site(revoked).0,
+            _ => pair.pki.server(revoked).0,
+        };
+        let mut list = Revoked::new();
+        list.insert_certificate(chain.leaf_der().unwrap()).unwrap();
+        pair.client.set_revoked(pair.now, list);
+        pair.drain();
+        assert_eq!(pair.client.phase(), phase, "{revoked}");
+        assert_eq!(pair.client.suite().is_some(), phase == Phase::Active);
+        let cleared = pair.take_client().contains(&ClientAction::ClearAuth);
+        assert_eq!(cleared, phase == Phase::Registering);
+    }
+    pair.pass(60 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Registering);
+}
+
+#[test]
+fn a_session_is_renewed_in_the_last_fifth_of_its_life_but_not_at_its_end() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.session_lifetime = 100 * SECOND)
+        .build();
+    let began = pair.now;
+    pair.register();
+    while !matches!(pair.client.poll_timeout(), Some((_, Timer::Renewal))) {
+        pair.pass(Duration::from_millis(100));
+        assert!(pair.now.since(began) < 90 * SECOND);
+    }
+    let (at, _) = pair.client.poll_timeout().unwrap();
+    let age = at.since(began);
+    assert!(age > 80 * SECOND && age <= 90 * SECOND, "{age:?}");
+}
+
+#[test]
+fn a_new_session_brings_the_interval_of_its_server() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let mut config = (*pair.server_config).clone();
+    config.heartbeat_interval = SECOND;
+    pair.server_config = config.into();
+    pair.restart_server();
+    pair.pass(60 * SECOND);
+    pair.take_client();
+    pair.pass(10 * SECOND);
+    let beat = |it: &&ClientAction| matches!(it, ClientAction::HeartbeatAnswered { .. });
+    assert!(pair.take_client().iter().filter(beat).count() >= 8);
+}
+
+#[test]
+fn a_job_that_ended_before_the_server_saw_it_is_not_started_again() {
+    let other = JobId::from_bytes([8; 16]);
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.server.start_job(pair.now, JOB, Sites::All).unwrap();
+    pair.pass(11 * SECOND);
+    let listed = ClientAction::StartJobs(vec![JOB]);
+    assert!(pair.take_client().contains(&listed));
+    pair.client.job_started(pair.now, JOB).unwrap();
+    pair.client.job_ended(pair.now, JOB).unwrap();
+    pair.client.job_started(pair.now, other).unwrap();
+    pair.pass(11 * SECOND);
+    assert!(!pair.take_client().contains(&listed));
+}
+
+#[test]
+fn a_server_knows_who_stands_registered_and_what_its_jobs_are_for() {
+    let mut pair = Pair::sealed();
+    let some = Sites::Named([common::pki::name("site-1")].into());
+    pair.server.start_job(pair.now, JOB, some.clone()).unwrap();
+    assert_eq!(pair.server.sites(JOB), Some(&some));
+    assert_eq!(pair.server.sites(JobId::from_bytes([8; 16])), None);
+    pair.register();
+    pair.pass(11 * SECOND);
+    pair.client.suspend(pair.now, SECOND).unwrap();
+    pair.drain();
+    let mut message = pair.to_server.pop().unwrap();
+    assert!(pair.server.has_session_of(&message[..18]));
+    message[10] ^= 1;
+    assert!(!pair.server.has_session_of(&message[..18]));
+    let site = common::pki::name("site-1");
+    pair.take_server();
+    assert!(pair.server.disable(pair.now, &site));
+    assert!(!pair.server.is_registered(&site));
+    pair.drain();
+    let left = pair.take_server();
+    assert!(
+        matches!(&left[..], [ServerAction::ClientLeft { reason, .. }] if reason == "disabled"),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn a_full_server_renews_those_who_are_there_and_takes_no_other() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| {
+            config.max_clients = 1;
+            config.session_lifetime = 100 * SECOND;
+        })
+        .build();
+    pair.register();
+    pair.pass(350 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    let gone = |it: &ServerAction| matches!(it, ServerAction::ClientDead { .. });
+    assert!(!pair.take_server().iter().any(gone));
+    become_site_2(&mut pair);
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Registering);
+    // There is room again once the other has left.
+    assert!(pair.server.disable(pair.now, &common::pki::name("site-1")));
+    pair.pass(120 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+/// Another client comes, while the one that there was is silent.
+fn become_site_2(pair: &mut Pair) {
+    let identity = site_identity(&pair.pki, "site-2", pair.pki.roots());
+    pair.client = Client::new(pair.client_config.clone(), identity, [5; 32], pair.now).unwrap();
+    pair.to_server.clear();
+    pair.to_client.clear();
+}
+
+#[test]
+fn a_session_that_has_not_begun_takes_a_place_until_its_window_is_over() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.max_clients = 1)
+        .build();
+    let register = pair.challenge_and_prove();
+    pair.deliver_to_server(register);
+    become_site_2(&mut pair);
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Registering);
+    pair.pass(pair.server_config.registration_window + 60 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
+fn a_client_that_renews_its_session_takes_one_place() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.max_clients = 2)
+        .build();
+    pair.register();
+    pair.restart_client();
+    let register = pair.challenge_and_prove();
+    pair.deliver_to_server(register);
+    become_site_2(&mut pair);
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.clients().count(), 2);
 }
 
 fn auth(actions: &[ClientAction]) -> &Auth {
@@ -648,21 +781,4 @@ fn without_a_wall_clock_a_session_is_dated_by_the_time_of_the_host() {
     let auth = auth(&pair.client_actions);
     let lifetime = pair.server_config.session_lifetime.as_secs();
     assert_eq!((auth.issued, auth.expires), (8, 8 + lifetime));
-}
-
-#[test]
-fn a_session_is_renewed_when_a_tenth_to_a_fifth_of_its_time_is_left() {
-    let mut pair = Setup::new(Suite::Sealed)
-        .server(|config| config.session_lifetime = 200 * SECOND)
-        .build();
-    pair.register();
-    pair.take_server();
-    for _ in 0..5 {
-        let began = pair.now;
-        while pair.take_server().is_empty() {
-            pair.pass(SECOND);
-        }
-        let age = pair.now.since(began);
-        assert!((159..=181).contains(&age.as_secs()), "{age:?}");
-    }
 }
