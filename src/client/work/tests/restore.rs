@@ -150,23 +150,43 @@ fn the_job_of_a_restored_task_runs_until_it_ends_and_may_be_called_started() {
     assert_eq!(rig.reports(), []);
 }
 
+/// One that has stored one block of the payload, and fetched some of the next.
+fn half_fetched(payload: &Payload) -> Rig {
+    let mut rig = Rig::pulling();
+    let id = rig.ask().id;
+    rig.reply(id, large_task(payload));
+    serve(&mut rig, payload, BLOCK / CHUNK + 4);
+    assert_eq!(rig.store().len(), BLOCK / CHUNK + 4);
+    assert_eq!(rig.log.len(), 2);
+    rig
+}
+
+/// One that goes on from a log, and is given the same task again.
+fn fetching_again(log: Vec<Bytes>, payload: &Payload) -> Rig {
+    let mut rig = Rig::new();
+    rig.restart(log);
+    rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+    rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+    let id = rig.ask().id;
+    rig.reply(id, large_task(payload));
+    rig
+}
+
+#[test]
+fn a_fetch_that_is_said_to_begin_again_keeps_its_blocks() {
+    let payload = payload(BLOCK * 2 + CHUNK);
+    let log = half_fetched(&payload).log;
+    let log = [&log[..], &log[..1]].concat();
+    let rig = fetching_again(log, &payload);
+    assert_eq!(rig.counters.resumed_downloads, 1);
+}
+
 #[test]
 fn a_fetch_goes_on_from_its_stored_blocks() {
     let payload = payload(BLOCK * 2 + CHUNK);
-    let mut rig = Rig::pulling();
-    let id = rig.ask().id;
-    rig.reply(id, large_task(&payload));
-    serve(&mut rig, &payload, BLOCK / CHUNK + 4);
-    assert_eq!(rig.store().len(), BLOCK / CHUNK + 4);
-    assert_eq!(rig.log.len(), 2);
-    let begun_twice = [&rig.log[..], &rig.log[..1]].concat();
-    for log in logs(&rig).into_iter().chain([begun_twice]) {
-        let mut rig = Rig::new();
-        rig.restart(log);
-        rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
-        rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
-        let id = rig.ask().id;
-        rig.reply(id, large_task(&payload));
+    let rig = half_fetched(&payload);
+    for log in logs(&rig) {
+        let mut rig = fetching_again(log, &payload);
         let reached = BLOCK as u64 + 96;
         assert_eq!(progress(&rig.actions()), [(reached, reached, 0)]);
         assert_eq!(rig.counters.resumed_downloads, 1);

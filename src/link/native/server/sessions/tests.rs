@@ -184,16 +184,16 @@ impl Two {
 #[test]
 fn the_table_agrees_with_a_list() {
     let mut two = Two::new();
-    for round in 0..2_000 {
+    for round in 0..10_000 {
         two.step();
         if round % 7 == 0 {
             two.compare();
         }
-        if round % 20 == 0 {
+        if round % 50 == 0 {
             two.compare_revoked();
         }
     }
-    assert!(two.moved > 100, "only {} moved", two.moved);
+    assert!(two.moved > 500, "only {} moved", two.moved);
     while !two.list.is_empty() {
         two.remove(0);
     }
