@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fedlink::Suite;
 use fedlink::frame::frame_header;
-use fedlink::stand_in::StandIn;
+use fedlink::stand_in::{Desk, StandIn};
 use fedlink_benches::crowd::{config, identity};
 use fedlink_benches::pki::name;
 use fedlink_host::tokio::{ServerHost, TcpAccept};
@@ -46,14 +46,14 @@ fn loopback(criterion: &mut Criterion) {
 /// One end of a connection, and who speaks there; nobody sends bare bytes.
 struct Connection {
     stream: TcpStream,
-    client: Option<StandIn>,
+    client: Option<(StandIn, Desk)>,
 }
 
 impl Connection {
     async fn round_trip(&mut self) {
         let message = match &mut self.client {
-            Some(client) => client.heartbeat(&[]).expect("it is inside"),
-            None => Bytes::from_static(&[7; HEARTBEAT]),
+            Some((client, desk)) => client.heartbeat(&[], desk).expect("it is inside"),
+            None => BytesMut::from(&[7; HEARTBEAT][..]),
         };
         assert_eq!(message.len(), HEARTBEAT);
         let framed = [&frame_header(message.len())[..], &message].concat();
@@ -98,7 +98,7 @@ async fn heartbeats(connections: usize) -> Vec<Connection> {
         let seated = handle.call(move |server, now| server.seat(now, site, Suite::Bearer));
         all.push(Connection {
             stream: connect(address).await,
-            client: Some(seated.await.expect("it runs")),
+            client: Some((seated.await.expect("it runs"), Desk::default())),
         });
     }
     // The host ends with the last handle.

@@ -1,7 +1,7 @@
 //! The client machine: a site of the federation.
 
 mod action;
-mod backoff;
+pub(crate) mod backoff;
 #[cfg(test)]
 mod checking;
 mod commands;
@@ -9,12 +9,12 @@ mod config;
 mod counters;
 mod cx;
 mod farewell;
-mod heartbeat;
+pub(crate) mod heartbeat;
 #[cfg(test)]
 mod inspect;
 #[cfg(feature = "nvflare")]
 mod nvflare;
-mod registration;
+pub(crate) mod registration;
 mod state;
 mod work;
 
@@ -394,9 +394,7 @@ impl Client {
     /// Nothing has refuted a hint, or nothing came for too long: register anew beside the
     /// session, not all clients at the same time.
     fn session_seems_gone(&mut self) {
-        /// Jitter before the new registration.
-        const SPREAD_MICROS: u64 = 2_000_000;
-        let wait = Duration::from_micros(self.entropy.between(1, SPREAD_MICROS));
+        let wait = self.entropy.span(registration::RENEWAL);
         self.retry(Timer::Renewal, wait, 1, RetryReason::SessionSilent);
     }
 

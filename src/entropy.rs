@@ -1,5 +1,8 @@
 //! All randomness of a machine, drawn from the seed that the host supplies.
 
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
 use hmac::Mac;
 use zeroize::Zeroize;
 
@@ -64,6 +67,12 @@ impl Entropy {
         let draw = u128::from(u64::from_be_bytes(self.bytes()));
         let offset = (draw * width) >> 64;
         low.saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
+    }
+
+    /// A span of time within these bounds, in microseconds.
+    pub(crate) fn span(&mut self, bounds: RangeInclusive<Duration>) -> Duration {
+        let micros = |span: &Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.between(micros(bounds.start()), micros(bounds.end())))
     }
 }
 

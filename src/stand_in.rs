@@ -2,16 +2,21 @@
 //!
 //! For simulations and benchmarks: a [`StandIn`] speaks the native protocol, but proves
 //! nothing, believes everything, and leaves it to its host to repeat what was lost. It comes
-//! in by a handshake of the plain suite, or is seated without one in any suite.
+//! in by a handshake of the plain suite, or is seated without one in any suite. How long a
+//! client waits before it repeats something is said in [`waits`].
+
+mod desk;
+pub mod waits;
 
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+pub use desk::Desk;
+
 use crate::error::Dropped;
 use crate::identity::Name;
-use crate::link::native::room::Room;
-use crate::link::native::session::{Protection, Session};
+use crate::link::native::session::{Opened, Protection, Session};
 use crate::message::{
     Heartbeat, InstanceId, JobId, JobReport, Outcome, Payload, Properties, PullReply, PullTask,
     Reply, Request, RequestId, SessionId, Ssid, SubmitReply, SubmitResult, TaskId,
@@ -51,8 +56,13 @@ pub enum Answer {
     Register(Bytes),
     /// The stand-in is in.
     Registered,
-    /// To a heartbeat: how long until the next one.
-    Heartbeat(Duration),
+    /// To a heartbeat.
+    Heartbeat {
+        /// The number of the heartbeat.
+        request: u64,
+        /// How long until the next one.
+        interval: Duration,
+    },
     /// To a pull: a task.
     Task {
         /// Its id.
@@ -66,8 +76,8 @@ pub enum Answer {
     Nothing(Duration),
     /// To a result: it has arrived.
     Accepted,
-    /// The server does not know the session.
-    SessionLost,
+    /// The server says that it does not know the session. The stand-in keeps it.
+    SessionUnknown,
     /// A refusal of any kind.
     Refused,
 }
@@ -85,7 +95,16 @@ impl StandIn {
         matches!(self.0, State::Inside { .. })
     }
 
-    /// Asks to come in. Use a nonce once.
+    /// The number of its latest request, from 1. `None` outside.
+    #[must_use]
+    pub fn latest(&self) -> Option<u64> {
+        match &self.0 {
+            State::Inside { latest, .. } => Some(latest.0),
+            State::Outside(_) => None,
+        }
+    }
+
+    /// Asks to come in; whoever was inside is outside. Use a nonce once.
     pub fn challenge(&mut self, guise: &Guise, nonce: [u8; 16]) -> Bytes {
         self.0 = State::Outside(nonce);
         hello(guise, nonce).into()
@@ -121,11 +140,10 @@ impl StandIn {
             (State::Inside { session, .. }, Envelope::InvalidSession(invalid))
                 if invalid.session == session.id =>
             {
-                self.0 = State::Outside([0; 16]);
-                Ok(Answer::SessionLost)
+                Ok(Answer::SessionUnknown)
             }
             (State::Inside { session, .. }, Envelope::Sealed { number, .. }) => {
-                understand(session.open_sealed(number, message)?.body)
+                understand(session.open_sealed(number, message)?)
             }
             (
                 State::Inside { session, .. },
@@ -135,13 +153,13 @@ impl StandIn {
                     clear,
                     ..
                 },
-            ) => understand(session.open_clear(request, token, message, clear)?.body),
+            ) => understand(session.open_clear(request, token, message, clear)?),
             _ => Err(Dropped::Unasked),
         }
     }
 
     /// A heartbeat that reports these jobs. `None` outside.
-    pub fn heartbeat(&mut self, jobs: &[JobId]) -> Option<Bytes> {
+    pub fn heartbeat(&mut self, jobs: &[JobId], desk: &mut Desk) -> Option<BytesMut> {
         let report = |job: &JobId| JobReport {
             job: *job,
             progress: None,
@@ -151,17 +169,22 @@ impl StandIn {
             suspending: None,
             context: Properties::new(),
         };
-        self.request(&Request::Heartbeat(heartbeat), &Bytes::new())
+        self.request(&Request::Heartbeat(heartbeat), &Bytes::new(), desk)
     }
 
     /// Asks for a task of a job. `last_task` is the one that it had before. `None` outside.
-    pub fn pull(&mut self, job: JobId, last_task: Option<TaskId>) -> Option<Bytes> {
+    pub fn pull(
+        &mut self,
+        job: JobId,
+        last_task: Option<TaskId>,
+        desk: &mut Desk,
+    ) -> Option<BytesMut> {
         let pull = Request::PullTask(PullTask {
             job,
             last_task,
             context: Properties::new(),
         });
-        self.request(&pull, &Bytes::new())
+        self.request(&pull, &Bytes::new(), desk)
     }
 
     /// Hands in a result, whose payload goes inside the message. `None` outside.
@@ -169,7 +192,8 @@ impl StandIn {
         &mut self,
         (job, task, ssid): (JobId, TaskId, Ssid),
         payload: &Bytes,
-    ) -> Option<Bytes> {
+        desk: &mut Desk,
+    ) -> Option<BytesMut> {
         let head = Payload::new(payload.clone()).head(MAX_MESSAGE);
         let submit = Request::SubmitResult(SubmitResult {
             job,
@@ -181,7 +205,7 @@ impl StandIn {
             payload: head,
             context: Properties::new(),
         });
-        self.request(&submit, payload)
+        self.request(&submit, payload, desk)
     }
 
     pub(crate) fn inside(id: SessionId, protection: Protection) -> Self {
@@ -191,16 +215,13 @@ impl StandIn {
         })
     }
 
-    fn request(&mut self, request: &Request, payload: &Bytes) -> Option<Bytes> {
+    fn request(&mut self, request: &Request, payload: &Bytes, desk: &mut Desk) -> Option<BytesMut> {
         let State::Inside { session, latest } = &mut self.0 else {
             return None;
         };
         latest.0 += 1;
-        let written = session.write(*latest, request, payload, &mut Room::for_one())?;
-        if written.payload.is_empty() {
-            return Some(written.header);
-        }
-        Some([written.header, written.payload].concat().into())
+        let written = session.write(*latest, request, payload, &mut desk.room)?;
+        Some(desk.join(&written.header, &written.payload))
     }
 }
 
@@ -230,12 +251,15 @@ fn register(guise: &Guise, nonce: [u8; 16], hello_s: &[u8]) -> Bytes {
     register.into()
 }
 
-fn understand(body: BytesMut) -> Result<Answer, Dropped> {
-    let body = body.freeze();
+fn understand(opened: Opened) -> Result<Answer, Dropped> {
+    let body = opened.body.freeze();
     let (reply, rest) = native::decode(&body).ok_or(Dropped::Malformed)?;
     let payload = body.slice(body.len() - rest.len()..);
     Ok(match reply {
-        Reply::Heartbeat(reply) => Answer::Heartbeat(Duration::from_millis(reply.interval)),
+        Reply::Heartbeat(reply) => Answer::Heartbeat {
+            request: opened.request.0,
+            interval: Duration::from_millis(reply.interval),
+        },
         Reply::PullTask(PullReply::Task(head)) => Answer::Task {
             task: head.task,
             ssid: head.ssid,
@@ -282,18 +306,18 @@ mod tests {
     }
 
     /// What a stand-in hears of the server's answer to a message.
-    fn ask(server: &mut Server, stand_in: &mut StandIn, message: &Bytes) -> Answer {
+    fn ask(server: &mut Server, stand_in: &mut StandIn, message: &[u8]) -> Answer {
         let now = Instant::default();
         // Of a session that it does not know a server only says so.
-        let _ = server.handle_message(now, PEER, message[..].into());
+        let _ = server.handle_message(now, PEER, message.into());
         while let Some(action) = server.poll_action() {
             if let ServerAction::Persist { record, .. } = action {
                 server.persisted(now, record).unwrap();
             }
         }
         let answer = server.poll_transmit().unwrap();
-        let answer = [&answer.header[..], &answer.payload[..]].concat();
-        stand_in.handle(&guise(), answer[..].into()).unwrap()
+        let answer = Desk::default().join(&answer.header, &answer.payload);
+        stand_in.handle(&guise(), answer).unwrap()
     }
 
     #[test]
@@ -320,14 +344,18 @@ mod tests {
 
     fn works(server: &mut Server, stand_in: &mut StandIn) {
         let now = Instant::default();
+        let desk = &mut Desk::default();
         let job = JobId::from_bytes([5; 16]);
         server.start_job(now, job, Sites::All).unwrap();
-        let heartbeat = stand_in.heartbeat(&[job]).unwrap();
+        let heartbeat = stand_in.heartbeat(&[job], desk).unwrap();
         let answer = ask(server, stand_in, &heartbeat);
-        assert!(matches!(answer, Answer::Heartbeat(_)), "{answer:?}");
+        let Answer::Heartbeat { request, .. } = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(stand_in.latest(), Some(request));
         assert!(server.is_registered(&guise().client));
 
-        let pull = stand_in.pull(job, None).unwrap();
+        let pull = stand_in.pull(job, None, desk).unwrap();
         assert!(matches!(ask(server, stand_in, &pull), Answer::Nothing(_)));
         let work = NewTask {
             name: "train".to_owned(),
@@ -336,7 +364,7 @@ mod tests {
         };
         let to = Assignee::Site(guise().client);
         server.assign(now, job, to, work).unwrap();
-        let pull = stand_in.pull(job, None).unwrap();
+        let pull = stand_in.pull(job, None, desk).unwrap();
         let Answer::Task {
             task,
             ssid,
@@ -347,14 +375,25 @@ mod tests {
         };
         assert_eq!(payload, &b"a model"[..]);
         let result = Bytes::from_static(b"a better model");
-        let submit = stand_in.submit((job, task, ssid), &result).unwrap();
+        let submit = stand_in.submit((job, task, ssid), &result, desk).unwrap();
         assert_eq!(ask(server, stand_in, &submit), Answer::Accepted);
 
         // Another server knows nothing of it.
-        let heartbeat = stand_in.heartbeat(&[]).unwrap();
+        let heartbeat = stand_in.heartbeat(&[], desk).unwrap();
         let answer = ask(&mut self::server(), stand_in, &heartbeat);
-        assert_eq!((answer, stand_in.is_inside()), (Answer::SessionLost, false));
-        assert_eq!(stand_in.heartbeat(&[]), None);
+        assert_eq!(answer, Answer::SessionUnknown);
+        let heartbeat = heartbeat_of(stand_in);
+        let answer = ask(server, stand_in, &heartbeat);
+        assert!(matches!(answer, Answer::Heartbeat { .. }), "{answer:?}");
+        stand_in.challenge(&guise(), [4; 16]);
+        assert_eq!(
+            (stand_in.heartbeat(&[], desk), stand_in.latest()),
+            (None, None)
+        );
+    }
+
+    fn heartbeat_of(stand_in: &mut StandIn) -> BytesMut {
+        stand_in.heartbeat(&[], &mut Desk::default()).unwrap()
     }
 
     #[test]
@@ -363,11 +402,10 @@ mod tests {
         for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
             let mut server = server();
             let mut stand_in = server.seat(now, guise().client, suite);
-            let heartbeat = stand_in.heartbeat(&[]).unwrap();
+            let heartbeat = heartbeat_of(&mut stand_in);
             ask(&mut server, &mut stand_in, &heartbeat);
-            let heartbeats: Vec<BytesMut> = (0..1000)
-                .map(|_| stand_in.heartbeat(&[]).unwrap()[..].into())
-                .collect();
+            let heartbeats: Vec<BytesMut> =
+                (0..1000).map(|_| heartbeat_of(&mut stand_in)).collect();
             let counted = allocation_counter::measure(|| {
                 for heartbeat in heartbeats {
                     server.handle_message(now, PEER, heartbeat).unwrap();

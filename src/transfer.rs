@@ -43,7 +43,7 @@ impl Layout {
         }
     }
 
-    fn blocks(self) -> u64 {
+    pub(crate) fn blocks(self) -> u64 {
         self.size.div_ceil(BLOCK as u64)
     }
 
@@ -88,15 +88,18 @@ pub(crate) fn chunk(payload: &Payload, offset: u64, len: usize) -> Option<Bytes>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadDigest;
 
-/// Puts a payload together from chunks in any order. Its memory grows with what has
-/// arrived, to no more than was announced, and holds at most a window of early chunks.
+/// Puts a payload together from chunks in any order, block by block. It holds what has
+/// arrived, room for the rest of one block, and at most a window of early chunks.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Reassembler {
     layout: Layout,
     list: Vec<u8>,
-    data: Vec<u8>,
-    /// The hash of the block that is growing.
+    /// Whole blocks that are checked, each in one piece.
+    blocks: Vec<Bytes>,
+    /// The block behind them, as far as it has come.
+    growing: Vec<u8>,
+    /// Its hash.
     hasher: Sha256,
     early: BTreeMap<u64, Bytes>,
     /// Where bytes were found wrong once.
@@ -112,7 +115,8 @@ impl Reassembler {
         Some(Self {
             layout,
             list: Vec::new(),
-            data: Vec::new(),
+            blocks: Vec::new(),
+            growing: Vec::new(),
             hasher: Sha256::new(),
             early: BTreeMap::new(),
             bad_at: None,
@@ -125,30 +129,31 @@ impl Reassembler {
 
     /// Everything before this offset has arrived.
     pub(crate) fn wanted(&self) -> u64 {
-        self.list.len() as u64 + self.data.len() as u64
+        self.list.len() as u64 + self.arrived()
+    }
+
+    /// Bytes of the payload that have arrived.
+    fn arrived(&self) -> u64 {
+        self.whole().min(self.layout.size) + self.growing.len() as u64
+    }
+
+    /// Bytes of the whole blocks, if the last of all were as long as the others.
+    fn whole(&self) -> u64 {
+        self.blocks.len() as u64 * BLOCK as u64
     }
 
     pub(crate) fn is_complete(&self) -> bool {
         self.wanted() == self.layout.total()
     }
 
-    /// Whole blocks that are checked; the last one counts when the payload is complete.
+    /// Whole blocks that are checked.
     pub(crate) fn checked_blocks(&self) -> u64 {
-        if self.is_complete() {
-            self.layout.blocks()
-        } else {
-            (self.data.len() / BLOCK) as u64
-        }
+        self.blocks.len() as u64
     }
 
-    /// A copy of the checked block `index`, to be stored.
+    /// The checked block `index`, to be stored.
     pub(crate) fn block(&self, index: u64) -> Option<Bytes> {
-        if index >= self.checked_blocks() {
-            return None;
-        }
-        let start = usize::try_from(index).ok()?.checked_mul(BLOCK)?;
-        let end = start.saturating_add(BLOCK).min(self.data.len());
-        self.data.get(start..end).map(Bytes::copy_from_slice)
+        self.blocks.get(usize::try_from(index).ok()?).cloned()
     }
 
     /// The checked list of block digests, once it is whole.
@@ -178,9 +183,9 @@ impl Reassembler {
         Ok(())
     }
 
-    /// The payload, once it is complete.
-    pub(crate) fn finish(self) -> Option<Bytes> {
-        self.is_complete().then(|| self.data.into())
+    /// The blocks of the payload, once it is complete, and the list of their digests.
+    pub(crate) fn finish(self) -> Option<(Vec<Bytes>, Bytes)> {
+        self.is_complete().then(|| (self.blocks, self.list.into()))
     }
 
     /// Keeps bytes until those before them have come. Chunks that overlap could be many
@@ -191,16 +196,6 @@ impl Reassembler {
         let held = |early: &BTreeMap<u64, Bytes>| early.values().map(Bytes::len).sum::<usize>();
         while self.early.len() > WINDOW_CHUNKS || held(&self.early) as u64 > missing {
             self.early.pop_last();
-        }
-    }
-
-    /// Makes room for so many more bytes: twice what has come, and never more than will.
-    fn reserve(&mut self, more: usize) {
-        let needed = self.data.len() + more;
-        if needed > self.data.capacity() {
-            let size = usize::try_from(self.layout.size).unwrap_or(usize::MAX);
-            let wanted = needed.saturating_mul(2).min(size.max(needed));
-            self.data.reserve_exact(wanted - self.data.len());
         }
     }
 
@@ -216,8 +211,8 @@ impl Reassembler {
             let room = if list_room > 0 {
                 list_room
             } else {
-                let block_end = (self.data.len() as u64 / BLOCK as u64 + 1) * BLOCK as u64;
-                block_end.min(self.layout.size) - self.data.len() as u64
+                let block_end = self.whole() + BLOCK as u64;
+                block_end.min(self.layout.size) - self.arrived()
             };
             let part = rest.split_to(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
             if list_room > 0 {
@@ -226,11 +221,20 @@ impl Reassembler {
                     self.check_list()?;
                 }
             } else {
-                self.reserve(part.len());
-                self.data.extend_from_slice(&part);
                 self.hasher.update(&part);
+                if part.len() == BLOCK {
+                    // One that was stored is not copied.
+                    self.check_block(part)?;
+                    continue;
+                }
+                if self.growing.is_empty() {
+                    self.growing
+                        .reserve_exact(usize::try_from(room).unwrap_or(BLOCK));
+                }
+                self.growing.extend_from_slice(&part);
                 if part.len() as u64 == room {
-                    self.check_block()?;
+                    let block = core::mem::take(&mut self.growing);
+                    self.check_block(block.into())?;
                 }
             }
         }
@@ -245,14 +249,13 @@ impl Reassembler {
         self.start_again(0)
     }
 
-    fn check_block(&mut self) -> Result<(), BadDigest> {
+    fn check_block(&mut self, block: Bytes) -> Result<(), BadDigest> {
         let hash: [u8; 32] = self.hasher.finalize_reset().into();
-        let index = (self.data.len() - 1) / BLOCK;
-        let expected = self.list.get(index * hash.len()..(index + 1) * hash.len());
+        let expected = self.list.chunks(hash.len()).nth(self.blocks.len());
         if expected == Some(&hash) {
+            self.blocks.push(block);
             return Ok(());
         }
-        self.data.truncate(index * BLOCK);
         self.start_again(self.wanted())
     }
 
@@ -352,7 +355,8 @@ impl core::hash::Hash for Reassembler {
         (
             self.layout,
             &self.list,
-            &self.data,
+            &self.blocks,
+            &self.growing,
             &self.early,
             self.bad_at,
         )
@@ -400,7 +404,10 @@ mod tests {
             }
             assert!(reassembler.is_complete());
             assert_eq!(reassembler.checked_blocks(), 2);
-            assert_eq!(reassembler.finish().unwrap(), payload.bytes());
+            assert_eq!(
+                reassembler.finish().unwrap().0.concat(),
+                payload.bytes()[..]
+            );
         }
     }
 
@@ -443,17 +450,30 @@ mod tests {
             size: MAX_BLOCKS * BLOCK as u64,
             digest: Digest::of_list(b""),
         };
-        assert_eq!(Reassembler::new(layout).unwrap().data.capacity(), 0);
+        assert_eq!(Reassembler::new(layout).unwrap().growing.capacity(), 0);
     }
 
     #[test]
-    fn a_payload_takes_no_more_room_than_it_has_bytes() {
-        let payload = payload(CHUNK * 9 + 1);
+    fn a_payload_is_never_moved_and_takes_no_more_room_than_it_has_bytes() {
+        let payload = payload(BLOCK + CHUNK * 9 + 1);
         let mut reassembler = Reassembler::new(Layout::of(&payload)).unwrap();
+        let mut room = None;
         for (offset, bytes) in chunks(&payload) {
             reassembler.put(offset, bytes).unwrap();
+            let growing = &reassembler.growing;
+            let block = (growing.as_ptr(), growing.capacity());
+            match room {
+                Some(room) if !growing.is_empty() => assert_eq!(block, room),
+                _ => room = (!growing.is_empty()).then_some(block),
+            }
+            let rest = payload
+                .len()
+                .saturating_sub(reassembler.blocks.len() * BLOCK);
+            assert!(growing.capacity() == 0 || growing.capacity() == rest.min(BLOCK));
         }
-        assert_eq!(reassembler.data.capacity(), payload.len());
+        let (blocks, list) = reassembler.finish().unwrap();
+        assert_eq!(blocks.len(), 2);
+        assert_eq!(list, payload.blocks().list);
     }
 
     #[test]
@@ -469,7 +489,10 @@ mod tests {
         for (offset, bytes) in chunks(&payload) {
             reassembler.put(offset, bytes).unwrap();
         }
-        assert_eq!(reassembler.finish().unwrap(), payload.bytes());
+        assert_eq!(
+            reassembler.finish().unwrap().0.concat(),
+            payload.bytes()[..]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fedlink::identity::{Identity, Name};
 use fedlink::message::{InstanceId, JobId, Payload, PeerId, Properties};
-use fedlink::stand_in::{Answer, Guise, StandIn};
+use fedlink::stand_in::{Answer, Desk, Guise, StandIn};
 use fedlink::{
     Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, ServerTransmit, Sites, Suite,
     Suites,
@@ -29,6 +29,7 @@ pub struct Crowd {
 /// Clients by the numbers of their connections.
 pub struct Clients {
     all: Vec<StandIn>,
+    desk: Desk,
     dice: u64,
 }
 
@@ -38,14 +39,14 @@ impl Crowd {
     pub fn new(clients: usize, suite: Suite) -> Self {
         let now = START;
         let mut server = server(suite);
-        let mut all = Vec::with_capacity(clients);
+        let (mut all, mut desk) = (Vec::with_capacity(clients), Desk::default());
         for number in 0..clients {
             let mut client = server.seat(now, site(number), suite);
-            let heartbeat = client.heartbeat(&[]).expect("it is inside");
-            send(&mut server, now, number, BytesMut::from(&heartbeat[..]));
+            let heartbeat = client.heartbeat(&[], &mut desk).expect("it is inside");
+            send(&mut server, now, number, heartbeat);
             all.push(client);
         }
-        let clients = Clients { all, dice: 1 };
+        let clients = Clients { all, desk, dice: 1 };
         Self {
             now,
             server,
@@ -89,8 +90,8 @@ impl Crowd {
             panic!("no task but {given:?}");
         };
         let result = Bytes::from_static(&[7; 1024]);
-        let submit = stand_in.submit((JOB, task, ssid), &result);
-        BytesMut::from(&submit.expect("it is inside")[..])
+        let submit = stand_in.submit((JOB, task, ssid), &result, &mut self.clients.desk);
+        submit.expect("it is inside")
     }
 }
 
@@ -109,14 +110,14 @@ impl Clients {
 
     /// A heartbeat of a client that reports no job.
     pub fn heartbeat_of(&mut self, client: usize) -> BytesMut {
-        let heartbeat = self.all[client].heartbeat(&[]);
-        BytesMut::from(&heartbeat.expect("it is inside")[..])
+        let heartbeat = self.all[client].heartbeat(&[], &mut self.desk);
+        heartbeat.expect("it is inside")
     }
 
     /// A client's request for a task.
     pub fn pull_of(&mut self, client: usize) -> BytesMut {
-        let pull = self.all[client].pull(JOB, None);
-        BytesMut::from(&pull.expect("it is inside")[..])
+        let pull = self.all[client].pull(JOB, None, &mut self.desk);
+        pull.expect("it is inside")
     }
 
     /// Drawn by the generator of Knuth's MMIX.

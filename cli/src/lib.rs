@@ -10,4 +10,5 @@ pub mod options;
 pub mod parties;
 pub mod provision;
 pub mod serve;
+pub mod simulate;
 pub mod training;

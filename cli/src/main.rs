@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fedlink_cli::options::{Command, Options};
-use fedlink_cli::{demo, join, logging, provision, serve};
+use fedlink_cli::{demo, join, logging, provision, serve, simulate};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -29,6 +29,7 @@ fn run(command: &Command) -> Result<bool, Box<dyn Error>> {
         Command::Demo(options) => return Ok(demo::run(options)?),
         Command::Serve(options) => serve::run(options)?,
         Command::Join(options) => join::run(options)?,
+        Command::Simulate(options) => return Ok(simulate::run(options)?),
     }
     Ok(true)
 }

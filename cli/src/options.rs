@@ -1,5 +1,6 @@
 //! The command line.
 
+mod simulate;
 mod text;
 
 use std::ffi::OsString;
@@ -10,6 +11,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fedlink::nvflare::OnReplaced;
 use fedlink_host::kit::{Suite, Transport};
+
+pub use simulate::{SimulateOptions, Span};
 
 use crate::provision::{DEFAULT_PORT, MAX_DAYS};
 use crate::training::{MAX_PADDING, MAX_SITES};
@@ -38,6 +41,9 @@ pub enum Command {
     /// Run a site of a project
     #[command(long_about = text::JOIN, after_long_help = text::JOIN_EXAMPLES)]
     Join(JoinOptions),
+    /// Put a million clients before one server, in simulated time
+    #[command(long_about = text::SIMULATE, after_long_help = text::SIMULATE_EXAMPLES)]
+    Simulate(SimulateOptions),
 }
 
 /// Options of `fedlink demo`.

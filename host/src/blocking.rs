@@ -5,8 +5,8 @@
 //!
 //! 1. Take what the client wants. Store its records, one `sync` for all, and confirm them.
 //! 2. Give the application the next action that is for it.
-//! 3. Send what the client wants to send.
-//! 4. If there is no connection and it is time for one, connect and tell the client.
+//! 3. If there is no connection and it is time for one, connect and tell the client.
+//! 4. Send what the client wants to send.
 //! 5. Wait for a message, but not beyond the client's next timer; hand it to the client.
 //! 6. Tell the client the time.
 //!
@@ -150,8 +150,8 @@ impl BlockingClient {
             if action.is_some() {
                 return Ok(action);
             }
-            self.send(); // 3
-            self.connect_if_due()?; // 4
+            self.connect_if_due()?; // 3
+            self.send(); // 4
             let due = self.client.poll_timeout().map(|(at, _)| at);
             let wake = [due, self.connect_at].into_iter().flatten();
             self.receive(wake.fold(end, Instant::min)); // 5

@@ -31,6 +31,25 @@ async fn over_tls() {
     whole_life(federation, connect, TcpAccept::new(listener).tls(server)).await;
 }
 
+#[tokio::test]
+async fn the_first_message_does_not_wait_for_the_applications_patience() {
+    let federation = Federation::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connect = TcpConnect::new([listener.local_addr().unwrap().to_string()]);
+    let coordinator = federation.coordinator(TcpAccept::new(listener));
+    let (_server, _events) = coordinator.start().unwrap();
+    let config = Arc::new(federation.client.clone());
+    let identity = federation.site_identity("site-1");
+    let first = tokio::task::spawn_blocking(move || {
+        let mut host = BlockingClient::new(config, identity, connect).unwrap();
+        host.call(|client, now| client.register(now)).unwrap();
+        host.next_action(Duration::from_secs(3600)).unwrap()
+    });
+    // A message that waits longer than the client does for its answer is a failed attempt.
+    let first = first.await.unwrap();
+    assert!(matches!(first, Some(ClientAction::SetAuth(_))), "{first:?}");
+}
+
 /// A small task, then a large one over a second connection, then a farewell.
 async fn whole_life(federation: Federation, connect: TcpConnect, accept: TcpAccept) {
     let (server, mut events) = federation.coordinator(accept).start().unwrap();

@@ -1,5 +1,6 @@
 //! How long to wait before something that failed is tried again.
 
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use crate::entropy::Entropy;
@@ -10,31 +11,29 @@ use super::ClientConfig;
 /// client for good.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// The wait after the failure number `failures` in a row, from 1: drawn between
-/// `retry_min` and a bound that starts there and doubles up to `retry_max`, and never
-/// shorter than the server's `retry_after`.
+/// The wait after the failure number `failures` in a row, from 1: drawn within its bounds,
+/// and never shorter than the server's `retry_after`.
 pub(crate) fn delay(
     config: &ClientConfig,
     entropy: &mut Entropy,
     failures: u32,
     retry_after: Option<Duration>,
 ) -> Duration {
+    let drawn = entropy.span(bounds(config, failures));
+    drawn.max(at_most_longest(retry_after.unwrap_or_default()))
+}
+
+/// Within what it is drawn: from `retry_min` to a bound that starts there and doubles up to
+/// `retry_max`.
+pub(crate) fn bounds(config: &ClientConfig, failures: u32) -> RangeInclusive<Duration> {
     let doubled = 2u32.saturating_pow(failures.saturating_sub(1));
-    let bound = config
-        .retry_min
-        .saturating_mul(doubled)
-        .min(config.retry_max);
-    let drawn = entropy.between(micros(config.retry_min), micros(bound));
-    Duration::from_micros(drawn).max(at_most_longest(retry_after.unwrap_or_default()))
+    let most = config.retry_min.saturating_mul(doubled);
+    config.retry_min..=most.min(config.retry_max)
 }
 
 /// A wait that the server asked for, within bounds.
 pub(crate) fn at_most_longest(wait: Duration) -> Duration {
     wait.min(LONGEST_WAIT)
-}
-
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Heartbeats: that this client lives, which jobs run here, and which should not.
 
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::state::{State, Trigger};
@@ -15,6 +16,12 @@ const RELEASE: Duration = Duration::from_millis(100);
 /// Bounds of the time between heartbeats, whatever the server says.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// How long after an answer the next heartbeat follows: a little early at random, so that
+/// clients that started together part.
+pub(crate) fn bounds(interval: Duration) -> RangeInclusive<Duration> {
+    interval / 10 * 9..=interval
+}
 
 /// The heartbeats of one registration.
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -118,7 +125,7 @@ impl Client {
         beats.beat = Beat::Waiting;
         beats.failures = 0;
         beats.set_interval(Duration::from_millis(reply.interval));
-        let interval = u64::try_from(beats.interval.as_micros()).unwrap_or(u64::MAX);
+        let interval = beats.interval;
         let newer = active
             .generation
             .is_none_or(|seen| seen <= reply.generation)
@@ -127,9 +134,7 @@ impl Client {
             active.generation = Some(reply.generation);
         }
         if !self.timers.is_armed(Timer::Heartbeat) {
-            // A little early at random, so that clients that started together part.
-            let wait = self.entropy.between(interval / 10 * 9, interval);
-            let at = self.now + Duration::from_micros(wait);
+            let at = self.now + self.entropy.span(bounds(interval));
             self.timers.arm(Timer::Heartbeat, at);
         }
         self.actions

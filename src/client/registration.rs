@@ -2,6 +2,7 @@
 //! them fails.
 
 use core::mem::Discriminant;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::state::{Active, State, Trigger};
@@ -14,7 +15,11 @@ use crate::message::SignatureId;
 use crate::wire::native::{Denial, Denied};
 
 /// A Register that is not answered is sent again so often before a new challenge.
-const REGISTER_COPIES: u32 = 2;
+pub(crate) const REGISTER_COPIES: u32 = 2;
+
+/// The wait before a session that seems gone is made anew.
+pub(crate) const RENEWAL: RangeInclusive<Duration> =
+    Duration::from_micros(1)..=Duration::from_secs(2);
 
 /// How long a key that is elsewhere may take; half of a usual cookie's life.
 const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);

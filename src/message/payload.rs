@@ -244,6 +244,18 @@ impl fmt::Debug for Parts {
     }
 }
 
+impl From<Vec<Bytes>> for Parts {
+    fn from(mut parts: Vec<Bytes>) -> Self {
+        match parts.pop() {
+            Some(only) if parts.is_empty() => Self::One(only),
+            last => {
+                parts.extend(last);
+                Self::Many(parts)
+            }
+        }
+    }
+}
+
 impl From<Bytes> for Parts {
     fn from(bytes: Bytes) -> Self {
         Self::One(bytes)
@@ -270,6 +282,14 @@ pub(crate) enum Place {
 }
 
 impl PayloadHead {
+    /// The payload that these blocks are, whose digests are known.
+    pub(crate) fn with_blocks(self, blocks: Vec<Bytes>, list: Bytes, digest: Digest) -> Payload {
+        let payload = self.with(blocks);
+        // It is new, and nothing is known of it yet.
+        let _ = payload.0.blocks.set(Blocks { list, digest });
+        payload
+    }
+
     pub(crate) fn with(self, bytes: impl Into<Parts>) -> Payload {
         Payload::of(bytes.into(), self.content_type, self.encoding)
     }

@@ -24,7 +24,7 @@ use crate::suite::{Suite, Suites};
 /// | each task, up to `max_tasks` | 2 KiB, and 13 times its headers until the job ends |
 /// | the payload of a task | its size, once for all tasks that share it, until the results are taken |
 /// | a result until it is taken | its size, and 13 times its headers and context |
-/// | unfinished uploads | 3 times `max_upload_bytes`: their room doubles as they grow, up to what was announced |
+/// | unfinished uploads | 2 times `max_upload_bytes`: what has come, and what came before its turn |
 /// | what waits for the host | `max_waiting_bytes` + 12 MiB + 2 KiB times `max_waiting` |
 /// | one message while it is read | 64 MiB; 1 MiB before registration |
 ///
@@ -75,7 +75,7 @@ pub struct ServerConfig {
     /// Largest payload of a result in bytes. Default: 4 GiB.
     pub max_payload: u64,
     /// Announced bytes of all unfinished uploads together; past it a client is told to
-    /// come later. They take up to three times as much. Default: 8 GiB.
+    /// come later. They take up to twice as much. Default: 8 GiB.
     pub max_upload_bytes: u64,
     /// Actions and messages that may wait for the host before requests are answered with
     /// `service_unavailable`, and strangers with silence. At twice as many, clients are met

@@ -13,7 +13,11 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn help_is_given_at_length() {
-    for (command, text) in [("demo", text::DEMO), ("join", text::JOIN_EXAMPLES)] {
+    for (command, text) in [
+        ("demo", text::DEMO),
+        ("join", text::JOIN_EXAMPLES),
+        ("simulate", text::SIMULATE_EXAMPLES),
+    ] {
         let help = parse(&format!("fedlink {command} --help"))
             .unwrap_err()
             .to_string();
@@ -30,6 +34,7 @@ fn every_example_is_accepted() {
         text::PROVISION_EXAMPLES,
         text::SERVE_EXAMPLES,
         text::JOIN_EXAMPLES,
+        text::SIMULATE_EXAMPLES,
     ];
     for text in texts {
         let examples = text
@@ -165,5 +170,40 @@ fn shares_are_counted_from_one() {
                 .contains("as in 3/8"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn times_have_units() {
+    for (text, micros) in [
+        ("0s", 0),
+        ("7us", 7),
+        ("250ms", 250_000),
+        ("90s", 90_000_000),
+        ("2m", 120_000_000),
+        ("1h", 3_600_000_000),
+    ] {
+        let span: Span = text.parse().unwrap();
+        assert_eq!(span.0.as_micros(), micros, "{text}");
+        assert_eq!(span.to_string(), text);
+    }
+    for text in ["", "s", "30", "1.5s", "-1s", "3d", "18446744073709551615h"] {
+        let error = text.parse::<Span>().unwrap_err();
+        assert!(error.contains("as in 30s"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_for_a_storm_alone_needs_it() {
+    for option in ["--downtime 5s", "--register-cost 1ms", "--message-cost 1us"] {
+        parse(&format!("fedlink simulate {option}")).unwrap_err();
+        parse(&format!("fedlink simulate --storm {option}")).unwrap();
+    }
+    for option in ["--no-jitter", "--duration 1m"] {
+        parse(&format!("fedlink simulate {option}")).unwrap();
+        parse(&format!("fedlink simulate --storm {option}")).unwrap_err();
+    }
+    for option in ["--clients 0", "--clients 10000001", "--budget 0"] {
+        parse(&format!("fedlink simulate {option}")).unwrap_err();
     }
 }

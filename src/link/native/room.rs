@@ -23,7 +23,7 @@ impl Default for Room {
 
 impl Room {
     /// For one message.
-    #[cfg(any(test, feature = "stand-in"))]
+    #[cfg(test)]
     pub(crate) fn for_one() -> Self {
         Self::of(SMALL)
     }

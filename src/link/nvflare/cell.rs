@@ -165,3 +165,14 @@ pub(super) fn return_code(name: &str) -> ReturnCode {
     let named = CODES.into_iter().find(|code| code.to_string() == name);
     named.unwrap_or(ReturnCode::ProcessException)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_called_otherwise_has_another_identifier() {
+        assert_eq!(named("task"), named("task"));
+        assert_ne!(named("task"), named("another task"));
+    }
+}

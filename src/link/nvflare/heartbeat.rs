@@ -103,12 +103,10 @@ impl Link {
     /// A heartbeat was given up. The next one is told apart from a dead connection by
     /// whether the server answers a ping.
     pub(super) fn heartbeat_unanswered(&mut self) {
-        let silent = self.silence.unanswered > 0 && !self.carrier.is_alive();
-        self.silence.unanswered = if silent {
-            1
-        } else {
-            self.silence.unanswered + 1
-        };
+        if !self.carrier.is_alive() {
+            self.silence = Silence::default();
+        }
+        self.silence.unanswered += 1;
         if self.silence.unanswered >= UNANSWERED {
             self.silence = Silence::default();
             self.event(Event::AuthDropped);

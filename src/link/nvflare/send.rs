@@ -273,16 +273,12 @@ impl Link {
 
     /// Remembers to tell the receiver of a stream.
     pub(super) fn abandon(&mut self, stream: Abandoned) {
-        if self.abandoned.len() < ABANDONED {
-            self.abandoned.push(stream);
-        }
+        self.abandoned.push(stream);
+        self.abandoned.truncate(ABANDONED);
     }
 
     /// Tells the receivers of streams that were given up.
     pub(super) fn tell_abandoned(&mut self, cx: &LinkCx<'_>) {
-        if !self.carrier.is_up() || self.credentials.is_none() {
-            return;
-        }
         for Abandoned { id, origin, to } in core::mem::take(&mut self.abandoned) {
             let headers = Headers::new()
                 .with(stream_key::ID, id)

@@ -92,3 +92,35 @@ pub enum OnReplaced {
     /// It registers again, after a wait, and the other one is replaced in turn.
     TakeOver,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        let refused = |change: fn(&mut Settings)| {
+            let mut settings = Settings::DEFAULT;
+            change(&mut settings);
+            match settings.check() {
+                Err(ConfigError::OutOfBounds { setting, .. }) => Some(setting),
+                _ => None,
+            }
+        };
+        assert_eq!(refused(|_| ()), None);
+        assert_eq!(refused(|it| it.max_frame = 2 << 20), None);
+        assert_eq!(refused(|it| it.max_frame = MAX_FRAME), None);
+        assert_eq!(
+            refused(|it| it.max_frame = (2 << 20) - 1),
+            Some("max_frame")
+        );
+        assert_eq!(
+            refused(|it| it.max_frame = MAX_FRAME + 1),
+            Some("max_frame")
+        );
+        let no_wait = refused(|it| it.heartbeat_interval = Duration::ZERO);
+        assert_eq!(no_wait, Some("heartbeat_interval"));
+        let no_patience = refused(|it| it.ping_after = Duration::ZERO);
+        assert_eq!(no_patience, Some("ping_after"));
+    }
+}

@@ -1,6 +1,7 @@
 //! A client against a scripted server of NVFlare: the test sees every request and says
 //! what is answered.
 
+mod carrier;
 mod control;
 mod hostile;
 mod job;
@@ -89,8 +90,9 @@ struct Rig {
     pongs: bool,
     /// The server acknowledges streams.
     acks: bool,
-    /// The stream of which a chunk came last.
+    /// The stream of which a chunk came last, and the transmit that did.
     last_stream: u64,
+    last_transmit: u64,
     /// Bytes of a chunk of the server.
     chunk: usize,
     streams: u64,
@@ -124,6 +126,7 @@ impl Rig {
             pongs: true,
             acks: true,
             last_stream: 0,
+            last_transmit: 0,
             chunk: 1 << 20,
             streams: 0,
             signer: RsaSigner::from_pem(SERVER_KEY).unwrap(),
@@ -189,6 +192,19 @@ impl Rig {
         self.now = end;
     }
 
+    /// The same, while heartbeats are answered.
+    fn wait_alive(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.wait(SECOND.min(end.since(self.now)));
+            let is_heartbeat = |seen: &Seen| seen.topic == topic::HEARTBEAT;
+            if let Some(at) = self.seen.iter().position(is_heartbeat) {
+                let heartbeat = self.seen.remove(at).unwrap();
+                self.answer(&heartbeat, "ok", Headers::new(), None);
+            }
+        }
+    }
+
     /// Takes what the client wants, and does what a server does without being told.
     fn pump(&mut self) {
         loop {
@@ -209,6 +225,7 @@ impl Rig {
             let Some(transmit) = self.client.poll_transmit() else {
                 return;
             };
+            self.last_transmit = transmit.id;
             let frame = [&transmit.header[..], &transmit.payload[..]].concat();
             self.frame(frame.into());
         }
@@ -318,6 +335,11 @@ impl Rig {
         seen
     }
 
+    /// How many requests of this topic no test has taken.
+    fn count(&self, topic: &str) -> usize {
+        self.seen.iter().filter(|seen| seen.topic == topic).count()
+    }
+
     /// Nothing was asked.
     fn quiet(&mut self) {
         self.pump();
@@ -329,6 +351,12 @@ impl Rig {
     }
 
     fn answer(&mut self, seen: &Seen, code: &str, headers: Headers, body: Option<&Value>) {
+        self.reply(seen, code, headers, body);
+        self.pump();
+    }
+
+    /// The same, before the client can say anything.
+    fn reply(&mut self, seen: &Seen, code: &str, headers: Headers, body: Option<&Value>) {
         let headers = headers
             .with(key::RETURN_CODE, code)
             .with(key::ORIGIN, seen.destination.as_str())
@@ -348,7 +376,6 @@ impl Rig {
                 .with(key::REQ_ID, seen.id.as_str());
             self.with_body(headers, body);
         }
-        self.pump();
     }
 
     /// A request of the server, answered under `ask`.
@@ -486,4 +513,9 @@ impl Rig {
 fn base64(bytes: &[u8]) -> String {
     use base64ct::Encoding as _;
     base64ct::Base64::encode_string(bytes)
+}
+
+fn unbase64(text: &str) -> Vec<u8> {
+    use base64ct::Encoding as _;
+    base64ct::Base64::decode_vec(text).unwrap()
 }

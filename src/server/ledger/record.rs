@@ -89,7 +89,8 @@ pub(super) struct ResultHead {
     pub(super) outcome: Outcome,
     pub(super) headers: Properties,
     pub(super) context: Properties,
-    /// Only its labels count: the payload follows.
+    /// If it says that the payload is apart and no payload follows, the blocks recorded
+    /// before are the payload.
     pub(super) labels: PayloadHead,
 }
 

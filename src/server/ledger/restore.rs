@@ -74,7 +74,14 @@ impl Ledger {
                     let input = input.id;
                     add(Record::Task { entry, input }, Bytes::new());
                     let result = done.head.clone();
-                    let payload = done.payload.bytes().clone();
+                    let blocks = done.blocks();
+                    for block in blocks.iter().flatten() {
+                        add(Record::block(id, block), block.bytes.clone());
+                    }
+                    let payload = match blocks {
+                        Some(_) => Bytes::new(),
+                        None => done.payload.bytes().clone(),
+                    };
                     add(Record::Result { task: id, result }, payload);
                 }
                 Phase::Taken => add(Record::Closed { entry, taken: true }, Bytes::new()),

@@ -10,7 +10,7 @@ use super::shelf::{PayloadId, Shelf};
 use super::task::{Entry, Input, Owner, Phase, Task, TaskResult};
 use super::upload::{Block, Uploads};
 use crate::identity::Name;
-use crate::message::{JobId, Properties, Ssid, TaskId};
+use crate::message::{JobId, Place, Properties, Ssid, TaskId};
 use crate::transfer::Layout;
 
 /// A record that contradicts those before it.
@@ -91,9 +91,20 @@ impl State {
                 }
             }
             Record::Result { task, result } => {
-                let payload = result.labels.clone().with(payload);
-                let head = result;
-                self.finish(task, TaskResult { head, payload });
+                if self.tasks.get(&task).is_some_and(Task::is_open) {
+                    let labels = result.labels.clone();
+                    let payload = match labels.place {
+                        Place::Apart { size, digest } if payload.is_empty() => {
+                            let layout = Layout { size, digest };
+                            let (blocks, list) =
+                                self.uploads.finish(task, layout).ok_or(Damaged)?;
+                            labels.with_blocks(blocks, list, digest)
+                        }
+                        Place::Apart { .. } | Place::Inline => labels.with(payload),
+                    };
+                    let head = result;
+                    self.finish(task, TaskResult { head, payload });
+                }
             }
             Record::Taken { task } => self.take(task),
             Record::Closed { entry, taken } => self.add_closed(entry, taken),

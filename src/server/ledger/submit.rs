@@ -113,7 +113,8 @@ impl Ledger {
         }
     }
 
-    /// The whole payload of a result, or what to answer instead.
+    /// What of a result's payload is to be recorded with it, once it is here: nothing if it
+    /// came in chunks, of which each block is recorded already. Or what to answer instead.
     fn arrived(&mut self, request: &SubmitResult, inline: Bytes) -> Result<Bytes, SubmitReply> {
         let refused = |refusal| Err(SubmitReply::Refused(refusal));
         let fits = request.headers.size() <= MAX_PROPERTIES
@@ -135,7 +136,7 @@ impl Ledger {
             return refused(Refusal::TooBig);
         }
         match self.state.uploads.announce(request.task, layout, limit) {
-            Announced::Complete(bytes) => Ok(bytes),
+            Announced::Complete => Ok(Bytes::new()),
             Announced::Wanted(offset) => Err(SubmitReply::SendFrom(offset)),
             Announced::NoRoom => Err(SubmitReply::Later(millis(self.config.poll_interval))),
             Announced::Bad => refused(Refusal::BadDigest),

@@ -1,12 +1,15 @@
 //! Tasks: what the host gives and sees, and what the ledger keeps of each.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::record::ResultHead;
 use super::shelf::PayloadId;
+use super::upload::Block;
 use crate::identity::Name;
-use crate::message::{JobId, Payload, Properties, TaskId};
+use crate::message::{JobId, Payload, Place, Properties, TaskId};
 use crate::server::ResultReceived;
+use crate::transfer::Layout;
 
 /// Who is to do a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +117,31 @@ pub(super) struct Input {
 pub(super) struct TaskResult {
     pub(super) head: ResultHead,
     pub(super) payload: Payload,
+}
+
+impl TaskResult {
+    /// The blocks that the payload came in, if it did.
+    pub(super) fn blocks(&self) -> Option<Vec<Block>> {
+        let Place::Apart { size, digest } = self.head.labels.place else {
+            return None;
+        };
+        let (layout, parts) = (Layout { size, digest }, self.payload.parts());
+        if parts.len() as u64 != layout.blocks() {
+            return None;
+        }
+        let list = &self.payload.blocks().list;
+        let block = |(index, bytes): (u64, &Bytes)| Block {
+            layout,
+            index,
+            list: if index == 0 {
+                list.clone()
+            } else {
+                Bytes::new()
+            },
+            bytes: bytes.clone(),
+        };
+        Some((0..).zip(parts).map(block).collect())
+    }
 }
 
 impl Task {

@@ -34,7 +34,7 @@ struct Growing {
 /// What an announcement comes to.
 pub(super) enum Announced {
     /// All bytes are here.
-    Complete(Bytes),
+    Complete,
     /// Everything before this offset is here.
     Wanted(u64),
     Bad,
@@ -71,14 +71,24 @@ impl Uploads {
                 let Some(reassembler) = Reassembler::new(layout) else {
                     return Announced::TooBig;
                 };
-                if !reassembler.is_complete() {
-                    self.start(task, reassembler);
+                let complete = reassembler.is_complete();
+                self.start(task, reassembler);
+                if !complete {
                     return Announced::Wanted(0);
                 }
             }
         }
-        let complete = self.remove(task).and_then(Reassembler::finish);
-        Announced::Complete(complete.unwrap_or_default())
+        Announced::Complete
+    }
+
+    /// Ends the upload of this layout, which is complete; gives its blocks and the list of
+    /// their digests.
+    pub(super) fn finish(&mut self, task: TaskId, layout: Layout) -> Option<(Vec<Bytes>, Bytes)> {
+        let growing = self.growing(task)?;
+        if growing.layout() != layout || !growing.is_complete() {
+            return None;
+        }
+        self.remove(task)?.finish()
     }
 
     /// The layout of the upload that grows for `task`.
@@ -102,14 +112,11 @@ impl Uploads {
     }
 
     /// The next checked block that is not recorded yet; it counts as recorded from now
-    /// on. When the upload is complete there is none: the result is recorded next.
+    /// on.
     pub(super) fn next_block(&mut self, task: TaskId) -> Option<Block> {
         let Some(Upload::Growing(growing)) = self.by_task.get_mut(&task) else {
             return None;
         };
-        if growing.reassembler.is_complete() {
-            return None;
-        }
         let block = block(&growing.reassembler, growing.recorded)?;
         growing.recorded = growing.recorded.saturating_add(1);
         Some(block)

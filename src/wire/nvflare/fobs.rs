@@ -16,7 +16,7 @@ const MAX_DATUMS: usize = 1 << 16;
 const SECTION: usize = 10;
 /// A datum begins with its id.
 const ID: usize = 16;
-/// Bytes beyond this cannot stand in the main body: a length there has 32 bits.
+/// Bytes that are longer cannot stand in the main body: a length there has 32 bits.
 const MAX_LEAF: usize = u32::MAX as usize;
 
 pub(crate) const MAIN: u8 = 100;
@@ -127,10 +127,11 @@ pub(crate) fn encode(value: &Value) -> Bytes {
 /// Writes a payload; bytes in it of at least `threshold` follow the main body and are
 /// shared, not copied.
 pub(crate) fn encode_parts(value: &Value, threshold: usize) -> Vec<Bytes> {
+    let threshold = threshold.min(MAX_LEAF);
     let mut blobs = Vec::new();
     let mut body = Vec::new();
     let mut replace = |bytes: &Bytes| {
-        (bytes.len() >= threshold || bytes.len() > MAX_LEAF).then(|| {
+        (bytes.len() >= threshold).then(|| {
             // An id is unique within its payload, which is all that it has to be.
             let id = Uuid::from_u128(blobs.len() as u128);
             blobs.push((id, bytes.clone()));
@@ -310,13 +311,38 @@ mod tests {
     }
 
     #[test]
+    fn one_part_is_joined_without_a_copy() {
+        let part = Bytes::from(vec![1; 100]);
+        assert_eq!(join(vec![part.clone()]).as_ptr(), part.as_ptr());
+    }
+
+    fn put_datum(payload: &mut Vec<u8>, marker: u8, object: u8, id: usize, bytes: &[u8]) {
+        payload.extend_from_slice(&[marker, object]);
+        payload.extend_from_slice(&((ID + bytes.len()) as u64).to_be_bytes());
+        payload.extend_from_slice(&(id as u128).to_be_bytes());
+        payload.extend_from_slice(bytes);
+    }
+
+    #[test]
+    fn datums_and_sources_are_bounded_together() {
+        let source = br#"{"fqcn": "server.j", "ref_id": "r"}"#;
+        let mut payload = encode(&Value::Nil).to_vec();
+        put_datum(&mut payload, TEXT, 3, 0, source);
+        put_datum(&mut payload, TEXT, 6, 0, source);
+        for id in 2..MAX_DATUMS {
+            put_datum(&mut payload, BLOB, 0, id, b"");
+        }
+        let decoded = decode(Bytes::copy_from_slice(&payload));
+        assert_eq!(decoded.unwrap().sources.len(), 2);
+        put_datum(&mut payload, TEXT, 6, 0, source);
+        assert_eq!(decode(payload.into()), Err(FobsError::Datums));
+    }
+
+    #[test]
     fn sources_of_arrays_are_found() {
         let json = br#"{"fqcn": "server.j", "ref_id": "r\u0031"}"#;
         let mut payload = encode(&Value::Nil).to_vec();
-        payload.extend_from_slice(&[TEXT, 6]);
-        payload.extend_from_slice(&((ID + json.len()) as u64).to_be_bytes());
-        payload.extend_from_slice(&[0; ID]);
-        payload.extend_from_slice(json);
+        put_datum(&mut payload, TEXT, 6, 0, json);
         let source = Source {
             kind: ArrayKind::Tensor,
             fqcn: "server.j".into(),

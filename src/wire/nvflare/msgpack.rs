@@ -136,7 +136,7 @@ const MAP: Family = Family {
 fn encode_len(len: usize, family: &Family, out: &mut Vec<u8>) {
     let (first, shorts) = family.short;
     match (u8::try_from(len), u16::try_from(len), family.eight) {
-        (Ok(len), ..) if usize::from(len) < shorts => out.put_u8(first | len),
+        (Ok(len), ..) if usize::from(len) < shorts => out.put_u8(first + len),
         (Ok(len), _, Some(marker)) => out.put_slice(&[marker, len]),
         (_, Ok(len), _) => {
             out.put_u8(family.sixteen);

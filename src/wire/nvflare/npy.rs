@@ -371,12 +371,24 @@ mod tests {
     }
 
     #[test]
+    fn later_versions_are_read_too() {
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1,), }";
+        let len = u32::try_from(header.len()).unwrap().to_le_bytes();
+        for version in [2, 3] {
+            let file = [&MAGIC[..], &[version, 0], &len, header.as_bytes(), &[7]].concat();
+            let array = Array::parse(file.into()).unwrap();
+            assert_eq!(array.values::<u8>(), Ok(vec![7]));
+        }
+    }
+
+    #[test]
     fn what_lies_or_needs_unpickling_is_refused() {
         let header = |descr: &str, shape: &str| {
             format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}")
         };
         let parse = |header: &str| Array::parse(file(header, &[0; 8]));
         assert!(parse(&header("'<f8'", "()")).is_ok());
+        assert!(parse(&header("'<U2'", "(1,)")).is_ok());
         for (descr, shape) in [
             ("'<f8'", "(2,)"),
             ("'<f8'", "(18446744073709551615, 18446744073709551615)"),
@@ -384,6 +396,7 @@ mod tests {
             ("'<f8'", "(1"),
             ("<f8", "(1,)"),
             ("[('a'", "(1,)"),
+            ("'<U3'", "(1,)"),
             ("'|O'", "(1,)"),
             ("[('a', '|O')]", "(1,)"),
         ] {

@@ -80,6 +80,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_header_has_a_longest_length() {
+        let padded = |len: usize| {
+            let header = br#"{"a":1}"#;
+            let blanks = vec![b' '; len - header.len()];
+            Bytes::from([&(len as u64).to_le_bytes()[..], header, &blanks].concat())
+        };
+        assert!(name(&padded(MAX_HEADER)).is_some());
+        assert!(name(&padded(MAX_HEADER + 1)).is_none());
+    }
+
+    #[test]
     fn what_does_not_hold_one_tensor_has_no_name() {
         let with = |header: &str, len: u64| {
             Bytes::from([&len.to_le_bytes()[..], header.as_bytes()].concat())

@@ -255,6 +255,37 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_and_the_longest_frame_are_legal() {
+        let shortest = head(Kind::Ping, 0, 17, 2, &[], 0).unwrap();
+        let longest = frame(&[7; 100]);
+        let mut frames = Frames::with_limit(PREFIX);
+        frames.buffer().extend_from_slice(&shortest);
+        assert_eq!(frames.next_frame().unwrap().unwrap(), shortest);
+        frames.buffer().extend_from_slice(&longest);
+        frames.set_limit(longest.len() - 1);
+        assert!(frames.next_frame().is_err());
+        frames.set_limit(longest.len());
+        assert_eq!(frames.next_frame().unwrap().unwrap(), longest);
+    }
+
+    #[test]
+    fn a_stream_may_not_end_within_a_frame() {
+        let mut frames = Frames::with_limit(100);
+        frames.buffer().extend_from_slice(&[0]);
+        assert!(!frames.is_empty());
+    }
+
+    #[test]
+    fn a_buffer_with_room_is_not_copied() {
+        let mut frames = Frames::with_limit(MAX_FRAME);
+        frames.buffer().reserve(1 << 10);
+        frames.buffer().extend_from_slice(&frame(&[0; 300])[..100]);
+        let place = frames.buffer().as_ptr();
+        assert_eq!(frames.next_frame(), Ok(None));
+        assert_eq!(frames.buffer().as_ptr(), place);
+    }
+
+    #[test]
     fn memory_follows_what_arrived_and_ends_at_the_length_of_the_frame() {
         let sent = frame(&vec![1; 3 << 20]);
         let mut frames = Frames::with_limit(MAX_FRAME);

@@ -244,6 +244,14 @@ mod tests {
     }
 
     #[test]
+    fn integers_beyond_the_signed_ones_are_integers() {
+        for value in [0, i64::MAX as u64, u64::MAX] {
+            assert_eq!(Value::from(value).as_u64(), Some(value));
+        }
+        assert_eq!(Value::Int(-1).as_u64(), None);
+    }
+
+    #[test]
     fn the_last_of_equal_keys_counts_as_in_python() {
         let value = Value::map([("a", Value::Int(1)), ("a", Value::Int(2))]);
         assert_eq!(value.get("a"), Some(&Value::Int(2)));

@@ -41,7 +41,7 @@ use coordinator::Coordinator;
 use event::{Event, ServerEvent, SiteEvent};
 use host::HostId;
 use network::Towards;
-use plan::{Timed, Who};
+use plan::{Fault, Timed, Who};
 use scene::Scene;
 use site::Site;
 
@@ -228,27 +228,40 @@ impl<'a> World<'a> {
         }
     }
 
+    fn asleep_until(&mut self, host: HostId) -> Instant {
+        match host {
+            HostId::Server => self.server.process().asleep_until(),
+            HostId::Site(site) => self.sites[site].process().asleep_until(),
+        }
+    }
+
+    /// A host that sleeps does nothing that could go wrong.
+    fn fault(&mut self, fault: Fault) {
+        let asleep = self.asleep_until(fault.host()) > self.scene.now;
+        if !(asleep && fault.needs_an_awake_host()) {
+            self.strike(fault);
+        }
+    }
+
     fn happen(&mut self, event: Event) {
-        let scene = &mut self.scene;
+        let network = &self.scene.network;
         let host = match &event {
-            Event::Fault(fault) => return self.strike(*fault),
+            Event::Fault(fault) => return self.fault(*fault),
             Event::AtRelay(..) => None,
             Event::Site(site, ..) | Event::Connected(site, _) => Some(HostId::Site(*site)),
-            Event::CutAtSite(peer) => Some(HostId::Site(scene.network.site_of(*peer))),
+            Event::CutAtSite(peer) => Some(HostId::Site(network.site_of(*peer))),
             Event::Arrival(parcel) => Some(match parcel.towards {
                 Towards::Server => HostId::Server,
-                Towards::Site => HostId::Site(scene.network.site_of(parcel.peer)),
+                Towards::Site => HostId::Site(network.site_of(parcel.peer)),
             }),
             Event::Server(..) | Event::CutAtServer(_) => Some(HostId::Server),
         };
+        let awake_at = host.map(|host| self.asleep_until(host));
+        let scene = &mut self.scene;
+        if let Some(awake_at) = awake_at.filter(|at| *at > scene.now) {
+            return scene.at(awake_at, event);
+        }
         if let Some(host) = host {
-            let awake_at = match host {
-                HostId::Server => self.server.process().asleep_until(),
-                HostId::Site(site) => self.sites[site].process().asleep_until(),
-            };
-            if awake_at > scene.now {
-                return scene.at(awake_at, event);
-            }
             scene.acting = host;
         }
         match event {

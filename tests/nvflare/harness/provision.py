@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,21 +71,23 @@ class Project:
         return folder
 
 
-def provision(folder: Path, *, scheme: str = "tcp", secure: bool = True) -> Project:
-    """Makes a project with a server, two sites and an administrator, on free ports.
+def provision(
+    folder: Path, *, scheme: str = "tcp", secure: bool = True, sites: Sequence[str] = SITES
+) -> Project:
+    """Makes a project with a server, sites and an administrator, on free ports.
 
     Unless `secure`, its kits say that connections are in the clear.
     """
     folder.mkdir(parents=True)
     port, admin_port = free_ports(2)
-    sites = "\n".join(f"  - {{name: {site}, type: client, org: example}}" for site in SITES)
+    lines = [f"  - {{name: {site}, type: client, org: example}}" for site in sites]
     (folder / "project.yml").write_text(
         _PROJECT_FILE.format(
             name=PROJECT,
             server=SERVER,
             port=port,
             admin_port=admin_port,
-            sites=sites,
+            sites="\n".join(lines),
             admin=ADMIN,
             scheme=scheme,
         )

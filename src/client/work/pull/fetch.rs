@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::client::cx::Cx;
 use crate::client::{ClientAction, Direction};
-use crate::message::{BLOCK, Place, RequestId, TaskId};
+use crate::message::{BLOCK, Parts, Place, RequestId, TaskId};
 use crate::transfer::{BadDigest, Layout, Reassembler, WINDOW, Window};
 
 use crate::client::work::record::{Gate, Record, Store, StoredTask};
@@ -143,8 +143,9 @@ impl Fetch {
     }
 
     /// The task and its payload, once complete.
-    pub(crate) fn finish(self) -> Option<(StoredTask, Bytes)> {
-        Some((self.task, self.reassembler.finish()?))
+    pub(crate) fn finish(self) -> Option<(StoredTask, Parts)> {
+        let (blocks, _) = self.reassembler.finish()?;
+        Some((self.task, blocks.into()))
     }
 
     /// Stores the blocks that became whole. The last one makes the payload complete, and

@@ -89,7 +89,7 @@ impl Pulls {
         };
         match core::mem::replace(&mut pull.state, State::Storing) {
             State::Fetching(fetch) if fetch.is_complete() => match fetch.finish() {
-                Some((task, payload)) => Pulled::Task(task, payload.into(), pull.since),
+                Some((task, payload)) => Pulled::Task(task, payload, pull.since),
                 None => Pulled::Nothing,
             },
             other => {

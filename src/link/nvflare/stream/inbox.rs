@@ -23,9 +23,6 @@ const AHEAD: usize = 64;
 /// Chunks that may come early in one stream: the sender's window, and one more.
 const MAX_EARLY: usize = 65;
 
-/// Chunks of a stream. 4 GiB, the largest stream of NVFlare, in chunks of 1 KiB.
-const MAX_CHUNKS: u64 = 4 << 20;
-
 /// A stream that brings nothing for so long is given up: senders repeat after 5 s, and
 /// give up after 60.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -159,9 +156,9 @@ impl<H> Inbox<H> {
         Err(Refused::Unwanted)
     }
 
-    /// The sender has given the stream up; its headers, if it had begun.
-    pub(in crate::link::nvflare) fn drop_stream(&mut self, key: &Key) -> Option<H> {
-        self.streams.remove(key)?.headers
+    /// The sender has given the stream up.
+    pub(in crate::link::nvflare) fn drop_stream(&mut self, key: &Key) {
+        self.streams.remove(key);
     }
 
     /// The carrier is gone, and with it what was under way.
@@ -186,7 +183,7 @@ impl<H> Inbox<H> {
             .entry(chunk.key)
             .or_insert_with(|| Incoming::new(total));
         stream.heard = now;
-        if stream.total != total || chunk.sequence > MAX_CHUNKS {
+        if stream.total != total {
             return Err(Refused::Contradiction);
         }
         if chunk.sequence == 0 && stream.headers.is_none() {
@@ -303,20 +300,18 @@ impl<H> Incoming<H> {
     /// never with what is only announced, and not beyond it.
     fn place(&mut self, room: u64, offset: u64, end: u64, bytes: &Bytes) -> Result<(), Refused> {
         let (start, end, total) = (size(offset)?, size(end)?, size(self.total)?);
-        if end > self.bytes.len() {
-            let capacity = self.bytes.capacity();
-            if end > capacity {
-                let room = size(room)?;
-                if end - capacity > room {
-                    return Err(Refused::TooMany);
-                }
-                // Half of the room is left to others.
-                let ahead = end.saturating_mul(AHEAD).min(total);
-                let wanted = end.max(ahead.min(capacity.saturating_add(room / 2)));
-                self.bytes.reserve_exact(wanted - self.bytes.len());
+        let capacity = self.bytes.capacity();
+        if end > capacity {
+            let room = size(room)?;
+            if end - capacity > room {
+                return Err(Refused::TooMany);
             }
-            self.bytes.resize(end, 0);
+            // Half of the room is left to others.
+            let ahead = end.saturating_mul(AHEAD).min(total);
+            let wanted = end.max(ahead.min(capacity.saturating_add(room / 2)));
+            self.bytes.reserve_exact(wanted - self.bytes.len());
         }
+        self.bytes.resize(end.max(self.bytes.len()), 0);
         let place = self.bytes.get_mut(start..end);
         place.ok_or(Refused::Contradiction)?.copy_from_slice(bytes);
         Ok(())
@@ -355,6 +350,16 @@ mod tests {
 
     fn take(inbox: &mut Inbox<u64>, chunk: Chunk<u64>) -> Result<Taken<u64>, Refused> {
         inbox.take(Instant::default(), 100, chunk)
+    }
+
+    /// The same chunk at another place, with other bytes.
+    fn at(chunk: Chunk<u64>, offset: u64, len: usize) -> Chunk<u64> {
+        let bytes = vec![b'x'; len].into();
+        Chunk {
+            offset,
+            bytes,
+            ..chunk
+        }
     }
 
     #[test]
@@ -399,6 +404,73 @@ mod tests {
             sequence: 1,
         };
         assert!(matches!(second, Taken::Part(Some(it)) if it == ack));
+        // Counted from there on.
+        let mut inbox = Inbox::default();
+        let acks = [0, 1, 2, 3].map(|sequence| {
+            let taken = take(&mut inbox, chunk(sequence, false, 15, "abc"));
+            matches!(taken, Ok(Taken::Part(Some(_))))
+        });
+        assert_eq!(acks, [false, true, false, true]);
+    }
+
+    #[test]
+    fn a_stream_begins_with_its_first_chunk_whatever_comes_before() {
+        let mut inbox = Inbox::default();
+        let all = at(chunk(1, true, 3, ""), 0, 3);
+        assert!(matches!(take(&mut inbox, all), Ok(Taken::Part(None))));
+        let first = take(&mut inbox, chunk(0, false, 3, ""));
+        assert!(matches!(first, Ok(Taken::Whole(_, 0, _))), "{first:?}");
+    }
+
+    #[test]
+    fn a_stream_that_its_sender_gave_up_may_begin_anew() {
+        let mut inbox = Inbox::default();
+        let key = chunk(0, false, 9, "abc").key;
+        take(&mut inbox, chunk(0, false, 9, "abc")).unwrap();
+        inbox.drop_stream(&key);
+        let anew = take(&mut inbox, chunk(0, true, 3, "abc"));
+        assert!(matches!(anew, Ok(Taken::Whole(..))), "{anew:?}");
+    }
+
+    #[test]
+    fn every_end_is_remembered_for_a_while() {
+        let mut inbox = Inbox::default();
+        let whole = |number| {
+            let mut whole = chunk(0, true, 3, "abc");
+            whole.key.1 = number;
+            whole
+        };
+        for number in 0..10 {
+            take(&mut inbox, whole(number)).unwrap();
+        }
+        for number in 0..10 {
+            let again = take(&mut inbox, whole(number));
+            assert!(matches!(again, Ok(Taken::Again(Some(_)))));
+        }
+        let later = Instant::default() + MEMORY;
+        let anew = inbox.take(later, 100, whole(0));
+        assert!(matches!(anew, Ok(Taken::Whole(..))));
+    }
+
+    #[test]
+    fn a_stream_that_brings_nothing_for_long_is_forgotten() {
+        let mut inbox = Inbox::default();
+        take(&mut inbox, chunk(0, false, 9, "abc")).unwrap();
+        let later = Instant::default() + PATIENCE;
+        let anew = inbox.take(later, 100, chunk(0, true, 3, "abc"));
+        assert!(matches!(anew, Ok(Taken::Whole(..))), "{anew:?}");
+    }
+
+    #[test]
+    fn a_chunk_comes_no_further_ahead_than_its_sender_may_send() {
+        // A window, and one chunk more.
+        const FURTHEST: u64 = 65 << 20;
+        let early = |offset| {
+            let chunk = at(chunk(1, false, FURTHEST + 9, ""), offset, 1);
+            Inbox::default().take(Instant::default(), FURTHEST + 9, chunk)
+        };
+        assert!(matches!(early(FURTHEST), Ok(Taken::Part(None))));
+        assert_eq!(early(FURTHEST + 1).err(), Some(Refused::Contradiction));
     }
 
     #[test]
@@ -471,6 +543,31 @@ mod tests {
         // The first has room for all of it, since others were to come.
         assert!((0..3).all(|id| half(id).is_ok()));
         assert_eq!(half(3).err(), Some(Refused::TooMany));
+    }
+
+    #[test]
+    fn a_stream_grows_into_the_room_that_others_leave_and_no_further() {
+        const LIMIT: u64 = 1_000;
+        let mut inbox = Inbox::default();
+        let mut put = |id, sequence, offset, len| {
+            let mut part = at(chunk(sequence, false, LIMIT, ""), offset, len);
+            part.key.1 = id;
+            let taken = inbox.take(Instant::default(), LIMIT, part);
+            let held = inbox.streams.values().map(Incoming::held).sum::<u64>();
+            (taken.map(|_| ()), held)
+        };
+        // Room is made for more than has come, and used before more is made.
+        let (taken, ahead) = put(1, 0, 0, 3);
+        assert_eq!((taken, ahead), (Ok(()), 3 * AHEAD as u64));
+        let filled = put(1, 1, 3, 3 * AHEAD - 3);
+        assert_eq!(filled, (Ok(()), ahead));
+        let other = put(2, 0, 0, 999);
+        assert_eq!(other, (Ok(()), ahead + 999));
+        // So much is left: for another's 850 bytes too little, for the rest of the first enough.
+        let left = 2 * LIMIT - ahead - 999;
+        assert_eq!(left, 809);
+        assert_eq!(put(3, 0, 0, 850).0, Err(Refused::TooMany));
+        assert_eq!(put(1, 2, ahead, 807), (Ok(()), ahead + 807 + 999));
     }
 
     #[test]

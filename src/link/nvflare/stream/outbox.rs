@@ -194,6 +194,21 @@ mod tests {
     }
 
     #[test]
+    fn only_a_stream_that_has_begun_is_given_up_before_its_receiver() {
+        let mut outbox = Outbox::default();
+        for (id, name) in [(1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')] {
+            outbox.insert(id, name, vec![vec![0; 2 * CHUNK].into()]);
+        }
+        for begun in ['a', 'b'] {
+            assert_eq!(outbox.next_chunk(|cut| *cut.headers), Some(begun));
+        }
+        assert_eq!(outbox.remove(1), Some('a'));
+        assert_eq!(outbox.remove(3), None);
+        assert_eq!(outbox.clear(), [(2, 'b')]);
+        assert!(drain(&mut outbox).is_empty());
+    }
+
+    #[test]
     fn streams_take_turns_and_wait_for_acknowledgements() {
         let mut outbox = Outbox::default();
         let size = 2 * usize::try_from(WINDOW).unwrap();

@@ -112,9 +112,33 @@ fn a_host_may_refuse_and_may_be_too_slow() {
         topic::ADMIN,
         &order("train.deploy", Value::Nil),
     );
-    rig.wait(4 * SECOND);
+    rig.wait(2 * SECOND);
+    rig.quiet();
+    rig.wait(2 * SECOND);
     let (_, _, headers) = reply(&mut rig);
     assert_eq!(code(&headers), Some("_ok"));
+}
+
+#[test]
+fn only_so_many_decisions_are_waited_for() {
+    let mut rig = deciding();
+    let deploy = order("train.deploy", Value::Nil);
+    for _ in 0..64 {
+        rig.ask("server", SITE, channel::ADMIN, topic::ADMIN, &deploy);
+        rig.quiet();
+    }
+    let (_, _, headers) = ordered(&mut rig, "train.deploy", Value::Nil);
+    assert_eq!(code(&headers), Some("_ok"));
+}
+
+#[test]
+fn who_asked_is_gone_with_the_connection() {
+    let mut rig = deciding();
+    let deploy = order("train.deploy", Value::Nil);
+    rig.ask("server", SITE, channel::ADMIN, topic::ADMIN, &deploy);
+    rig.client.handle_disconnected(rig.now);
+    let late = rig.client.decide(rig.now, ControlId(1), &Decision::Accept);
+    assert_eq!(late, Err(Misuse::UnknownControl(ControlId(1))));
 }
 
 #[test]
@@ -128,6 +152,13 @@ fn status_is_true_and_what_is_unknown_is_an_error() {
     ordered(&mut rig, "train.start_job", Value::Nil);
     let (_, body, _) = ordered(&mut rig, "train.check_status", Value::Nil);
     assert!(body.as_str().unwrap().contains(&job(1).to_string()));
+    for housekeeping in ["train.delete_run", "scheduler.cancel_resource"] {
+        let (_, _, headers) = ordered(&mut rig, housekeeping, Value::Nil);
+        assert_eq!(code(&headers), Some("_ok"), "{housekeeping}");
+    }
+    let (_, body, headers) = ordered(&mut rig, "train.get_scopes", Value::Nil);
+    assert_eq!(code(&headers), Some("_ok"));
+    assert!(body.as_str().unwrap().contains("scope_names"));
     for unknown in ["train.restart", "sys.info", ""] {
         let (_, _, headers) = ordered(&mut rig, unknown, Value::Nil);
         assert_eq!(code(&headers), Some("_error"), "{unknown}");
@@ -161,6 +192,54 @@ fn nobody_but_the_server_gives_orders() {
     }
     rig.actions.clear();
     assert!(!rig.took(|_| true));
+}
+
+#[test]
+fn a_run_is_ended_by_its_other_half_alone() {
+    let (mut rig, id) = super::job::together();
+    let cell = format!("{SITE}.{id}");
+    let other = format!("server.{}", job(2));
+    for from in ["site-2", "server.nonsense", &other] {
+        rig.ask_stream(from, &cell, channel::AUX, topic::END_RUN, &Value::Nil);
+        assert!(
+            !rig.took(|action| *action == ClientAction::RunEnded { job: id }),
+            "{from}"
+        );
+    }
+    let own = format!("server.{id}");
+    rig.ask_stream(&own, &cell, channel::AUX, topic::END_RUN, &Value::Nil);
+    assert!(rig.took(|action| *action == ClientAction::RunEnded { job: id }));
+}
+
+#[test]
+fn what_a_job_need_not_know_is_taken_all_the_same() {
+    let mut rig = Rig::active();
+    for (topic, code) in [
+        ("fed.event", "OK"),
+        ("__msg_root_deleted__", "OK"),
+        ("whatever", "TOPIC_UNKNOWN"),
+    ] {
+        rig.ask("server", SITE, channel::AUX, topic, &Value::Nil);
+        let reply = rig.take(topic);
+        assert_eq!(
+            reply.header("__rc__").and_then(Value::as_str),
+            Some(code),
+            "{topic}"
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_wants_an_answer_gets_one() {
+    let mut rig = Rig::active();
+    rig.ask_stream("server", SITE, channel::AUX, "whatever", &Value::Nil);
+    let reply = rig.take("aux_communication:whatever");
+    assert_eq!((&*reply.id, &*reply.channel), ("ask", channel::RETURN_ONLY));
+    let notice = Headers::new()
+        .with(key::ORIGIN, "server")
+        .with(key::DESTINATION, SITE);
+    rig.stream(notice, channel::AUX, "whatever", &Value::Nil);
+    rig.quiet();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A job from its start to the report of its outcome.
 
 use super::*;
-use crate::client::Task;
-use crate::message::{Outcome, Payload, Properties, Refusal};
+use crate::client::{RetryReason, Task};
+use crate::message::{Outcome, Payload, Properties, Refusal, ReturnCode};
 use crate::nvflare::{Array, Model};
 use crate::wire::nvflare::npz;
 
@@ -14,7 +14,7 @@ pub(super) fn order(topic: &str, job: JobId) -> Value {
 }
 
 /// Orders a start, and asks for the job's first task.
-fn started(rig: &mut Rig, id: JobId) {
+pub(super) fn started(rig: &mut Rig, id: JobId) {
     let body = order("train.start_job", id);
     rig.ask("server", SITE, channel::ADMIN, topic::ADMIN, &body);
     let reply = rig.seen.pop_back();
@@ -113,9 +113,20 @@ fn a_job_waits_for_its_other_half_and_asks_for_a_task() {
         let sync = rig.take(topic::SYNC_RUNNER);
         let forwarded = Headers::new().with(key::ERROR, "cannot forward");
         rig.answer(&sync, "comm_error", forwarded, None);
+        rig.wait(SECOND / 4);
         rig.quiet();
-        rig.wait(SECOND / 2);
+        rig.wait(SECOND / 4);
     }
+    // An answer from there may say so too.
+    let sync = rig.take(topic::SYNC_RUNNER);
+    rig.answer(
+        &sync,
+        "ok",
+        Headers::new(),
+        Some(&aux("SERVICE_UNAVAILABLE")),
+    );
+    rig.quiet();
+    rig.wait(SECOND / 2);
     let sync = rig.take(topic::SYNC_RUNNER);
     rig.wait(6 * SECOND);
     // Silence too is asked again.
@@ -196,6 +207,8 @@ fn arrays_by_reference_are_fetched_and_confirmed() {
     rig.wait(21 * SECOND);
     rig.seen.retain(|seen| seen.topic == topic::DOWNLOAD);
     let again = rig.take(topic::DOWNLOAD);
+    rig.answer(&first, "invalid_request", Headers::new(), None);
+    rig.seen.clear();
     let mut item = npz::Writer::new();
     item.add("T0.npy", vec![npy(&[5.0])]).unwrap();
     let item = item.finish().unwrap().concat();
@@ -264,6 +277,93 @@ fn arrays_that_are_gone_fail_the_request_which_goes_again() {
     rig.answer(&first, "invalid_request", Headers::new(), None);
     rig.wait(6 * SECOND);
     rig.take(topic::GET_TASK);
+}
+
+#[test]
+fn a_task_that_makes_no_sense_fails_the_request() {
+    let (mut rig, _) = together();
+    let pull = rig.take(topic::GET_TASK);
+    let nameless = typed::shareable(Vec::new(), Vec::new());
+    rig.answer(&pull, "ok", Headers::new(), Some(&nameless));
+    let failed = RetryReason::PullTask(ReturnCode::ProcessException);
+    assert!(
+        rig.took(
+            |action| matches!(action, ClientAction::Retry { reason, .. } if *reason == failed)
+        )
+    );
+}
+
+#[test]
+fn a_job_that_is_to_stop_no_longer_looks_for_its_other_half() {
+    let mut rig = Rig::active();
+    started(&mut rig, job(9));
+    rig.take(topic::SYNC_RUNNER);
+    let body = order("train.abort", job(9));
+    rig.ask("server", SITE, channel::ADMIN, topic::ADMIN, &body);
+    rig.seen.clear();
+    rig.wait(6 * SECOND);
+    rig.quiet();
+}
+
+#[test]
+fn what_one_job_is_answered_is_no_matter_to_another() {
+    let mut rig = Rig::active();
+    started(&mut rig, job(8));
+    started(&mut rig, job(9));
+    let [first, second] = [(); 2].map(|()| rig.take(topic::SYNC_RUNNER));
+    let wait = vec![
+        ("task_name".into(), "__try_again__".into()),
+        ("__wait_time__".into(), Value::Float(1.0)),
+    ];
+    let wait = typed::shareable(wait, Vec::new());
+    // While the other looks for its half.
+    rig.answer(&first, "ok", Headers::new(), Some(&aux_ok()));
+    rig.take(topic::JOB_HEARTBEAT);
+    let pull = rig.take(topic::GET_TASK);
+    rig.answer(&pull, "ok", Headers::new(), Some(&wait));
+    rig.answer(&second, "ok", Headers::new(), Some(&aux_ok()));
+    rig.take(topic::JOB_HEARTBEAT);
+    rig.take(topic::GET_TASK);
+    // And while it asks for a task.
+    rig.wait(SECOND * 3 / 2);
+    let pull = rig.take(topic::GET_TASK);
+    assert_eq!(pull.origin, format!("{SITE}.{}", job(8)));
+    rig.answer(&pull, "ok", Headers::new(), Some(&wait));
+    let (from, to) = (format!("server.{}", job(9)), format!("{SITE}.{}", job(9)));
+    rig.ask_stream(&from, &to, channel::AUX, topic::END_RUN, &aux_ok());
+    assert!(rig.took(|action| *action == ClientAction::RunEnded { job: job(9) }));
+}
+
+/// Orders a start or an abort; the words of the answer.
+fn ordered(rig: &mut Rig, topic: &str, id: JobId) -> String {
+    let body = order(topic, id);
+    rig.ask("server", SITE, channel::ADMIN, topic::ADMIN, &body);
+    let reply = rig.take(topic::ADMIN).body.unwrap().value;
+    let words = typed::message_attributes(&reply).unwrap().get("body");
+    words.and_then(Value::as_str).unwrap().to_owned()
+}
+
+#[test]
+fn a_site_that_is_full_refuses_other_jobs_until_one_is_aborted() {
+    let mut rig = Rig::active_with(|config| config.max_jobs = 2);
+    let mut starts = |number| !ordered(&mut rig, "train.start_job", job(number)).contains("ERROR");
+    assert_eq!([1, 2, 3, 1].map(&mut starts), [true, true, false, true]);
+    ordered(&mut rig, "train.abort", job(1));
+    let mut starts = |number| !ordered(&mut rig, "train.start_job", job(number)).contains("ERROR");
+    assert_eq!([2, 3, 1].map(&mut starts), [true, true, false]);
+}
+
+#[test]
+fn an_abort_is_not_forgotten_while_other_jobs_start() {
+    let mut rig = Rig::active();
+    ordered(&mut rig, "train.start_job", job(1));
+    rig.client.job_started(rig.now, job(1)).unwrap();
+    ordered(&mut rig, "train.abort", job(1));
+    ordered(&mut rig, "train.start_job", job(2));
+    rig.client.job_ended(rig.now, job(1)).unwrap();
+    let report = rig.take(topic::REPORT_JOB_FAILURE);
+    let code = report.body.as_ref().unwrap().value.get("code").cloned();
+    assert_eq!(code, Some(Value::Int(9)));
 }
 
 #[test]
@@ -424,6 +524,8 @@ fn a_result_that_is_no_npz_is_reported_as_failed() {
     let submit = rig.take(topic::SUBMIT_UPDATE);
     let code = submit.header("__rc__").and_then(Value::as_str);
     assert_eq!(code, Some("EXECUTION_EXCEPTION"));
+    let error = submit.header("error").and_then(Value::as_str);
+    assert!(error.unwrap().contains("not an .npz file"), "{error:?}");
 }
 
 #[test]

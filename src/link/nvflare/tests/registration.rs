@@ -3,7 +3,7 @@
 use super::*;
 use crate::client::{Rejection, RetryReason, Suspicion};
 use crate::identity::ChainError;
-use crate::message::RejectReason;
+use crate::message::{Properties, RejectReason};
 
 fn suspicions(rig: &Rig) -> Vec<&Suspicion> {
     let suspicions = rig.actions.iter().filter_map(|action| match action {
@@ -75,6 +75,27 @@ fn both_prove_themselves_and_the_token_is_given() {
     assert_eq!(heartbeat.headers.text(key::TOKEN), TOKEN);
     assert_eq!(heartbeat.headers.text(key::SSID), "NA");
     assert!(heartbeat.header("__peer_ctx__").is_some());
+}
+
+#[test]
+fn facts_about_the_site_are_registered_if_there_are_any() {
+    let registered = |facts: &Properties| {
+        let mut rig = Rig::new();
+        rig.client.set_site_info(facts.clone()).unwrap();
+        rig.client.register(rig.now).unwrap();
+        rig.connect();
+        let challenge = rig.take(topic::CHALLENGE);
+        rig.answer_challenge(&challenge);
+        let register = rig.take(topic::REGISTER);
+        let entries = typed::SHAREABLE.data(&register.body.as_ref().unwrap().value);
+        entries.unwrap().get("site_config").cloned()
+    };
+    assert_eq!(registered(&Properties::new()), None);
+    let facts = Value::map([("gpus", Value::from("2"))]);
+    assert_eq!(
+        registered(&Properties::new().with("gpus", "2")),
+        Some(facts)
+    );
 }
 
 #[test]
@@ -264,6 +285,7 @@ fn refusals_say_what_they_are_about() {
         rig.answer(&challenge, "unauthenticated", headers, None);
         let rejected = rejection(&rig).unwrap();
         assert_eq!((rejected.reason, &*rejected.message), (reason, words));
+        assert!(!rig.took(|action| *action == ClientAction::ClearAuth));
         rig.wait(120 * SECOND);
         rig.quiet();
     }

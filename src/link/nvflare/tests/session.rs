@@ -49,6 +49,106 @@ fn a_failed_heartbeat_goes_again_after_five_seconds() {
     rig.take(topic::HEARTBEAT);
 }
 
+fn heartbeat_failed(code: ReturnCode) -> impl Fn(&ClientAction) -> bool {
+    let wanted = RetryReason::Heartbeat(code);
+    move |action| matches!(action, ClientAction::Retry { reason, .. } if *reason == wanted)
+}
+
+#[test]
+fn a_heartbeat_that_did_not_get_through_replaces_nobody() {
+    let mut rig = Rig::active();
+    rig.wait(11 * SECOND);
+    let heartbeat = rig.take(topic::HEARTBEAT);
+    let words = Headers::new().with(key::ERROR, "cannot forward");
+    rig.answer(&heartbeat, "comm_error", words, None);
+    assert!(rig.took(heartbeat_failed(ReturnCode::CommError)));
+    assert!(!rig.took(|action| matches!(action, ClientAction::Rejected(_))));
+}
+
+#[test]
+fn a_request_that_could_not_be_sent_has_failed() {
+    let mut rig = Rig::active();
+    rig.wait(11 * SECOND);
+    rig.take(topic::HEARTBEAT);
+    let failed = heartbeat_failed(ReturnCode::CommError);
+    // What went before it is no matter.
+    let id = rig.last_transmit;
+    rig.client.handle_send_failed(rig.now, id - 1);
+    assert!(!rig.took(&failed));
+    rig.client.handle_send_failed(rig.now, id);
+    assert!(rig.took(&failed));
+}
+
+#[test]
+fn a_request_is_answered_by_whoever_was_asked_or_returned_by_any() {
+    let mut rig = Rig::active();
+    rig.wait(11 * SECOND);
+    let heartbeat = rig.take(topic::HEARTBEAT);
+    let answer = |kind: &str, from: &str, to: &str| {
+        Headers::new()
+            .with(key::MSG_TYPE, kind)
+            .with(key::RETURN_CODE, "target_unreachable")
+            .with(key::REQ_ID, heartbeat.id.as_str())
+            .with(key::ORIGIN, from)
+            .with(key::DESTINATION, to)
+    };
+    let failed = heartbeat_failed(ReturnCode::TargetUnreachable);
+    let cell = format!("{SITE}.{}", job(1));
+    for (kind, from, to) in [
+        (msg_type::REPLY, "site-2", SITE),
+        (msg_type::REPLY, "server", &cell),
+        (msg_type::RETURN, "relay", &cell),
+    ] {
+        rig.deliver(&answer(kind, from, to), b"");
+        assert!(!rig.took(&failed), "{kind} {from} {to}");
+    }
+    rig.deliver(&answer(msg_type::RETURN, "relay", SITE), b"");
+    assert!(rig.took(&failed));
+}
+
+#[test]
+fn messages_say_when_they_were_sent() {
+    let mut rig = Rig::active();
+    rig.wait(11 * SECOND);
+    let heartbeat = rig.take(topic::HEARTBEAT);
+    let sent = heartbeat
+        .headers
+        .get(key::SEND_TIME)
+        .and_then(Value::as_f64);
+    let earliest = WALL as f64 + 10.0;
+    assert!(
+        (earliest..earliest + 3.0).contains(&sent.unwrap()),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn a_server_whose_certificate_is_revoked_has_to_prove_itself_anew() {
+    use crate::identity::{ChainError, Revoked};
+    let revoked = |pem: &[u8]| {
+        let lines = core::str::from_utf8(pem).unwrap().lines();
+        let body: String = lines.filter(|line| !line.starts_with('-')).collect();
+        let mut revoked = Revoked::new();
+        revoked.insert_certificate(&unbase64(&body)).unwrap();
+        revoked
+    };
+    let mut rig = Rig::active();
+    rig.client.set_revoked(rig.now, revoked(SITE_CERT));
+    rig.quiet();
+    assert!(!rig.took(|action| *action == ClientAction::ClearAuth));
+    rig.client.set_revoked(rig.now, revoked(SERVER_CERT));
+    assert!(rig.took(|action| *action == ClientAction::ClearAuth));
+    let challenge = rig.take(topic::CHALLENGE);
+    rig.answer_challenge(&challenge);
+    assert!(rig.took(|action| matches!(
+        action,
+        ClientAction::Suspect {
+            suspicion: Suspicion::Chain(ChainError::Revoked { .. }),
+            ..
+        }
+    )));
+}
+
 #[test]
 fn quitting_says_bye() {
     let mut rig = Rig::active();
@@ -92,6 +192,7 @@ fn a_client_that_is_replaced_stops_or_takes_over() {
         action,
         ClientAction::Rejected(rejection) if rejection.reason == RejectReason::Replaced
     )));
+    assert!(stopped.took(|action| *action == ClientAction::ClearAuth));
     stopped.wait(300 * SECOND);
     stopped.quiet();
 
@@ -99,6 +200,7 @@ fn a_client_that_is_replaced_stops_or_takes_over() {
     assert!(over.took(|action| *action == ClientAction::ClearAuth));
     over.quiet();
     over.wait(3 * SECOND);
+    assert!(over.seen[0].headers.get(key::TOKEN).is_none());
     over.let_in();
 }
 
@@ -125,6 +227,11 @@ fn a_server_that_drops_everything_but_pings_is_registered_with_once() {
     let register = rig.take(topic::REGISTER);
     rig.answer_register(&register);
     assert!(rig.took(|action| matches!(action, ClientAction::SetAuth(_))));
+    // It goes on dropping: that is told, and not tried again so soon.
+    rig.actions.clear();
+    rig.wait(30 * SECOND);
+    assert!(rig.took(dropped));
+    assert_eq!(rig.count(topic::CHALLENGE), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::{BLOCK, Refusal, ReturnCode};
+use crate::server::ledger::record::Record;
 
 fn with_task() -> (World, TaskId) {
     let mut world = World::new();
@@ -206,7 +207,7 @@ fn a_large_result_is_pushed_and_then_committed() {
         Some(SubmitReply::SendFrom(half))
     );
     assert_eq!(world.upload(task, &payload, half, total), total);
-    assert!(world.unstored.is_empty());
+    assert_eq!(world.unstored.len(), 1, "its only block");
     let to = world.send("a", result_of(task, &payload), Bytes::new());
     world.store();
     assert_eq!(world.submit_answer(to), Some(SubmitReply::Accepted));
@@ -352,4 +353,76 @@ fn an_upload_goes_on_after_a_restart_from_its_last_checked_block() {
         world.store();
         assert_eq!(world.results()[0].payload.bytes(), payload.bytes());
     }
+}
+
+/// A world whose only result came in three blocks and is stored; what was.
+fn with_large_result() -> (World, TaskId, Payload) {
+    let (mut world, task) = with_task();
+    let payload = bytes(BLOCK * 2 + CHUNK, 0);
+    world.submit("a", task, &payload);
+    world.upload(task, &payload, 0, u64::MAX);
+    assert_eq!(world.submit("a", task, &payload), None);
+    world.store();
+    (world, task, payload)
+}
+
+#[test]
+fn the_bytes_of_a_large_result_are_stored_once_and_copied_nowhere() {
+    let (world, _, payload) = with_large_result();
+    let stored: usize = world.log.iter().map(Bytes::len).sum();
+    assert!(stored < payload.len() + 4096, "{stored}");
+
+    let mut restored = World::restored(world.log.clone());
+    let results = restored.results();
+    let parts = results[0].payload.parts();
+    assert_eq!(parts.len(), 3);
+    assert_eq!(parts.concat(), payload.bytes()[..]);
+    assert_eq!(results[0].payload.digest(), payload.digest());
+    let whole = parts.iter().filter(|part| part.len() == BLOCK);
+    for part in whole {
+        let shared = part.as_ptr_range();
+        let inside = |record: &Bytes| {
+            let range = record.as_ptr_range();
+            range.start <= shared.start && shared.end <= range.end
+        };
+        assert!(world.log.iter().any(inside));
+    }
+}
+
+#[test]
+fn a_large_result_comes_back_from_records_a_snapshot_and_both() {
+    let (mut world, task, payload) = with_large_result();
+    let snapshot = world.snapshot();
+    let both = [&snapshot[..], &world.log[1..]].concat();
+    for log in [world.log.clone(), snapshot.clone(), both] {
+        let mut restored = World::restored(log);
+        assert_eq!(restored.results()[0].payload.bytes(), payload.bytes());
+        assert_eq!(restored.snapshot(), snapshot);
+        assert_eq!(
+            restored.submit("a", task, &payload),
+            Some(SubmitReply::Accepted)
+        );
+    }
+    world.taken(task).unwrap();
+    world.store();
+    assert!(World::restored(world.log.clone()).results().is_empty());
+}
+
+#[test]
+fn a_result_whose_payload_follows_its_record_is_still_read() {
+    let (world, task, payload) = with_large_result();
+    let (record, _) = Record::decode(world.log.last().unwrap()).unwrap();
+    assert!(matches!(record, Record::Result { .. }));
+    let whole = [&world.log.last().unwrap()[..], payload.bytes()].concat();
+    let is_block =
+        |stored: &&Bytes| matches!(Record::decode(stored), Some((Record::Block { .. }, _)));
+    let mut log: Vec<Bytes> = world.log[..world.log.len() - 1].to_vec();
+    log.retain(|stored| !is_block(&stored));
+    log.push(whole.into());
+    let mut restored = World::restored(log);
+    let results = restored.results();
+    assert_eq!((results.len(), results[0].task), (1, task));
+    assert_eq!(results[0].payload.bytes(), payload.bytes());
+    let mut again = World::restored(restored.snapshot());
+    assert_eq!(again.results()[0].payload.bytes(), payload.bytes());
 }

@@ -61,8 +61,7 @@ pub(crate) fn from_host(
         return Ok(content);
     }
     let Members { rest, mut arrays } = Members::read(payload)?;
-    let explicit = rest.is_some();
-    content.entries = rest.unwrap_or_default();
+    content.entries = rest;
     let mut data = match (data_mut(&mut content.entries), shape) {
         (Some(data), _) => core::mem::replace(data, Value::Nil),
         (None, Some(shape)) if !payload.is_empty() => shape.clone(),
@@ -74,7 +73,7 @@ pub(crate) fn from_host(
     let dxo = content
         .entries
         .iter()
-        .find(|(key, _)| explicit && key.as_str() == Some("DXO"))
+        .find(|(key, _)| key.as_str() == Some("DXO"))
         .map(|(_, dxo)| dxo);
     let only_metrics = payload.is_empty();
     let kind = match (given.kind, dxo.and_then(|dxo| dxo.get("kind"))) {
@@ -142,8 +141,8 @@ impl Given {
 /// What the archive of a result has.
 #[derive(Default)]
 struct Members {
-    /// The entries of `shareable.fobs`, if there is one.
-    rest: Option<Vec<(Value, Value)>>,
+    /// The entries of `shareable.fobs`.
+    rest: Vec<(Value, Value)>,
     /// Arrays and tensors by the names of their members.
     arrays: BTreeMap<String, Value>,
 }
@@ -157,8 +156,7 @@ impl Members {
         for member in npz::read(payload)? {
             if member.name == REST {
                 let rest = fobs::decode(member.bytes)?.value;
-                let entries = typed::into_entries(rest).ok_or(ModelError::NotShareable)?;
-                members.rest = Some(entries);
+                members.rest = typed::into_entries(rest).ok_or(ModelError::NotShareable)?;
                 continue;
             }
             let Some((_, kind)) = split_name(&member.name) else {

@@ -46,6 +46,7 @@ mod tests {
     fn scalars_come_back_as_what_they_were() {
         for value in [
             Value::Bool(true),
+            Value::Bool(false),
             Value::Int(-7),
             Value::from(u64::MAX),
             Value::Float(3.0),

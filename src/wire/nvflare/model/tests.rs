@@ -5,6 +5,7 @@ use super::from_host::Content;
 use super::to_host::HostTask;
 use super::*;
 use crate::message::Properties;
+use crate::message::limits::MAX_PROPERTIES;
 
 const LIMIT: u64 = 1 << 20;
 
@@ -187,6 +188,8 @@ fn what_is_not_data_keeps_its_arrays_inline() {
         ("__fobs_data__", by_reference(ArrayKind::Numpy, "T0")),
     ]);
     entries.push(("extra".into(), unknown));
+    let list = vec![by_reference(ArrayKind::Numpy, "T0")];
+    entries.push(("list".into(), list.into()));
     let fetched = BTreeMap::from([("T0.npy".into(), npy(5.0)), ("T1.npy".into(), npy(6.0))]);
     let host = to_host(shareable, &fetched, LIMIT).unwrap();
     let members = npz::read(&given(&host)).unwrap();
@@ -198,6 +201,30 @@ fn what_is_not_data_keeps_its_arrays_inline() {
     let entries = typed::into_entries(rest).unwrap();
     let (_, data) = typed::typed(&entries[1].1).unwrap();
     assert_eq!(data, &array(5.0));
+    assert_eq!(entries[2].1, Value::List(vec![array(5.0)]));
+}
+
+#[test]
+fn a_result_may_say_all_that_is_not_arrays_itself() {
+    let dxo = Value::map([
+        ("kind", typed::DATA_KIND.of("WEIGHT_DIFF")),
+        ("data", Value::Map(vec![])),
+        ("meta", Value::map([("lr", Value::Float(0.5))])),
+    ]);
+    let rest = vec![("extra".into(), Value::Int(7)), ("DXO".into(), dxo)];
+    let rest = typed::shareable(Vec::new(), rest);
+    let mut writer = npz::Writer::new();
+    writer.add(REST, [fobs::encode(&rest)]).unwrap();
+    writer.add("w.npy", [npy(1.0)]).unwrap();
+    let payload = writer.finish().unwrap().concat().into();
+    let content = from_host(&no_headers(), &payload, true, None).unwrap();
+    let [(_, extra), (_, dxo)] = &content.entries[..] else {
+        panic!("{content:?}")
+    };
+    assert_eq!(extra, &Value::Int(7));
+    assert_eq!(dxo.get("kind"), Some(&typed::DATA_KIND.of("WEIGHT_DIFF")));
+    assert_eq!(dxo.get("meta").unwrap().get("lr"), Some(&Value::Float(0.5)));
+    assert_eq!(data(&content), &Value::map([("w", array(1.0))]));
 }
 
 #[test]
@@ -234,6 +261,11 @@ fn metrics_stand_where_nvflare_looks_for_them() {
     assert_eq!(dxo.get("kind"), Some(&typed::DATA_KIND.of("METRICS")));
     assert_eq!(data(&alone), &Value::map([("loss", Value::Float(0.25))]));
     assert_eq!(alone.headers[0], ("current_round".into(), Value::Int(2)));
+    // The task's arrays need not come back then, whatever its shape.
+    let member = Value::map([("type", MEMBER.into()), ("data", "w.npy".into())]);
+    let shape = Value::List(vec![NDARRAY.of(member)]);
+    let shaped = from_host(&headers, &Bytes::new(), true, Some(&shape));
+    assert_eq!(shaped, Ok(alone));
 
     let payload = Model::new().to_payload().unwrap();
     let beside = from_host(&headers, payload.bytes(), true, None).unwrap();
@@ -305,11 +337,21 @@ fn names_and_headers_are_bounded() {
         to_host(shareable, &BTreeMap::new(), LIMIT),
         Err(NpzError::Name.into())
     );
+    let longest = &long[".npy".len()..];
+    let shareable = task(Value::map([(longest, array(1.0))]));
+    let host = to_host(shareable, &BTreeMap::new(), LIMIT).unwrap();
+    let model = Model::read(&given(&host)).unwrap();
+    assert_eq!(model.get(longest).unwrap().to_npy(), npy(1.0));
     let headers = (0..100).map(|at| (format!("h{at}").into(), "y".repeat(1 << 10).into()));
     let shareable = typed::shareable(headers.collect(), vec![]);
     let host = to_host(shareable, &BTreeMap::new(), LIMIT).unwrap();
     let size = host.headers.size();
     assert!((60 << 10..=64 << 10).contains(&size), "{size}");
+    for len in MAX_PROPERTIES - 30..=MAX_PROPERTIES {
+        let shareable = typed::shareable(vec![("h".into(), "y".repeat(len).into())], vec![]);
+        let host = to_host(shareable, &BTreeMap::new(), LIMIT).unwrap();
+        assert!(host.headers.size() <= MAX_PROPERTIES, "{len}");
+    }
     let twice = Value::map([("a", array(1.0)), ("a", array(2.0))]);
     assert_eq!(
         to_host(task(twice), &BTreeMap::new(), LIMIT),

@@ -218,11 +218,11 @@ impl Apart<'_> {
     }
 
     fn name(&self, kind: ArrayKind) -> Result<String, ModelError> {
-        let len: usize = self.path.iter().map(|part| part.len() + 1).sum();
-        if len > MAX_NAME {
+        let name = member_name(&self.path.join("/"), kind);
+        if name.len() > MAX_NAME {
             return Err(NpzError::Name.into());
         }
-        Ok(member_name(&self.path.join("/"), kind))
+        Ok(name)
     }
 }
 

@@ -110,12 +110,13 @@ impl Directory {
 
     /// The same for an archive whose counts or sizes do not fit.
     fn find_64(archive: &Bytes, at: usize) -> Option<Self> {
-        let mut locator = archive.slice(at.checked_sub(LOCATOR_LEN)?..at);
+        let locator_at = at.checked_sub(LOCATOR_LEN)?;
+        let mut locator = archive.slice(locator_at..at);
         if locator.get_u32_le() != LOCATOR_64 || locator.get_u32_le() != 0 {
             return None;
         }
         let record_at = usize::try_from(locator.get_u64_le()).ok()?;
-        let mut record = archive.slice(record_at.min(at)..at);
+        let mut record = archive.slice(record_at.min(locator_at)..locator_at);
         if record.len() < 56 || record.get_u32_le() != END_64 {
             return None;
         }
@@ -250,6 +251,8 @@ fn widen<'a>(mut extra: Bytes, numbers: impl Iterator<Item = &'a mut u64>) -> Op
 
 #[cfg(test)]
 mod tests {
+    use bytes::BufMut;
+
     use super::super::Writer;
     use super::*;
 
@@ -347,6 +350,156 @@ mod tests {
         [bad, tail].concat().into()
     }
 
+    /// The archive with its end in 64 bits too. Where the old end does not `say` the count,
+    /// the size or the start of the table, it refers to the new one.
+    fn with_end_64(good: &[u8], say: [bool; 3]) -> Vec<u8> {
+        let (front, end) = good.split_at(good.len() - END_LEN);
+        let mut numbers = &end[10..];
+        let count = numbers.get_u16_le();
+        let (size, start) = (numbers.get_u32_le(), numbers.get_u32_le());
+        let mut wide = front.to_vec();
+        wide.put_u32_le(END_64);
+        wide.put_u64_le(44);
+        wide.put_u16_le(45);
+        wide.put_u16_le(45);
+        wide.put_u64_le(0);
+        wide.put_u64_le(count.into());
+        wide.put_u64_le(count.into());
+        wide.put_u64_le(size.into());
+        wide.put_u64_le(start.into());
+        wide.put_u32_le(LOCATOR_64);
+        wide.put_u32_le(0);
+        wide.put_u64_le(front.len() as u64);
+        wide.put_u32_le(1);
+        wide.put_slice(&end[..8]);
+        let count = if say[0] { count } else { u16::MAX };
+        wide.put_u16_le(count);
+        wide.put_u16_le(count);
+        wide.put_u32_le(if say[1] { size } else { u32::MAX });
+        wide.put_u32_le(if say[2] { start } else { u32::MAX });
+        wide.put_u16_le(0);
+        wide
+    }
+
+    #[test]
+    fn whatever_does_not_fit_into_the_end_stands_before_it() {
+        let good = archive(&[("a.npy", b"12345"), ("b.npy", b"678")]);
+        let members = read(&good.clone().into());
+        assert!(members.is_ok());
+        for say in [
+            [false, true, true],
+            [true, false, true],
+            [true, true, false],
+            [false; 3],
+        ] {
+            assert_eq!(read(&with_end_64(&good, say).into()), members, "{say:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_in_64_bits_that_lies_is_refused() {
+        let good = archive(&[("a.npy", b"12345")]);
+        let record = good.len() - END_LEN;
+        let locator = record + 56;
+        let wide = with_end_64(&good, [false; 3]);
+        let bad = |at: usize, byte: u8| {
+            let mut bad = wide.clone();
+            bad[at] = byte;
+            read(&bad.into())
+        };
+        for (at, byte) in [
+            // What they are.
+            (record, 0),
+            (locator, 0),
+            // Another disk, and members on another disk.
+            (locator + 4, 1),
+            (record + 24, 2),
+            // The record is too near, or nowhere.
+            (locator + 8, wide[locator + 8] + 1),
+            (locator + 15, 1),
+        ] {
+            assert_eq!(bad(at, byte), Err(NpzError::Malformed), "{at}");
+        }
+        // Nothing stands before the end.
+        assert_eq!(
+            read(&Bytes::copy_from_slice(&wide[locator + LOCATOR_LEN..])),
+            Err(NpzError::Malformed)
+        );
+    }
+
+    /// The archive of one member with another line in its table.
+    fn with_line(line: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        let good = archive(&[("a.npy", b"12345")]);
+        let table = LOCAL_LEN + 5 + 5;
+        let end = good.len() - END_LEN;
+        let mut changed = good[table..end].to_vec();
+        line(&mut changed);
+        let mut tail = good[end..].to_vec();
+        tail[12] = u8::try_from(changed.len()).unwrap();
+        [&good[..table], &changed, &tail].concat().into()
+    }
+
+    /// The same with these extra fields, to which both sizes and the place refer.
+    fn with_extra(extra: &[u8]) -> Bytes {
+        with_line(|line| {
+            line[20..28].fill(0xff);
+            line[42..46].fill(0xff);
+            line[30] = u8::try_from(extra.len()).unwrap();
+            line.put_slice(extra);
+        })
+    }
+
+    #[test]
+    fn sizes_in_64_bits_stand_in_the_extra_field() {
+        let mut field = vec![1, 0, 24, 0];
+        field.put_u64_le(5);
+        field.put_u64_le(5);
+        field.put_u64_le(0);
+        let before = [&[9, 9, 2, 0, 7, 7][..], &field].concat();
+        let after = [&field[..], &[9, 9, 0, 0]].concat();
+        for extra in [&field, &before, &after] {
+            let members = read(&with_extra(extra)).unwrap();
+            assert_eq!(members[0].bytes, "12345");
+        }
+        let nowhere = [9, 9, 24, 0].iter().chain(&field[4..]).copied();
+        let too_short = [1, 0, 23, 0].iter().chain(&field[4..27]).copied();
+        let beyond = [1, 0, 25, 0].iter().chain(&field[4..]).copied();
+        for extra in [
+            vec![],
+            nowhere.collect(),
+            too_short.collect(),
+            beyond.collect(),
+        ] {
+            let bad = with_extra(&extra);
+            assert_eq!(read(&bad), Err(NpzError::Malformed), "{extra:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_name_is_passed_over_if_it_is_there() {
+        let good = with_line(|line| {
+            (line[30], line[32]) = (6, 3);
+            line.put_slice(&[9, 9, 2, 0, 7, 7]);
+            line.put_slice(b"hey");
+        });
+        assert_eq!(read(&good).unwrap()[0].bytes, "12345");
+        for missing in [28, 30, 32] {
+            let bad = with_line(|line| line[missing] += 1);
+            assert_eq!(read(&bad), Err(NpzError::Malformed), "{missing}");
+        }
+    }
+
+    #[test]
+    fn every_member_has_a_line_and_a_name() {
+        let bad = with_line(|line| {
+            line[28] = 0;
+            line.truncate(46);
+        });
+        assert_eq!(read(&bad), Err(NpzError::Name));
+        let cut = with_line(|line| line.truncate(45));
+        assert_eq!(read(&cut), Err(NpzError::Malformed));
+    }
+
     #[test]
     fn members_that_share_bytes_or_names_are_refused() {
         assert_eq!(read(&repeated(1, true)).unwrap().len(), 1);
@@ -378,6 +531,11 @@ mod tests {
         assert_eq!(
             writer.add(&"x".repeat(MAX_NAME + 1), []),
             Err(NpzError::Name)
+        );
+        let longest = "x".repeat(MAX_NAME);
+        assert_eq!(
+            read(&archive(&[(&longest, b"1")]).into()).unwrap()[0].name,
+            longest
         );
         assert_eq!(writer.add("a", []), Ok(()));
         assert_eq!(writer.add("a", []), Err(NpzError::Twice("a".into())));

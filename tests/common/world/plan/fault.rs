@@ -76,6 +76,22 @@ impl Fault {
             | Self::Withdraw => HostId::Server,
         }
     }
+
+    /// Whether its host does something itself, for which it has to be awake.
+    pub fn needs_an_awake_host(self) -> bool {
+        matches!(
+            self,
+            Self::WallJumps(..)
+                | Self::ServerSnapshot
+                | Self::Disable(_)
+                | Self::Reassign
+                | Self::Withdraw
+                | Self::SiteSuspends(..)
+                | Self::SitePauses(..)
+                | Self::SiteSnapshot(_)
+                | Self::Farewell(_)
+        )
+    }
 }
 
 /// A fault and its time.

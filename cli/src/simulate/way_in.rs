@@ -1,0 +1,232 @@
+//! The way of a client to a session, and back to one when the server has lost it.
+
+use bytes::Bytes;
+use fedlink::stand_in::{StandIn, waits};
+
+use super::network::Kind;
+use super::plan::{NEVER, Tick, ticks};
+use super::world::{Timer, Track, World};
+
+/// What a client without a session that is known to stand is doing about it.
+pub(super) struct Trouble {
+    step: Step,
+    /// When the next thing is done.
+    due: Tick,
+    /// Handshakes that have failed in a row.
+    failures: u32,
+    /// Connections that were lost or not made in a row.
+    unconnected: u32,
+    /// A handshake was under way when the connection was lost.
+    under_way: bool,
+    /// Until then a hint that the session is gone needs no other.
+    hinted_until: Tick,
+    /// The handshake.
+    pub(super) stand_in: StandIn,
+    register: Bytes,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Waiting for a connection.
+    Connecting,
+    /// The server says that it does not know the session; a heartbeat may show better.
+    Hinted,
+    /// It is true, but not all come at once.
+    Spreading,
+    /// Waiting for the answer to a challenge.
+    Challenged,
+    /// Waiting for the answer to a Register that has been sent so often.
+    Registering(u32),
+    /// Waiting before the next try.
+    BackingOff,
+}
+
+impl Trouble {
+    fn new(step: Step) -> Self {
+        Self {
+            step,
+            due: NEVER,
+            failures: 0,
+            unconnected: 0,
+            under_way: false,
+            hinted_until: 0,
+            stand_in: StandIn::default(),
+            register: Bytes::new(),
+        }
+    }
+}
+
+impl World<'_> {
+    /// A client comes for the first time.
+    pub(super) fn join(&mut self, client: u32) {
+        let new = Trouble::new(Step::Challenged);
+        self.clients.trouble_or(client, new);
+        self.challenge(client);
+    }
+
+    /// The server is gone, and every connection with it.
+    pub(super) fn disconnected(&mut self, client: u32) {
+        self.silence(client);
+        let new = Trouble::new(Step::Connecting);
+        let (_, trouble) = self.clients.trouble_or(client, new);
+        trouble.under_way = matches!(
+            trouble.step,
+            Step::Challenged | Step::Registering(_) | Step::BackingOff
+        ) || (trouble.under_way && trouble.step == Step::Connecting);
+        trouble.step = Step::Connecting;
+        trouble.hinted_until = 0;
+        self.connect_later(client);
+    }
+
+    /// The timer of a client that is on its way.
+    pub(super) fn trouble_due(&mut self, client: u32, due: Tick) {
+        let Some(trouble) = self.clients.trouble(client) else {
+            return;
+        };
+        if trouble.due != due {
+            return;
+        }
+        match trouble.step {
+            Step::Connecting if self.house.is_up() => self.connected(client),
+            Step::Connecting => self.connect_later(client),
+            Step::Hinted => self.session_seems_gone(client),
+            Step::Spreading | Step::BackingOff => self.challenge(client),
+            Step::Registering(copies) if copies < waits::register_copies() => {
+                let copy = self.desk.join(&trouble.register, &[]);
+                self.figures.repeated += 1;
+                self.step(client, Step::Registering(copies + 1), self.patience());
+                self.send(client, Kind::Register, copy);
+            }
+            Step::Challenged | Step::Registering(_) => {
+                trouble.failures += 1;
+                let failures = trouble.failures;
+                let wait = self.draw(waits::retry(&self.plan.client, failures));
+                self.step(client, Step::BackingOff, wait);
+            }
+        }
+    }
+
+    /// The server has answered a challenge.
+    pub(super) fn proven(&mut self, client: u32, register: Bytes) {
+        let Some(trouble) = self.clients.trouble(client) else {
+            return;
+        };
+        trouble.register = register.clone();
+        let message = self.desk.join(&register, &[]);
+        self.step(client, Step::Registering(1), self.patience());
+        self.send(client, Kind::Register, message);
+    }
+
+    /// A session stands.
+    pub(super) fn registered(&mut self, client: u32) {
+        let Some(trouble) = self.clients.end_trouble(client) else {
+            return;
+        };
+        self.clients.all[client as usize].stand_in = trouble.stand_in;
+        self.figures.joins += 1;
+        self.session_stands(client);
+    }
+
+    /// The server says that it does not know the session: one heartbeat will show it.
+    pub(super) fn session_doubted(&mut self, client: u32) {
+        let hinted_until = self.now + self.patience();
+        let now = self.now;
+        let new = Trouble::new(Step::Hinted);
+        let (known, trouble) = self.clients.trouble_or(client, new);
+        if now < trouble.hinted_until {
+            return;
+        }
+        trouble.hinted_until = hinted_until;
+        if !known {
+            self.figures.unknown_sessions += 1;
+            self.step(client, Step::Hinted, self.patience());
+        }
+        self.send_heartbeat(client);
+    }
+
+    /// The session stands after all.
+    pub(super) fn hint_refuted(&mut self, client: u32) {
+        let trouble = self.clients.trouble(client);
+        if trouble.is_some_and(|it| it.step == Step::Hinted) {
+            self.clients.end_trouble(client);
+        }
+    }
+
+    /// A new session is needed, but not for all at the same time.
+    pub(super) fn session_seems_gone(&mut self, client: u32) {
+        let new = Trouble::new(Step::Hinted);
+        let (_, trouble) = self.clients.trouble_or(client, new);
+        if trouble.step == Step::Hinted {
+            let wait = self.draw(waits::renewal());
+            self.step(client, Step::Spreading, wait);
+        }
+    }
+
+    /// Whether requests can go out.
+    pub(super) fn is_ready(&mut self, client: u32) -> bool {
+        let trouble = self.clients.trouble(client);
+        trouble.is_none_or(|it| it.step != Step::Connecting)
+            && self.clients.all[client as usize].stand_in.is_inside()
+    }
+
+    fn connected(&mut self, client: u32) {
+        let inside = self.clients.all[client as usize].stand_in.is_inside();
+        let trouble = self.clients.trouble(client);
+        if !inside || trouble.is_some_and(|it| it.under_way) {
+            self.challenge(client);
+        } else {
+            self.clients.end_trouble(client);
+        }
+        if inside {
+            self.session_stands(client);
+        }
+    }
+
+    /// There is a session and a connection: all that waited goes out.
+    fn session_stands(&mut self, client: u32) {
+        self.send_heartbeat(client);
+        self.resume_work(client);
+    }
+
+    fn connect_later(&mut self, client: u32) {
+        let Some(trouble) = self.clients.trouble(client) else {
+            return;
+        };
+        trouble.unconnected += 1;
+        let unconnected = trouble.unconnected;
+        let wait = self.draw(waits::retry(&self.plan.client, unconnected));
+        // It hears that the connection is gone, or was not made, and makes another.
+        let way = self.network.latency() + self.network.latency();
+        self.step(client, Step::Connecting, wait + way);
+    }
+
+    fn challenge(&mut self, client: u32) {
+        let Ok(guise) = self.plan.guise(client) else {
+            return;
+        };
+        let nonce = self.network.nonce();
+        let Some(trouble) = self.clients.trouble(client) else {
+            return;
+        };
+        self.figures.repeated += u64::from(trouble.failures > 0);
+        let challenge = trouble.stand_in.challenge(&guise, nonce);
+        let message = self.desk.join(&challenge, &[]);
+        self.step(client, Step::Challenged, self.patience());
+        self.send(client, Kind::Challenge, message);
+    }
+
+    /// How long a client waits for an answer.
+    fn patience(&self) -> Tick {
+        ticks(self.plan.client.maintenance_timeout)
+    }
+
+    fn step(&mut self, client: u32, step: Step, wait: Tick) {
+        let due = self.now + wait;
+        if let Some(trouble) = self.clients.trouble(client) {
+            trouble.step = step;
+            trouble.due = due;
+            self.arm(Timer::new(Track::Trouble, client, due));
+        }
+    }
+}
