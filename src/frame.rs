@@ -145,6 +145,23 @@ mod tests {
 
     #[cfg(feature = "nvflare")]
     #[test]
+    fn the_binding_says_how_messages_follow_each_other() {
+        use crate::{ClientConfig, identity::Name, nvflare::Settings};
+
+        let name = || Name::new("project").unwrap();
+        let native = ClientConfig::new(name());
+        assert_eq!(native.framing(), Framing::Native);
+        let settings = Settings {
+            max_frame: 3 << 20,
+            ..Settings::DEFAULT
+        };
+        let nvflare = ClientConfig::nvflare(name(), name(), settings);
+        let max_frame = 3 << 20;
+        assert_eq!(nvflare.framing(), Framing::Nvflare { max_frame });
+    }
+
+    #[cfg(feature = "nvflare")]
+    #[test]
     fn an_nvflare_message_is_its_own_frame() {
         let framing = Framing::Nvflare { max_frame: 100 };
         assert_eq!(framing.prefix(3), None);

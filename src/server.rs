@@ -224,7 +224,7 @@ impl Server {
                     self.sessions.looked();
                     self.session_due(session);
                 }
-                ServerTimer::Window => self.window_due(),
+                ServerTimer::Window => self.await_window(),
                 ServerTimer::Restored => self.restored_due(),
                 ServerTimer::Watch => self.keep_watch(),
             }
@@ -325,8 +325,7 @@ impl Server {
                     return Err(Dropped::OverBudget);
                 }
                 if !self.timers.is_armed(ServerTimer::Window) {
-                    let at = self.now + self.config.registration_window;
-                    self.timers.arm(ServerTimer::Window, at);
+                    self.await_window();
                 }
                 let knock = self.at_door(peer, |door, admission| {
                     door.challenge(peer, admission, &message, &challenge)
@@ -443,11 +442,10 @@ impl Server {
             || self.actions.weight() + self.transmits.weight() >= self.config.max_waiting_bytes
     }
 
-    fn window_due(&mut self) {
-        if self.door.holds_secrets() {
-            let at = self.now + self.config.registration_window;
-            self.timers.arm(ServerTimer::Window, at);
-        }
+    /// The door forgets what is too old at every input, also if nobody comes.
+    fn await_window(&mut self) {
+        let at = self.now + self.config.registration_window;
+        self.timers.arm(ServerTimer::Window, at);
     }
 
     fn restored_due(&mut self) {

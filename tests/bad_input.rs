@@ -164,6 +164,34 @@ fn too_long_is_refused_before_it_is_read() {
         pair.server.handle_message(pair.now, pair.peer, long),
         Err(Dropped::TooLong)
     );
+    // The longest of a session that nobody knows.
+    let mut longest = BytesMut::from(&[1, 0x10][..]);
+    longest.resize(2 << 20, 0);
+    assert_eq!(
+        pair.client.handle_message(pair.now, longest.clone()),
+        Err(Dropped::NoSession)
+    );
+    assert_eq!(
+        pair.server.handle_message(pair.now, pair.peer, longest),
+        Err(Dropped::NoSession)
+    );
+}
+
+/// Otherwise two servers would go on telling each other which versions they speak.
+#[test]
+fn a_list_of_versions_is_not_answered() {
+    let mut pair = Pair::sealed();
+    for (list, dropped) in [
+        (&[0, 1, 9][..], Dropped::Unexpected),
+        (&[0, 1], Dropped::Malformed),
+    ] {
+        let taken = pair
+            .server
+            .handle_message(pair.now, pair.peer, BytesMut::from(list));
+        assert_eq!(taken, Err(dropped));
+    }
+    pair.drain();
+    assert!(pair.to_client.is_empty());
 }
 
 #[test]

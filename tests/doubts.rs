@@ -263,6 +263,43 @@ mod a_connection_in_doubt {
     }
 
     #[test]
+    fn an_answer_that_comes_on_the_next_connection_is_dropped() {
+        let mut pair = registered();
+        pair.client.resume_heartbeats(pair.now);
+        pair.client.heartbeat_ready(pair.now, None).unwrap();
+        pair.step();
+        let answer = pair.to_client.pop().unwrap();
+        pair.disconnect();
+        pair.connect();
+        pair.deliver_to_client(answer);
+        assert_eq!(pair.client_drops, [Dropped::Unasked]);
+    }
+
+    #[test]
+    fn a_connection_that_stands_still_finds_one_try_of_a_message() {
+        let mut pair = Pair::sealed();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        for _ in 0..60 {
+            pair.now = pair.now + SECOND;
+            pair.client.handle_timeout(pair.now);
+        }
+        assert!(pair.client.counters().retries >= 2);
+        pair.drain();
+        assert_eq!(pair.to_server.len(), 1);
+    }
+
+    #[test]
+    fn a_client_that_quits_without_a_connection_is_done() {
+        let mut pair = registered();
+        pair.disconnect();
+        pair.client.quit(pair.now, "done");
+        pair.drain();
+        assert_eq!(pair.client.phase(), Phase::Closed);
+        assert_eq!(pair.client.poll_timeout(), None);
+    }
+
+    #[test]
     fn a_request_that_could_not_be_sent_is_sent_again() {
         let mut pair = registered();
         pair.client.pause_heartbeats(pair.now);
@@ -322,6 +359,14 @@ mod before_and_after_a_session {
             pair.run();
         }
         assert_eq!(pulls(&mut pair), 1);
+    }
+
+    #[test]
+    fn a_list_of_versions_with_the_one_that_is_spoken_is_no_answer() {
+        let mut pair = Pair::sealed();
+        pair.challenge();
+        pair.deliver_to_client(BytesMut::from(&[0, 2, 9, 1][..]));
+        assert_eq!(pair.client_drops, [Dropped::Unasked]);
     }
 
     #[test]

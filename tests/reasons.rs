@@ -244,6 +244,27 @@ mod retry {
     }
 
     #[test]
+    fn server_busy_until_a_window_after_its_client_has_left() {
+        let mut pair = Setup::new(Suite::Sealed)
+            .server(|config| config.max_clients = 1)
+            .build();
+        for _ in 0..2 {
+            pair.register();
+            assert_eq!(pair.client.phase(), Phase::Active, "its own place is free");
+            pair.client.quit(pair.now, "done");
+            pair.run();
+        }
+        pair.take_client();
+        let identity = site_identity(&pair.pki, "site-2", pair.pki.roots());
+        pair.client = Client::new(pair.client_config.clone(), identity, [5; 32], pair.now).unwrap();
+        pair.client.set_wall_clock(pair.now, NOW);
+        pair.register();
+        assert_eq!(retries(&pair.take_client()), [RetryReason::ServerBusy]);
+        pair.pass(pair.server_config.registration_window + pair.client_config.retry_max);
+        assert_eq!(pair.client.phase(), Phase::Active);
+    }
+
+    #[test]
     fn no_common_protocol() {
         let mut pair = Setup::new(Suite::Sealed)
             .server(|config| {
@@ -824,6 +845,24 @@ fn the_servers_name_must_come_from_somewhere() {
     pair.client.register(pair.now).unwrap();
     pair.run();
     assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
+fn the_longest_wait_may_not_be_shorter_than_the_shortest() {
+    let pair = Pair::sealed();
+    let refused = |longest| {
+        let mut config = (*pair.client_config).clone();
+        config.retry_max = longest;
+        let identity = site_identity(&pair.pki, "site-1", pair.pki.roots());
+        Client::new(Arc::new(config), identity, [5; 32], pair.now).err()
+    };
+    let shortest = pair.client_config.retry_min;
+    assert_eq!(refused(shortest), None);
+    let error = refused(shortest - Duration::from_micros(1));
+    let Some(ConfigError::OutOfBounds { setting, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(setting, "retry_max");
 }
 
 #[test]

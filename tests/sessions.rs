@@ -10,8 +10,8 @@ use fedlink::error::{ConfigError, Misuse};
 use fedlink::identity::{Revoked, Roots};
 use fedlink::message::{JobId, Outcome, Payload, Progress, Properties};
 use fedlink::{
-    Assignee, Client, ClientAction, CloseReason, NewTask, Phase, ServerAction, Sites, Suite, Task,
-    Timer,
+    Assignee, Auth, Client, ClientAction, CloseReason, Instant, NewTask, Phase, Server,
+    ServerAction, Sites, Suite, Task, Timer,
 };
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
@@ -468,6 +468,20 @@ fn a_new_certificate_of_either_side_is_used_from_the_next_handshake_on() {
 }
 
 #[test]
+fn a_registration_goes_on_when_the_server_gets_a_new_certificate_meanwhile() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    let other = Pki::new(77);
+    let renewed = server_identity(&other, "coordinator", pair.pki.roots());
+    pair.server.set_identity(pair.now, renewed).unwrap();
+    pair.now = pair.now + SECOND;
+    pair.tick();
+    pair.deliver_to_server(register);
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+#[test]
 fn a_device_that_woke_early_and_fell_silent_counts_as_dead_in_time() {
     let mut pair = Pair::sealed();
     pair.register();
@@ -730,4 +744,41 @@ fn a_client_that_renews_its_session_takes_one_place() {
     pair.register();
     assert_eq!(pair.client.phase(), Phase::Active);
     assert_eq!(pair.server.clients().count(), 2);
+}
+
+fn auth(actions: &[ClientAction]) -> &Auth {
+    let auth = actions.iter().find_map(|action| match action {
+        ClientAction::SetAuth(auth) => Some(auth),
+        _ => None,
+    });
+    auth.expect("a registration")
+}
+
+#[test]
+fn a_token_is_granted_where_it_is_wanted_or_needed() {
+    for (suite, wanted, granted) in [
+        (Suite::Plain, true, false),
+        (Suite::Bearer, false, true),
+        (Suite::Sealed, true, true),
+        (Suite::Sealed, false, false),
+    ] {
+        let mut pair = Setup::new(suite)
+            .client(move |config| config.want_token = wanted)
+            .build();
+        pair.register();
+        let token = &auth(&pair.client_actions).token;
+        assert_eq!(token.is_some(), granted, "{suite} {wanted}");
+    }
+}
+
+#[test]
+fn without_a_wall_clock_a_session_is_dated_by_the_time_of_the_host() {
+    let mut pair = Pair::sealed();
+    let identity = server_identity(&pair.pki, "coordinator", pair.pki.roots());
+    pair.now = Instant::from_micros(8_000_000);
+    pair.server = Server::new(pair.server_config.clone(), identity, [9; 32], pair.now).unwrap();
+    pair.register();
+    let auth = auth(&pair.client_actions);
+    let lifetime = pair.server_config.session_lifetime.as_secs();
+    assert_eq!((auth.issued, auth.expires), (8, 8 + lifetime));
 }

@@ -372,3 +372,33 @@ impl Weigh for ClientAction {
         size_of::<Self>() + carried
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_weighs_as_much_as_it_carries() {
+        let empty = size_of::<ClientAction>();
+        assert_eq!(ClientAction::HeartbeatDue.weight(), empty);
+        let record = ClientAction::Persist {
+            record: RecordId(1),
+            header: Bytes::from_static(b"12").into(),
+            payload: Bytes::from_static(b"12345").into(),
+        };
+        assert_eq!(record.weight(), empty + 7);
+        let headers = Properties::new().with("round", "1");
+        let task = ClientAction::TaskAssigned(Task {
+            id: TaskId::from_bytes([1; 16]),
+            job: JobId::from_bytes([2; 16]),
+            name: "train".to_owned(),
+            ssid: Ssid::from_bytes([3; 16]),
+            headers: headers.clone(),
+            payload: Payload::new("weights"),
+            again: false,
+            bytes: 7,
+            elapsed: Duration::ZERO,
+        });
+        assert_eq!(task.weight(), empty + 7 + headers.memory());
+    }
+}

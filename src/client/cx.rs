@@ -174,3 +174,28 @@ impl Records {
         RecordId(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Quit;
+
+    #[test]
+    fn a_request_that_is_cancelled_before_it_goes_never_does_and_others_do() {
+        let mut asks = Asks::default();
+        let [first, second, third] = [(); 3].map(|()| {
+            let request = Request::Quit(Quit {
+                reason: String::new(),
+                context: Properties::new(),
+            });
+            asks.send(request, Bytes::new(), Duration::ZERO)
+        });
+        assert_eq!(asks.pop().map(|ask| ask.id), Some(first));
+        asks.cancel(second);
+        assert_eq!(asks.take_cancelled(), []);
+        asks.cancel(first);
+        assert_eq!(asks.take_cancelled(), [first]);
+        assert_eq!(asks.pop().map(|ask| ask.id), Some(third));
+        assert_eq!(asks.pop(), None);
+    }
+}

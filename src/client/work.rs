@@ -276,13 +276,9 @@ impl Work {
         self.outbox.forget_requests(cx, &mut self.store);
     }
 
-    /// Answers for the host where it could never see the task. Without room for the answer
-    /// the task is dropped: the server gives it again.
+    /// Answers for the host where it could never see the task. The answer takes the place
+    /// that the task was asked for with.
     fn refuse_task(&mut self, cx: &mut Cx<'_>, task: &StoredTask, why: &str) {
-        if self.held.len() + self.outbox.len() >= cx.config.max_held {
-            cx.counters.count_drop(Dropped::OverBudget);
-            return;
-        }
         tracing::warn!(task = %task.head.task, "a task was refused: {why}");
         let result = StoredResult {
             job: task.job,

@@ -4,11 +4,11 @@ use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::Signer;
 use fedlink::message::PeerId;
-use fedlink::{ClientAction, Phase, RetryReason, ServerAction, Suite, Suspicion};
+use fedlink::{Client, ClientAction, Phase, RetryReason, ServerAction, Suite, Suspicion};
 
 use crate::SECOND;
-use crate::common::pair::{Pair, Setup};
-use crate::common::pki::name;
+use crate::common::pair::{Pair, Setup, site_identity};
+use crate::common::pki::{NOW, name};
 use crate::ways::{give_signer, until_sign, until_token};
 
 #[test]
@@ -52,7 +52,9 @@ fn strangers_leave_a_slow_signer_room_for_registrations() {
             .unwrap();
     }
     pair.drain();
-    pair.take_server();
+    let asked = pair.take_server();
+    let sign = |it: &&ServerAction| matches!(it, ServerAction::Sign { .. });
+    assert_eq!(asked.iter().filter(sign).count(), 32);
     pair.to_client = vec![reply];
     let (request, bytes) = until_sign(&mut pair);
     pair.server
@@ -78,6 +80,32 @@ fn one_site_takes_one_place_at_a_slow_signer() {
         .unwrap();
     pair.pass(SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+/// All sites of a large federation register while the signer is slow.
+#[test]
+fn at_a_slow_signer_there_are_places_for_64_registrations() {
+    let mut pair = Pair::sealed();
+    let key = give_signer(&mut pair);
+    for site in 0..65 {
+        let label = format!("site-{site}");
+        let identity = site_identity(&pair.pki, &label, pair.pki.roots());
+        let seed = [site; 32];
+        pair.client = Client::new(pair.client_config.clone(), identity, seed, pair.now).unwrap();
+        pair.client.set_wall_clock(pair.now, NOW);
+        pair.peer = PeerId(site.into());
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        let (request, bytes) = until_sign(&mut pair);
+        pair.server
+            .signed(pair.now, request, &key.sign(&bytes))
+            .unwrap();
+        pair.run();
+        let asked = pair.take_server();
+        let expected = if site < 64 { 1 } else { 0 };
+        assert_eq!(asked.len(), expected, "{label}: {asked:?}");
+    }
+    assert_eq!(pair.server_drops, [Dropped::OverBudget]);
 }
 
 /// Somebody answers every challenge first, and wrongly, for ten minutes.

@@ -1,5 +1,7 @@
 //! Attacks on the way to a session.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::{Revoked, Role, Signer};
@@ -143,6 +145,19 @@ fn a_signature_that_comes_late_does_not_undo_a_newer_registration() {
     assert_eq!(pair.client.phase(), Phase::Active);
     assert_eq!(pair.server.counters().registrations, 1);
     assert!(pair.server.is_registered(&name("site-1")));
+}
+
+#[test]
+fn a_signature_is_awaited_for_one_window() {
+    let moment = Duration::from_micros(1);
+    for early in [moment, Duration::ZERO] {
+        let (mut pair, key) = with_signer();
+        pair.client.register(pair.now).unwrap();
+        let (request, bytes) = until_token(&mut pair, &key);
+        pair.now = pair.now + pair.server_config.registration_window - early;
+        let signed = pair.server.signed(pair.now, request, &key.sign(&bytes));
+        assert_eq!(signed.is_ok(), early > Duration::ZERO);
+    }
 }
 
 #[test]

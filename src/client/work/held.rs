@@ -120,8 +120,9 @@ impl Held {
         self.tasks.contains_key(&task) || self.last(job) == Some(task)
     }
 
+    /// Whether the host was given a task of the job, and has not said that it has ended.
     pub(crate) fn has_job(&self, job: JobId) -> bool {
-        self.last.contains_key(&job) || self.jobs().any(|held| held == job)
+        self.last.contains_key(&job)
     }
 
     /// The job of each task.

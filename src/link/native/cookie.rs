@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::Instant;
 use crate::digest::{self, Hash};
@@ -20,8 +20,10 @@ pub(crate) struct Cookies {
     number: u64,
 }
 
+#[derive(Zeroize, ZeroizeOnDrop)]
 #[cfg_attr(test, derive(Clone, Hash))]
 struct Epoch {
+    #[zeroize(skip)]
     from: Instant,
     code_key: Hash,
     share_key: Hash,
@@ -34,13 +36,6 @@ impl Epoch {
             code_key: entropy.bytes(),
             share_key: entropy.bytes(),
         }
-    }
-}
-
-impl Drop for Epoch {
-    fn drop(&mut self) {
-        self.code_key.zeroize();
-        self.share_key.zeroize();
     }
 }
 
@@ -70,11 +65,6 @@ impl Cookies {
         }
         let expired = core::mem::replace(&mut self.current, Epoch::new(now, entropy));
         self.previous = (age < self.window * 2).then_some(expired);
-    }
-
-    /// Whether secrets of the window before are still kept.
-    pub(crate) fn holds_previous(&self) -> bool {
-        self.previous.is_some()
     }
 
     /// Fills in number, share and cookie of a reply whose other fields are set. Gives the
@@ -189,7 +179,7 @@ mod tests {
         };
         cookies.rotate(at(50), &mut entropy);
         let secret = cookies.issue(at(50), &exchange, &mut reply, true).unwrap();
-        cookies.rotate(at(70), &mut entropy);
+        (51..110).for_each(|second| cookies.rotate(at(second), &mut entropy));
         let again = cookies.check(at(109), &exchange, &reply).unwrap().unwrap();
         assert_eq!(secret.to_bytes(), again.to_bytes());
         assert!(cookies.check(at(110), &exchange, &reply).is_none());
@@ -215,5 +205,18 @@ mod tests {
         assert!(cookies.previous.is_some());
         cookies.rotate(at(120), &mut entropy);
         assert!(cookies.previous.is_none());
+        cookies.rotate(at(239), &mut entropy);
+        assert!(cookies.previous.is_none());
+    }
+
+    #[test]
+    fn no_cookie_is_made_with_a_secret_that_is_a_window_old() {
+        let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
+        let mut entropy = Entropy::new(&mut [1; 32]);
+        let mut cookies = Cookies::new(Duration::from_secs(60), at(0), &mut entropy);
+        cookies.rotate(at(59), &mut entropy);
+        assert_eq!(cookies.current.from, at(0));
+        cookies.rotate(at(60), &mut entropy);
+        assert_eq!(cookies.current.from, at(60));
     }
 }

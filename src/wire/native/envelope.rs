@@ -262,3 +262,42 @@ fn header(kind: u8, session: SessionId, number: u64) -> [u8; HEADER] {
     out[18..].copy_from_slice(&number.to_be_bytes());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_of_a_message_is_known_from_its_first_bytes() {
+        let id = SessionId::from_bytes([7; 16]);
+        for kind in [SEALED, CLEAR] {
+            let header = header(kind, id, 1);
+            assert_eq!(session_of(&header[..18]), Some(id));
+            assert_eq!(session_of(&header[..17]), None);
+        }
+        for other in [[VERSION, REGISTER], [VERSION + 1, SEALED]] {
+            let mut header = sealed_header(id, 1);
+            header[..2].copy_from_slice(&other);
+            assert_eq!(session_of(&header), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_message_has_room_for_the_shortest_request() {
+        let mut message = sealed_header(SessionId::from_bytes([7; 16]), 1).to_vec();
+        message.resize(HEADER + 8 + 1 + TAG, 0);
+        assert!(matches!(parse(&message), Ok(Envelope::Sealed { .. })));
+        while message.len() > HEADER {
+            message.pop();
+            assert_eq!(parse(&message).err(), Some(NoEnvelope::Malformed));
+        }
+    }
+
+    #[test]
+    fn a_list_of_versions_is_as_long_as_it_says_and_never_a_challenge() {
+        assert!(matches!(parse(&[0, 1, 9]), Ok(Envelope::Versions(it)) if it == [9]));
+        for wrong in [&[0, 1][..], &[0, 1, 9, 9], &[0, 2, 9]] {
+            assert_eq!(parse(wrong).err(), Some(NoEnvelope::Malformed));
+        }
+    }
+}

@@ -133,4 +133,27 @@ mod tests {
             assert!(frames.next_frame().is_err());
         }
     }
+
+    #[test]
+    fn the_limit_itself_is_legal_and_counts_once_it_is_set() {
+        let mut frames = Frames::with_limit(10);
+        let mut take = |limit, len| {
+            frames.set_limit(limit);
+            frames.buffer().extend_from_slice(&frame_header(len));
+            frames.buffer().extend_from_slice(&vec![7; len]);
+            frames.next_frame().map(|message| message.unwrap().len())
+        };
+        assert_eq!(take(10, 10), Ok(10));
+        assert_eq!(take(12, 12), Ok(12));
+        assert!(take(11, 12).is_err());
+    }
+
+    #[test]
+    fn a_stream_may_not_end_within_a_message() {
+        let mut frames = Frames::default();
+        assert!(frames.is_empty());
+        frames.buffer().extend_from_slice(&frame_header(1));
+        assert_eq!(frames.next_frame(), Ok(None));
+        assert!(!frames.is_empty());
+    }
 }

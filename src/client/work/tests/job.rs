@@ -157,3 +157,12 @@ fn the_end_of_a_job_drops_its_tasks() {
     assert_eq!(result, Err(Misuse::UnknownTask(TASK)));
     assert!(rig.work.is_idle());
 }
+
+#[test]
+fn a_job_that_ended_is_not_to_start_again_because_another_one_starts() {
+    let mut rig = Rig::new();
+    rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+    rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
+    rig.with(|work, cx| work.job_started(cx, OTHER)).unwrap();
+    assert_eq!(lists(&mut rig, &[], &[JOB]), []);
+}

@@ -356,6 +356,21 @@ fn nonsense_is_counted_and_the_result_stays() {
 }
 
 #[test]
+fn a_server_that_misses_nothing_has_to_accept() {
+    let payload = payload((1 << 20) + 1);
+    let mut rig = Rig::holding();
+    rig.submit(Outcome::Ok, &payload);
+    rig.store();
+    let id = rig.ask().id;
+    let total = Layout::of(&payload).total();
+    rig.reply(id, submitted(SubmitReply::SendFrom(total)));
+    assert_eq!(rig.counters.dropped[&Dropped::Unexpected], 1);
+    rig.pass(Timer::Outbox(TASK));
+    rig.reply(id, submitted(SubmitReply::SendFrom(total - 1)));
+    assert_eq!(rig.counters.dropped[&Dropped::Unexpected], 1);
+}
+
+#[test]
 fn few_results_move_at_once_and_all_arrive() {
     let mut rig = Rig::new();
     for n in 0..20 {

@@ -2,6 +2,8 @@
 
 use super::*;
 
+use crate::message::limits::MAX_PROPERTIES;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Answers requests for parts of `payload`, but those that `lose` names by their count,
@@ -457,4 +459,45 @@ fn tasks_held_results_and_pulls_are_bounded_together() {
     assert!(matches!(full(&mut rig), Err(Misuse::Full { limit: 1, .. })));
     rig.submit(Outcome::Ok, &Payload::new("result"));
     assert!(matches!(full(&mut rig), Err(Misuse::Full { limit: 1, .. })));
+}
+
+#[test]
+fn a_task_that_is_asked_for_already_may_be_asked_for_at_the_limit() {
+    let mut rig = Rig::pulling();
+    rig.ask();
+    rig.config.max_held = 1;
+    assert_eq!(rig.with(|work, cx| work.pull_task(cx, JOB)), Ok(()));
+    assert_eq!(rig.asks(), []);
+}
+
+#[test]
+fn a_task_that_says_too_much_is_nonsense() {
+    let long = "x".repeat(MAX_PROPERTIES);
+    let labelled = head(
+        TASK,
+        &Payload::labelled("weights", &long[..256], ""),
+        1 << 20,
+    );
+    let mut headed = head(TASK, &Payload::new("weights"), 1 << 20);
+    headed.headers = Properties::new().with("key", &long);
+    let apart = head(TASK, &payload(CHUNK), 0);
+    for head in [labelled, headed, apart] {
+        let mut rig = Rig::pulling();
+        let id = rig.ask().id;
+        rig.reply_with(id, Reply::PullTask(PullReply::Task(head)), "weights");
+        assert_eq!(rig.counters.dropped[&Dropped::Unexpected], 1);
+        rig.pass(Timer::Pull(JOB));
+        assert_eq!(rig.ask().id, id);
+    }
+}
+
+#[cfg(feature = "nvflare")]
+#[test]
+fn a_task_that_the_host_has_is_not_refused_when_it_comes_again_and_cannot_be_taken() {
+    let mut rig = Rig::holding();
+    rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+    let id = rig.ask().id;
+    let head = head(TASK, &Payload::new("weights"), 1 << 20);
+    rig.with(|work, cx| work.on_unfit(cx, id, head, "it has changed"));
+    assert_eq!(rig.work.outbox_len(), 0);
 }

@@ -150,22 +150,43 @@ fn the_job_of_a_restored_task_runs_until_it_ends_and_may_be_called_started() {
     assert_eq!(rig.reports(), []);
 }
 
+/// One that has stored one block of the payload, and fetched some of the next.
+fn half_fetched(payload: &Payload) -> Rig {
+    let mut rig = Rig::pulling();
+    let id = rig.ask().id;
+    rig.reply(id, large_task(payload));
+    serve(&mut rig, payload, BLOCK / CHUNK + 4);
+    assert_eq!(rig.store().len(), BLOCK / CHUNK + 4);
+    assert_eq!(rig.log.len(), 2);
+    rig
+}
+
+/// One that goes on from a log, and is given the same task again.
+fn fetching_again(log: Vec<Bytes>, payload: &Payload) -> Rig {
+    let mut rig = Rig::new();
+    rig.restart(log);
+    rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
+    rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+    let id = rig.ask().id;
+    rig.reply(id, large_task(payload));
+    rig
+}
+
+#[test]
+fn a_fetch_that_is_said_to_begin_again_keeps_its_blocks() {
+    let payload = payload(BLOCK * 2 + CHUNK);
+    let log = half_fetched(&payload).log;
+    let log = [&log[..], &log[..1]].concat();
+    let rig = fetching_again(log, &payload);
+    assert_eq!(rig.counters.resumed_downloads, 1);
+}
+
 #[test]
 fn a_fetch_goes_on_from_its_stored_blocks() {
     let payload = payload(BLOCK * 2 + CHUNK);
-    let mut rig = Rig::pulling();
-    let id = rig.ask().id;
-    rig.reply(id, large_task(&payload));
-    serve(&mut rig, &payload, BLOCK / CHUNK + 4);
-    assert_eq!(rig.store().len(), BLOCK / CHUNK + 4);
-    assert_eq!(rig.log.len(), 2);
+    let rig = half_fetched(&payload);
     for log in logs(&rig) {
-        let mut rig = Rig::new();
-        rig.restart(log);
-        rig.with(|work, cx| work.job_started(cx, JOB)).unwrap();
-        rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
-        let id = rig.ask().id;
-        rig.reply(id, large_task(&payload));
+        let mut rig = fetching_again(log, &payload);
         let reached = BLOCK as u64 + 96;
         assert_eq!(progress(&rig.actions()), [(reached, reached, 0)]);
         assert_eq!(rig.counters.resumed_downloads, 1);
@@ -221,18 +242,41 @@ fn a_restored_payload_shares_the_memory_of_its_record() {
     assert_eq!(payload, "weights");
 }
 
+/// The job of a record that tells its last task.
+fn last_of(record: &(Bytes, Bytes)) -> Option<JobId> {
+    match Record::decode(&record.0)?.0 {
+        Record::Last { job, .. } => Some(job),
+        _ => None,
+    }
+}
+
 #[test]
-fn the_last_tasks_of_forgotten_jobs_are_bounded() {
+fn of_forgotten_jobs_the_latest_are_remembered_beside_those_with_tasks() {
+    let mut log = Rig::holding().log;
+    log.extend((2..10).map(|n| {
+        let (job, task) = (JobId::from_bytes([n; 16]), TASK);
+        Record::Last { job, task }.header()
+    }));
     let mut rig = Rig::new();
     rig.config.max_jobs = 3;
-    let log = (0..10)
-        .map(|n| {
-            let (job, task) = (JobId::from_bytes([n; 16]), TASK);
-            Record::Last { job, task }.header()
-        })
-        .collect();
     rig.restart(log);
-    assert_eq!(rig.work.snapshot().len(), 3);
+    let records = rig.work.snapshot();
+    let kept: Vec<JobId> = records.iter().filter_map(last_of).collect();
+    assert_eq!(kept, [1, 8, 9].map(|n| JobId::from_bytes([n; 16])));
+}
+
+#[test]
+fn a_job_of_which_nothing_but_its_last_task_is_left_can_be_aborted_and_ended() {
+    let last = Record::Last {
+        job: JOB,
+        task: TASK,
+    };
+    let mut rig = Rig::new();
+    rig.restart(vec![last.header()]);
+    rig.with(|work, cx| work.lists(cx, &[JOB], &[]));
+    assert_eq!(rig.actions(), [ClientAction::AbortJobs(vec![JOB])]);
+    assert_eq!(rig.with(|work, cx| work.job_ended(cx, JOB)), Ok(()));
+    assert_eq!(rig.work.snapshot(), []);
 }
 
 /// Answers up to `limit` requests for parts and drops the others.

@@ -168,14 +168,6 @@ impl Door {
         self.signing.retain(|_, pending| pending.peer() != peer);
     }
 
-    /// Whether time alone will erase something.
-    pub(crate) fn holds_secrets(&self) -> bool {
-        self.cookies.holds_previous()
-            || self.previous.is_some()
-            || !self.remembered.is_empty()
-            || !self.signing.is_empty()
-    }
-
     /// Whether a stranger may take the server's time for one message.
     pub(crate) fn draw(&mut self, peer: PeerId, now: Instant) -> bool {
         self.budgets.draw(peer, now)

@@ -237,3 +237,30 @@ impl Applicant {
             && self.context.size() <= MAX_STRANGER_PROPERTIES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Name;
+    use crate::message::{InstanceId, Properties};
+
+    #[test]
+    fn a_stranger_may_say_only_so_much_of_itself() {
+        let modest = Applicant {
+            name: Name::nobody(),
+            instance: InstanceId::from_bytes([1; 16]),
+            chain: Vec::new(),
+            want_token: false,
+            address: "a".repeat(MAX_TEXT),
+            site_info: Properties::new(),
+            context: Properties::new(),
+        };
+        assert!(modest.fits());
+        let mut talkative = [(); 3].map(|()| modest.clone());
+        let much = Properties::new().with("key", "x".repeat(MAX_STRANGER_PROPERTIES));
+        talkative[0].address.push('a');
+        talkative[1].site_info = much.clone();
+        talkative[2].context = much;
+        assert!(talkative.iter().all(|applicant| !applicant.fits()));
+    }
+}

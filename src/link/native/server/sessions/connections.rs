@@ -96,3 +96,22 @@ fn spread(peer: PeerId) -> u64 {
     let product = peer.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ product >> 32
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn connections_are_spread_however_the_host_numbers_them() {
+        for shift in [0, 8, 16, 32] {
+            let places = (0..256).map(|number| spread(PeerId(number << shift)) % 256);
+            let places = places.collect::<BTreeSet<_>>().len();
+            assert!(
+                places > 150,
+                "{places} places, numbered in steps of 2^{shift}"
+            );
+        }
+    }
+}

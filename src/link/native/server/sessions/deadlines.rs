@@ -66,3 +66,27 @@ impl Deadlines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_date_takes_little_more_room_than_what_counts() {
+        const LIVE: usize = 3;
+        let mut deadlines = Deadlines::default();
+        // The first one counts, so that nothing behind it comes to the front.
+        deadlines.push(Instant::from_micros(1), 0);
+        let mut most = 0;
+        for micros in 2..1_000 {
+            let latest = Instant::from_micros(micros);
+            deadlines.push(latest, 1);
+            deadlines.tidy(LIVE, |place, half| place == 0 || half == low(latest));
+            most = most.max(deadlines.0.len());
+            if deadlines.0.len() == 2 {
+                assert!(deadlines.0.capacity() <= LIVE + STALE);
+            }
+        }
+        assert_eq!(most, 2 * LIVE + STALE);
+    }
+}

@@ -46,3 +46,27 @@ impl Issuers {
         list.is_some_and(|(list, _)| list.iter().any(|it| revoked.contains(it)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_kept_for_as_long_as_a_session_rests_on_it() {
+        let [revoked, other] = [1, 2].map(|serial| CertificateId::new(b"issuer", &[serial]));
+        let mut set = Revoked::new();
+        set.insert_id(revoked);
+        let mut issuers = Issuers::default();
+        let unharmed = issuers.hold(&[other]);
+        let places = [(); 3].map(|()| issuers.hold(&[other, revoked]));
+        assert!(!issuers.are_hit(unharmed, &set));
+        for place in places {
+            assert_eq!(place, places[0]);
+            assert!(issuers.are_hit(place, &set));
+            issuers.release(place);
+        }
+        assert!(!issuers.are_hit(places[0], &set));
+        issuers.release(unharmed);
+        assert_eq!((issuers.lists.len(), issuers.places.len()), (0, 0));
+    }
+}

@@ -78,3 +78,17 @@ fn hash(secret: [u8; 16], name: &Name) -> u64 {
     name.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn which_names_collide_depends_on_the_secret() {
+        let name = Name::new("site-1").unwrap();
+        let hashes: BTreeSet<u64> = (0..100).map(|byte| hash([byte; 16], &name)).collect();
+        assert_eq!(hashes.len(), 100);
+    }
+}

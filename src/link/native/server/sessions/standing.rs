@@ -248,4 +248,45 @@ mod tests {
         assert_eq!(size_of::<Standing>(), 120);
         assert_eq!(size_of::<Option<Standing>>(), 120);
     }
+
+    fn standing() -> Standing {
+        let (client, instance) = (Name::nobody(), InstanceId::from_bytes([1; 16]));
+        let start = Instant::default();
+        Standing::new(Protection::Plain, client, instance, [2; 8], start, 1)
+    }
+
+    #[test]
+    fn a_newer_request_ends_a_silence_and_an_older_one_does_not() {
+        let mut standing = standing();
+        let mut woke = |request, suspend| {
+            let seen = standing.sees(RequestId(request), Instant::default());
+            if suspend {
+                standing.suspend(Instant::from_micros(1));
+            }
+            (seen.newest, seen.woke)
+        };
+        assert_eq!(woke(1, false), (true, false));
+        assert_eq!(woke(3, true), (true, false));
+        assert_eq!(woke(2, false), (false, false));
+        assert_eq!(woke(4, false), (true, true));
+        assert_eq!(woke(5, false), (true, false));
+    }
+
+    #[test]
+    fn a_heartbeat_is_outdated_once_a_newer_one_has_come() {
+        let mut standing = standing();
+        let mut outdated = |request| {
+            let request = RequestId(request);
+            standing.sees(request, Instant::default());
+            let outdated = standing.has_newer_heartbeat(request);
+            if !outdated {
+                standing.beats(request);
+            }
+            outdated
+        };
+        assert!(!outdated(2));
+        assert!(!outdated(2), "the same again is as new as before");
+        assert!(outdated(1));
+        assert!(!outdated(3));
+    }
 }

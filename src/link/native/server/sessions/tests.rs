@@ -184,7 +184,7 @@ impl Two {
 #[test]
 fn the_table_agrees_with_a_list() {
     let mut two = Two::new();
-    for round in 0..20_000 {
+    for round in 0..10_000 {
         two.step();
         if round % 7 == 0 {
             two.compare();
@@ -193,7 +193,7 @@ fn the_table_agrees_with_a_list() {
             two.compare_revoked();
         }
     }
-    assert!(two.moved > 1_000, "only {} moved", two.moved);
+    assert!(two.moved > 500, "only {} moved", two.moved);
     while !two.list.is_empty() {
         two.remove(0);
     }
