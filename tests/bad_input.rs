@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use common::pair::{Pair, Setup};
 use fedlink::error::Dropped;
+use fedlink::message::Properties;
 use fedlink::{Phase, ServerAction, Suite};
 
 /// A generator for tests alone: xorshift64*.
@@ -223,9 +224,32 @@ fn a_stranger_may_not_be_long() {
     for kind in [1, 3] {
         let mut long = BytesMut::from(&[1, kind][..]);
         long.resize((32 << 10) + 1, 0);
-        let taken = pair.server.handle_message(pair.now, pair.peer, long);
-        assert_eq!(taken, Err(Dropped::TooLong));
+        let longest = BytesMut::from(&long[..32 << 10]);
+        for (message, why) in [(long, Dropped::TooLong), (longest, Dropped::Malformed)] {
+            let taken = pair.server.handle_message(pair.now, pair.peer, message);
+            assert_eq!(taken, Err(why));
+        }
     }
+}
+
+/// A message in which the text `old`, which stands there behind its length, is another.
+fn with_text(message: &[u8], old: &str, new: &str) -> BytesMut {
+    let prefixed = |text: &str| {
+        let mut bytes = Vec::new();
+        let mut len = text.len();
+        while len > 127 {
+            bytes.push((len % 128) as u8 | 0x80);
+            len /= 128;
+        }
+        bytes.push(len as u8);
+        bytes.extend(text.as_bytes());
+        bytes
+    };
+    let old = prefixed(old);
+    let mut found = message.windows(old.len());
+    let at = found.position(|it| it == old).expect("the text");
+    let (before, behind) = (&message[..at], &message[at + old.len()..]);
+    [before, &prefixed(new), behind].concat()[..].into()
 }
 
 #[test]
@@ -238,20 +262,53 @@ fn a_farewell_that_is_too_long_is_cut() {
     pair.drain();
     let short = pair.to_server.pop().unwrap();
     let reason = "é".repeat(127);
-    let at = short
-        .windows(reason.len())
-        .position(|it| it == reason.as_bytes())
-        .expect("the reason");
-    // What does not cut it, says it in one string behind its length of two bytes.
-    let longer = "é".repeat(1_000);
-    let mut long = short[..at - 2].to_vec();
-    long.extend([(2_000 % 128) as u8 | 0x80, (2_000 / 128) as u8]);
-    long.extend(longer.as_bytes());
-    long.extend(&short[at + reason.len()..]);
-    pair.deliver_to_server(BytesMut::from(&long[..]));
+    // What does not cut it, says it in one string.
+    let long = with_text(&short, &reason, &"é".repeat(1_000));
+    pair.deliver_to_server(long);
     let left = pair.take_server();
     assert!(
         matches!(&left[..], [ServerAction::ClientLeft { reason: told, .. }] if *told == reason),
         "{left:?}"
     );
+}
+
+/// A heartbeat of a pair in the plain suite, with the context `k: v`.
+fn with_heartbeat() -> (Pair, BytesMut) {
+    let mut pair = Setup::new(Suite::Plain).build();
+    let context = Properties::new().with("k", "v");
+    pair.client.set_context(context).unwrap();
+    pair.register();
+    pair.take_server();
+    while pair.to_server.is_empty() {
+        pair.now = pair.now + Duration::from_secs(1);
+        pair.tick();
+    }
+    let heartbeat = pair.to_server.pop().unwrap();
+    (pair, heartbeat)
+}
+
+#[test]
+fn a_context_may_take_64_kib_and_no_more() {
+    // An entry counts with the longest lengths of its texts, and so does the map.
+    let room = (64 << 10) - "k".len() - 3 * 5;
+    for (len, taken) in [(room, 1), (room + 1, 0)] {
+        let (mut pair, heartbeat) = with_heartbeat();
+        let long = with_text(&heartbeat, "v", &"x".repeat(len));
+        pair.deliver_to_server(long);
+        assert!(pair.server_drops.is_empty());
+        assert_eq!(pair.to_client.len(), 1, "it is answered");
+        assert_eq!(pair.take_server().len(), taken);
+    }
+}
+
+#[test]
+fn nothing_may_follow_a_request_that_brings_no_payload() {
+    let (mut pair, heartbeat) = with_heartbeat();
+    let mut longer = heartbeat.clone();
+    longer.extend_from_slice(b"x");
+    pair.deliver_to_server(longer);
+    assert_eq!(pair.server_drops, [Dropped::Malformed]);
+    assert!(pair.take_server().is_empty());
+    pair.deliver_to_server(heartbeat);
+    assert_eq!(pair.take_server().len(), 1);
 }

@@ -13,7 +13,7 @@ use fedlink::identity::{ChainError, Identity, Revoked, Signer};
 use fedlink::message::{JobId, Outcome, Payload, Properties, ReturnCode, SignatureId, TaskId};
 use fedlink::{
     Assignee, Carrier, Client, ClientAction, ClientConfig, CloseReason, Mode, NewTask, Phase,
-    RejectReason, RetryReason, Server, ServerAction, Sites, Suite, Suites, Suspicion,
+    RejectReason, RetryReason, Server, ServerAction, ServerConfig, Sites, Suite, Suites, Suspicion,
 };
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
@@ -340,6 +340,23 @@ mod retry {
                 .iter()
                 .any(|action| matches!(action, ClientAction::HeartbeatAnswered { .. }))
         );
+    }
+
+    #[test]
+    fn heartbeat_with_more_jobs_than_one_client_may_report() {
+        let mut pair = Setup::new(Suite::Sealed)
+            .server(|config| config.max_jobs_per_client = 2)
+            .build();
+        pair.register();
+        let refused = RetryReason::Heartbeat(ReturnCode::InvalidRequest);
+        for (job, expected) in [(1, None), (2, None), (3, Some(refused))] {
+            pair.take_client();
+            let job = JobId::from_bytes([job; 16]);
+            pair.server.start_job(pair.now, job, Sites::All).unwrap();
+            pair.client.job_started(pair.now, job).unwrap();
+            pair.pass(11 * SECOND);
+            assert_eq!(retries(&pair.take_client()).first().copied(), expected);
+        }
     }
 
     #[test]
@@ -895,4 +912,35 @@ fn bearer_needs_a_binding_that_both_ends_know() {
     pair.disconnect();
     assert!(pair.take_client().contains(&ClientAction::ClearAuth));
     assert_eq!(pair.client.phase(), Phase::Registering);
+}
+
+#[test]
+fn a_server_is_not_made_with_settings_that_cannot_work() {
+    let pair = Pair::sealed();
+    let refused = |change: fn(&mut ServerConfig)| {
+        let mut config = (*pair.server_config).clone();
+        change(&mut config);
+        let identity = server_identity(&pair.pki, "coordinator", pair.pki.roots());
+        match Server::new(config.into(), identity, [9; 32], pair.now) {
+            Err(ConfigError::OutOfBounds { setting, .. }) => Some(setting),
+            Err(other) => panic!("{other}"),
+            Ok(_) => None,
+        }
+    };
+    let no_window = refused(|it| it.registration_window = Duration::ZERO);
+    assert_eq!(no_window, Some("registration_window"));
+    // The first interval is drawn between half of it and all.
+    let short = refused(|it| it.heartbeat_interval = Duration::from_millis(1));
+    assert_eq!(short, Some("heartbeat_interval"));
+    assert_eq!(
+        refused(|it| it.heartbeat_interval = Duration::from_millis(2)),
+        None
+    );
+    let dead = refused(|it| it.dead_after = it.heartbeat_interval);
+    assert_eq!(dead, Some("dead_after"));
+    let no_session = refused(|it| it.session_lifetime = SECOND / 2);
+    assert_eq!(no_session, Some("session_lifetime"));
+    assert_eq!(refused(|it| it.inline_limit = 1 << 20), None);
+    let long = refused(|it| it.inline_limit = (1 << 20) + 1);
+    assert_eq!(long, Some("inline_limit"));
 }

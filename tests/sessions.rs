@@ -10,8 +10,8 @@ use fedlink::error::{ConfigError, Misuse};
 use fedlink::identity::{Revoked, Roots};
 use fedlink::message::{JobId, Outcome, Payload, Progress, Properties};
 use fedlink::{
-    Assignee, Auth, Client, ClientAction, CloseReason, Instant, NewTask, Phase, Server,
-    ServerAction, Sites, Suite, Task, Timer,
+    Assignee, Auth, ClientAction, CloseReason, Instant, NewTask, Phase, Server, ServerAction,
+    ServerTimer, Sites, Suite, Task, Timer,
 };
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
@@ -700,7 +700,7 @@ fn a_full_server_renews_those_who_are_there_and_takes_no_other() {
     assert_eq!(pair.client.phase(), Phase::Active);
     let gone = |it: &ServerAction| matches!(it, ServerAction::ClientDead { .. });
     assert!(!pair.take_server().iter().any(gone));
-    become_site_2(&mut pair);
+    pair.change_client("site-2");
     pair.register();
     assert_eq!(pair.client.phase(), Phase::Registering);
     // There is room again once the other has left.
@@ -709,24 +709,21 @@ fn a_full_server_renews_those_who_are_there_and_takes_no_other() {
     assert_eq!(pair.client.phase(), Phase::Active);
 }
 
-/// Another client comes, while the one that there was is silent.
-fn become_site_2(pair: &mut Pair) {
-    let identity = site_identity(&pair.pki, "site-2", pair.pki.roots());
-    pair.client = Client::new(pair.client_config.clone(), identity, [5; 32], pair.now).unwrap();
-    pair.to_server.clear();
-    pair.to_client.clear();
-}
-
 #[test]
 fn a_session_that_has_not_begun_takes_a_place_until_its_window_is_over() {
     let mut pair = Setup::new(Suite::Sealed)
         .server(|config| config.max_clients = 1)
         .build();
     let register = pair.challenge_and_prove();
+    pair.watch_server(40 * SECOND);
     pair.deliver_to_server(register);
-    become_site_2(&mut pair);
-    pair.register();
-    assert_eq!(pair.client.phase(), Phase::Registering);
+    // Its registration is forgotten soon, but its session may still begin.
+    for wait in [1, 30] {
+        pair.watch_server(wait * SECOND);
+        pair.change_client("site-2");
+        pair.register();
+        assert_eq!(pair.client.phase(), Phase::Registering);
+    }
     pair.pass(pair.server_config.registration_window + 60 * SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
 }
@@ -740,10 +737,58 @@ fn a_client_that_renews_its_session_takes_one_place() {
     pair.restart_client();
     let register = pair.challenge_and_prove();
     pair.deliver_to_server(register);
-    become_site_2(&mut pair);
+    pair.change_client("site-2");
     pair.register();
     assert_eq!(pair.client.phase(), Phase::Active);
     assert_eq!(pair.server.clients().count(), 2);
+    pair.change_client("site-3");
+    pair.register();
+    assert_eq!(pair.client.phase(), Phase::Registering);
+}
+
+/// What the server's timers are for that come in `span`, in which it hears nothing.
+fn timers_of_server(pair: &mut Pair, span: Duration) -> Vec<ServerTimer> {
+    let end = pair.now + span;
+    let mut named = Vec::new();
+    while let Some((at, timer)) = pair.server.poll_timeout().filter(|(at, _)| *at <= end) {
+        named.push(timer);
+        pair.now = pair.now.max(at);
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+    }
+    pair.now = end;
+    named
+}
+
+#[test]
+fn a_server_looks_at_the_time_while_somebody_is_there_and_no_longer() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let watches = |named: Vec<ServerTimer>| {
+        let watch = |it: &&ServerTimer| **it == ServerTimer::Watch;
+        named.iter().filter(watch).count()
+    };
+    let minute = watches(timers_of_server(&mut pair, 60 * SECOND));
+    assert!((5..=6).contains(&minute), "{minute}");
+    pair.client.quit(pair.now, "done");
+    pair.run();
+    let hour = watches(timers_of_server(&mut pair, 3600 * SECOND));
+    assert!(hour <= 1, "{hour}");
+}
+
+#[test]
+fn a_server_that_was_asked_for_a_challenge_wants_to_erase_its_secrets() {
+    let mut pair = Pair::sealed();
+    assert_eq!(pair.server.poll_timeout(), None);
+    pair.challenge();
+    // One window for the answer, and another one for those who were asked just before it.
+    for _ in 0..2 {
+        let at = pair.now + pair.server_config.registration_window;
+        let timer = pair.server.poll_timeout();
+        assert_eq!(timer, Some((at, ServerTimer::Window)));
+        pair.now = at;
+        pair.server.handle_timeout(at);
+    }
 }
 
 fn auth(actions: &[ClientAction]) -> &Auth {

@@ -151,3 +151,86 @@ impl Weigh for ServerAction {
         size_of::<Self>() + brought
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::JobReport;
+
+    /// What the host has to take is weighed with all that it brings, and little more.
+    #[test]
+    fn an_action_weighs_what_it_brings() {
+        const LEN: usize = 1000;
+        let text = "x".repeat(LEN);
+        let context = Properties::new().with("k", &text);
+        let client = Name::new("site-1").unwrap();
+        let joined = |address: &str, site_info: &Properties, context: &Properties| {
+            ServerAction::ClientJoined(Joined {
+                client: client.clone(),
+                renewed: false,
+                address: address.to_owned(),
+                site_info: site_info.clone(),
+                context: context.clone(),
+            })
+        };
+        let left = |reason: &str, context: &Properties| ServerAction::ClientLeft {
+            client: client.clone(),
+            reason: reason.to_owned(),
+            context: context.clone(),
+        };
+        let beaten = |jobs: usize, context: &Properties| ServerAction::HeartbeatReceived {
+            client: client.clone(),
+            jobs: vec![
+                JobReport {
+                    job: JobId::from_bytes([7; 16]),
+                    progress: None,
+                };
+                jobs
+            ],
+            context: context.clone(),
+        };
+        let persist = |header: usize, payload: usize| ServerAction::Persist {
+            record: RecordId(1),
+            header: Bytes::from(vec![0; header]).into(),
+            payload: Bytes::from(vec![0; payload]).into(),
+        };
+        let none = Properties::new();
+        let report = size_of::<JobReport>();
+        let dead = ServerAction::ClientDead {
+            client: client.clone(),
+        };
+        let wanted = ServerAction::TaskWanted {
+            client: client.clone(),
+            job: JobId::from_bytes([7; 16]),
+            context: context.clone(),
+        };
+        let sign = ServerAction::Sign {
+            request: SignatureId(1),
+            bytes: vec![0; LEN].into(),
+        };
+        for (action, brought) in [
+            (dead, 0),
+            (joined(&text, &none, &none), LEN),
+            (joined("", &context, &none), LEN),
+            (joined("", &none, &context), LEN),
+            (joined(&text, &context, &context), 3 * LEN),
+            (left(&text, &none), LEN),
+            (left(&text, &context), 2 * LEN),
+            (beaten(10, &none), 10 * report),
+            (beaten(10, &context), 10 * report + LEN),
+            (wanted, LEN),
+            (sign, LEN),
+            (persist(LEN, 0), LEN),
+            (persist(0, LEN), LEN),
+            (persist(LEN, LEN), 2 * LEN),
+        ] {
+            let least = size_of::<ServerAction>() + brought;
+            let weight = action.weight();
+            // Each entry of a context takes some room, too.
+            assert!(
+                (least..least + 400).contains(&weight),
+                "{weight} {action:?}"
+            );
+        }
+    }
+}

@@ -3,13 +3,16 @@
 use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::Signer;
-use fedlink::message::PeerId;
-use fedlink::{Client, ClientAction, Phase, RetryReason, ServerAction, Suite, Suspicion};
+use fedlink::message::{JobId, Payload, PeerId, Properties, ReturnCode};
+use fedlink::{
+    Assignee, Client, ClientAction, NewTask, Phase, RetryReason, ServerAction, Sites, Suite,
+    Suspicion,
+};
 
 use crate::SECOND;
 use crate::common::pair::{Pair, Setup, site_identity};
 use crate::common::pki::{NOW, name};
-use crate::ways::{give_signer, until_sign, until_token};
+use crate::ways::{give_signer, next_heartbeat, until_sign, until_token};
 
 #[test]
 fn answers_to_unknown_sessions_are_held_to_the_budget_of_strangers() {
@@ -235,4 +238,76 @@ fn a_client_whose_session_is_denied_for_an_hour_is_at_work_soon_after() {
     assert!(!pair.take_client().iter().any(rejected));
     let dead = |it: &ServerAction| matches!(it, ServerAction::ClientDead { .. });
     assert!(!pair.take_server().iter().any(dead));
+}
+
+/// What the server answers to the next heartbeat while more waits for its host: whether it
+/// drops it, and what the client is told.
+fn answer_behind(
+    pair: &mut Pair,
+    wait: impl FnOnce(&mut Pair),
+) -> (Result<(), Dropped>, Option<RetryReason>) {
+    pair.take_client();
+    let heartbeat = next_heartbeat(pair);
+    wait(pair);
+    let taken = pair.server.handle_message(pair.now, pair.peer, heartbeat);
+    pair.run();
+    let told = pair.take_client().into_iter().find_map(|it| match it {
+        ClientAction::Retry { reason, .. } => Some(reason),
+        _ => None,
+    });
+    (taken, told)
+}
+
+const OVERLOADED: Option<RetryReason> =
+    Some(RetryReason::Heartbeat(ReturnCode::ServiceUnavailable));
+
+/// The host sends all messages, but stores nothing and takes no action.
+#[test]
+fn a_server_whose_host_is_behind_says_so_and_when_it_is_far_behind_nothing() {
+    const WAITING: u8 = 8;
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.max_waiting = WAITING.into())
+        .build();
+    pair.register();
+    for (waiting, expected) in [
+        (WAITING - 1, (Ok(()), None)),
+        (WAITING, (Ok(()), OVERLOADED)),
+        (2 * WAITING - 1, (Ok(()), OVERLOADED)),
+        (2 * WAITING, (Err(Dropped::OverBudget), None)),
+    ] {
+        let answer = answer_behind(&mut pair, |pair| {
+            for job in 0..waiting {
+                let job = JobId::from_bytes([job; 16]);
+                pair.server.start_job(pair.now, job, Sites::All).unwrap();
+            }
+        });
+        assert_eq!(answer, expected, "{waiting}");
+        for job in pair.server.jobs().collect::<Vec<_>>() {
+            pair.server.end_job(pair.now, job).unwrap();
+        }
+        pair.pass(SECOND);
+    }
+}
+
+#[test]
+fn a_server_whose_host_leaves_many_bytes_to_wait_says_so() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.max_waiting_bytes = 64 << 10)
+        .build();
+    pair.register();
+    let job = JobId::from_bytes([7; 16]);
+    pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    pair.drain();
+    for (bytes, told) in [(32 << 10, None), (64 << 10, OVERLOADED)] {
+        let answer = answer_behind(&mut pair, |pair| {
+            let task = NewTask {
+                name: "train".to_owned(),
+                headers: Properties::new(),
+                payload: Payload::new(vec![0; bytes]),
+            };
+            let anyone = Assignee::Anyone;
+            pair.server.assign(pair.now, job, anyone, task).unwrap();
+        });
+        assert_eq!(answer, (Ok(()), told), "{bytes}");
+    }
 }

@@ -336,3 +336,35 @@ fn a_register_that_was_held_back_does_not_evict_a_newer_process() {
     assert_eq!(two.seats[1].client.phase(), Phase::Active);
     assert_eq!(two.server.counters().registrations, 1);
 }
+
+/// Processes of one site take its place from one another, eight times; then the first one
+/// wants it back.
+#[test]
+fn a_process_that_was_replaced_stays_out_when_seven_more_were() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let first = pair.change_client("site-1");
+    pair.register();
+    for _ in 0..7 {
+        pair.change_client("site-1");
+        pair.register();
+    }
+    pair.put_client(first);
+    pair.connect();
+    pair.pass(30 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Rejected);
+}
+
+#[test]
+fn a_process_that_was_replaced_comes_back_when_the_other_one_has_left() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let first = pair.change_client("site-1");
+    pair.register();
+    pair.client.quit(pair.now, "done");
+    pair.run();
+    pair.put_client(first);
+    pair.connect();
+    pair.pass(30 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}

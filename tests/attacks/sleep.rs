@@ -150,3 +150,22 @@ fn a_late_word_of_sleep_does_not_keep_a_silent_client_alive() {
     pair.take_server();
     assert_eq!(pair.watch_server(610 * SECOND).len(), 1);
 }
+
+/// A host that is busy calls late, again and again.
+#[test]
+fn a_host_that_is_late_by_no_more_than_an_interval_does_not_sleep() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.take_server();
+    let config = pair.server_config.clone();
+    let latest = pair.now + config.dead_after + config.heartbeat_interval;
+    while let Some((due, _)) = pair.server.poll_timeout() {
+        pair.now = due + config.heartbeat_interval;
+        assert!(pair.now <= latest, "nobody was found dead");
+        pair.server.handle_timeout(pair.now);
+        pair.drain();
+        if matches!(pair.take_server()[..], [ServerAction::ClientDead { .. }]) {
+            return;
+        }
+    }
+}

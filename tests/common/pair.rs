@@ -319,19 +319,35 @@ impl Pair {
         let identity = site_identity(&self.pki, "site-1", self.pki.roots());
         self.seed += 1;
         let records = self.client_records.0.clone();
-        self.client = Client::restore(
+        let client = Client::restore(
             self.client_config.clone(),
             identity,
             [self.seed; 32],
             self.now,
             records,
-        )
-        .unwrap();
+        );
+        self.put_client(client.unwrap());
+    }
+
+    /// Puts a new process of `site` in the client's place; gives the one before.
+    pub fn change_client(&mut self, site: &str) -> Client {
+        let identity = site_identity(&self.pki, site, self.pki.roots());
+        self.seed += 1;
+        let config = self.client_config.clone();
+        let client = Client::new(config, identity, [self.seed; 32], self.now);
+        self.put_client(client.unwrap())
+    }
+
+    /// Puts another process in the client's place, on another connection; gives the one
+    /// before. What was under way is lost.
+    pub fn put_client(&mut self, client: Client) -> Client {
+        let before = std::mem::replace(&mut self.client, client);
         self.client.set_wall_clock(self.now, NOW);
         self.to_server.clear();
         self.to_client.clear();
         self.peer = PeerId(self.peer.0 + 1);
         self.drain();
+        before
     }
 
     /// Drops the server's process and restores it from what was stored.

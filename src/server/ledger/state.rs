@@ -162,7 +162,7 @@ impl State {
         let Some(task) = self.tasks.get_mut(&id) else {
             return;
         };
-        if !task.is_open() || task.entry.owner.is_some() {
+        if !task.is_open() {
             return;
         }
         if let Some(job) = self.jobs.get_mut(&task.entry.job) {

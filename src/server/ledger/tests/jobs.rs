@@ -162,6 +162,22 @@ fn a_job_that_is_no_longer_reported_is_missing_once() {
 }
 
 #[test]
+fn a_job_is_missing_although_another_one_is_still_reported() {
+    let mut world = World::new();
+    world.start(OTHER, Sites::All).unwrap();
+    world.store();
+    world.heartbeat("a", &[JOB, OTHER]);
+    assert!(world.heartbeat("a", &[JOB]).start.is_empty());
+    assert_eq!(world.actions, [missing("a", OTHER)]);
+}
+
+#[test]
+fn a_task_may_be_larger_than_a_block() {
+    let mut world = World::new();
+    world.assign("a", &Payload::new(vec![0; 2 * BLOCK]));
+}
+
+#[test]
 fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     let mut world = World::new();
     let sites = Sites::Named([name("b")].into());

@@ -152,23 +152,44 @@ fn an_empty_store_begins_a_new_service_session() {
     assert_eq!(world.unstored.len(), 1);
 }
 
+/// Which record is named as one that cannot be read.
+fn unreadable(log: Vec<Bytes>) -> usize {
+    let (mut actions, mut answers) = (Waiting::default(), Vec::new());
+    let mut out = Out {
+        actions: &mut actions,
+        answers: &mut answers,
+    };
+    let restored = Ledger::restore(Arc::new(config()), SSID, log, &mut out);
+    match restored {
+        Err(ConfigError::Record { index }) => index,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("restored"),
+    }
+}
+
+#[test]
+fn a_block_that_was_changed_in_storage_is_named() {
+    let mut world = World::new();
+    let task = world.assign("a", &bytes(1, 0));
+    world.store();
+    let payload = bytes(CHUNK, 0);
+    world.submit("a", task, &payload);
+    world.upload(task, &payload, 0, u64::MAX);
+    world.store();
+    let block = world.log.len() - 1;
+    let mut changed = world.log[block].to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    world.log[block] = changed.into();
+    assert_eq!(unreadable(world.log), block);
+}
+
 #[test]
 fn records_that_cannot_be_read_are_named() {
     let (world, _) = life();
     let damaged = |change: fn(&mut Vec<Bytes>)| {
         let mut log = world.log.clone();
         change(&mut log);
-        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
-        let mut out = Out {
-            actions: &mut actions,
-            answers: &mut answers,
-        };
-        let restored = Ledger::restore(Arc::new(config()), SSID, log, &mut out);
-        match restored {
-            Err(ConfigError::Record { index }) => index,
-            Err(other) => panic!("{other}"),
-            Ok(_) => panic!("restored"),
-        }
+        unreadable(log)
     };
     assert_eq!(damaged(|log| log[1] = log[1].slice(..1)), 1);
     assert_eq!(damaged(|log| log[2] = Bytes::new()), 2);

@@ -185,6 +185,20 @@ fn results_past_a_limit_are_refused() {
 }
 
 #[test]
+fn a_result_may_be_as_large_as_the_limit() {
+    let largest = bytes(1000, 0);
+    let mut world = World::empty(ServerConfig {
+        max_payload: 1000,
+        ..config()
+    });
+    world.start(JOB, Sites::All).unwrap();
+    let task = world.assign("a", &largest);
+    world.store();
+    let started = Some(SubmitReply::SendFrom(0));
+    assert_eq!(world.submit("a", task, &largest), started);
+}
+
+#[test]
 fn a_large_result_is_pushed_and_then_committed() {
     let (mut world, task) = with_task();
     let payload = bytes(CHUNK * 2 + 5, 0);
