@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use hmac::Mac;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::digest;
 
@@ -13,6 +13,7 @@ use crate::digest;
 ///
 /// HMAC-SHA256 in counter mode: block 0 under the current key is the next key, the
 /// blocks after it are the output.
+#[derive(Zeroize, ZeroizeOnDrop)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Entropy {
     key: [u8; 32],
@@ -73,12 +74,6 @@ impl Entropy {
     pub(crate) fn span(&mut self, bounds: RangeInclusive<Duration>) -> Duration {
         let micros = |span: &Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.between(micros(bounds.start()), micros(bounds.end())))
-    }
-}
-
-impl Drop for Entropy {
-    fn drop(&mut self) {
-        self.key.zeroize();
     }
 }
 

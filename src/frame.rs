@@ -143,6 +143,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn there_is_room_for_a_read_and_no_more_is_taken_than_needed() {
+        let room = |bytes: usize, capacity: usize, few: usize| {
+            let mut splitter = Splitter::new(Framing::Native);
+            *splitter.buffer() = BytesMut::with_capacity(capacity);
+            splitter.buffer().resize(bytes, 0);
+            let buffer = splitter.room(few);
+            buffer.capacity() - buffer.len()
+        };
+        assert!(room(0, 0, 100) >= 100);
+        assert!(room(10, 64, 100) >= 100, "few bytes of a small one");
+        assert!(room(200, 200, 100) >= 100, "a full one");
+        assert_eq!(room(100, 150, 100), 50, "a large message has begun");
+    }
+
+    #[test]
+    fn a_limit_that_is_changed_counts_for_the_next_message() {
+        let mut splitter = Splitter::new(Framing::Native);
+        splitter.set_limit(30);
+        assert!(splitter.is_empty());
+        splitter.buffer().extend_from_slice(&[0, 0, 0, 31]);
+        assert!(!splitter.is_empty());
+        assert!(splitter.next_frame().is_err());
+    }
+
     #[cfg(feature = "nvflare")]
     #[test]
     fn the_binding_says_how_messages_follow_each_other() {

@@ -342,6 +342,60 @@ mod tests {
         }
     }
 
+    /// The server's two answers on a stand-in's way in.
+    fn answers(server: &mut Server, stand_in: &mut StandIn, nonce: [u8; 16]) -> [BytesMut; 2] {
+        let mut message = stand_in.challenge(&guise(), nonce);
+        [(); 2].map(|()| {
+            let now = Instant::default();
+            server
+                .handle_message(now, PEER, (&message[..]).into())
+                .unwrap();
+            let answer = server.poll_transmit().unwrap();
+            let answer = Desk::default().join(&answer.header, &answer.payload);
+            if let Ok(Answer::Register(register)) = stand_in.handle(&guise(), answer.clone()) {
+                message = register;
+            }
+            answer
+        })
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_dropped() {
+        let mut stand_in = StandIn::default();
+        assert!(!stand_in.is_inside());
+        let others = answers(&mut server(), &mut StandIn::default(), [4; 16]);
+        stand_in.challenge(&guise(), [3; 16]);
+        for message in others {
+            assert_eq!(stand_in.handle(&guise(), message), Err(Dropped::Unasked));
+        }
+        assert!(!stand_in.is_inside());
+        answers(&mut server(), &mut stand_in, [3; 16]);
+        assert!(stand_in.is_inside());
+
+        let mut server = server();
+        let stranger =
+            heartbeat_of(&mut server.seat(Instant::default(), guise().client, Suite::Plain));
+        let _ = self::server().handle_message(Instant::default(), PEER, stranger.clone());
+        let mut other = self::server();
+        let _ = other.handle_message(Instant::default(), PEER, stranger);
+        let unknown = other.poll_transmit().unwrap();
+        let unknown = Desk::default().join(&unknown.header, &unknown.payload);
+        assert_eq!(stand_in.handle(&guise(), unknown), Err(Dropped::Unasked));
+    }
+
+    #[test]
+    fn requests_are_numbered_and_a_refusal_is_understood() {
+        let mut stand_in = server().seat(Instant::default(), guise().client, Suite::Plain);
+        for number in 1..4 {
+            heartbeat_of(&mut stand_in);
+            assert_eq!(stand_in.latest(), Some(number));
+        }
+        let mut server = server();
+        server.disable(Instant::default(), &guise().client);
+        let [_, refusal] = answers(&mut server, &mut stand_in, [3; 16]);
+        assert_eq!(stand_in.handle(&guise(), refusal), Ok(Answer::Refused));
+    }
+
     fn works(server: &mut Server, stand_in: &mut StandIn) {
         let now = Instant::default();
         let desk = &mut Desk::default();

@@ -411,6 +411,53 @@ mod tests {
         }
     }
 
+    /// One that has the list of this payload, and the length of the list.
+    fn with_list(payload: &Payload) -> (Reassembler, u64) {
+        let layout = Layout::of(payload);
+        let mut reassembler = Reassembler::new(layout).unwrap();
+        let list = chunk(payload, 0, CHUNK).unwrap();
+        reassembler.put(0, list).unwrap();
+        assert_eq!(reassembler.wanted(), layout.list_len());
+        (reassembler, layout.list_len())
+    }
+
+    #[test]
+    fn early_bytes_are_kept_within_a_window_and_a_chunk() {
+        let payload = payload(2 * usize::try_from(WINDOW).unwrap());
+        let part = |from: u64, len: usize| {
+            let from = usize::try_from(from).unwrap();
+            payload.bytes().slice(from..from + len)
+        };
+        for (early, len, kept) in [
+            (WINDOW - 1, 10, true),
+            (WINDOW, 10, false),
+            (1, CHUNK, true),
+            (1, CHUNK + 1, false),
+            (WINDOW, CHUNK + 1, false),
+        ] {
+            let (mut reassembler, list) = with_list(&payload);
+            reassembler.put(list + early, part(early, len)).unwrap();
+            let before = part(0, usize::try_from(early).unwrap());
+            reassembler.put(list, before).unwrap();
+            let arrived = early + if kept { len as u64 } else { 0 };
+            assert_eq!(reassembler.wanted(), list + arrived, "{early} {len}");
+        }
+    }
+
+    #[test]
+    fn early_bytes_never_take_more_than_what_is_missing() {
+        let payload = payload(100);
+        let part = |from: usize, len: usize| payload.bytes().slice(from..from + len);
+        for (first, second, arrived) in [(50, 50, 60), (50, 51, 51), (99, 1, 100)] {
+            let (mut reassembler, list) = with_list(&payload);
+            reassembler.put(list + 1, part(1, first)).unwrap();
+            let at = 60 - second.min(50);
+            reassembler.put(list + at as u64, part(at, second)).unwrap();
+            reassembler.put(list, part(0, 1)).unwrap();
+            assert_eq!(reassembler.wanted(), list + arrived, "{first} {second}");
+        }
+    }
+
     #[test]
     fn a_bad_block_goes_back_to_its_start_once_and_then_fails() {
         let payload = payload(CHUNK * 3);

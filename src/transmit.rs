@@ -62,3 +62,32 @@ impl Weigh for ServerTransmit {
         size_of::<Self>() + self.header.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_as_long_as_its_parts_together() {
+        for (header, payload, len) in [("", "", 0), ("ab", "", 2), ("", "c", 1), ("ab", "c", 3)] {
+            let [header, payload] = [header, payload].map(|it| Opaque::from(Bytes::from(it)));
+            let of_client = Transmit {
+                header: header.clone(),
+                payload: payload.clone(),
+                id: 1,
+            };
+            let of_server = ServerTransmit {
+                peer: PeerId(1),
+                header,
+                payload,
+            };
+            assert_eq!((of_client.len(), of_server.len()), (len, len));
+            assert_eq!(
+                (of_client.is_empty(), of_server.is_empty()),
+                (len == 0, len == 0)
+            );
+        }
+    }
+}

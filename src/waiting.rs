@@ -85,4 +85,15 @@ mod tests {
         assert_eq!((waiting.pop_front(), waiting.weight()), (None, 0));
         assert_eq!(waiting.queue.capacity(), 0);
     }
+
+    #[test]
+    fn a_short_queue_keeps_its_memory() {
+        let mut waiting = Waiting::default();
+        waiting.queue.reserve_exact(KEPT);
+        let capacity = waiting.queue.capacity();
+        assert_eq!(capacity, KEPT);
+        waiting.push_back(1_usize);
+        assert_eq!(waiting.pop_front(), Some(1));
+        assert_eq!(waiting.queue.capacity(), capacity);
+    }
 }

@@ -27,7 +27,7 @@ struct Federation {
 }
 
 impl Federation {
-    fn new(suite: Suite) -> Self {
+    fn new(suite: Suite, clients: u64) -> Self {
         let pki = Pki::new(1);
         let mut config = ServerConfig::new(name("project"));
         config.suites = Suites::new([suite]).unwrap();
@@ -51,7 +51,7 @@ impl Federation {
         };
         Self {
             server,
-            clients: (1..=CLIENTS).map(client).collect(),
+            clients: (1..=clients).map(client).collect(),
         }
     }
 
@@ -114,13 +114,13 @@ fn compare(
 
 /// Lets all come in, with registers changed by `change`. Gives how many have a session
 /// that stands, and how many messages were dropped on the way.
-fn join(suite: Suite, change: impl Fn(&mut Vec<Message>)) -> (usize, usize) {
-    let (mut together, mut apart) = (Federation::new(suite), Federation::new(suite));
+fn join(suite: Suite, clients: u64, change: impl Fn(&mut Vec<Message>)) -> (usize, usize) {
+    let [mut together, mut apart] = [(); 2].map(|()| Federation::new(suite, clients));
     let mut all_dropped = 0;
     for round in 0..3 {
         let mut messages = together.messages();
         if round == 1 {
-            assert_eq!(messages.len() as u64, CLIENTS);
+            assert_eq!(messages.len() as u64, clients);
             change(&mut messages);
         }
         let (answers, _, dropped) = compare(&mut together, &mut apart, &messages);
@@ -147,20 +147,34 @@ fn join(suite: Suite, change: impl Fn(&mut Vec<Message>)) -> (usize, usize) {
 #[test]
 fn all_that_come_at_once_come_in() {
     for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
-        assert_eq!(join(suite, |_| {}), (CLIENTS as usize, 0), "{suite}");
+        assert_eq!(
+            join(suite, CLIENTS, |_| {}),
+            (CLIENTS as usize, 0),
+            "{suite}"
+        );
     }
 }
 
 #[test]
 fn a_bad_proof_among_good_ones_is_refused_alone() {
-    let spoil = |message: &mut BytesMut| *message.last_mut().unwrap() ^= 1;
     for bad in [0, 33, 63, 64, 69] {
-        let (inside, dropped) = join(Suite::Bearer, |messages| spoil(&mut messages[bad].1));
-        assert_eq!((inside, dropped), (CLIENTS as usize - 1, 0), "{bad}");
-        // A seal that does not open is no message at all.
-        let (inside, dropped) = join(Suite::Sealed, |messages| spoil(&mut messages[bad].1));
-        assert_eq!((inside, dropped), (CLIENTS as usize - 1, 1), "{bad}");
+        spoil_one(CLIENTS, bad);
     }
+}
+
+#[test]
+fn a_bad_proof_beside_a_good_one_is_refused_alone() {
+    spoil_one(1, 0);
+    spoil_one(2, 0);
+    spoil_one(2, 1);
+}
+
+fn spoil_one(clients: u64, bad: usize) {
+    let spoil = |messages: &mut Vec<Message>| *messages[bad].1.last_mut().unwrap() ^= 1;
+    let others = clients as usize - 1;
+    assert_eq!(join(Suite::Bearer, clients, spoil), (others, 0), "{bad}");
+    // A seal that does not open is no message at all.
+    assert_eq!(join(Suite::Sealed, clients, spoil), (others, 1), "{bad}");
 }
 
 #[test]
@@ -178,7 +192,7 @@ fn registers_and_nonsense_may_come_mixed_and_twice() {
         messages.rotate_left(7);
     };
     for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
-        let (inside, dropped) = join(suite, mix);
+        let (inside, dropped) = join(suite, CLIENTS, mix);
         assert_eq!(inside, CLIENTS as usize, "{suite}");
         assert!(dropped >= 5, "{suite}: {dropped}");
     }

@@ -10,7 +10,8 @@ use common::pki::name;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::message::{JobId, ReturnCode};
 use fedlink::{
-    Carrier, ClientAction, CloseReason, Phase, RetryReason, ServerAction, Sites, Suite, Timer,
+    Carrier, ClientAction, ClientConfig, CloseReason, Phase, RetryReason, ServerAction, Sites,
+    Suite, Timer,
 };
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
@@ -468,4 +469,39 @@ mod a_reply_in_doubt {
         assert!(pair.take_server().iter().any(renewed));
         assert!(pair.server.is_registered(&name("site-1")));
     }
+}
+
+/// What a client makes of the answer to a heartbeat while its host leaves one action to
+/// wait.
+fn hears_behind(limit: fn(&mut ClientConfig)) -> Result<(), Dropped> {
+    let mut pair = Setup::new(Suite::Sealed).client(limit).build();
+    pair.register();
+    pair.take_client();
+    let heartbeat = loop {
+        let (due, _) = pair.client.poll_timeout().expect("a heartbeat");
+        pair.now = due;
+        pair.client.handle_timeout(due);
+        if let Some(transmit) = pair.client.poll_transmit() {
+            break [&transmit.header[..], &transmit.payload].concat();
+        }
+    };
+    let message = BytesMut::from(&heartbeat[..]);
+    pair.server
+        .handle_message(pair.now, pair.peer, message)
+        .unwrap();
+    let answer = pair.server.poll_transmit().expect("an answer");
+    let answer = [&answer.header[..], &answer.payload].concat();
+    let heard = pair
+        .client
+        .handle_message(pair.now, BytesMut::from(&answer[..]));
+    assert_eq!(pair.client.poll_action(), Some(ClientAction::HeartbeatDue));
+    heard
+}
+
+#[test]
+fn a_client_whose_host_is_behind_hears_nothing() {
+    assert_eq!(hears_behind(|_| {}), Ok(()));
+    let behind = Err(Dropped::OverBudget);
+    assert_eq!(hears_behind(|config| config.max_waiting = 1), behind);
+    assert_eq!(hears_behind(|config| config.max_waiting_bytes = 1), behind);
 }

@@ -8,7 +8,7 @@ use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::Pki;
 use fedlink::error::{ConfigError, Misuse};
 use fedlink::identity::{Revoked, Roots};
-use fedlink::message::{JobId, Outcome, Payload, Progress, Properties};
+use fedlink::message::{JobId, Outcome, Payload, PeerId, Progress, Properties};
 use fedlink::{
     Assignee, Auth, ClientAction, CloseReason, Instant, NewTask, Phase, Server, ServerAction,
     ServerTimer, Sites, Suite, Task, Timer,
@@ -826,4 +826,25 @@ fn without_a_wall_clock_a_session_is_dated_by_the_time_of_the_host() {
     let auth = auth(&pair.client_actions);
     let lifetime = pair.server_config.session_lifetime.as_secs();
     assert_eq!((auth.issued, auth.expires), (8, 8 + lifetime));
+}
+
+#[test]
+fn a_connection_is_known_while_a_session_is_heard_on_it() {
+    let mut pair = Pair::sealed();
+    let peer = pair.peer;
+    assert!(!pair.server.has_session_on(peer));
+    pair.register();
+    assert!(pair.server.has_session_on(peer));
+    assert!(!pair.server.has_session_on(PeerId(peer.0 + 1)));
+    pair.disconnect();
+    assert!(!pair.server.has_session_on(peer));
+}
+
+#[test]
+fn who_is_disabled_is_told() {
+    let mut pair = Pair::sealed();
+    assert_eq!(pair.server.disabled().count(), 0);
+    let site = common::pki::name("site-1");
+    pair.server.disable(pair.now, &site);
+    assert!(pair.server.disabled().eq([&site]));
 }

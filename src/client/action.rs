@@ -400,5 +400,15 @@ mod tests {
             elapsed: Duration::ZERO,
         });
         assert_eq!(task.weight(), empty + 7 + headers.memory());
+        #[cfg(feature = "nvflare")]
+        {
+            let deploy = ClientAction::Deploy {
+                request: crate::nvflare::ControlId(1),
+                job: JobId::from_bytes([2; 16]),
+                name: "wine".to_owned(),
+                app: Payload::new("12345"),
+            };
+            assert_eq!(deploy.weight(), empty + 9);
+        }
     }
 }

@@ -15,7 +15,7 @@ const RELEASE: Duration = Duration::from_millis(100);
 
 /// Bounds of the time between heartbeats, whatever the server says.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
-const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// How long after an answer the next heartbeat follows: a little early at random, so that
 /// clients that started together part.

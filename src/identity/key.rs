@@ -88,3 +88,21 @@ impl fmt::Debug for PublicKey {
         write!(f, "PublicKey({a:02x}{b:02x}{c:02x}{d:02x}..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::hash::BuildHasher;
+    use std::collections::hash_map::DefaultHasher;
+    use std::hash::BuildHasherDefault;
+
+    use crate::identity::{LocalSigner, Signer};
+
+    #[test]
+    fn keys_are_sorted_and_hashed_by_their_bytes() {
+        let keys = [1, 2].map(|seed| Signer::public_key(&LocalSigner::from_seed(&[seed; 32])));
+        let order = keys[0].as_bytes().cmp(keys[1].as_bytes());
+        assert_eq!(keys[0].partial_cmp(&keys[1]), Some(order));
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        assert_ne!(hasher.hash_one(keys[0]), hasher.hash_one(keys[1]));
+    }
+}

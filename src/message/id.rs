@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 macro_rules! uuid_ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -58,7 +58,7 @@ uuid_ids! {
 
 /// A bearer token. Secret: `Debug` hides it, comparison takes constant time, and it is
 /// wiped when dropped.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct Token([u8; 16]);
 
 impl Token {
@@ -82,12 +82,6 @@ impl PartialEq for Token {
 }
 
 impl Eq for Token {}
-
-impl Drop for Token {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

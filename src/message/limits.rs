@@ -13,8 +13,8 @@ pub(crate) const MAX_PROPERTIES: usize = 64 << 10;
 pub(crate) const MAX_STRANGER_PROPERTIES: usize = 16 << 10;
 /// Longest address, task name, label of a payload and reason of a farewell, in bytes.
 pub(crate) const MAX_TEXT: usize = 255;
-/// The longest time for which a device may say that it sleeps.
-pub(crate) const MAX_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
+/// The longest time for which a device may say that it sleeps: a day.
+pub(crate) const MAX_SUSPENSION: Duration = Duration::from_secs(86_400);
 
 /// Refuses what a host gives if it has more than `limit` bytes.
 pub(crate) fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), Misuse> {
@@ -51,4 +51,15 @@ pub(crate) fn check_given(
 
 fn too_large(what: &'static str, limit: u64) -> Misuse {
     Misuse::TooLarge { what, limit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_itself_is_within_it() {
+        assert_eq!(check_size("it", 7, 7), Ok(()));
+        assert_eq!(check_size("it", 8, 7), Err(too_large("it", 7)));
+    }
 }

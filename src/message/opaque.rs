@@ -37,3 +37,15 @@ impl fmt::Debug for Opaque {
         write!(f, "{} bytes", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_come_out_as_they_went_in_and_are_not_shown() {
+        let opaque = Opaque::from(Bytes::from("secret"));
+        assert_eq!(format!("{opaque:?}"), "6 bytes");
+        assert_eq!(opaque.into_bytes(), "secret");
+    }
+}

@@ -340,6 +340,25 @@ mod tests {
     }
 
     #[test]
+    fn one_part_is_not_copied() {
+        let part = Bytes::from(vec![7; 100]);
+        let head = Payload::new("").head(0);
+        let payload = head.with(vec![part.clone()]);
+        assert_eq!(payload.bytes().as_ptr(), part.as_ptr());
+    }
+
+    #[test]
+    fn payloads_are_equal_when_bytes_and_labels_are() {
+        let payload = Payload::labelled("ab", "text/plain", "gzip");
+        let same = Payload::from_parts(vec!["a".into(), "b".into()], "text/plain", "gzip");
+        assert_eq!(payload, same);
+        assert_ne!(payload, Payload::labelled("ac", "text/plain", "gzip"));
+        assert_ne!(payload, Payload::labelled("ab", "text", "gzip"));
+        assert_ne!(payload, Payload::labelled("ab", "text/plain", ""));
+        assert!(!payload.is_empty() && Payload::new("").is_empty());
+    }
+
+    #[test]
     fn debug_shows_no_content() {
         let shown = format!("{:?}", Payload::labelled("secret", "text/plain", ""));
         assert_eq!(shown, "Payload(6 bytes, \"text/plain\", \"\")");

@@ -84,8 +84,8 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
     }
 }
 
-/// Serialises the map behind the `Arc`, or that it is empty. Keys must come in strictly growing order, so that
-/// a map has one encoding and a repeated key is an error.
+/// Serialises the map behind the `Arc`, or that it is empty. Keys must come in strictly
+/// growing order, so that a map has one encoding and a repeated key is an error.
 mod shared {
     use std::collections::BTreeMap;
     use std::fmt;
@@ -135,6 +135,21 @@ mod shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_entry_is_counted_with_the_room_that_it_takes() {
+        let map = Properties::new().with("key", "value").with("k", "v");
+        assert_eq!(map.memory(), map.size() + 2 * 128);
+    }
+
+    #[test]
+    fn what_is_no_map_is_told_what_was_expected() {
+        use serde::de::value::{Error, U32Deserializer};
+
+        let number = U32Deserializer::<Error>::new(7);
+        let error = Properties::deserialize(number).unwrap_err().to_string();
+        assert!(error.ends_with("expected a map of text to text with its keys in order"));
+    }
 
     #[test]
     fn a_map_has_one_encoding() {

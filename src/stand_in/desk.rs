@@ -26,7 +26,6 @@ impl Default for Desk {
 impl Desk {
     /// The two parts of a message in one.
     pub fn join(&mut self, header: &[u8], payload: &[u8]) -> BytesMut {
-        self.out.reserve(header.len() + payload.len());
         self.out.extend_from_slice(header);
         self.out.extend_from_slice(payload);
         self.out.split()

@@ -29,7 +29,4 @@ pub fn renewal() -> RangeInclusive<Duration> {
 
 /// How often a Register goes out, each `maintenance_timeout` after the one before, until a
 /// new challenge is asked for.
-#[must_use]
-pub fn register_copies() -> u32 {
-    registration::REGISTER_COPIES
-}
+pub const REGISTER_COPIES: u32 = registration::REGISTER_COPIES;

@@ -92,7 +92,7 @@ impl World<'_> {
             Step::Connecting => self.connect_later(client),
             Step::Hinted => self.session_seems_gone(client),
             Step::Spreading | Step::BackingOff => self.challenge(client),
-            Step::Registering(copies) if copies < waits::register_copies() => {
+            Step::Registering(copies) if copies < waits::REGISTER_COPIES => {
                 let copy = self.desk.join(&trouble.register, &[]);
                 self.figures.repeated += 1;
                 self.step(client, Step::Registering(copies + 1), self.patience());

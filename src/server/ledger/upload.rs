@@ -210,3 +210,28 @@ fn block(reassembler: &Reassembler, index: u64) -> Option<Block> {
         bytes: reassembler.block(index)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Payload;
+
+    #[test]
+    fn an_upload_ends_when_it_is_complete_and_what_was_announced() {
+        let task = TaskId::from_bytes([1; 16]);
+        let payload = Payload::new(vec![7; 100]);
+        let (layout, other) = (Layout::of(&payload), Layout::of(&Payload::new("other")));
+        let mut uploads = Uploads::default();
+        let wanted = uploads.announce(task, layout, u64::MAX);
+        assert!(matches!(wanted, Announced::Wanted(0)));
+        assert!(uploads.finish(task, layout).is_none());
+        let bytes = [&payload.blocks().list[..], payload.bytes()].concat();
+        let mut reassembler = Reassembler::new(layout).unwrap();
+        reassembler.put(0, bytes.into()).unwrap();
+        uploads.start(task, reassembler);
+        assert!(uploads.finish(task, other).is_none());
+        let (blocks, _) = uploads.finish(task, layout).expect("it is complete");
+        assert_eq!(blocks.concat(), payload.bytes()[..]);
+        assert!(uploads.finish(task, layout).is_none());
+    }
+}

@@ -283,6 +283,14 @@ mod tests {
     }
 
     #[test]
+    fn a_register_is_known_from_its_first_bytes() {
+        assert!(is_register(&[VERSION, REGISTER, 0]));
+        assert!(!is_register(&[VERSION, SEALED, 0]));
+        assert!(!is_register(&[VERSION + 1, REGISTER]));
+        assert!(!is_register(&[VERSION]));
+    }
+
+    #[test]
     fn a_sealed_message_has_room_for_the_shortest_request() {
         let mut message = sealed_header(SessionId::from_bytes([7; 16]), 1).to_vec();
         message.resize(HEADER + 8 + 1 + TAG, 0);

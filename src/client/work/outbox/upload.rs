@@ -97,3 +97,21 @@ impl Upload {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::CHUNK;
+
+    #[test]
+    fn only_more_than_before_and_no_more_than_all_is_news() {
+        let payload = Payload::new(vec![7; 2 * CHUNK]);
+        let total = Upload::total(&payload);
+        let mut upload = Upload::new(&payload, 10);
+        for (offset, news) in [(10, false), (9, false), (total + 1, false), (11, true)] {
+            assert_eq!(upload.arrived(RequestId(1), offset), news, "{offset}");
+        }
+        assert!(upload.arrived(RequestId(1), total));
+        assert!(!upload.arrived(RequestId(1), total));
+    }
+}

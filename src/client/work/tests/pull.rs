@@ -370,6 +370,56 @@ fn a_task_that_cannot_be_taken_is_reported_as_failed() {
 }
 
 #[test]
+fn a_task_may_be_as_large_as_the_limit() {
+    let mut rig = Rig::pulling();
+    rig.config.max_payload = CHUNK as u64;
+    let payload = payload(CHUNK);
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&payload));
+    serve(&mut rig, &payload, &[]);
+    assert_eq!(assigned(&rig.store()).payload, payload);
+}
+
+#[test]
+fn a_host_that_is_behind_is_told_no_more_than_it_must_know() {
+    let mut rig = Rig::new();
+    rig.config.max_waiting = 2;
+    for _ in 0..3 {
+        rig.with(|_, cx| cx.tell(ClientAction::DatesUnchecked));
+    }
+    rig.with(|_, cx| cx.act(ClientAction::ClearAuth));
+    let told = [ClientAction::DatesUnchecked, ClientAction::DatesUnchecked];
+    assert_eq!(
+        rig.actions(),
+        [&told[..], &[ClientAction::ClearAuth]].concat()
+    );
+}
+
+#[test]
+fn what_lies_a_window_ahead_of_a_gap_is_not_asked_for() {
+    let mut rig = Rig::pulling();
+    let payload = payload(CHUNK * 20);
+    let id = rig.ask().id;
+    rig.reply(id, large_task(&payload));
+    // The list of digests comes first, so that parts end a little behind whole windows.
+    let gap = rig.asks.pop().unwrap();
+    let mut furthest = 0;
+    while let Some(ask) = rig.asks.pop() {
+        let Request::Fetch(part) = ask.request else {
+            panic!();
+        };
+        furthest = furthest.max(part.offset);
+        let bytes = chunk(&payload, part.offset, part.len as usize).unwrap();
+        let offset = part.offset;
+        rig.reply_with(ask.id, Reply::Fetch(FetchReply::Bytes { offset }), bytes);
+    }
+    let Request::Fetch(part) = gap.request else {
+        panic!();
+    };
+    assert!(furthest < part.offset + crate::transfer::WINDOW);
+}
+
+#[test]
 fn tasks_that_cannot_be_taken_fill_the_outbox_only_to_its_limit() {
     let mut rig = Rig::pulling();
     (rig.config.max_payload, rig.config.max_held) = (CHUNK as u64, 1);

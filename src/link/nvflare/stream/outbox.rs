@@ -182,6 +182,24 @@ mod tests {
     }
 
     #[test]
+    fn small_parts_go_together() {
+        let mut outbox = Outbox::default();
+        let parts = [CHUNK - 1, 1, 5, 5];
+        outbox.insert(1, 'a', parts.map(|len| vec![0; len].into()).to_vec());
+        let sizes: Vec<usize> = drain(&mut outbox).iter().map(|it| it.3.len()).collect();
+        assert_eq!(sizes, [CHUNK, 10]);
+    }
+
+    #[test]
+    fn chunks_are_numbered() {
+        let mut outbox = Outbox::default();
+        outbox.insert(1, 'a', vec![vec![0; 3 * CHUNK].into()]);
+        for number in 0..3 {
+            assert_eq!(outbox.next_chunk(|cut| cut.sequence), Some(number));
+        }
+    }
+
+    #[test]
     fn an_empty_value_is_one_empty_chunk() {
         let mut outbox = Outbox::default();
         outbox.insert(1, 'a', vec![]);

@@ -1,0 +1,61 @@
+//! What more clients cost: the instructions of the same work before a thousand clients and
+//! before a million, counted by callgrind. A million may take half as much again.
+#![allow(missing_docs, reason = "the macros make what they want")]
+
+use std::hint::black_box;
+
+use bytes::BytesMut;
+use fedlink::Server;
+use fedlink::Suite::{Bearer, Plain, Sealed};
+use fedlink_benches::counted::{Told, hear, heartbeats, polls, register, tick};
+use fedlink_benches::crowd::{Crowd, answer};
+use gungraun::prelude::*;
+use gungraun::{Callgrind, EventKind};
+
+const THOUSAND: usize = 1_000;
+const MILLION: usize = 1_000_000;
+
+/// Fails past 1.5 times what a thousand clients take.
+fn grown(at_thousand: u64) -> LibraryBenchmarkConfig {
+    let mut callgrind = Callgrind::default();
+    callgrind.hard_limits([(EventKind::Ir, at_thousand + at_thousand / 2)]);
+    LibraryBenchmarkConfig::default().tool(callgrind).clone()
+}
+
+#[library_benchmark]
+#[bench::bearer_thousand(heartbeats(Bearer, THOUSAND))]
+#[bench::bearer_million(args = (heartbeats(Bearer, MILLION)), config = grown(1))]
+#[bench::sealed_thousand(heartbeats(Sealed, THOUSAND))]
+#[bench::sealed_million(args = (heartbeats(Sealed, MILLION)), config = grown(1))]
+fn heartbeats_100(told: Told) -> Crowd {
+    black_box(hear(told))
+}
+
+#[library_benchmark]
+#[bench::thousand(polls(Bearer, THOUSAND))]
+#[bench::million(args = (polls(Bearer, MILLION)), config = grown(1))]
+fn polls_100(told: Told) -> Crowd {
+    black_box(hear(told))
+}
+
+// Without cryptography, which would hide all else.
+#[library_benchmark]
+#[bench::thousand(register(Plain, THOUSAND))]
+#[bench::million(args = (register(Plain, MILLION)), config = grown(1))]
+fn registration((mut server, message): (Server, BytesMut)) -> (Server, BytesMut) {
+    let answer = answer(&mut server, message);
+    black_box((server, answer))
+}
+
+#[library_benchmark]
+#[bench::thousand(Crowd::new(THOUSAND, Bearer))]
+#[bench::million(args = (Crowd::new(MILLION, Bearer)), config = grown(1))]
+fn ticks_100(crowd: Crowd) -> Crowd {
+    black_box(tick(crowd))
+}
+
+library_benchmark_group!(
+    name = server;
+    benchmarks = heartbeats_100, polls_100, registration, ticks_100
+);
+main!(library_benchmark_groups = server);
