@@ -1,6 +1,7 @@
 //! The client machine: a site of the federation.
 
 mod action;
+mod auth;
 pub(crate) mod backoff;
 #[cfg(test)]
 mod checking;
@@ -23,9 +24,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-pub use action::{
-    Auth, ClientAction, CloseReason, Direction, Rejection, RetryReason, Suspicion, Task,
-};
+pub use action::{ClientAction, CloseReason, Direction, Rejection, RetryReason, Suspicion, Task};
+pub use auth::Auth;
 pub use config::{Binding, ClientConfig, Mode};
 pub use counters::ClientCounters;
 pub use cx::Timer;
@@ -285,9 +285,9 @@ impl Client {
     fn link_event(&mut self, event: Event) {
         match event {
             Event::Handshake(event) => self.handshake_event(event),
-            Event::Registered { auth, interval } => {
+            Event::Registered(auth) => {
                 self.alive();
-                self.registered(auth, interval);
+                self.registered(auth);
             }
             Event::Reply {
                 id,

@@ -4,11 +4,12 @@ mod common;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::Pki;
 use fedlink::error::{ConfigError, Misuse};
-use fedlink::identity::{Revoked, Roots};
-use fedlink::message::{JobId, Outcome, Payload, PeerId, Progress, Properties};
+use fedlink::identity::{Revoked, Roots, Signer};
+use fedlink::message::{JobId, Outcome, Payload, PeerId, Progress, Properties, Ssid, Token};
 use fedlink::{
     Assignee, Auth, ClientAction, CloseReason, Instant, NewTask, Phase, Server, ServerAction,
     ServerTimer, Sites, Suite, Task, Timer,
@@ -847,4 +848,38 @@ fn who_is_disabled_is_told() {
     let site = common::pki::name("site-1");
     pair.server.disable(pair.now, &site);
     assert!(pair.server.disabled().eq([&site]));
+}
+
+#[test]
+fn who_has_the_servers_key_can_check_a_registration() {
+    for suite in [Suite::Bearer, Suite::Sealed, Suite::Plain] {
+        let mut pair = Setup::new(suite).build();
+        pair.register();
+        let auth = auth(&pair.client_actions).clone();
+        let project = &pair.client_config.project;
+        let key = |server: &str| pair.pki.server(server).1.public_key();
+        let signed = suite != Suite::Plain;
+        assert_eq!(auth.suite, suite);
+        assert_eq!(auth.is_signed_by(&key("coordinator"), project), signed);
+        assert!(!auth.is_signed_by(&key("coordinator-2"), project));
+        assert!(!auth.is_signed_by(&key("coordinator"), &common::pki::name("another")));
+        let changes: [fn(&mut Auth); 8] = [
+            |auth| auth.token = Some(Token::from_bytes([7; 16])),
+            |auth| auth.token_signature = Bytes::from_static(b"none").into(),
+            |auth| auth.name = common::pki::name("site-2"),
+            |auth| auth.suite = Suite::Plain,
+            |auth| auth.ssid = Ssid::from_bytes([7; 16]),
+            |auth| auth.issued -= 1,
+            |auth| auth.expires += 1,
+            |auth| auth.heartbeat_interval += SECOND,
+        ];
+        for change in changes {
+            let mut changed = auth.clone();
+            change(&mut changed);
+            assert!(
+                !changed.is_signed_by(&key("coordinator"), project),
+                "{changed:?}"
+            );
+        }
+    }
 }

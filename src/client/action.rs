@@ -5,11 +5,12 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::auth::Auth;
 use crate::Instant;
-use crate::identity::{ChainError, Name};
+use crate::identity::ChainError;
 use crate::message::{
     JobId, Opaque, Payload, Properties, RecordId, Refusal, RejectReason, ReturnCode, SignatureId,
-    Ssid, TaskId, Token,
+    Ssid, TaskId,
 };
 use crate::waiting::Weigh;
 
@@ -169,25 +170,6 @@ pub enum ClientAction {
         /// Why the client closed.
         reason: CloseReason,
     },
-}
-
-/// What proves the registration, also to others of the project.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Auth {
-    /// The bearer token; none if the client wanted none.
-    pub token: Option<Token>,
-    /// The server's signature over token, name, ssid, times and `session_hash`.
-    pub token_signature: Opaque,
-    /// The name of this client.
-    pub name: Name,
-    /// The server's service session.
-    pub ssid: Ssid,
-    /// When the token was issued, in Unix seconds.
-    pub issued: u64,
-    /// When it ends, in Unix seconds; `u64::MAX` for never.
-    pub expires: u64,
-    /// Hash of the whole exchange, needed to verify the signature elsewhere.
-    pub session_hash: [u8; 32],
 }
 
 /// One assignment of work.

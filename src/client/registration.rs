@@ -296,7 +296,8 @@ impl Client {
     }
 
     /// A session stands.
-    pub(super) fn registered(&mut self, auth: super::Auth, interval: Duration) {
+    pub(super) fn registered(&mut self, auth: super::Auth) {
+        let interval = auth.heartbeat_interval;
         self.timers.disarm(Timer::Handshake);
         self.void_requests();
         self.ssid = Some(auth.ssid);

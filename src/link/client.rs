@@ -53,10 +53,7 @@ pub(crate) enum Unsent {
 pub(crate) enum Event {
     Handshake(HandshakeEvent),
     /// A session stands. The one before is gone, and its requests with it.
-    Registered {
-        auth: Auth,
-        interval: Duration,
-    },
+    Registered(Auth),
     /// The answer to a request.
     Reply {
         id: RequestId,

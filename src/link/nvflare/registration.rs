@@ -12,10 +12,12 @@ use super::Link;
 use super::call::{Answer, Purpose};
 use super::cell::{Credentials, Origin, named};
 use super::send::{Target, peer_context};
+use super::settings::Settings;
 use crate::client::{Auth, Suspicion};
 use crate::identity::{CertificateId, RsaPublicKey};
 use crate::link::client::{self, HandshakeEvent, LinkCx};
 use crate::message::{RejectReason, ReturnCode, Ssid, Token};
+use crate::suite::Suite;
 use crate::wire::native::{Denial, Denied};
 use crate::wire::nvflare::cell::{Headers, channel, key, topic};
 use crate::wire::nvflare::typed;
@@ -125,16 +127,13 @@ impl Link {
             self.denied(answer);
             return;
         }
-        match granted(cx, server.as_ref(), answer) {
+        match granted(cx, &self.settings, server.as_ref(), answer) {
             Ok((auth, credentials)) => {
                 self.credentials = Some(credentials);
                 self.server_certificates =
                     server.map(|server| server.certificates).unwrap_or_default();
                 self.session_begins(cx);
-                self.events.push_back(client::Event::Registered {
-                    auth,
-                    interval: self.settings.heartbeat_interval,
-                });
+                self.events.push_back(client::Event::Registered(auth));
             }
             Err(suspicion) => self.handshake_event(HandshakeEvent::Suspect(suspicion)),
         }
@@ -215,6 +214,7 @@ fn check_server(
 /// Checks what the server granted.
 fn granted(
     cx: &LinkCx<'_>,
+    settings: &Settings,
     server: Option<&Server>,
     answer: &Answer,
 ) -> Result<(Auth, Credentials), Suspicion> {
@@ -243,9 +243,11 @@ fn granted(
             .map(|id| Token::from_bytes(id.into_bytes())),
         token_signature: Bytes::from(signature).into(),
         name: name.clone(),
+        suite: Suite::Bearer,
         ssid: ssid_of(ssid),
         issued: cx.wall.unwrap_or_default(),
         expires: u64::MAX,
+        heartbeat_interval: settings.heartbeat_interval,
         session_hash: [0; 32],
     };
     let credentials = Credentials {

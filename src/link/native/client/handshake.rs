@@ -221,9 +221,11 @@ impl Link {
             token: grant.token,
             token_signature: Bytes::from(grant.token_signature).into(),
             name: cx.identity.name().clone(),
+            suite: registering.suite,
             ssid: grant.ssid,
             issued: grant.issued,
             expires: grant.expires,
+            heartbeat_interval: Duration::from_millis(grant.interval),
             session_hash: registering.th3,
         };
         self.server_certificates = registering
@@ -234,10 +236,7 @@ impl Link {
         self.handshake = Handshake::Idle;
         self.outstanding.clear();
         self.session = Some(Session::new(session, protection));
-        Ok(Event::Registered {
-            auth,
-            interval: Duration::from_millis(grant.interval),
-        })
+        Ok(Event::Registered(auth))
     }
 
     pub(super) fn refusal(
