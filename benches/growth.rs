@@ -7,7 +7,7 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use fedlink::Server;
 use fedlink::Suite::{Bearer, Plain, Sealed};
-use fedlink_benches::counted::{Told, hear, heartbeats, polls, register, tick};
+use fedlink_benches::counted::{Told, hear, heartbeats, register, tick};
 use fedlink_benches::crowd::{Crowd, answer};
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
@@ -24,17 +24,10 @@ fn grown(at_thousand: u64) -> LibraryBenchmarkConfig {
 
 #[library_benchmark]
 #[bench::bearer_thousand(heartbeats(Bearer, THOUSAND))]
-#[bench::bearer_million(args = (heartbeats(Bearer, MILLION)), config = grown(1))]
+#[bench::bearer_million(args = (heartbeats(Bearer, MILLION)), config = grown(328_403))]
 #[bench::sealed_thousand(heartbeats(Sealed, THOUSAND))]
-#[bench::sealed_million(args = (heartbeats(Sealed, MILLION)), config = grown(1))]
+#[bench::sealed_million(args = (heartbeats(Sealed, MILLION)), config = grown(1_630_061))]
 fn heartbeats_100(told: Told) -> Crowd {
-    black_box(hear(told))
-}
-
-#[library_benchmark]
-#[bench::thousand(polls(Bearer, THOUSAND))]
-#[bench::million(args = (polls(Bearer, MILLION)), config = grown(1))]
-fn polls_100(told: Told) -> Crowd {
     black_box(hear(told))
 }
 
@@ -56,6 +49,6 @@ fn ticks_100(crowd: Crowd) -> Crowd {
 
 library_benchmark_group!(
     name = server;
-    benchmarks = heartbeats_100, polls_100, registration, ticks_100
+    benchmarks = heartbeats_100, registration, ticks_100
 );
 main!(library_benchmark_groups = server);

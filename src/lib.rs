@@ -10,6 +10,8 @@ mod attacker;
 #[cfg(test)]
 mod checking;
 mod client;
+#[doc = include_str!("../docs/cost.md")]
+pub mod cost {}
 mod digest;
 mod entropy;
 pub mod error;

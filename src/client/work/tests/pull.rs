@@ -401,7 +401,14 @@ fn what_lies_a_window_ahead_of_a_gap_is_not_asked_for() {
     let payload = payload(CHUNK * 20);
     let id = rig.ask().id;
     rig.reply(id, large_task(&payload));
-    // The list of digests comes first, so that parts end a little behind whole windows.
+    let list = rig.asks.pop().unwrap();
+    let bytes = chunk(&payload, 0, CHUNK).unwrap();
+    rig.reply_with(
+        list.id,
+        Reply::Fetch(FetchReply::Bytes { offset: 0 }),
+        bytes,
+    );
+    assert!(rig.work.snapshot().is_empty(), "no block is stored");
     let gap = rig.asks.pop().unwrap();
     let mut furthest = 0;
     while let Some(ask) = rig.asks.pop() {

@@ -177,7 +177,9 @@ fn a_fetch_that_is_said_to_begin_again_keeps_its_blocks() {
     let payload = payload(BLOCK * 2 + CHUNK);
     let log = half_fetched(&payload).log;
     let log = [&log[..], &log[..1]].concat();
-    let rig = fetching_again(log, &payload);
+    let mut rig = fetching_again(log, &payload);
+    let reached = BLOCK as u64 + 96;
+    assert_eq!(progress(&rig.actions()), [(reached, reached, 0)]);
     assert_eq!(rig.counters.resumed_downloads, 1);
 }
 

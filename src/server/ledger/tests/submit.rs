@@ -410,7 +410,9 @@ fn a_large_result_comes_back_from_records_a_snapshot_and_both() {
     let both = [&snapshot[..], &world.log[1..]].concat();
     for log in [world.log.clone(), snapshot.clone(), both] {
         let mut restored = World::restored(log);
-        assert_eq!(restored.results()[0].payload.bytes(), payload.bytes());
+        let results = restored.results();
+        assert_eq!(results[0].payload.parts().len(), 3, "no block was moved");
+        assert_eq!(results[0].payload.bytes(), payload.bytes());
         assert_eq!(restored.snapshot(), snapshot);
         assert_eq!(
             restored.submit("a", task, &payload),
