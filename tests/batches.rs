@@ -15,8 +15,12 @@ use fedlink::{
 };
 
 const T0: Instant = Instant::from_micros(1_000_000);
-/// More than are looked at together.
-const CLIENTS: u64 = 70;
+/// The project that the server serves.
+const PROJECT: u64 = 1;
+/// Another one, whose authority has the same name.
+const OTHER: u64 = 2;
+/// Clients of the project, more than are looked at together.
+const ALL: &[u64] = &[PROJECT; 70];
 
 type Message = (PeerId, BytesMut);
 
@@ -27,8 +31,9 @@ struct Federation {
 }
 
 impl Federation {
-    fn new(suite: Suite, clients: u64) -> Self {
-        let pki = Pki::new(1);
+    /// Clients with certificates of these projects.
+    fn new(suite: Suite, clients: &[u64]) -> Self {
+        let pki = Pki::new(PROJECT);
         let mut config = ServerConfig::new(name("project"));
         config.suites = Suites::new([suite]).unwrap();
         config.trusted_path = true;
@@ -41,9 +46,10 @@ impl Federation {
         config.trusted_path = true;
         config.server = Some(name("coordinator"));
         let config = Arc::new(config);
-        let client = |number: u64| {
-            let site = site_identity(&pki, &format!("site-{number}"), pki.roots());
-            let mut client = Client::new(config.clone(), site, [number as u8; 32], T0).unwrap();
+        let client = |(number, project): (u8, &u64)| {
+            let name = format!("site-{number}");
+            let site = site_identity(&Pki::new(*project), &name, pki.roots());
+            let mut client = Client::new(config.clone(), site, [number; 32], T0).unwrap();
             client.set_wall_clock(T0, NOW);
             client.handle_connected(T0, Carrier::default()).unwrap();
             client.register(T0).unwrap();
@@ -51,7 +57,7 @@ impl Federation {
         };
         Self {
             server,
-            clients: (1..=clients).map(client).collect(),
+            clients: (1..).zip(clients).map(client).collect(),
         }
     }
 
@@ -114,13 +120,13 @@ fn compare(
 
 /// Lets all come in, with registers changed by `change`. Gives how many have a session
 /// that stands, and how many messages were dropped on the way.
-fn join(suite: Suite, clients: u64, change: impl Fn(&mut Vec<Message>)) -> (usize, usize) {
+fn join(suite: Suite, clients: &[u64], change: impl Fn(&mut Vec<Message>)) -> (usize, usize) {
     let [mut together, mut apart] = [(); 2].map(|()| Federation::new(suite, clients));
     let mut all_dropped = 0;
     for round in 0..3 {
         let mut messages = together.messages();
         if round == 1 {
-            assert_eq!(messages.len() as u64, clients);
+            assert_eq!(messages.len(), clients.len());
             change(&mut messages);
         }
         let (answers, _, dropped) = compare(&mut together, &mut apart, &messages);
@@ -147,31 +153,46 @@ fn join(suite: Suite, clients: u64, change: impl Fn(&mut Vec<Message>)) -> (usiz
 #[test]
 fn all_that_come_at_once_come_in() {
     for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
-        assert_eq!(
-            join(suite, CLIENTS, |_| {}),
-            (CLIENTS as usize, 0),
-            "{suite}"
-        );
+        assert_eq!(join(suite, ALL, |_| {}), (ALL.len(), 0), "{suite}");
     }
 }
 
 #[test]
 fn a_bad_proof_among_good_ones_is_refused_alone() {
     for bad in [0, 33, 63, 64, 69] {
-        spoil_one(CLIENTS, bad);
+        spoil_one(ALL, bad);
     }
 }
 
 #[test]
 fn a_bad_proof_beside_a_good_one_is_refused_alone() {
-    spoil_one(1, 0);
-    spoil_one(2, 0);
-    spoil_one(2, 1);
+    spoil_one(&[PROJECT], 0);
+    spoil_one(&[PROJECT; 2], 0);
+    spoil_one(&[PROJECT; 2], 1);
 }
 
-fn spoil_one(clients: u64, bad: usize) {
+#[test]
+fn a_forged_certificate_beside_a_good_one_is_refused_alone() {
+    for suite in [Suite::Bearer, Suite::Sealed] {
+        for clients in [
+            &[OTHER][..],
+            &[OTHER, PROJECT],
+            &[PROJECT, OTHER],
+            &[OTHER, PROJECT, OTHER, PROJECT],
+        ] {
+            let good = clients.iter().filter(|it| **it == PROJECT).count();
+            assert_eq!(
+                join(suite, clients, |_| {}),
+                (good, 0),
+                "{suite} {clients:?}"
+            );
+        }
+    }
+}
+
+fn spoil_one(clients: &[u64], bad: usize) {
     let spoil = |messages: &mut Vec<Message>| *messages[bad].1.last_mut().unwrap() ^= 1;
-    let others = clients as usize - 1;
+    let others = clients.len() - 1;
     assert_eq!(join(Suite::Bearer, clients, spoil), (others, 0), "{bad}");
     // A seal that does not open is no message at all.
     assert_eq!(join(Suite::Sealed, clients, spoil), (others, 1), "{bad}");
@@ -192,8 +213,8 @@ fn registers_and_nonsense_may_come_mixed_and_twice() {
         messages.rotate_left(7);
     };
     for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
-        let (inside, dropped) = join(suite, CLIENTS, mix);
-        assert_eq!(inside, CLIENTS as usize, "{suite}");
+        let (inside, dropped) = join(suite, ALL, mix);
+        assert_eq!(inside, ALL.len(), "{suite}");
         assert!(dropped >= 5, "{suite}: {dropped}");
     }
 }
