@@ -5,6 +5,7 @@ mod act;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use fedlink::identity::Name;
 use fedlink::message::PeerId;
 use fedlink::{Instant, Server, ServerAction, ServerTimer};
 
@@ -53,6 +54,13 @@ impl Coordinator {
     /// Whether all jobs are over.
     pub fn is_done(&self) -> bool {
         self.machine.is_some() && self.director.is_done()
+    }
+
+    /// Whether a site has a session here that it has used.
+    pub fn knows(&self, site: &str) -> bool {
+        let name = Name::new(site).expect("a short name");
+        let server = self.machine.as_ref();
+        server.is_some_and(|server| server.is_registered(&name))
     }
 
     /// When all jobs are over and all clients gone, nothing is kept but the service session

@@ -148,6 +148,9 @@ impl<'a> World<'a> {
         // Sessions that the storm has ended are found out, and made anew.
         let limit = self.scene.now + REST;
         while self.step(limit) {}
+        // Nobody says goodbye while it has none.
+        let limit = self.scene.now + REST;
+        while !self.all_are_known() && self.step(limit) {}
         recovered_in
     }
 
@@ -175,6 +178,12 @@ impl<'a> World<'a> {
             site.has_nothing_left(&mut self.scene.tally, jobs);
         }
         self.server.has_nothing_left(&mut self.scene.tally);
+    }
+
+    /// Whether each site has a session that it uses.
+    fn all_are_known(&self) -> bool {
+        let known = |site: &Site| site.is_out() || self.server.knows(site.name());
+        self.sites.iter().all(known)
     }
 
     fn is_done(&self, since: Instant) -> bool {

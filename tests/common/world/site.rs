@@ -71,6 +71,10 @@ impl Site {
         &mut self.process
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether nobody expects anything of this process: it was never started, or it was
     /// replaced.
     pub fn is_out(&self) -> bool {
