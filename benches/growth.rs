@@ -15,17 +15,26 @@ use gungraun::{Callgrind, EventKind};
 const THOUSAND: usize = 1_000;
 const MILLION: usize = 1_000_000;
 
+/// Instructions alone: a million clients take minutes to seat even so.
+fn counted() -> Callgrind {
+    Callgrind::with_args(["--cache-sim=no"])
+}
+
+fn config() -> LibraryBenchmarkConfig {
+    LibraryBenchmarkConfig::default().tool(counted()).clone()
+}
+
 /// Fails past 1.5 times what a thousand clients take.
 fn grown(at_thousand: u64) -> LibraryBenchmarkConfig {
-    let mut callgrind = Callgrind::default();
+    let mut callgrind = counted();
     callgrind.hard_limits([(EventKind::Ir, at_thousand + at_thousand / 2)]);
     LibraryBenchmarkConfig::default().tool(callgrind).clone()
 }
 
 #[library_benchmark]
-#[bench::bearer_thousand(heartbeats(Bearer, THOUSAND))]
+#[bench::bearer_thousand(args = (heartbeats(Bearer, THOUSAND)), config = config())]
 #[bench::bearer_million(args = (heartbeats(Bearer, MILLION)), config = grown(328_403))]
-#[bench::sealed_thousand(heartbeats(Sealed, THOUSAND))]
+#[bench::sealed_thousand(args = (heartbeats(Sealed, THOUSAND)), config = config())]
 #[bench::sealed_million(args = (heartbeats(Sealed, MILLION)), config = grown(1_630_061))]
 fn heartbeats_100(told: Told) -> Crowd {
     black_box(hear(told))
@@ -33,16 +42,16 @@ fn heartbeats_100(told: Told) -> Crowd {
 
 // Without cryptography, which would hide all else.
 #[library_benchmark]
-#[bench::thousand(register(Plain, THOUSAND))]
-#[bench::million(args = (register(Plain, MILLION)), config = grown(1))]
+#[bench::thousand(args = (register(Plain, THOUSAND)), config = config())]
+#[bench::million(args = (register(Plain, MILLION)), config = grown(239_770))]
 fn registration((mut server, message): (Server, BytesMut)) -> (Server, BytesMut) {
     let answer = answer(&mut server, message);
     black_box((server, answer))
 }
 
 #[library_benchmark]
-#[bench::thousand(Crowd::new(THOUSAND, Bearer))]
-#[bench::million(args = (Crowd::new(MILLION, Bearer)), config = grown(1))]
+#[bench::thousand(args = (Crowd::new(THOUSAND, Bearer)), config = config())]
+#[bench::million(args = (Crowd::new(MILLION, Bearer)), config = grown(59_331))]
 fn ticks_100(crowd: Crowd) -> Crowd {
     black_box(tick(crowd))
 }

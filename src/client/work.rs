@@ -365,8 +365,15 @@ impl Work {
         let limit = cx.config.max_jobs;
         match record {
             Record::Task(task) => {
-                self.pulls.restore_whole(task.job);
-                self.held.restore(task, payload, limit);
+                let payload = if payload.is_empty() && task.is_apart() {
+                    self.pulls.restore_blocks(&task)
+                } else {
+                    Some(task.head.payload.clone().with(payload))
+                };
+                if let Some(payload) = payload {
+                    self.pulls.forget_earlier(task.job);
+                    self.held.restore(task, payload, limit);
+                }
             }
             Record::Result(result) => {
                 self.held.remove(result.task);
@@ -374,7 +381,7 @@ impl Work {
             }
             Record::Settled(task) => self.outbox.restore_settled(task),
             Record::JobEnded(job) => {
-                self.pulls.restore_whole(job);
+                self.pulls.forget_earlier(job);
                 self.held.end(job);
             }
             Record::Fetch(task) => self.pulls.restore_fetch(task, payload),

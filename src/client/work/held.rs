@@ -8,7 +8,7 @@ use crate::Instant;
 use crate::client::cx::Cx;
 use crate::client::{ClientAction, Task};
 use crate::error::Misuse;
-use crate::message::{JobId, Parts, Payload, Place, TaskId};
+use crate::message::{JobId, Payload, Place, TaskId};
 use crate::transfer::Layout;
 
 use super::record::{Gate, Record, Store, StoredTask};
@@ -44,13 +44,13 @@ impl Held {
         cx: &mut Cx<'_>,
         store: &mut Store,
         stored: StoredTask,
-        payload: Parts,
+        payload: Payload,
         since: Instant,
     ) -> Option<JobId> {
         let task = stored.head.task;
         let comes_again = cx.config.binding.gives_tasks_again();
         let held = HeldTask {
-            payload: stored.head.payload.clone().with(payload),
+            payload,
             stored,
             since,
             given: false,
@@ -58,7 +58,7 @@ impl Held {
         };
         if !comes_again {
             let record = Record::Task(held.stored.clone());
-            store.persist(cx, &record, held.payload.bytes().clone(), Gate::Task(task));
+            store.persist(cx, &record, held.whole(), Gate::Task(task));
         }
         self.tasks.insert(task, held);
         if comes_again {
@@ -135,12 +135,12 @@ impl Held {
     }
 
     /// Takes a stored task over.
-    pub(crate) fn restore(&mut self, stored: StoredTask, payload: Bytes, limit: usize) {
+    pub(crate) fn restore(&mut self, stored: StoredTask, payload: Payload, limit: usize) {
         let (job, task) = (stored.job, stored.head.task);
         self.tasks.insert(
             task,
             HeldTask {
-                payload: stored.head.payload.clone().with(payload),
+                payload,
                 stored,
                 since: Instant::default(),
                 given: true,
@@ -168,7 +168,7 @@ impl Held {
 
     pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         for held in self.tasks.values().filter(|held| !held.comes_again) {
-            records.push(Record::Task(held.stored.clone()).with(held.payload.bytes().clone()));
+            held.snapshot(records);
         }
         for (job, task) in &self.last {
             let (job, task) = (*job, *task);
@@ -181,6 +181,31 @@ impl Held {
 }
 
 impl HeldTask {
+    /// Whether the payload came in blocks that are stored one by one.
+    fn is_in_blocks(&self) -> bool {
+        self.payload.parts().len() > 1
+    }
+
+    /// The payload, to be stored with the task.
+    fn whole(&self) -> Bytes {
+        if self.is_in_blocks() {
+            Bytes::new()
+        } else {
+            self.payload.bytes().clone()
+        }
+    }
+
+    fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
+        if self.is_in_blocks() {
+            let list = self.payload.blocks().list.clone();
+            records.push(Record::Fetch(self.stored.clone()).with(list));
+            for (index, block) in (0..).zip(self.payload.parts()) {
+                records.push(self.stored.block(index).with(block.clone()));
+            }
+        }
+        records.push(Record::Task(self.stored.clone()).with(self.whole()));
+    }
+
     fn give(&mut self, cx: &mut Cx<'_>, again: bool) {
         self.given = true;
         let head = &self.stored.head;

@@ -15,8 +15,8 @@ use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::limits::MAX_PROPERTIES;
 use crate::message::{
-    FetchReply, JobId, Parts, Place, Properties, PullReply, PullTask, Reply, Request, RequestId,
-    ReturnCode, TaskHead, TaskId,
+    FetchReply, JobId, Parts, Payload, Place, Properties, PullReply, PullTask, Reply, Request,
+    RequestId, ReturnCode, TaskHead, TaskId,
 };
 
 use super::Wish;
@@ -109,7 +109,7 @@ enum State {
 pub(crate) enum Pulled {
     Nothing,
     /// A whole task, asked for since that moment.
-    Task(StoredTask, Parts, Instant),
+    Task(StoredTask, Payload, Instant),
     /// A task that cannot be taken, and why.
     Unfit(StoredTask, &'static str),
 }
@@ -334,8 +334,19 @@ impl Pulls {
         }
     }
 
-    /// The job has a whole task, so an earlier fetch is over.
-    pub(crate) fn restore_whole(&mut self, job: JobId) {
+    /// The blocks that were stored are the whole payload of this task: gives it. Nothing
+    /// if some are missing or were changed; then it is fetched again.
+    pub(crate) fn restore_blocks(&mut self, task: &StoredTask) -> Option<Payload> {
+        let earlier = self.earlier.get(&task.job)?;
+        if earlier.task != *task || !earlier.is_complete() {
+            return None;
+        }
+        let (_, payload) = self.earlier.remove(&task.job)?.finish()?;
+        Some(payload)
+    }
+
+    /// The job has a whole task, or has ended, so an earlier fetch is over.
+    pub(crate) fn forget_earlier(&mut self, job: JobId) {
         self.earlier.remove(&job);
     }
 
@@ -407,6 +418,7 @@ impl Pulls {
         }
         if task.head.payload.place == Place::Inline {
             pull.state = State::Storing;
+            let payload = task.head.payload.clone().with(payload);
             return Pulled::Task(task, payload, pull.since);
         }
         let fetch = earlier

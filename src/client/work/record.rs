@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::ClientAction;
 use crate::client::cx::Cx;
 use crate::error::Misuse;
-use crate::message::{JobId, Outcome, Properties, RecordId, Ssid, TaskHead, TaskId};
+use crate::message::{JobId, Outcome, Place, Properties, RecordId, Ssid, TaskHead, TaskId};
 
 /// The first byte of every record; another one belongs to another version.
 const VERSION: u8 = 2;
@@ -16,7 +16,7 @@ const VERSION: u8 = 2;
 /// One line of the client's log. Applying one twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Record {
-    /// A whole task; its payload follows.
+    /// A whole task. Its payload follows, or is the blocks that were stored before.
     Task(StoredTask),
     /// A result; its payload follows.
     Result(StoredResult),
@@ -55,6 +55,22 @@ pub(crate) struct StoredResult {
     pub(crate) headers: Properties,
     pub(crate) content_type: String,
     pub(crate) encoding: String,
+}
+
+impl StoredTask {
+    /// Whether there are bytes of a payload outside of the task.
+    pub(crate) fn is_apart(&self) -> bool {
+        matches!(self.head.payload.place, Place::Apart { size, .. } if size > 0)
+    }
+
+    /// What announces a block of its payload.
+    pub(crate) fn block(&self, index: u64) -> Record {
+        Record::Block {
+            job: self.job,
+            task: self.head.task,
+            index,
+        }
+    }
 }
 
 impl Record {

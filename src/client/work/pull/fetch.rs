@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::client::cx::Cx;
 use crate::client::{ClientAction, Direction};
-use crate::message::{BLOCK, Parts, Place, RequestId, TaskId};
+use crate::message::{BLOCK, Payload, Place, RequestId, TaskId};
 use crate::transfer::{BadDigest, Layout, Reassembler, WINDOW, Window};
 
 use crate::client::work::record::{Gate, Record, Store, StoredTask};
@@ -71,7 +71,7 @@ impl Fetch {
         records.push(Record::Fetch(self.task.clone()).with(list));
         for index in 0..self.stored {
             if let Some(block) = self.reassembler.block(index) {
-                records.push(self.block_record(index).with(block));
+                records.push(self.task.block(index).with(block));
             }
         }
     }
@@ -143,15 +143,16 @@ impl Fetch {
     }
 
     /// The task and its payload, once complete.
-    pub(crate) fn finish(self) -> Option<(StoredTask, Parts)> {
-        let (blocks, _) = self.reassembler.finish()?;
-        Some((self.task, blocks.into()))
+    pub(crate) fn finish(self) -> Option<(StoredTask, Payload)> {
+        let digest = self.reassembler.layout().digest;
+        let (blocks, list) = self.reassembler.finish()?;
+        let head = self.task.head.payload.clone();
+        Some((self.task, head.with_blocks(blocks, list, digest)))
     }
 
-    /// Stores the blocks that became whole. The last one makes the payload complete, and
-    /// then the task is stored instead.
+    /// Stores the blocks that became whole. The only block is stored with its task.
     fn store_blocks(&mut self, cx: &mut Cx<'_>, store: &mut Store) {
-        if self.is_complete() {
+        if self.reassembler.layout().blocks() < 2 {
             return;
         }
         while let Some(block) = self.reassembler.block(self.stored) {
@@ -160,16 +161,8 @@ impl Fetch {
                 let list = self.reassembler.list().unwrap_or_default();
                 store.persist(cx, &record, list, Gate::Open);
             }
-            store.persist(cx, &self.block_record(self.stored), block, Gate::Open);
+            store.persist(cx, &self.task.block(self.stored), block, Gate::Open);
             self.stored += 1;
-        }
-    }
-
-    fn block_record(&self, index: u64) -> Record {
-        Record::Block {
-            job: self.task.job,
-            task: self.task.head.task,
-            index,
         }
     }
 

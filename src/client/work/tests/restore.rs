@@ -198,8 +198,66 @@ fn a_fetch_goes_on_from_its_stored_blocks() {
         let log = rig.log.clone();
         rig.restart(log);
         assert_eq!(assigned(&rig.store()).payload, payload);
-        assert_eq!(rig.work.snapshot().len(), 2);
     }
+}
+
+/// What a host has stored that was given a task of three blocks.
+fn whole_in_blocks(payload: &Payload) -> Rig {
+    let mut rig = half_fetched(payload);
+    serve(&mut rig, payload, 0);
+    rig.session();
+    serve(&mut rig, payload, usize::MAX);
+    assert_eq!(assigned(&rig.store()).payload.parts().len(), 3);
+    rig
+}
+
+#[test]
+fn the_bytes_of_a_large_task_are_stored_once_and_copied_nowhere() {
+    let payload = payload(BLOCK * 2 + CHUNK);
+    let rig = whole_in_blocks(&payload);
+    let stored: usize = rig.log.iter().map(Bytes::len).sum();
+    assert!(stored < payload.len() + 4096, "{stored}");
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log.clone());
+        let actions = rig.store();
+        let task = assigned(&actions);
+        assert_eq!(task.payload, payload);
+        let parts = task.payload.parts();
+        assert_eq!(parts.len(), 3);
+        for part in &parts[..2] {
+            let inside = |record: &Bytes| record.as_ptr_range().end == part.as_ptr_range().end;
+            assert!(log.iter().any(inside));
+        }
+        // The list, three blocks, the task, and that it is the last of its job.
+        assert_eq!(rig.work.snapshot().len(), 6);
+    }
+}
+
+#[test]
+fn a_large_task_of_which_a_block_was_changed_in_storage_is_fetched_again() {
+    let payload = payload(BLOCK * 2 + CHUNK);
+    let mut log = whole_in_blocks(&payload).log;
+    let mut changed = log[2].to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    log[2] = changed.into();
+    let mut rig = fetching_again(log, &payload);
+    let reached = BLOCK as u64 + 96;
+    assert_eq!(progress(&rig.actions()), [(reached, reached, 0)]);
+    serve(&mut rig, &payload, usize::MAX);
+    assert_eq!(assigned(&rig.store()).payload, payload);
+}
+
+#[test]
+fn a_large_task_that_was_stored_in_one_piece_is_still_read() {
+    let payload = payload(BLOCK * 2 + CHUNK);
+    let rig = whole_in_blocks(&payload);
+    let record = [&rig.log.last().unwrap()[..], payload.bytes()].concat();
+    let mut rig = Rig::new();
+    rig.restart(vec![record.into()]);
+    let actions = rig.store();
+    assert_eq!(assigned(&actions).payload, payload);
+    assert_eq!(rig.work.snapshot().len(), 2);
 }
 
 #[test]
