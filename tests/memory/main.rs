@@ -9,6 +9,7 @@ mod dice;
 mod flood;
 mod idle;
 mod largest;
+mod moved;
 mod silent;
 
 use std::time::Duration;
