@@ -8,11 +8,13 @@ use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use fedlink::Suite;
+use fedlink::message::PeerId;
+use fedlink::{Instant, Server, Suite};
 use fedlink_benches::crowd::{Clients, Crowd, send};
 use serde::{Deserialize, Serialize};
 
 const CLIENTS: usize = 1_000_000;
+const AT_ONCE: usize = 64;
 
 fn heartbeat(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("heartbeat, 1,000,000 clients");
@@ -25,6 +27,13 @@ fn heartbeat(criterion: &mut Criterion) {
                 BatchSize::SmallInput,
             );
         });
+        group.bench_function(format!("{suite}, {AT_ONCE} at once"), |bencher| {
+            bencher.iter_batched(
+                || heartbeats(&mut crowd.clients),
+                |messages| hear(&mut crowd.server, crowd.now, messages),
+                BatchSize::SmallInput,
+            );
+        });
         if suite == Suite::Bearer {
             let mut floor = Floor::of(&mut crowd.clients);
             group.bench_function("bearer, floor", |bencher| {
@@ -34,9 +43,36 @@ fn heartbeat(criterion: &mut Criterion) {
                     BatchSize::SmallInput,
                 );
             });
+            group.bench_function(format!("bearer, floor, {AT_ONCE} at once"), |bencher| {
+                bencher.iter_batched(
+                    || heartbeats(&mut crowd.clients),
+                    |messages| {
+                        for (_, message) in messages {
+                            black_box(floor.answer(&message));
+                        }
+                    },
+                    BatchSize::SmallInput,
+                );
+            });
         }
     }
     group.finish();
+}
+
+/// Heartbeats that wait together.
+fn heartbeats(clients: &mut Clients) -> Vec<(PeerId, BytesMut)> {
+    let heartbeat = |_| {
+        let (client, message) = clients.heartbeat();
+        (PeerId(client as u64), message)
+    };
+    (0..AT_ONCE).map(heartbeat).collect()
+}
+
+fn hear(server: &mut Server, now: Instant, messages: Vec<(PeerId, BytesMut)>) {
+    assert_eq!(server.handle_batch(now, messages), 0);
+    for _ in 0..AT_ONCE {
+        black_box(server.poll_transmit().expect("it is answered"));
+    }
 }
 
 /// The least that a server can do.
