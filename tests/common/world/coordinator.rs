@@ -57,10 +57,9 @@ impl Coordinator {
     }
 
     /// Whether a site has a session here that it has used.
-    pub fn knows(&self, site: &str) -> bool {
-        let name = Name::new(site).expect("a short name");
+    pub fn knows(&self, site: &Name) -> bool {
         let server = self.machine.as_ref();
-        server.is_some_and(|server| server.is_registered(&name))
+        server.is_some_and(|server| server.is_registered(site))
     }
 
     /// When all jobs are over and all clients gone, nothing is kept but the service session

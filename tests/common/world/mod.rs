@@ -182,7 +182,7 @@ impl<'a> World<'a> {
 
     /// Whether each site has a session that it uses.
     fn all_are_known(&self) -> bool {
-        let known = |site: &Site| site.is_out() || self.server.knows(site.name());
+        let known = |site: &Site| site.is_out() || self.server.knows(site.client());
         self.sites.iter().all(known)
     }
 

@@ -6,6 +6,7 @@ mod fate;
 use core::time::Duration;
 
 use fedlink::error::Misuse;
+use fedlink::identity::Name;
 use fedlink::message::PeerId;
 use fedlink::{Carrier, Client, ClientAction, CloseReason, Instant, Phase, Timer};
 
@@ -71,8 +72,9 @@ impl Site {
         &mut self.process
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
+    /// What the server calls it; two processes may have one name.
+    pub fn client(&self) -> &Name {
+        self.who.identity.name()
     }
 
     /// Whether nobody expects anything of this process: it was never started, or it was

@@ -65,13 +65,14 @@ impl Silence {
     }
 
     /// Who counts as dead was silent for long enough while the server listened, or has not
-    /// renewed its session. A nap shorter than an interval may pass for listening.
+    /// renewed its session. A nap shorter than two intervals may pass for listening: the
+    /// server looks at the time once an interval, and may do so an interval late.
     pub fn a_death_is_deserved(&mut self, client: &Name, at: Instant) {
         let heard = self.heard.remove(client).unwrap_or(self.started);
         let joined = self.joined.remove(client);
         let slept = self.naps.iter().filter(|(_, end)| *end > heard);
         let slept =
-            slept.map(|(from, to)| to.since(heard.max(*from)).saturating_sub(self.interval));
+            slept.map(|(from, to)| to.since(heard.max(*from)).saturating_sub(2 * self.interval));
         let silent = at.since(heard).saturating_sub(slept.sum());
         let expired = joined.is_some_and(|joined| at.since(joined) >= self.lifetime);
         assert!(
