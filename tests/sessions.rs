@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::Pki;
 use fedlink::error::{ConfigError, Misuse};
@@ -882,4 +882,23 @@ fn who_has_the_servers_key_can_check_a_registration() {
             );
         }
     }
+}
+
+#[test]
+fn a_session_is_over_when_its_time_is_up_although_the_timer_is_late() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.client.suspend(pair.now, SECOND).unwrap();
+    pair.drain();
+    let message = pair.to_server.pop().unwrap();
+    let lifetime = pair.server_config.session_lifetime;
+    for (late, lasts) in [(lifetime - SECOND, true), (lifetime, false)] {
+        let now = pair.now + late;
+        let nonsense = BytesMut::from(&b"nonsense"[..]);
+        pair.server
+            .handle_message(now, pair.peer, nonsense)
+            .unwrap_err();
+        assert_eq!(pair.server.has_session_of(&message[..18]), lasts);
+    }
+    assert_eq!(pair.server.clients().count(), 1);
 }

@@ -248,13 +248,13 @@ impl Server {
     }
 
     /// Whether a message that begins so, of which 18 bytes suffice, names a session that
-    /// there is. That proves nothing until [`handle_message`](Self::handle_message) has
+    /// there is and that has not expired. That proves nothing until [`handle_message`](Self::handle_message) has
     /// taken the message, but nobody else has a reason to send long ones: a host that
     /// bounds what strangers may send can let it pass.
     #[must_use]
     pub fn has_session_of(&self, start: &[u8]) -> bool {
         let session = native::session_of(start);
-        session.is_some_and(|session| self.sessions.get(session).is_some())
+        session.is_some_and(|session| self.sessions.lasts(self.now, session))
     }
 
     /// The service session.

@@ -1,8 +1,8 @@
 //! What must make no difference: the same plan is run in other manners, and every machine
 //! says the same at the same times.
 
-use crate::attempt::attempt;
-use crate::world::{Drain, Manner, Run};
+use crate::attempt::{attempt, logged};
+use crate::world::{Drain, Log, Manner, Run};
 
 /// The manner that others are compared with.
 const PLAIN: Manner = Manner {
@@ -47,10 +47,23 @@ pub fn compare(bytes: &[u8]) -> Result<Vec<Run>, String> {
         let same = plain.transcripts == other.transcripts
             && (plain.lasted, plain.recovered_in) == (other.lasted, other.recovered_in);
         if !same {
-            return Err(format!("it makes a difference when {difference}"));
+            let first = first_difference(bytes, manner);
+            return Err(format!("it makes a difference when {difference}{first}"));
         }
         runs.push(other);
     }
     runs.push(plain);
     Ok(runs)
+}
+
+/// The first event that is another in this manner, if events show it.
+fn first_difference(bytes: &[u8], manner: Manner) -> String {
+    let [usual, other] = [PLAIN, manner].map(|manner| {
+        let mut log = Log::keeping(usize::MAX);
+        let _ = logged(bytes, manner, &mut log);
+        log.diagram()
+    });
+    let mut lines = usual.lines().zip(other.lines());
+    let first = lines.find(|(usual, other)| usual != other);
+    first.map_or_else(String::new, |(usual, other)| format!("\n{usual}\n{other}"))
 }

@@ -161,6 +161,12 @@ impl Sessions {
         self.table.get(self.place(id)?)
     }
 
+    /// Whether there is a session whose time is not up.
+    pub(crate) fn lasts(&self, now: Instant, id: SessionId) -> bool {
+        let elapsed = now.since(self.started);
+        self.get(id).is_some_and(|it| it.lasts(elapsed))
+    }
+
     /// Brings a session near, if it is there. Several that are fetched one after another
     /// come at once; when each is looked for in its turn, memory is waited for each time.
     pub(crate) fn fetch(&self, id: SessionId) {
@@ -288,13 +294,11 @@ impl Sessions {
     /// A session is over for its messages when its time is up, although the timer that
     /// ends it may be late.
     fn lasting(&mut self, now: Instant, id: SessionId) -> Result<(Place, &mut Standing), Dropped> {
-        let elapsed = now.since(self.started).as_secs();
+        let elapsed = now.since(self.started);
         let place = self.place(id).ok_or(Dropped::NoSession)?;
-        let standing = self.table.get_mut(place).ok_or(Dropped::NoSession)?;
-        if u64::from(standing.expires_at()) <= elapsed {
-            return Err(Dropped::NoSession);
-        }
-        Ok((place, standing))
+        let standing = self.table.get_mut(place);
+        let standing = standing.filter(|it| it.lasts(elapsed));
+        Ok((place, standing.ok_or(Dropped::NoSession)?))
     }
 
     fn place(&self, id: SessionId) -> Option<Place> {

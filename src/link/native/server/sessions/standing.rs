@@ -2,6 +2,8 @@
 //!
 //! What few sessions have is kept elsewhere; flags say what there is.
 
+use core::time::Duration;
+
 use super::slab::Place;
 use crate::Instant;
 use crate::identity::{CertificateId, Name};
@@ -105,6 +107,11 @@ impl Standing {
     /// When it ends, in seconds of the table's time.
     pub(super) fn expires_at(&self) -> u32 {
         self.expires_at
+    }
+
+    /// Whether its time is not up so long after the start of the table's time.
+    pub(super) fn lasts(&self, elapsed: Duration) -> bool {
+        elapsed < Duration::from_secs(self.expires_at.into())
     }
 
     /// A request has come.
