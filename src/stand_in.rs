@@ -375,7 +375,6 @@ mod tests {
         let mut server = server();
         let stranger =
             heartbeat_of(&mut server.seat(Instant::default(), guise().client, Suite::Plain));
-        let _ = self::server().handle_message(Instant::default(), PEER, stranger.clone());
         let mut other = self::server();
         let _ = other.handle_message(Instant::default(), PEER, stranger);
         let unknown = other.poll_transmit().unwrap();

@@ -12,12 +12,12 @@ mod stage;
 
 pub use error::DemoError;
 
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::interrupt::Interrupt;
 use crate::options::{DemoOptions, DemoTransport};
+use crate::print;
 use report::Report;
 use screen::Screen;
 use setup::Setup;
@@ -43,13 +43,6 @@ pub fn run(options: &DemoOptions) -> Result<bool, DemoError> {
     stage.screen.clear();
     ran?;
     let report = Report::new(&setup, &stage, started.elapsed().as_secs_f64());
-    let mut out = std::io::stdout().lock();
-    let printed = if options.json {
-        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::from);
-        json.and_then(|json| writeln!(out, "{json}"))
-    } else {
-        writeln!(out, "{report}")
-    };
-    printed.map_err(DemoError::Output)?;
+    print::report(&report, options.json).map_err(DemoError::Output)?;
     Ok(report.ok)
 }

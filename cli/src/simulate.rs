@@ -20,13 +20,13 @@ mod world;
 
 pub use error::SimulateError;
 
-use std::io::Write;
 use std::time::Instant;
 
 use fedlink::identity::Name;
 
 use crate::interrupt::Interrupt;
 use crate::options::SimulateOptions;
+use crate::print;
 use plan::Plan;
 use report::{Real, Report};
 use screen::Screen;
@@ -58,14 +58,7 @@ pub fn run(options: &SimulateOptions) -> Result<bool, SimulateError> {
         plot::draw(path, &plan, &runs)?;
     }
     let report = Report::new(&plan, runs, real);
-    let mut out = std::io::stdout().lock();
-    let printed = if options.json {
-        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::from);
-        json.and_then(|json| writeln!(out, "{json}"))
-    } else {
-        writeln!(out, "{report}")
-    };
-    printed.map_err(SimulateError::Output)?;
+    print::report(&report, options.json).map_err(SimulateError::Output)?;
     Ok(report.ok)
 }
 

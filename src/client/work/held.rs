@@ -198,10 +198,8 @@ impl HeldTask {
     fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         if self.is_in_blocks() {
             let list = self.payload.blocks().list.clone();
-            records.push(Record::Fetch(self.stored.clone()).with(list));
-            for (index, block) in (0..).zip(self.payload.parts()) {
-                records.push(self.stored.block(index).with(block.clone()));
-            }
+            let blocks = self.payload.parts().iter().cloned();
+            self.stored.snapshot_blocks(list, blocks, records);
         }
         records.push(Record::Task(self.stored.clone()).with(self.whole()));
     }

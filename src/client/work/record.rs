@@ -63,6 +63,18 @@ impl StoredTask {
         matches!(self.head.payload.place, Place::Apart { size, .. } if size > 0)
     }
 
+    /// Adds the records of the first blocks of its payload, of which `list` has the digests.
+    pub(crate) fn snapshot_blocks(
+        &self,
+        list: Bytes,
+        blocks: impl Iterator<Item = Bytes>,
+        records: &mut Vec<(Bytes, Bytes)>,
+    ) {
+        records.push(Record::Fetch(self.clone()).with(list));
+        let blocks = (0..).zip(blocks);
+        records.extend(blocks.map(|(index, block)| self.block(index).with(block)));
+    }
+
     /// What announces a block of its payload.
     pub(crate) fn block(&self, index: u64) -> Record {
         Record::Block {

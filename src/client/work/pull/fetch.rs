@@ -68,12 +68,8 @@ impl Fetch {
         let Some(list) = self.reassembler.list().filter(|_| self.stored > 0) else {
             return;
         };
-        records.push(Record::Fetch(self.task.clone()).with(list));
-        for index in 0..self.stored {
-            if let Some(block) = self.reassembler.block(index) {
-                records.push(self.task.block(index).with(block));
-            }
-        }
+        let blocks = (0..self.stored).filter_map(|index| self.reassembler.block(index));
+        self.task.snapshot_blocks(list, blocks, records);
     }
 
     /// The next part to ask for, as offset and length. What lies more than a window ahead

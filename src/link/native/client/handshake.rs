@@ -13,7 +13,7 @@ use crate::identity::{self, Chain, ChainError, Key, Role, Verified};
 use crate::link::client::{Event, HandshakeEvent, LinkCx};
 use crate::link::native::seal;
 use crate::link::native::session::{End, Protection, Seal, Session};
-use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
+use crate::link::native::transcript::{self, Binding, Keys};
 use crate::message::SessionId;
 use crate::suite::Suite;
 use crate::wire::native::{
@@ -213,20 +213,9 @@ impl Link {
         if client_nonce != registering.client_nonce {
             return Err(Dropped::Unasked);
         }
-        let (grant, protection) = match registering.accept(cx, message, session, clear) {
+        let (auth, protection) = match registering.accept(cx, message, session, clear) {
             Ok(accepted) => accepted,
             Err(suspicion) => return Ok(Event::Handshake(HandshakeEvent::Suspect(suspicion))),
-        };
-        let auth = Auth {
-            token: grant.token,
-            token_signature: Bytes::from(grant.token_signature).into(),
-            name: cx.identity.name().clone(),
-            suite: registering.suite,
-            ssid: grant.ssid,
-            issued: grant.issued,
-            expires: grant.expires,
-            heartbeat_interval: Duration::from_millis(grant.interval),
-            session_hash: registering.th3,
         };
         self.server_certificates = registering
             .server
@@ -377,7 +366,7 @@ impl Registering {
         message: &[u8],
         session: SessionId,
         clear: usize,
-    ) -> Result<(Grant, Protection), Suspicion> {
+    ) -> Result<(Auth, Protection), Suspicion> {
         let keys = self
             .keys
             .as_ref()
@@ -385,6 +374,17 @@ impl Registering {
         let key = keys.as_ref().map(|keys| &keys.to_client);
         let body = seal::uncover(key, message, clear).ok_or(Suspicion::Seal)?;
         let grant: Grant = native::decode_all(&body).ok_or(Suspicion::Malformed)?;
+        let auth = Auth {
+            token: grant.token,
+            token_signature: Bytes::from(grant.token_signature).into(),
+            name: cx.identity.name().clone(),
+            suite: self.suite,
+            ssid: grant.ssid,
+            issued: grant.issued,
+            expires: grant.expires,
+            heartbeat_interval: Duration::from_millis(grant.interval),
+            session_hash: self.th3,
+        };
         if let Some(server) = &self.server {
             // It may have been revoked since it proved itself.
             let mut certificates = server.certificates.iter();
@@ -392,25 +392,11 @@ impl Registering {
             if let Some(position) = revoked {
                 return Err(Suspicion::Chain(ChainError::Revoked { position }));
             }
-            let claims = TokenClaims {
-                suite: self.suite,
-                project: cx.config.project.as_str(),
-                name: cx.identity.name().as_str(),
-                token: grant.token.as_ref(),
-                ssid: grant.ssid,
-                issued: grant.issued,
-                expires: grant.expires,
-                interval: grant.interval,
-                th3: &self.th3,
-            };
-            let signature = grant.token_signature[..]
-                .try_into()
-                .map_err(|_| Suspicion::TokenSignature)?;
-            if !server.key.verify(&claims.to_sign(), signature) {
+            if !auth.is_signed_by(&server.key, &cx.config.project) {
                 return Err(Suspicion::TokenSignature);
             }
         }
-        let protection = match (self.suite, keys, &grant.token) {
+        let protection = match (self.suite, keys, &auth.token) {
             (Suite::Plain, ..) => Protection::Plain,
             (Suite::Bearer, _, Some(token)) => Protection::Bearer(token.clone()),
             (Suite::Sealed, Some(keys), _) => {
@@ -418,7 +404,7 @@ impl Registering {
             }
             (Suite::Bearer | Suite::Sealed, ..) => return Err(Suspicion::Malformed),
         };
-        Ok((grant, protection))
+        Ok((auth, protection))
     }
 }
 
