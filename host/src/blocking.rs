@@ -62,7 +62,7 @@ use fedlink::identity::Identity;
 use fedlink::{Client, ClientAction, ClientConfig, Instant, Phase};
 
 use crate::remedy::Remedy;
-use crate::storage::{Compacting, MemoryStorage, Record, Storage};
+use crate::storage::{Compacting, Record, Storage};
 use crate::{HostError, seed, unix_time};
 use pipe::Pipe;
 
@@ -77,7 +77,7 @@ pub struct BlockingClient {
     pipe: Option<Pipe>,
     /// When to connect; none if a connection stands or nobody wants one.
     connect_at: Option<Instant>,
-    storage: Compacting,
+    storage: Option<Compacting>,
     /// Actions that the application has not taken.
     actions: VecDeque<ClientAction>,
 }
@@ -93,7 +93,7 @@ impl BlockingClient {
         identity: Identity,
         connect: impl Connect + 'static,
     ) -> Result<Self, HostError> {
-        Self::restore(config, identity, connect, MemoryStorage::new(), Vec::new())
+        Self::start(config, identity, Box::new(connect), None, Vec::new())
     }
 
     /// A client with a storage, and the records that it holds already.
@@ -107,6 +107,17 @@ impl BlockingClient {
         storage: impl Storage + 'static,
         records: Vec<Bytes>,
     ) -> Result<Self, HostError> {
+        let storage = Compacting::new(Box::new(storage));
+        Self::start(config, identity, Box::new(connect), Some(storage), records)
+    }
+
+    fn start(
+        config: Arc<ClientConfig>,
+        identity: Identity,
+        connect: Box<dyn Connect>,
+        storage: Option<Compacting>,
+        records: Vec<Bytes>,
+    ) -> Result<Self, HostError> {
         let now = Instant::default();
         let framing = config.framing();
         let mut client = Client::restore(config, identity, seed()?, now, records)?;
@@ -114,11 +125,11 @@ impl BlockingClient {
         Ok(Self {
             client,
             started: std::time::Instant::now(),
-            connect: Box::new(connect),
+            connect,
             framing,
             pipe: None,
             connect_at: None,
-            storage: Compacting::new(Box::new(storage)),
+            storage,
             actions: VecDeque::new(),
         })
     }
@@ -175,9 +186,11 @@ impl BlockingClient {
             if records.is_empty() {
                 return Ok(());
             }
-            let snapshot = self.storage.is_due().then(|| self.client.snapshot());
-            let stored = self.storage.store(&records, snapshot);
-            stored.map_err(HostError::Storage)?;
+            if let Some(storage) = &mut self.storage {
+                let snapshot = storage.is_due().then(|| self.client.snapshot());
+                let stored = storage.store(&records, snapshot);
+                stored.map_err(HostError::Storage)?;
+            }
             let now = self.now();
             for record in records {
                 // Unknown if what it was for is over.
@@ -218,7 +231,8 @@ impl BlockingClient {
         while let Some(pipe) = &mut self.pipe
             && let Some(transmit) = self.client.poll_transmit()
         {
-            if let Err(error) = pipe.send(&transmit.header, &transmit.payload) {
+            let sent = pipe.send(transmit.header.into_bytes(), transmit.payload.into_bytes());
+            if let Err(error) = sent {
                 tracing::debug!(%error, "the connection broke");
                 self.disconnect();
             }

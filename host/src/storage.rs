@@ -20,11 +20,11 @@ pub use memory::MemoryStorage;
 ///
 /// [`Persist`]: fedlink::ClientAction::Persist
 pub trait Storage: Send {
-    /// Adds one record, made of `parts` one after another.
+    /// Adds one record: the bytes of `header`, then those of `payload`.
     ///
     /// # Errors
     /// When it cannot be written. The host stops.
-    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()>;
+    fn append(&mut self, header: &Bytes, payload: &Bytes) -> io::Result<()>;
 
     /// Returns when all that was appended will survive the death of the machine.
     ///
@@ -44,8 +44,8 @@ pub trait Storage: Send {
 }
 
 impl Storage for FileStore {
-    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        self.append(parts).map_err(io::Error::other)
+    fn append(&mut self, header: &Bytes, payload: &Bytes) -> io::Result<()> {
+        self.append(&[header, payload]).map_err(io::Error::other)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -53,7 +53,7 @@ impl Storage for FileStore {
     }
 
     fn replace(&mut self, records: &mut dyn Iterator<Item = (Bytes, Bytes)>) -> io::Result<()> {
-        let records = records.map(|(header, payload)| [header, payload].concat());
+        let records = records.map(|(header, payload)| [header, payload]);
         self.replace(records).map_err(io::Error::other)
     }
 

@@ -26,7 +26,6 @@ mod error;
 mod format;
 
 pub use error::StoreError;
-pub use format::MAX_RECORD;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -64,7 +63,7 @@ impl FileStore {
         let lock = lock(directory)?;
         let path = directory.join(CURRENT);
         if !path.exists() {
-            Log::create(directory, [b""; 0])?;
+            Log::create(directory)?;
         }
         let content = Bytes::from(fs::read(&path).map_err(failed(&path))?);
         let length = content.len() as u64;
@@ -89,17 +88,17 @@ impl FileStore {
         Ok((store, scanned.records))
     }
 
-    /// Appends one record that consists of `parts`, at most [`MAX_RECORD`] bytes together.
-    /// It is durable after the next [`sync`](Self::sync).
+    /// Appends one record that consists of `parts`. It is durable after the next
+    /// [`sync`](Self::sync).
     ///
     /// # Errors
     ///
-    /// [`StoreError::RecordTooLarge`] changes nothing. After any other error the store
-    /// refuses everything but [`replace`](Self::replace): open it again.
+    /// Afterwards the store refuses everything but [`replace`](Self::replace): open it
+    /// again.
     pub fn append(&mut self, parts: &[&[u8]]) -> Result<(), StoreError> {
         self.check()?;
         let result = self.log.append(parts);
-        self.failed = matches!(result, Err(StoreError::Io { .. }));
+        self.failed = result.is_err();
         result
     }
 
@@ -117,16 +116,16 @@ impl FileStore {
         result
     }
 
-    /// Puts `records` in the place of all that the store holds, durably and all at once:
-    /// after a crash there are either the old records or the new ones.
+    /// Puts `records`, each in parts, in the place of all that the store holds, durably and
+    /// all at once: after a crash there are either the old records or the new ones.
     ///
     /// # Errors
     ///
     /// The store goes on with the old records, except if it cannot be told which of the two
     /// a crash would leave; then it refuses everything else.
-    pub fn replace<R: AsRef<[u8]>>(
+    pub fn replace<const PARTS: usize>(
         &mut self,
-        records: impl IntoIterator<Item = R>,
+        records: impl IntoIterator<Item = [impl AsRef<[u8]>; PARTS]>,
     ) -> Result<(), StoreError> {
         let mut next = Log::write(&self.directory, records)?;
         self.failed = true;
@@ -168,20 +167,17 @@ struct Log {
 }
 
 impl Log {
-    /// A new file with these records, in place and durable.
-    fn create<R: AsRef<[u8]>>(
-        directory: &Path,
-        records: impl IntoIterator<Item = R>,
-    ) -> Result<Self, StoreError> {
-        let mut log = Self::write(directory, records)?;
+    /// A new file without records, in place and durable.
+    fn create(directory: &Path) -> Result<Self, StoreError> {
+        let mut log = Self::write(directory, [[b""; 0]; 0])?;
         log.put_in_place(directory)?;
         Ok(log)
     }
 
     /// A new file with these records, durable under its temporary name.
-    fn write<R: AsRef<[u8]>>(
+    fn write<const PARTS: usize>(
         directory: &Path,
-        records: impl IntoIterator<Item = R>,
+        records: impl IntoIterator<Item = [impl AsRef<[u8]>; PARTS]>,
     ) -> Result<Self, StoreError> {
         let path = directory.join(NEXT);
         let file = options()
@@ -199,7 +195,7 @@ impl Log {
         };
         log.write_header()?;
         for record in records {
-            log.append(&[record.as_ref()])?;
+            log.append(&record.each_ref().map(AsRef::as_ref))?;
         }
         // Nobody sees the file before all of it is durable, so all of it is promised.
         log.header.durable = log.length;
@@ -251,7 +247,7 @@ impl Log {
     }
 
     fn append(&mut self, parts: &[&[u8]]) -> Result<(), StoreError> {
-        let header = RecordHeader::of(parts, self.durable).ok_or(StoreError::RecordTooLarge)?;
+        let header = RecordHeader::of(parts, self.durable);
         let encoded = header.encode(&self.header);
         for part in [&encoded[..]].iter().chain(parts) {
             self.file.write_all(part).map_err(failed(&self.path))?;

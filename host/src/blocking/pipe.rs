@@ -1,9 +1,9 @@
 //! Messages over a stream that blocks.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use fedlink::frame::{Framing, Splitter};
 
 use super::Wire;
@@ -31,11 +31,24 @@ impl Pipe {
         }
     }
 
-    pub(super) fn send(&mut self, header: &Bytes, payload: &Bytes) -> io::Result<()> {
+    /// Writes one message, all its parts in one call where the stream takes them.
+    pub(super) fn send(&mut self, header: Bytes, payload: Bytes) -> io::Result<()> {
         let length = self.framing.prefix(header.len() + payload.len());
         let length = length.as_ref().map_or(&[][..], |length| &length[..]);
-        self.wire.write_all(&[length, header].concat())?;
-        self.wire.write_all(payload)?;
+        let mut message = length.chain(header).chain(payload);
+        while message.has_remaining() {
+            let mut parts = [IoSlice::new(&[]); 3];
+            let count = message.chunks_vectored(&mut parts);
+            match self
+                .wire
+                .write_vectored(parts.get(..count).unwrap_or_default())
+            {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => message.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         self.wire.flush()
     }
 

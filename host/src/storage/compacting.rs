@@ -65,7 +65,7 @@ impl Compacting {
             return Ok(());
         }
         for record in records {
-            self.storage.append(&[&record.header, &record.payload])?;
+            self.storage.append(&record.header, &record.payload)?;
         }
         self.storage.sync()
     }
@@ -82,7 +82,7 @@ mod tests {
     struct Fake(Arc<AtomicU64>);
 
     impl Storage for Fake {
-        fn append(&mut self, _: &[&[u8]]) -> io::Result<()> {
+        fn append(&mut self, _: &Bytes, _: &Bytes) -> io::Result<()> {
             Ok(())
         }
 

@@ -7,10 +7,11 @@ use bytes::Bytes;
 
 use super::Storage;
 
-/// Records in memory, for tests, demonstrations, and clients that may forget.
+/// Records in memory, for tests and demonstrations.
 ///
-/// Clones share the records, so that whoever keeps one can restore a machine whose
-/// process was dropped, with [`reopen`](Self::reopen).
+/// It shares its bytes with the machine and copies none. Clones share the records, so that
+/// whoever keeps one can restore a machine whose host was dropped, with
+/// [`reopen`](Self::reopen).
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage {
     shared: Arc<Mutex<Shared>>,
@@ -19,10 +20,13 @@ pub struct MemoryStorage {
 
 #[derive(Debug, Default)]
 struct Shared {
-    synced: Vec<Bytes>,
-    unsynced: Vec<Bytes>,
+    synced: Vec<Record>,
+    unsynced: Vec<Record>,
     generation: u64,
 }
+
+/// Header and payload.
+type Record = (Bytes, Bytes);
 
 impl MemoryStorage {
     /// Without records.
@@ -42,7 +46,9 @@ impl MemoryStorage {
             shared: Arc::clone(&self.shared),
             generation: shared.generation,
         };
-        (reopened, shared.synced.clone())
+        let records = shared.synced.iter();
+        let whole = records.map(|(header, payload)| [&header[..], payload].concat().into());
+        (reopened, whole.collect())
     }
 
     fn write<T>(&self, run: impl FnOnce(&mut Shared) -> T) -> io::Result<T> {
@@ -57,8 +63,8 @@ impl MemoryStorage {
 }
 
 impl Storage for MemoryStorage {
-    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        self.write(|shared| shared.unsynced.push(parts.concat().into()))
+    fn append(&mut self, header: &Bytes, payload: &Bytes) -> io::Result<()> {
+        self.write(|shared| shared.unsynced.push((header.clone(), payload.clone())))
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -68,16 +74,16 @@ impl Storage for MemoryStorage {
     fn replace(&mut self, records: &mut dyn Iterator<Item = (Bytes, Bytes)>) -> io::Result<()> {
         self.write(|shared| {
             shared.unsynced.clear();
-            shared.synced = records
-                .map(|(header, payload)| [header, payload].concat().into())
-                .collect();
+            shared.synced = records.collect();
         })
     }
 
     fn len_bytes(&self) -> u64 {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let records = shared.synced.iter().chain(&shared.unsynced);
-        records.map(|record| record.len() as u64).sum()
+        records
+            .map(|(header, payload)| (header.len() + payload.len()) as u64)
+            .sum()
     }
 }
 
@@ -88,13 +94,14 @@ mod tests {
     #[test]
     fn what_was_not_synced_is_lost_and_the_process_before_is_shut_out() {
         let mut before = MemoryStorage::new();
-        before.append(&[b"a", b"b"]).unwrap();
+        let bytes = Bytes::from_static;
+        before.append(&bytes(b"a"), &bytes(b"b")).unwrap();
         before.sync().unwrap();
-        before.append(&[b"c"]).unwrap();
+        before.append(&bytes(b"c"), &bytes(b"")).unwrap();
         let (mut after, records) = before.reopen();
         assert_eq!(records, ["ab"]);
-        assert!(before.append(&[b"d"]).is_err());
-        let snapshot = (Bytes::from("x"), Bytes::from("y"));
+        assert!(before.append(&bytes(b"d"), &bytes(b"")).is_err());
+        let snapshot = (bytes(b"x"), bytes(b"y"));
         after.replace(&mut [snapshot].into_iter()).unwrap();
         assert_eq!(after.reopen().1, ["xy"]);
         assert_eq!(after.len_bytes(), 2);

@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::MAX_RECORD;
-
 /// Why a store cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,11 +21,6 @@ pub enum StoreError {
         /// What is wrong, and where.
         problem: Damage,
     },
-    /// More than [`MAX_RECORD`] bytes in one record.
-    #[error(
-        "a record has more than {MAX_RECORD} bytes: keep the payload elsewhere and store where it is"
-    )]
-    RecordTooLarge,
     /// A write failed before, and nothing is known about the file since.
     #[error("an earlier write to {} failed: open the store again", .0.display())]
     FailedBefore(PathBuf),

@@ -3,7 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | 7 | `fedlink` |
-//! | 1 | version, 1 |
+//! | 1 | version, 2 |
 //! | 8 | salt |
 //! | 8 | durable |
 //! | 4 | CRC-32 of the 24 bytes before |
@@ -11,10 +11,10 @@
 //!
 //! | record | |
 //! |---|---|
-//! | 4 | length of the content |
+//! | 8 | length of the content |
 //! | 4 | CRC-32 of the content |
 //! | 8 | durable |
-//! | 4 | CRC-32 of the salt and the 16 bytes before |
+//! | 4 | CRC-32 of the salt and the 20 bytes before |
 //! | rest | content |
 //!
 //! Numbers are little-endian. *Durable* is how much of the file had been synced when this
@@ -31,9 +31,6 @@ use bytes::{Buf, Bytes};
 
 use super::error::Damage;
 
-/// The longest record, in bytes: 1 GiB. All of them must fit into memory when a store opens.
-pub const MAX_RECORD: usize = 1 << 30;
-
 /// What stands at the beginning of the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct FileHeader {
@@ -45,7 +42,7 @@ pub(super) struct FileHeader {
 /// What stands before the content of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct RecordHeader {
-    length: u32,
+    length: u64,
     checksum: u32,
     durable: u64,
 }
@@ -104,7 +101,7 @@ fn record(file: &Bytes, header: &FileHeader, at: usize) -> Option<(RecordHeader,
 impl FileHeader {
     const LENGTH: usize = 28;
     const NAME: &[u8] = b"fedlink";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     pub(super) fn new() -> Self {
         Self {
@@ -144,43 +141,37 @@ impl FileHeader {
 }
 
 impl RecordHeader {
-    const LENGTH: usize = 20;
+    const LENGTH: usize = 24;
 
-    /// The header for this content, or `None` if it is too long.
-    pub(super) fn of(parts: &[&[u8]], durable: u64) -> Option<Self> {
-        let mut length = 0_usize;
-        for part in parts {
-            length = length
-                .checked_add(part.len())
-                .filter(|length| *length <= MAX_RECORD)?;
-        }
+    /// The header for this content.
+    pub(super) fn of(parts: &[&[u8]], durable: u64) -> Self {
         let mut checksum = crc32fast::Hasher::new();
         for part in parts {
             checksum.update(part);
         }
-        Some(Self {
-            length: u32::try_from(length).ok()?,
+        Self {
+            length: parts.iter().map(|part| part.len() as u64).sum(),
             checksum: checksum.finalize(),
             durable,
-        })
+        }
     }
 
     pub(super) fn encode(&self, file: &FileHeader) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
-        bytes[..4].copy_from_slice(&self.length.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.checksum.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.durable.to_le_bytes());
+        bytes[..8].copy_from_slice(&self.length.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.durable.to_le_bytes());
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(&file.salt.to_le_bytes());
-        checksum.update(&bytes[..16]);
-        bytes[16..].copy_from_slice(&checksum.finalize().to_le_bytes());
+        checksum.update(&bytes[..20]);
+        bytes[20..].copy_from_slice(&checksum.finalize().to_le_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8; Self::LENGTH], file: &FileHeader) -> Option<Self> {
         let mut rest = &bytes[..];
         let header = Self {
-            length: rest.get_u32_le(),
+            length: rest.get_u64_le(),
             checksum: rest.get_u32_le(),
             durable: rest.get_u64_le(),
         };

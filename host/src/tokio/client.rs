@@ -17,7 +17,7 @@ use super::dial::Dial;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
 use crate::remedy::Remedy;
-use crate::storage::{MemoryStorage, Record, Storage};
+use crate::storage::{Record, Storage};
 use crate::{HostError, seed, unix_time};
 use link::{Link, LinkEvent};
 
@@ -37,7 +37,7 @@ pub struct ClientHost {
     config: Arc<ClientConfig>,
     identity: Identity,
     dial: Box<dyn Dial>,
-    storage: Box<dyn Storage>,
+    storage: Option<Box<dyn Storage>>,
     records: Vec<Bytes>,
 }
 
@@ -50,7 +50,7 @@ impl ClientHost {
             config,
             identity,
             dial: Box::new(dial),
-            storage: Box::new(MemoryStorage::new()),
+            storage: None,
             records: Vec::new(),
         }
     }
@@ -58,7 +58,7 @@ impl ClientHost {
     /// With a storage, and the records that it holds already.
     #[must_use]
     pub fn storage(mut self, storage: impl Storage + 'static, records: Vec<Bytes>) -> Self {
-        self.storage = Box::new(storage);
+        self.storage = Some(Box::new(storage));
         self.records = records;
         self
     }

@@ -11,8 +11,9 @@ use crate::storage::{Compacting, Record, Storage};
 /// Bytes that wait to be stored, after which the host reads no more from the network.
 const MAX_WAITING: usize = 64 << 20;
 
-/// Stores records on a thread that may block. While one batch is written the next one
-/// gathers, so a slow disk makes batches longer and not the wait.
+/// Stores records on a thread that may block, if there is where to store them. While one
+/// batch is written the next one gathers, so a slow disk makes batches longer and not the
+/// wait.
 pub(super) struct GroupCommit {
     state: State,
     waiting: Vec<Record>,
@@ -20,6 +21,8 @@ pub(super) struct GroupCommit {
 }
 
 enum State {
+    /// There is no storage.
+    Nowhere,
     Idle(Compacting),
     Writing(JoinHandle<(Compacting, io::Result<Vec<RecordId>>)>),
     /// An error was told; nothing can be stored any more.
@@ -27,9 +30,10 @@ enum State {
 }
 
 impl GroupCommit {
-    pub(super) fn new(storage: Box<dyn Storage>) -> Self {
+    pub(super) fn new(storage: Option<Box<dyn Storage>>) -> Self {
+        let stored = |storage| State::Idle(Compacting::new(storage));
         Self {
-            state: State::Idle(Compacting::new(storage)),
+            state: storage.map_or(State::Nowhere, stored),
             waiting: Vec::new(),
             waiting_bytes: 0,
         }
@@ -46,7 +50,7 @@ impl GroupCommit {
 
     /// Whether all that was pushed is stored.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && matches!(self.state, State::Idle(_))
+        self.waiting.is_empty() && matches!(self.state, State::Idle(_) | State::Nowhere)
     }
 
     /// Begins to store what waits, unless something is being stored. Every action of the
@@ -62,27 +66,32 @@ impl GroupCommit {
                 return;
             }
         };
-        let records = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
+        let records = self.take_waiting();
         let snapshot = storage.is_due().then(snapshot);
         self.state = State::Writing(tokio::task::spawn_blocking(move || {
             let stored = storage.store(&records, snapshot);
-            let ids = stored.map(|()| records.iter().map(|record| record.id).collect());
-            (storage, ids)
+            (storage, stored.map(|()| ids(&records)))
         }));
     }
 
-    /// Waits until a batch is stored; for ever if none is being stored.
+    /// Waits until a batch is stored; for ever if none is being stored. Without a storage
+    /// whatever waits counts as stored.
     pub(super) async fn done(&mut self) -> io::Result<Vec<RecordId>> {
-        let State::Writing(task) = &mut self.state else {
-            return std::future::pending().await;
+        let written = match &mut self.state {
+            State::Writing(task) => task.await,
+            State::Nowhere if !self.waiting.is_empty() => return Ok(ids(&self.take_waiting())),
+            _ => return std::future::pending().await,
         };
-        let written = task.await;
         self.state = State::Failed;
         let (storage, ids) = written.map_err(io::Error::other)?;
         let ids = ids?;
         self.state = State::Idle(storage);
         Ok(ids)
+    }
+
+    fn take_waiting(&mut self) -> Vec<Record> {
+        self.waiting_bytes = 0;
+        std::mem::take(&mut self.waiting)
     }
 
     /// Waits until the storage is free, whatever becomes of what waits.
@@ -93,4 +102,8 @@ impl GroupCommit {
             tracing::debug!(%error, "the last records were not stored");
         }
     }
+}
+
+fn ids(records: &[Record]) -> Vec<RecordId> {
+    records.iter().map(|record| record.id).collect()
 }

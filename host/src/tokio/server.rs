@@ -22,7 +22,7 @@ use super::commit::GroupCommit;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
 use super::pipe::CLOSE_TIMEOUT;
-use crate::storage::{MemoryStorage, Record, Storage};
+use crate::storage::{Record, Storage};
 use crate::{HostError, seed, unix_time};
 use limits::Crowd;
 use peer::{Input, Peer};
@@ -51,7 +51,7 @@ pub struct ServerHost {
     identity: Identity,
     limits: Limits,
     accepts: Vec<Box<dyn Accept>>,
-    storage: Box<dyn Storage>,
+    storage: Option<Box<dyn Storage>>,
     records: Vec<Bytes>,
 }
 
@@ -65,7 +65,7 @@ impl ServerHost {
             identity,
             limits: Limits::default(),
             accepts: Vec::new(),
-            storage: Box::new(MemoryStorage::new()),
+            storage: None,
             records: Vec::new(),
         }
     }
@@ -73,7 +73,7 @@ impl ServerHost {
     /// With a storage, and the records that it holds already.
     #[must_use]
     pub fn storage(mut self, storage: impl Storage + 'static, records: Vec<Bytes>) -> Self {
-        self.storage = Box::new(storage);
+        self.storage = Some(Box::new(storage));
         self.records = records;
         self
     }

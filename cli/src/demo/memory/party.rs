@@ -210,7 +210,7 @@ impl Records {
         if length > COMPACT_ABOVE && length > 2 * self.compacted {
             let records = snapshot().into_iter();
             self.store
-                .replace(records.map(|(header, payload)| [header, payload].concat()))?;
+                .replace(records.map(|(header, payload)| [header, payload]))?;
             self.compacted = self.store.len_bytes();
         } else {
             self.store.sync()?;
