@@ -16,25 +16,27 @@ const REST: Duration = Duration::from_secs(30);
 pub struct Silence {
     interval: Duration,
     dead_after: Duration,
-    /// How long a session may last, less the time for which it waits to begin.
     lifetime: Duration,
+    /// How long a session may wait to begin, before its host hears that it has.
+    wait: Duration,
     started: Instant,
     heard: BTreeMap<Name, Instant>,
-    joined: BTreeMap<Name, Instant>,
+    /// Since when their sessions may have counted.
+    entered: BTreeMap<Name, Instant>,
     /// When its machine slept, or its clock jumped over time.
     naps: Vec<(Instant, Instant)>,
 }
 
 impl Silence {
     pub fn new(config: &ServerConfig) -> Self {
-        let waits = config.registration_window + REST;
         Self {
             interval: config.heartbeat_interval,
             dead_after: config.dead_after,
-            lifetime: config.session_lifetime.saturating_sub(waits),
+            lifetime: config.session_lifetime,
+            wait: config.registration_window + REST,
             started: Instant::default(),
             heard: BTreeMap::new(),
-            joined: BTreeMap::new(),
+            entered: BTreeMap::new(),
             naps: Vec::new(),
         }
     }
@@ -42,7 +44,7 @@ impl Silence {
     pub fn starts(&mut self, at: Instant) {
         self.started = at;
         self.heard.clear();
-        self.joined.clear();
+        self.entered.clear();
     }
 
     /// A message of a client's session was taken.
@@ -50,9 +52,17 @@ impl Silence {
         self.heard.insert(client.clone(), at);
     }
 
-    /// A client's session has begun.
+    /// A client's session has begun. It may have waited for that through a nap: one that
+    /// has waited too long begins all the same if its first message is taken before the
+    /// server looks.
     pub fn joins(&mut self, client: &Name, at: Instant) {
-        self.joined.insert(client.clone(), at);
+        let mut entered = at - self.wait;
+        for (from, to) in self.naps.iter().rev() {
+            if *to > entered {
+                entered = entered.min(*from - self.wait);
+            }
+        }
+        self.entered.insert(client.clone(), entered);
     }
 
     /// The server listens to nobody for a while, with some clients at work.
@@ -69,12 +79,12 @@ impl Silence {
     /// server looks at the time once an interval, and may do so an interval late.
     pub fn a_death_is_deserved(&mut self, client: &Name, at: Instant) {
         let heard = self.heard.remove(client).unwrap_or(self.started);
-        let joined = self.joined.remove(client);
+        let entered = self.entered.remove(client);
         let slept = self.naps.iter().filter(|(_, end)| *end > heard);
         let slept =
             slept.map(|(from, to)| to.since(heard.max(*from)).saturating_sub(2 * self.interval));
         let silent = at.since(heard).saturating_sub(slept.sum());
-        let expired = joined.is_some_and(|joined| at.since(joined) >= self.lifetime);
+        let expired = entered.is_some_and(|entered| at.since(entered) >= self.lifetime);
         assert!(
             silent >= self.dead_after || expired,
             "{client} counts as dead after {silent:?} of silence"
