@@ -320,8 +320,14 @@ impl Server {
                 }
             }
             Envelope::Challenge(challenge) => {
-                if !self.has_time_for(peer) {
+                if self.is_behind() {
                     // Silence: an answer would be work too.
+                    return Err(Dropped::OverBudget);
+                }
+                if let Err(beyond) = self.door.budgets().challenge(peer, self.now) {
+                    if let Some(answer) = Door::beyond(&challenge, beyond) {
+                        self.transmit(peer, answer, Bytes::new());
+                    }
                     return Err(Dropped::OverBudget);
                 }
                 if !self.timers.is_armed(ServerTimer::Window) {
@@ -334,7 +340,7 @@ impl Server {
                 Ok(())
             }
             Envelope::ForeignChallenge => {
-                if !self.has_time_for(peer) {
+                if !self.may_answer(peer) {
                     return Err(Dropped::OverBudget);
                 }
                 self.transmit(peer, native::versions().freeze(), Bytes::new());
@@ -354,7 +360,7 @@ impl Server {
 
     /// The first half of a registration: nothing but time is spent on it.
     fn open(&mut self, peer: PeerId, message: &[u8], register: Register, clear: usize) -> Ahead {
-        if !self.has_time_for(peer) {
+        if self.is_behind() || !self.door.budgets().register(peer, self.now) {
             return Ahead(Err(Dropped::OverBudget));
         }
         let opened = self.at_door(peer, |door, admission| {
@@ -420,7 +426,7 @@ impl Server {
         tag: [u8; TAG],
         reason: Dropped,
     ) -> Dropped {
-        if reason == Dropped::NoSession && self.has_time_for(peer) {
+        if reason == Dropped::NoSession && self.may_answer(peer) {
             let echo = InvalidSession {
                 session,
                 number,
@@ -431,9 +437,9 @@ impl Server {
         reason
     }
 
-    /// Whether a stranger may take the server's time for one message.
-    fn has_time_for(&mut self, peer: PeerId) -> bool {
-        !self.is_behind() && self.door.draw(peer, self.now)
+    /// Whether a stranger is to have an answer that costs no more than itself.
+    fn may_answer(&mut self, peer: PeerId) -> bool {
+        !self.is_behind() && self.door.budgets().answer(peer, self.now)
     }
 
     /// Whether more waits for the host than should.

@@ -23,7 +23,8 @@ use crate::message::{
 };
 use crate::suite::Suite;
 use crate::wire::native::{
-    self, Applicant, BindingKind, Challenge, Envelope, Grant, MAX_MESSAGE, lp_pair,
+    self, Applicant, BindingKind, Challenge, Denied, Envelope, Grant, MAX_MESSAGE, RefusalSeal,
+    lp_pair,
 };
 
 /// A client, as far as a server can tell.
@@ -76,6 +77,8 @@ pub enum Answer {
     Nothing(Duration),
     /// To a result: it has arrived.
     Accepted,
+    /// To a challenge: not now, but after so long.
+    Busy(Duration),
     /// The server says that it does not know the session. The stand-in keeps it.
     SessionUnknown,
     /// A refusal of any kind.
@@ -135,6 +138,19 @@ impl StandIn {
                 grant.ok_or(Dropped::Malformed)?;
                 *self = Self::inside(session, Protection::Plain);
                 Ok(Answer::Registered)
+            }
+            (
+                State::Outside(nonce),
+                Envelope::Refusal {
+                    client_nonce,
+                    seal: RefusalSeal::Clear,
+                    clear,
+                },
+            ) if client_nonce == *nonce => {
+                let denied = message.get(clear..).and_then(native::decode_all::<Denied>);
+                let wait = denied.ok_or(Dropped::Malformed)?.retry_after;
+                let busy = |wait| Answer::Busy(Duration::from_millis(wait));
+                Ok(wait.map_or(Answer::Refused, busy))
             }
             (_, Envelope::Refusal { .. }) => Ok(Answer::Refused),
             (State::Inside { session, .. }, Envelope::InvalidSession(invalid))
@@ -340,6 +356,27 @@ mod tests {
             let mut stand_in = server.seat(Instant::default(), guise().client, suite);
             works(&mut server, &mut stand_in);
         }
+    }
+
+    #[test]
+    fn a_busy_server_says_for_how_long() {
+        let mut server = server();
+        let mut stand_in = StandIn::default();
+        let now = Instant::default();
+        let challenge = stand_in.challenge(&guise(), [3; 16]);
+        for peer in 0..1000 {
+            let taken = server.handle_message(now, PeerId(peer), (&challenge[..]).into());
+            assert_eq!(taken, Ok(()));
+            server.poll_transmit().unwrap();
+        }
+        let busy = Answer::Busy(Duration::from_millis(1));
+        assert_eq!(ask(&mut server, &mut stand_in, &challenge), busy);
+        // Not what it has asked.
+        let _ = server.handle_message(now, PEER, (&challenge[..]).into());
+        let answer = server.poll_transmit().unwrap().header.into_bytes();
+        stand_in.challenge(&guise(), [4; 16]);
+        let heard = stand_in.handle(&guise(), answer.into());
+        assert_eq!(heard, Ok(Answer::Refused));
     }
 
     /// The server's two answers on a stand-in's way in.

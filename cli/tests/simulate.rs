@@ -126,7 +126,7 @@ fn after_a_storm_all_are_back_and_no_result_is_lost() {
 
 #[test]
 fn a_storm_that_takes_too_long_fails() {
-    let (ok, figures) = figures(&format!("{STORM} --budget 100"));
+    let (ok, figures) = figures(&format!("{STORM} --budget 25"));
     assert!(!ok, "{figures}");
     assert_eq!(figures["ok"], false);
     assert!(number(&figures, "/server/over_budget") > 0);

@@ -52,13 +52,15 @@ pub struct ServerConfig {
     /// Least time that clients are told to wait for answers about tasks; zero leaves it
     /// to them. Default: zero.
     pub min_task_timeout: Duration,
-    /// Messages of handshakes a second that are taken from strangers, all together; a
-    /// burst may take one second's worth. A handshake has two. Sessions that are made anew
-    /// draw on it too: leave room for twice `max_clients` in half a `session_lifetime`.
-    /// Default: 2,000.
+    /// Handshakes a second that are begun with strangers, all together; a burst may take
+    /// one second's worth. Who comes beyond is told when to come again, one after another,
+    /// so that a storm of clients is worked off at this rate: four fifths of what the
+    /// server's core can do is a good value. Sessions that are made anew draw on it too:
+    /// leave room for `max_clients` in a tenth of a `session_lifetime`. Default: 1,000.
     pub challenge_budget: u32,
-    /// The same for one peer; with fewer than 2 every handshake waits for a retry.
-    /// Default: 20.
+    /// Messages a second that are taken from one stranger, who gets no answer to more; with
+    /// fewer than 2 every handshake waits for a retry. Strangers share 4,096 places: with
+    /// more clients than that, allow as many times more. Default: 20.
     pub peer_budget: u32,
     /// Clients that may be registered at once; 8 KiB each. Default: 1,000,000.
     pub max_clients: usize,
@@ -102,7 +104,7 @@ impl ServerConfig {
             dead_after: Duration::from_secs(600),
             poll_interval: Duration::from_secs(1),
             min_task_timeout: Duration::ZERO,
-            challenge_budget: 2000,
+            challenge_budget: 1000,
             peer_budget: 20,
             max_clients: 1_000_000,
             max_jobs: 1024,

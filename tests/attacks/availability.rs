@@ -28,6 +28,53 @@ fn answers_to_unknown_sessions_are_held_to_the_budget_of_strangers() {
     assert!(pair.server_drops.iter().all(|it| *it == Dropped::NoSession));
 }
 
+/// Strangers ask for far more handshakes than the server begins.
+///
+/// ```text
+/// strangers on 5,000 connections: 5,000 Challenges (1,000 are answered)
+/// site-1: Challenge
+/// server: Refusal (busy, with a time to come again)
+/// site-1, then: Challenge, Register
+/// ```
+#[test]
+fn a_flood_of_challenges_sends_a_site_away_for_half_a_minute_at_most() {
+    let mut pair = Pair::sealed();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    let mut outcomes = (0..5_000).map(|stranger| {
+        let peer = PeerId(1_000 + stranger);
+        let now = pair.now;
+        pair.server.handle_message(now, peer, challenge.clone())
+    });
+    assert!(outcomes.by_ref().take(1_000).all(|it| it.is_ok()));
+    assert!(outcomes.all(|it| it == Err(Dropped::OverBudget)));
+    let mut refusals = 0;
+    while let Some(answer) = pair.server.poll_transmit() {
+        refusals += usize::from(answer.header[1] == 5);
+        assert!(answer.payload.is_empty());
+    }
+    assert_eq!(refusals, 4_000);
+
+    let begun = pair.now;
+    pair.deliver_to_server(challenge);
+    pair.pass(5 * SECOND);
+    let retry = pair
+        .take_client()
+        .into_iter()
+        .find_map(|action| match action {
+            ClientAction::Retry { at, reason, .. } => Some((at, reason)),
+            _ => None,
+        });
+    let (at, reason) = retry.expect("it was sent away");
+    assert_eq!(reason, RetryReason::ServerBusy);
+    // Those before it were told 4 s of handshakes; it has waited for 5 s by then.
+    assert_eq!(at, begun + 5 * SECOND + 4_001 * SECOND / 1_000);
+    pair.pass(5 * SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+}
+
 /// Strangers fill the places in which handshakes wait for a slow signer.
 ///
 /// ```text

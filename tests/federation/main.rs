@@ -27,7 +27,7 @@ use world::Manner;
 use world::bytes::{from_hex, of_seed};
 
 /// Runs of an ordinary test.
-const USUAL_RUNS: u64 = 400;
+const USUAL_RUNS: u64 = 440;
 
 #[test]
 fn whatever_happens_every_claim_holds() {

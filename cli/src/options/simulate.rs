@@ -26,9 +26,10 @@ pub struct SimulateOptions {
     /// Time between the heartbeats of a client
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub heartbeat: Span,
-    /// How many of a hundred messages are lost, in each direction
-    #[arg(long, value_name = "PERCENT", default_value = "1")]
-    pub loss: f64,
+    /// How many of a hundred messages are lost, in each direction: 1 unless given, with
+    /// --storm none but what is lost with the server
+    #[arg(long, value_name = "PERCENT")]
+    pub loss: Option<f64>,
     /// How long a message is on its way; each takes from half of it to half more
     #[arg(long, value_name = "TIME", default_value = "50ms")]
     pub latency: Span,
@@ -39,8 +40,8 @@ pub struct SimulateOptions {
     /// How many rounds the job has
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub rounds: u32,
-    /// Messages of handshakes that the server takes a second; as many as the clients need
-    /// unless given
+    /// Handshakes that the server begins a second: as many as the clients need unless given,
+    /// with --storm as many as four fifths of its core can do
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub budget: Option<u32>,
     /// Decides what is lost, how long messages take and how long clients wait
@@ -57,7 +58,7 @@ pub struct SimulateOptions {
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "storm")]
     pub downtime: Span,
     /// With --storm: what a registration takes of the server's one core
-    #[arg(long, value_name = "TIME", default_value = "125us", requires = "storm")]
+    #[arg(long, value_name = "TIME", default_value = "220us", requires = "storm")]
     pub register_cost: Span,
     /// With --storm: what any other message takes of it
     #[arg(long, value_name = "TIME", default_value = "2us", requires = "storm")]

@@ -143,6 +143,7 @@ impl World<'_> {
         };
         match answer {
             Answer::Register(register) => self.proven(client, register),
+            Answer::Busy(wait) => self.put_off(client, wait),
             Answer::Registered => self.registered(client),
             Answer::Heartbeat { request, interval } => {
                 self.heartbeat_answered(client, request, interval);

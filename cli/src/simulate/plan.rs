@@ -124,8 +124,11 @@ impl Plan {
                 });
             }
         }
-        if !(0.0..=50.0).contains(&options.loss) {
-            return Err(SimulateError::Loss(options.loss));
+        let loss = options
+            .loss
+            .unwrap_or(if options.storm { 0.0 } else { 1.0 });
+        if !(0.0..=50.0).contains(&loss) {
+            return Err(SimulateError::Loss(loss));
         }
         if workers > clients {
             return Err(SimulateError::Workers { workers, clients });
@@ -150,7 +153,7 @@ impl Plan {
             rounds: if workers > 0 { options.rounds } else { 0 },
             join: ticks(options.join.0),
             work: ticks(work.0),
-            loss: options.loss / 100.0,
+            loss: loss / 100.0,
             latency: ticks(options.latency.0),
             seed: options.seed,
             storm,
@@ -173,17 +176,15 @@ fn server(
     // more memory than the sessions.
     config.registration_window = WINDOW;
     config.max_clients = config.max_clients.max(clients as usize);
-    // A handshake has two messages, and half of the budget is left for what is repeated.
-    let joins = f64::from(clients) / options.join.0.as_secs_f64();
-    let needed = if options.storm {
-        4.0 * f64::from(clients)
-    } else {
-        4.0 * joins
+    // Half of the budget is left for what is repeated, or a fifth of the core for the rest.
+    let needed = match options.storm {
+        true => 0.8 / options.register_cost.0.as_secs_f64().max(1e-6),
+        false => 2.0 * f64::from(clients) / options.join.0.as_secs_f64(),
     };
     let needed = config.challenge_budget.max(needed.ceil() as u32);
     config.challenge_budget = options.budget.unwrap_or(needed);
-    // Many peers share a place in the server's table of budgets.
-    config.peer_budget = config.challenge_budget;
+    // A place in the server's table of budgets has the messages of all its peers.
+    config.peer_budget = config.peer_budget.max(clients);
     Ok(config)
 }
 

@@ -201,8 +201,9 @@ impl Report {
         )?;
         writeln!(
             f,
-            "its settings: challenge_budget and peer_budget {}, registration_window {}",
+            "its settings: challenge_budget {}, peer_budget {}, registration_window {}",
             HumanCount(plan.challenge_budget.into()),
+            HumanCount(plan.peer_budget.into()),
             seconds(plan.registration_window_ms as Tick),
         )?;
         if let Some(costs) = &plan.storm {

@@ -1,5 +1,7 @@
 //! The way of a client to a session, and back to one when the server has lost it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fedlink::stand_in::{StandIn, waits};
 
@@ -14,6 +16,8 @@ pub(super) struct Trouble {
     due: Tick,
     /// Handshakes that have failed in a row.
     failures: u32,
+    /// The least wait before the next one, if this one fails.
+    put_off: Tick,
     /// Connections that were lost or not made in a row.
     unconnected: u32,
     /// A handshake was under way when the connection was lost.
@@ -48,6 +52,7 @@ impl Trouble {
             step,
             due: NEVER,
             failures: 0,
+            put_off: 0,
             unconnected: 0,
             under_way: false,
             hinted_until: 0,
@@ -100,10 +105,21 @@ impl World<'_> {
             }
             Step::Challenged | Step::Registering(_) => {
                 trouble.failures += 1;
-                let failures = trouble.failures;
+                let (failures, put_off) = (trouble.failures, trouble.put_off);
                 let wait = self.draw(waits::retry(&self.plan.client, failures));
-                self.step(client, Step::BackingOff, wait);
+                self.step(client, Step::BackingOff, wait.max(put_off));
             }
+        }
+    }
+
+    /// The server has no time for a challenge. Anybody may have said so: it counts only if
+    /// nothing better comes.
+    pub(super) fn put_off(&mut self, client: u32, wait: Duration) {
+        let most = self.plan.client.retry_max;
+        if let Some(trouble) = self.clients.trouble(client)
+            && trouble.step == Step::Challenged
+        {
+            trouble.put_off = ticks(wait.min(most));
         }
     }
 
@@ -210,6 +226,7 @@ impl World<'_> {
             return;
         };
         self.figures.repeated += u64::from(trouble.failures > 0);
+        trouble.put_off = 0;
         let challenge = trouble.stand_in.challenge(&guise, nonce);
         let message = self.desk.join(&challenge, &[]);
         self.step(client, Step::Challenged, self.patience());

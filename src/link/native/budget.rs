@@ -1,5 +1,7 @@
 //! How much a server does for strangers.
 
+use core::time::Duration;
+
 use crate::Instant;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
@@ -11,14 +13,33 @@ const BUCKETS: usize = 4096;
 /// Micro-units in one handshake.
 const UNIT: u64 = 1_000_000;
 
-/// Token buckets: one overall, and one of a fixed table for each peer. Peers that share a
-/// bucket share its budget; which do is not to be known from outside.
+/// The longest wait that a stranger is told who comes beyond the budget. A flood must not
+/// send others away for longer.
+const HORIZON: Duration = Duration::from_secs(30);
+
+/// Token buckets: one for each message of a handshake, and one of a fixed table for each
+/// peer. Peers that share a bucket share its budget; which do is not to be known from
+/// outside.
 pub(crate) struct Budgets {
-    overall: Bucket,
-    overall_rate: u64,
+    /// Handshakes a second.
+    rate: u64,
+    challenges: Bucket,
+    /// Of its own, and twice as wide, so that who was let begin can end.
+    registers: Bucket,
+    /// When the last one comes of those who were told when to come again.
+    promised: Instant,
     peers: Vec<Bucket>,
     peer_rate: u64,
     key: Hash,
+}
+
+/// A challenge beyond a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beyond {
+    /// That of its peer, who gets no answer.
+    Peer,
+    /// That of all: it may come again after this.
+    All(Duration),
 }
 
 #[derive(Clone, Copy)]
@@ -29,6 +50,14 @@ struct Bucket {
 }
 
 impl Bucket {
+    /// With one second's worth.
+    fn full(rate: u64, now: Instant) -> Self {
+        Self {
+            left: rate.saturating_mul(UNIT),
+            filled: now,
+        }
+    }
+
     /// `rate` units a second, at most one second's worth at once.
     fn draw(&mut self, rate: u64, now: Instant) -> bool {
         let since = u64::try_from(now.since(self.filled).as_micros()).unwrap_or(u64::MAX);
@@ -49,30 +78,57 @@ impl Bucket {
 }
 
 impl Budgets {
-    /// `overall` and `per_peer` handshakes a second.
+    /// `overall` handshakes and `per_peer` messages a second.
     pub(crate) fn new(overall: u32, per_peer: u32, now: Instant, entropy: &mut Entropy) -> Self {
-        let full = |rate: u32| Bucket {
-            left: u64::from(rate) * UNIT,
-            filled: now,
-        };
+        let rate = u64::from(overall);
         Self {
-            overall: full(overall),
-            overall_rate: overall.into(),
-            peers: vec![full(per_peer); BUCKETS],
+            rate,
+            challenges: Bucket::full(rate, now),
+            registers: Bucket::full(2 * rate, now),
+            promised: now,
+            peers: vec![Bucket::full(per_peer.into(), now); BUCKETS],
             peer_rate: per_peer.into(),
             key: entropy.bytes(),
         }
     }
 
-    /// Whether one more handshake may begin for `peer`. The peer's own budget comes
-    /// first, so that one loud peer does not use up what the others share.
-    pub(crate) fn draw(&mut self, peer: PeerId, now: Instant) -> bool {
+    /// Whether `peer` may begin one more handshake. The peer's own budget comes first, so
+    /// that one loud peer does not use up what the others share.
+    pub(crate) fn challenge(&mut self, peer: PeerId, now: Instant) -> Result<(), Beyond> {
+        if !self.answer(peer, now) {
+            return Err(Beyond::Peer);
+        }
+        if !self.challenges.draw(self.rate, now) {
+            return Err(Beyond::All(self.promise(now)));
+        }
+        Ok(())
+    }
+
+    /// Whether `peer` may end one more handshake.
+    pub(crate) fn register(&mut self, peer: PeerId, now: Instant) -> bool {
+        self.answer(peer, now) && self.registers.draw(2 * self.rate, now)
+    }
+
+    /// Whether `peer` is to have one more answer that takes no cryptography. All peers
+    /// together never get more than the table has budgets.
+    pub(crate) fn answer(&mut self, peer: PeerId, now: Instant) -> bool {
         let hash = digest::code(&self.key, "fedlink v1 peer", &[&peer.0.to_be_bytes()]);
         let place = usize::from(u16::from_be_bytes([hash[0], hash[1]])) % self.peers.len();
-        self.peers
-            .get_mut(place)
-            .is_some_and(|bucket| bucket.draw(self.peer_rate, now))
-            && self.overall.draw(self.overall_rate, now)
+        let bucket = self.peers.get_mut(place);
+        bucket.is_some_and(|bucket| bucket.draw(self.peer_rate, now))
+    }
+
+    /// A time to come again: one after another as fast as handshakes are taken, and from
+    /// the start when the horizon is reached.
+    fn promise(&mut self, now: Instant) -> Duration {
+        let turn = Duration::from_micros(UNIT / self.rate.max(1));
+        let next = self.promised.max(now) + turn;
+        self.promised = if next > now + HORIZON {
+            now + turn
+        } else {
+            next
+        };
+        self.promised.since(now)
     }
 }
 
@@ -81,16 +137,13 @@ impl Budgets {
 #[cfg(test)]
 impl Clone for Budgets {
     fn clone(&self) -> Self {
-        let full = |rate: u64| Bucket {
-            left: rate * UNIT,
-            filled: Instant::default(),
-        };
+        let start = Instant::default();
         Self {
-            overall: full(self.overall_rate),
-            overall_rate: self.overall_rate,
-            peers: vec![full(self.peer_rate)],
-            peer_rate: self.peer_rate,
-            key: self.key,
+            challenges: Bucket::full(self.rate, start),
+            registers: Bucket::full(2 * self.rate, start),
+            promised: start,
+            peers: vec![Bucket::full(self.peer_rate, start)],
+            ..*self
         }
     }
 }
@@ -99,19 +152,63 @@ impl Clone for Budgets {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn budgets(overall: u32, per_peer: u32) -> Budgets {
+        let mut entropy = Entropy::new(&mut [1; 32]);
+        Budgets::new(overall, per_peer, Instant::default(), &mut entropy)
+    }
+
     #[test]
     fn a_loud_peer_uses_up_its_own_budget_and_gets_it_back() {
-        let mut entropy = Entropy::new(&mut [1; 32]);
         let start = Instant::default();
-        let mut budgets = Budgets::new(100, 3, start, &mut entropy);
-        let draws = |budgets: &mut Budgets, peer, now| {
-            (0..50).filter(|_| budgets.draw(PeerId(peer), now)).count()
+        let mut budgets = budgets(100, 3);
+        let begun = |budgets: &mut Budgets, peer, now| {
+            let begins = |_: &i32| budgets.challenge(PeerId(peer), now).is_ok();
+            (0..50).filter(begins).count()
         };
-        assert_eq!(draws(&mut budgets, 1, start), 3);
-        assert_eq!(draws(&mut budgets, 2, start), 3);
-        let later = start + core::time::Duration::from_secs(1);
-        assert_eq!(draws(&mut budgets, 1, later), 3);
-        let all: usize = (10..100).map(|peer| draws(&mut budgets, peer, later)).sum();
+        assert_eq!(begun(&mut budgets, 1, start), 3);
+        assert_eq!(budgets.challenge(PeerId(1), start), Err(Beyond::Peer));
+        assert!(!budgets.register(PeerId(1), start));
+        assert!(!budgets.answer(PeerId(1), start));
+        assert_eq!(begun(&mut budgets, 2, start), 3);
+        let later = start + SECOND;
+        assert_eq!(begun(&mut budgets, 1, later), 3);
+        let all: usize = (10..100).map(|peer| begun(&mut budgets, peer, later)).sum();
         assert_eq!(all, 97);
+    }
+
+    #[test]
+    fn who_comes_beyond_the_budget_is_told_when_its_turn_is() {
+        let start = Instant::default();
+        let mut budgets = budgets(10, 1000);
+        let mut waits = |count: usize, now| {
+            let outcomes = (0..count).map(|peer| budgets.challenge(PeerId(peer as u64), now));
+            let beyond = outcomes.filter_map(Result::err).map(|beyond| match beyond {
+                Beyond::All(wait) => wait,
+                Beyond::Peer => panic!("a peer's budget is wide"),
+            });
+            beyond.collect::<Vec<_>>()
+        };
+        let tenths = |range: core::ops::RangeInclusive<u32>| -> Vec<_> {
+            range.map(|tenth| SECOND / 10 * tenth).collect()
+        };
+        assert_eq!(waits(15, start), tenths(1..=5));
+        // Those who were told go first, and there was time for ten others.
+        assert_eq!(waits(12, start + SECOND), tenths(1..=2));
+        // Nobody is sent away for longer than the horizon.
+        assert_eq!(waits(298, start + SECOND), tenths(3..=300));
+        assert_eq!(waits(2, start + SECOND), tenths(1..=2));
+    }
+
+    #[test]
+    fn who_was_let_begin_can_end() {
+        let start = Instant::default();
+        let mut budgets = budgets(10, 1000);
+        let challenge = |budgets: &mut Budgets| budgets.challenge(PeerId(1), start).is_ok();
+        while challenge(&mut budgets) {}
+        let ended = (0..50).filter(|_| budgets.register(PeerId(1), start));
+        assert_eq!(ended.count(), 20);
+        assert!(budgets.answer(PeerId(1), start));
     }
 }

@@ -1,5 +1,7 @@
 //! The bodies of the handshake.
 
+use core::time::Duration;
+
 use bytes::BufMut;
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +131,15 @@ impl Denied {
             denial,
             message: message.into(),
             retry_after: None,
+        }
+    }
+
+    /// The server is busy for this long.
+    pub(crate) fn until(wait: Duration, message: impl Into<String>) -> Self {
+        let millis = wait.as_micros().div_ceil(1000);
+        Self {
+            retry_after: Some(u64::try_from(millis).unwrap_or(u64::MAX)),
+            ..Self::new(Denial::Busy, message)
         }
     }
 

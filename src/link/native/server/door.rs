@@ -19,7 +19,7 @@ use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::guard::Guard;
 use crate::identity::{self, CertificateId, Identity, Key, Known, Name};
-use crate::link::native::budget::Budgets;
+use crate::link::native::budget::{Beyond, Budgets};
 use crate::link::native::cookie::{Cookies, Exchange};
 use crate::link::native::seal;
 use crate::link::native::session::Protection;
@@ -168,9 +168,20 @@ impl Door {
         self.signing.retain(|_, pending| pending.peer() != peer);
     }
 
-    /// Whether a stranger may take the server's time for one message.
-    pub(crate) fn draw(&mut self, peer: PeerId, now: Instant) -> bool {
-        self.budgets.draw(peer, now)
+    /// What strangers may take of the server's time.
+    pub(crate) fn budgets(&mut self) -> &mut Budgets {
+        &mut self.budgets
+    }
+
+    /// The answer to a challenge for which there is no time now, if there is to be one.
+    pub(crate) fn beyond(challenge: &Challenge, beyond: Beyond) -> Option<Bytes> {
+        match beyond {
+            Beyond::Peer => None,
+            Beyond::All(wait) => {
+                let denied = Denied::until(wait, "many come at once");
+                Some(native::refusal(&challenge.client_nonce, &denied).into())
+            }
+        }
     }
 
     pub(crate) fn challenge(

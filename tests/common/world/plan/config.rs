@@ -44,9 +44,9 @@ pub fn server(
     config.heartbeat_interval = Duration::from_secs(draw.pick(&[10, 3]));
     config.registration_window = Duration::from_secs(draw.pick(&[60, 10]));
     config.min_task_timeout = Duration::from_secs(draw.pick(&[0, 0, 20]));
-    // A handshake draws twice, and with short sessions each client makes one a minute.
-    let tight = u32::try_from(clients / 4).unwrap().max(2);
-    config.challenge_budget = draw.pick(&[2_000, 2_000, tight]);
+    // With short sessions each client makes a handshake a minute.
+    let tight = u32::try_from(clients / 8).unwrap().max(1);
+    config.challenge_budget = draw.pick(&[1_000, 1_000, tight]);
     config.peer_budget = draw.pick(&[20, 20, 1]);
     config.poll_interval = Duration::from_secs(draw.pick(&[1, 3, 10]));
     config.dead_after = Duration::from_secs(draw.pick(&[600, 120, 40]));
