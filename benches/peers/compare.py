@@ -48,10 +48,12 @@ class Amount:
     registered: int
     idle: float
     starts: int
+    alone: int
+    """In all, for NVFlare; fedlink does a hundred times as many."""
 
 
-FULL = Amount(250, 25, 100, 25, 1 << 30, 64, 5.0, 3)
-QUICK = Amount(50, 5, 20, 5, 64 << 20, 32, 1.0, 1)
+FULL = Amount(250, 25, 100, 25, 1 << 30, 64, 5.0, 3, 3200)
+QUICK = Amount(50, 5, 20, 5, 64 << 20, 32, 1.0, 1, 320)
 
 
 def compare(amount: Amount, crew: Crew, folder: Path, report: Report) -> None:
@@ -116,6 +118,7 @@ def _small(system: System, amount: Amount, names: list[str], report: Report) -> 
     for row, cost in costs.items():
         report.small.setdefault(row, {})[system.name] = cost
     report.idle[system.name] = measure_idle(system, amount.idle)
+    report.alone[system.name] = system.alone(amount.alone, SMALL)
 
 
 def _touch(size: int) -> None:

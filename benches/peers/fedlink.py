@@ -65,6 +65,10 @@ class Fedlink(System):
     def handed_in(self) -> int:
         return int(self.server.ask("count")["result_bytes"])
 
+    def alone(self, times: int, size: int) -> dict[str, float]:
+        # So short that more of them are needed.
+        return self.server.ask(f"alone {100 * times} {size}")
+
     def start_client(self, name: str) -> Process:
         command = [program("peers-client"), self._kit(name)]
         return self._crew.start(f"{self._folder.name}-client", command, speaks=False)

@@ -41,6 +41,7 @@ class Nvflare(System):
         Log(self.server.log).wait_for(r"Server started", START, alive=lambda: self.server.alive)
 
     def bring(self, names: Sequence[str]) -> Process:
+        self._names = names
         kits = [self.project.kit(name) for name in names]
         command = [sys.executable, HERE / "nvflare_sites.py", str(self.port), *kits]
         process = self._crew.start(
@@ -71,6 +72,11 @@ class Nvflare(System):
 
     def handed_in(self) -> int:
         return int(self.sites.ask("count_work")["result_bytes"])
+
+    def alone(self, times: int, size: int) -> dict[str, float]:
+        rounds = times // len(self._names)
+        heartbeat = self.sites.ask(f"alone {times}")
+        return {**heartbeat, **self.sites.ask(f"alone_in_job {rounds} {size}")}
 
     def start_client(self, name: str) -> Process:
         workspace = self._unpack(name)

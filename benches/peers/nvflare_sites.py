@@ -257,6 +257,8 @@ def main() -> None:
             "wait_for_job": wait_for_job,
             "count_work": lambda: of_job("count"),
             "assign": lambda size: of_job("assign", sites=len(all_sites), bytes=size),
+            "alone": lambda times: ask(all_sites[0].cell, "alone", "server", times=times),
+            "alone_in_job": lambda rounds, size: of_job("alone", rounds=rounds, bytes=size),
         },
     )
 

@@ -1,7 +1,8 @@
 """The genuine server's part of the job: a controller that broadcasts tasks when it is asked
 to, and counts what it gets.
 
-It is asked by a cell: channel `peers`, topics `assign` and `count`.
+It is asked by a cell: channel `peers`, topics `assign`, `count`, and `alone`, which has
+each client's part of some rounds handled here, without the client.
 """
 
 import time
@@ -20,6 +21,7 @@ from nvflare.fuel.f3.cellnet.core_cell import make_reply
 from nvflare.fuel.f3.cellnet.defs import ReturnCode
 from nvflare.fuel.f3.message import Message
 
+from nvflare_alone import Desk
 from nvflare_tally import CHANNEL
 
 PAUSE = 0.5
@@ -37,6 +39,7 @@ class Work(Controller):
         cell: Any = fl_ctx.get_engine().get_cell()
         cell.core_cell.register_request_cb(CHANNEL, "assign", self._assign)
         cell.core_cell.register_request_cb(CHANNEL, "count", self._report)
+        cell.core_cell.register_request_cb(CHANNEL, "alone", self._alone, fl_ctx.get_job_id())
 
     def control_flow(self, abort_signal: Signal, fl_ctx: FLContext) -> None:
         while not abort_signal.triggered:
@@ -60,7 +63,23 @@ class Work(Controller):
             self._add(asked=1)
 
     def _assign(self, request: Message) -> Message:
-        sites, size = request.payload["sites"], request.payload["bytes"]
+        self._broadcast(request.payload["sites"], request.payload["bytes"])
+        return make_reply(ReturnCode.OK, body={})
+
+    def _alone(self, request: Message, job: str) -> Message:
+        rounds, size = request.payload["rounds"], request.payload["bytes"]
+        clients = self._engine.get_clients()
+        desk = Desk(self._engine, job)
+        for _ in range(rounds):
+            for client in clients:
+                desk.ask("poll", client)
+            self._broadcast(len(clients), size)
+            tasks = [desk.ask("fetch", client) for client in clients]
+            for client, task in zip(clients, tasks, strict=True):
+                desk.submit("submit", client, task, bytes(size))
+        return make_reply(ReturnCode.OK, body=desk.each(rounds * len(clients)))
+
+    def _broadcast(self, sites: int, size: int) -> None:
         task = Task(
             name="train",
             data=Shareable({"data": bytes(size)}),
@@ -68,7 +87,6 @@ class Work(Controller):
         )
         with self._engine.new_context() as fl_ctx:
             self.broadcast(task, fl_ctx, min_responses=sites)
-        return make_reply(ReturnCode.OK, body={})
 
     def _received(self, client_task: ClientTask, fl_ctx: FLContext) -> None:
         data = client_task.result["data"]

@@ -20,6 +20,8 @@ class Report:
     sites: int
     small: dict[str, dict[str, Cost]] = field(default_factory=dict)
     idle: dict[str, float] = field(default_factory=dict)
+    alone: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By system first."""
     memory: dict[str, Memory] = field(default_factory=dict)
     start: dict[str, Start] = field(default_factory=dict)
     transfer: dict[str, Transfer] = field(default_factory=dict)
@@ -31,6 +33,10 @@ class Report:
             for system in systems:
                 if system not in by_system:
                     raise Failure(f"a figure is missing: {row}, {system}")
+        figures = {row for by_row in self.alone.values() for row in by_row}
+        for system, by_row in self.alone.items():
+            if by_row and by_row.keys() != figures:
+                raise Failure(f"a figure is missing: {system} alone has only {list(by_row)}")
         for system, memory in self.memory.items():
             if memory.bytes <= 0:
                 raise Failure(f"a figure is missing: the memory of {system} has not grown")

@@ -42,6 +42,11 @@ class System(ABC):
     def handed_in(self) -> int:
         """Bytes of payload in all results that the server's application has been given."""
 
+    def alone(self, times: int, size: int) -> dict[str, float]:
+        """Seconds of CPU that the server's code takes for some operations, done so often in
+        its own process, with no connection around them. Empty if that cannot be told."""
+        return {}
+
     @abstractmethod
     def start_client(self, name: str) -> Process:
         """Starts the process that a site of this name is in the field."""

@@ -7,6 +7,12 @@ from work import Cost
 OWN = "fedlink"
 SYSTEMS = (OWN, "NVFlare", "Flower")
 NAME, WIDTH = 34, 24
+ALONE = {
+    "heartbeat": "heartbeat",
+    "poll": "poll, no task there",
+    "fetch": "fetch a task of 1 KiB",
+    "submit": "hand in a result of 1 KiB",
+}
 
 
 def render(report: Report) -> str:
@@ -15,7 +21,7 @@ def render(report: Report) -> str:
     parts += [_small(row, costs, report.sites) for row, costs in report.small.items()]
     idle = [f"{report.idle[system]:.2%}" for system in SYSTEMS]
     parts.append(["", _line(f"{report.sites} silent sites: CPU of the server", idle)])
-    parts += [_memory(report), _start(report), _transfers(report)]
+    parts += [_alone(report), _memory(report), _start(report), _transfers(report)]
     return "\n".join(line for part in parts for line in part)
 
 
@@ -36,6 +42,18 @@ def _small(row: str, costs: dict[str, Cost], sites: int) -> list[str]:
             [f"{cost.wire_bytes / cost.operations:,.0f}" for cost in ordered],
         ),
     ]
+
+
+def _alone(report: Report) -> list[str]:
+    lines = ["", "the server's code alone, in its own process: CPU an operation"]
+    for row, name in ALONE.items():
+        own = report.alone[OWN][row]
+        cells = [f"{own * 1e6:,.1f} us"]
+        for system in SYSTEMS[1:]:
+            cpu = report.alone[system].get(row)
+            cells.append(f"{cpu * 1e6:,.1f} us ({cpu / own:,.0f}x)" if cpu else "-")
+        lines.append(_line(f"  {name}", cells))
+    return lines
 
 
 def _memory(report: Report) -> list[str]:

@@ -1,5 +1,7 @@
 //! What the programs share: the job, what travels in it, and clients on the blocking host.
 
+pub mod alone;
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! | command | does |
 //! |---|---|
 //! | `assign N BYTES` | makes N tasks with an input of so many bytes, for whoever asks |
+//! | `alone N BYTES` | handles N heartbeats, and a tenth as many tasks, without a connection |
 //! | `count` | nothing: the answer has all that was counted since the start |
 
 use std::io::{Write, stdin, stdout};
@@ -16,7 +17,7 @@ use fedlink::{Assignee, NewTask, ServerAction, Sites};
 use fedlink_cli::parties;
 use fedlink_host::kit::ServerKit;
 use fedlink_host::tokio::{Events, Limits, ServerHandle, ServerHost};
-use fedlink_peers::{Failure, JOB, payload};
+use fedlink_peers::{Failure, JOB, alone, payload};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -103,6 +104,12 @@ async fn obey(server: &ServerHandle, tally: &Tally, line: &str) -> Result<Value,
                 "results": tally.results.load(Relaxed),
                 "result_bytes": tally.bytes.load(Relaxed),
             }))
+        }
+        ["alone", times, bytes] => {
+            let (times, bytes) = (times.parse()?, bytes.parse()?);
+            server
+                .call(move |server, now| alone::measure(server, now, times, bytes))
+                .await?
         }
         _ => Err(format!("no such command: {line}").into()),
     }
