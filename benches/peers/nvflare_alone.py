@@ -84,4 +84,3 @@ class Desk:
         fobs.dumps(answer)
         self.cpu[row] += time.thread_time() - begun
         return answer
-
