@@ -325,6 +325,7 @@ mod tests {
 
     #[test]
     fn headers_and_frames_have_limits() {
+        assert_eq!(MAX_FRAME, 2_145_386_496, "2 GiB less 2 MiB");
         assert!(head(Kind::Data, 1, 1, 1, &[0; 65_536], 0).is_none());
         assert!(head(Kind::Data, 1, 1, 1, &[], MAX_FRAME - PREFIX).is_some());
         assert!(head(Kind::Data, 1, 1, 1, &[], MAX_FRAME - PREFIX + 1).is_none());

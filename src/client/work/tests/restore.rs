@@ -185,20 +185,37 @@ fn a_fetch_that_is_said_to_begin_again_keeps_its_blocks() {
 
 #[test]
 fn a_fetch_goes_on_from_its_stored_blocks() {
-    let payload = payload(BLOCK * 2 + CHUNK);
-    let rig = half_fetched(&payload);
-    for log in logs(&rig) {
-        let mut rig = fetching_again(log, &payload);
-        let reached = BLOCK as u64 + 96;
-        assert_eq!(progress(&rig.actions()), [(reached, reached, 0)]);
-        assert_eq!(rig.counters.resumed_downloads, 1);
-        serve(&mut rig, &payload, usize::MAX);
-        let actions = rig.store();
-        assert_eq!(assigned(&actions).payload, payload);
-        let log = rig.log.clone();
-        rig.restart(log);
-        assert_eq!(assigned(&rig.store()).payload, payload);
+    for payload in [payload(BLOCK + CHUNK * 8), payload(BLOCK * 2 + CHUNK)] {
+        let list = 32 * payload.len().div_ceil(BLOCK) as u64;
+        let rig = half_fetched(&payload);
+        for log in logs(&rig) {
+            let mut rig = fetching_again(log, &payload);
+            let reached = BLOCK as u64 + list;
+            assert_eq!(progress(&rig.actions()), [(reached, reached, 0)]);
+            assert_eq!(rig.counters.resumed_downloads, 1);
+            serve(&mut rig, &payload, usize::MAX);
+            let actions = rig.store();
+            assert_eq!(assigned(&actions).payload, payload);
+            let log = rig.log.clone();
+            rig.restart(log);
+            assert_eq!(assigned(&rig.store()).payload, payload);
+        }
     }
+}
+
+#[test]
+fn of_a_fetch_nothing_is_kept_when_its_job_has_another_task_or_ends() {
+    let fetching = half_fetched(&payload(BLOCK * 2 + CHUNK)).log;
+    let kept = |more: &[Bytes]| {
+        let mut rig = Rig::new();
+        rig.restart([&fetching[..], more].concat());
+        rig.work.snapshot().len()
+    };
+    // The task under way with its list, and one block.
+    assert_eq!(kept(&[]), 2);
+    assert_eq!(kept(&[Record::JobEnded(JOB).header()]), 0);
+    let whole = Rig::holding();
+    assert_eq!(kept(&whole.log), whole.work.snapshot().len());
 }
 
 /// What a host has stored that was given a task of three blocks.

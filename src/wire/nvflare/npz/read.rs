@@ -267,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_not_ascii_is_said_to_be_utf_8() {
+        for (name, flags) in [("e.npy", [0, 0]), ("é.npy", [0, 8])] {
+            // Behind the signature and the version that is needed.
+            assert_eq!(archive(&[(name, b"")])[6..8], flags, "{name}");
+        }
+    }
+
+    #[test]
     fn members_come_back_as_slices() {
         let bytes = Bytes::from(archive(&[
             ("a.npy", b"12345"),
