@@ -180,8 +180,8 @@ impl Server {
     /// Takes one message that came from `peer`. It is opened in place.
     ///
     /// # Errors
-    /// When the message was dropped: it was counted, and nothing else has changed. Errors
-    /// are for information; keep the connection.
+    /// When the message was dropped: it was counted, and nothing else has changed, but a
+    /// stranger may be told why. Errors are for information; keep the connection.
     pub fn handle_message(
         &mut self,
         now: Instant,
@@ -340,7 +340,7 @@ impl Server {
                 Ok(())
             }
             Envelope::ForeignChallenge => {
-                if !self.may_answer(peer) {
+                if !self.may_look(peer) {
                     return Err(Dropped::OverBudget);
                 }
                 self.transmit(peer, native::versions().freeze(), Bytes::new());
@@ -360,7 +360,7 @@ impl Server {
 
     /// The first half of a registration: nothing but time is spent on it.
     fn open(&mut self, peer: PeerId, message: &[u8], register: Register, clear: usize) -> Ahead {
-        if self.is_behind() || !self.door.budgets().register(peer, self.now) {
+        if !self.may_look(peer) {
             return Ahead(Err(Dropped::OverBudget));
         }
         let opened = self.at_door(peer, |door, admission| {
@@ -426,7 +426,7 @@ impl Server {
         tag: [u8; TAG],
         reason: Dropped,
     ) -> Dropped {
-        if reason == Dropped::NoSession && self.may_answer(peer) {
+        if reason == Dropped::NoSession && self.may_look(peer) {
             let echo = InvalidSession {
                 session,
                 number,
@@ -437,9 +437,9 @@ impl Server {
         reason
     }
 
-    /// Whether a stranger is to have an answer that costs no more than itself.
-    fn may_answer(&mut self, peer: PeerId) -> bool {
-        !self.is_behind() && self.door.budgets().answer(peer, self.now)
+    /// Whether a stranger's message is looked at, as far as that takes no cryptography.
+    fn may_look(&mut self, peer: PeerId) -> bool {
+        !self.is_behind() && self.door.budgets().look(peer, self.now)
     }
 
     /// Whether more waits for the host than should.

@@ -125,6 +125,17 @@ fn after_a_storm_all_are_back_and_no_result_is_lost() {
 }
 
 #[test]
+fn who_is_put_off_comes_when_it_was_told() {
+    let (ok, figures) = figures(&format!("{STORM} --budget 100"));
+    assert!(ok, "{figures}");
+    let of = |path| number(&figures, path);
+    assert!(of("/server/over_budget") > 1000, "most were put off");
+    // 20 s of handshakes: whoever is put off is so once, or hardly more often.
+    assert!(of("/server/over_budget") < 2500, "{figures}");
+    assert_eq!(of("/joins"), 4000);
+}
+
+#[test]
 fn a_storm_that_takes_too_long_fails() {
     let (ok, figures) = figures(&format!("{STORM} --budget 25"));
     assert!(!ok, "{figures}");

@@ -163,7 +163,10 @@ impl Client {
         }
         self.link.drop_handshake();
         self.timers.disarm(Timer::Handshake);
-        let wait = backoff::delay(&self.config, &mut self.entropy, failures, Some(at_least));
+        // A server that says when to come again has thought of the others.
+        let told = reason == RetryReason::ServerBusy && !at_least.is_zero();
+        let in_a_row = if told { 1 } else { failures };
+        let wait = backoff::delay(&self.config, &mut self.entropy, in_a_row, Some(at_least));
         self.retry(Timer::Backoff, wait, failures, reason);
     }
 

@@ -16,7 +16,7 @@ use crate::suite::{Suite, Suites};
 ///
 /// | for | bytes |
 /// |---|---|
-/// | itself | 256 KiB, half of it the budgets of strangers |
+/// | itself | 256 KiB, a quarter of it the budgets of strangers |
 /// | signatures on certificates that were found good | 64 each, the latest 65,536 |
 /// | each client, up to `max_clients` | 8 KiB, and 1 KiB for each job that it reports and that is meant for it |
 /// | a registration until the client's first message | 12 times its context and site information |
@@ -55,12 +55,14 @@ pub struct ServerConfig {
     /// Handshakes a second that are begun with strangers, all together; a burst may take
     /// one second's worth. Who comes beyond is told when to come again, one after another,
     /// so that a storm of clients is worked off at this rate: four fifths of what the
-    /// server's core can do is a good value. Sessions that are made anew draw on it too:
+    /// server's core can do, with all that its host adds, is a good value. Sessions that are made anew draw on it too:
     /// leave room for `max_clients` in a tenth of a `session_lifetime`. Default: 1,000.
     pub challenge_budget: u32,
     /// Messages a second that are taken from one stranger, who gets no answer to more; with
-    /// fewer than 2 every handshake waits for a retry. Strangers share 4,096 places: with
-    /// more clients than that, allow as many times more. Default: 20.
+    /// fewer than 2 every handshake waits for a retry. Where addresses count for something,
+    /// let this times the connections of one address stay below `challenge_budget`.
+    /// Strangers share 4,096 places: with more clients than that, allow as many times more.
+    /// Default: 20.
     pub peer_budget: u32,
     /// Clients that may be registered at once; 8 KiB each. Default: 1,000,000.
     pub max_clients: usize,
@@ -149,6 +151,8 @@ impl ServerConfig {
                 "session_lifetime",
                 "at least 1 s",
             ),
+            (self.challenge_budget == 0, "challenge_budget", "at least 1"),
+            (self.peer_budget == 0, "peer_budget", "at least 1"),
             (
                 self.inline_limit > MAX_INLINE,
                 "inline_limit",

@@ -181,10 +181,10 @@ fn server(
         true => 0.8 / options.register_cost.0.as_secs_f64().max(1e-6),
         false => 2.0 * f64::from(clients) / options.join.0.as_secs_f64(),
     };
-    let needed = config.challenge_budget.max(needed.ceil() as u32);
+    let needed = (needed.ceil() as u32).max(1);
     config.challenge_budget = options.budget.unwrap_or(needed);
-    // A place in the server's table of budgets has the messages of all its peers.
-    config.peer_budget = config.peer_budget.max(clients);
+    // Peers share the places of the server's table of budgets.
+    config.peer_budget *= clients.div_ceil(4096);
     Ok(config)
 }
 

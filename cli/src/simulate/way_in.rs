@@ -106,7 +106,8 @@ impl World<'_> {
             Step::Challenged | Step::Registering(_) => {
                 trouble.failures += 1;
                 let (failures, put_off) = (trouble.failures, trouble.put_off);
-                let wait = self.draw(waits::retry(&self.plan.client, failures));
+                let in_a_row = if put_off > 0 { 1 } else { failures };
+                let wait = self.draw(waits::retry(&self.plan.client, in_a_row));
                 self.step(client, Step::BackingOff, wait.max(put_off));
             }
         }

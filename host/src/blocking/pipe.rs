@@ -31,13 +31,14 @@ impl Pipe {
         }
     }
 
-    /// Writes one message, all its parts in one call where the stream takes them.
+    /// Writes one message, both its parts in one call where the stream takes them.
     pub(super) fn send(&mut self, header: Bytes, payload: Bytes) -> io::Result<()> {
         let length = self.framing.prefix(header.len() + payload.len());
         let length = length.as_ref().map_or(&[][..], |length| &length[..]);
-        let mut message = length.chain(header).chain(payload);
+        let header = Bytes::from([length, &header].concat());
+        let mut message = header.chain(payload);
         while message.has_remaining() {
-            let mut parts = [IoSlice::new(&[]); 3];
+            let mut parts = [IoSlice::new(&[]); 2];
             let count = message.chunks_vectored(&mut parts);
             match self
                 .wire

@@ -9,7 +9,7 @@ use super::Storage;
 
 /// Records in memory, for tests and demonstrations.
 ///
-/// It shares its bytes with the machine and copies none. Clones share the records, so that
+/// It shares its bytes with the machine that writes them. Clones share the records, so that
 /// whoever keeps one can restore a machine whose host was dropped, with
 /// [`reopen`](Self::reopen).
 #[derive(Clone, Debug, Default)]

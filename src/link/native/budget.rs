@@ -7,14 +7,14 @@ use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::message::PeerId;
 
-/// Buckets in the table: a fixed 128 KiB, whoever asks.
+/// Buckets in the table: a fixed 64 KiB, whoever asks.
 const BUCKETS: usize = 4096;
 
 /// Micro-units in one handshake.
 const UNIT: u64 = 1_000_000;
 
 /// The longest wait that a stranger is told who comes beyond the budget. A flood must not
-/// send others away for longer.
+/// send others away for longer at a time.
 const HORIZON: Duration = Duration::from_secs(30);
 
 /// Token buckets: one for each message of a handshake, and one of a fixed table for each
@@ -24,7 +24,7 @@ pub(crate) struct Budgets {
     /// Handshakes a second.
     rate: u64,
     challenges: Bucket,
-    /// Of its own, and twice as wide, so that who was let begin can end.
+    /// Of its own, and twice as wide: who was let begin can end, and repeat it once.
     registers: Bucket,
     /// When the last one comes of those who were told when to come again.
     promised: Instant,
@@ -95,7 +95,7 @@ impl Budgets {
     /// Whether `peer` may begin one more handshake. The peer's own budget comes first, so
     /// that one loud peer does not use up what the others share.
     pub(crate) fn challenge(&mut self, peer: PeerId, now: Instant) -> Result<(), Beyond> {
-        if !self.answer(peer, now) {
+        if !self.look(peer, now) {
             return Err(Beyond::Peer);
         }
         if !self.challenges.draw(self.rate, now) {
@@ -104,14 +104,14 @@ impl Budgets {
         Ok(())
     }
 
-    /// Whether `peer` may end one more handshake.
-    pub(crate) fn register(&mut self, peer: PeerId, now: Instant) -> bool {
-        self.answer(peer, now) && self.registers.draw(2 * self.rate, now)
+    /// Whether one more handshake may be ended, by somebody who was let begin.
+    pub(crate) fn register(&mut self, now: Instant) -> bool {
+        self.registers.draw(2 * self.rate, now)
     }
 
-    /// Whether `peer` is to have one more answer that takes no cryptography. All peers
-    /// together never get more than the table has budgets.
-    pub(crate) fn answer(&mut self, peer: PeerId, now: Instant) -> bool {
+    /// Whether one more message of `peer` is looked at, as far as that takes no more than a
+    /// look-up or a hash. All peers together never get more than the table has budgets.
+    pub(crate) fn look(&mut self, peer: PeerId, now: Instant) -> bool {
         let hash = digest::code(&self.key, "fedlink v1 peer", &[&peer.0.to_be_bytes()]);
         let place = usize::from(u16::from_be_bytes([hash[0], hash[1]])) % self.peers.len();
         let bucket = self.peers.get_mut(place);
@@ -119,7 +119,8 @@ impl Budgets {
     }
 
     /// A time to come again: one after another as fast as handshakes are taken, and from
-    /// the start when the horizon is reached.
+    /// the start when the horizon is reached. It is no place that is kept: who comes first
+    /// is served.
     fn promise(&mut self, now: Instant) -> Duration {
         let turn = Duration::from_micros(UNIT / self.rate.max(1));
         let next = self.promised.max(now) + turn;
@@ -169,8 +170,7 @@ mod tests {
         };
         assert_eq!(begun(&mut budgets, 1, start), 3);
         assert_eq!(budgets.challenge(PeerId(1), start), Err(Beyond::Peer));
-        assert!(!budgets.register(PeerId(1), start));
-        assert!(!budgets.answer(PeerId(1), start));
+        assert!(!budgets.look(PeerId(1), start));
         assert_eq!(begun(&mut budgets, 2, start), 3);
         let later = start + SECOND;
         assert_eq!(begun(&mut budgets, 1, later), 3);
@@ -194,7 +194,7 @@ mod tests {
             range.map(|tenth| SECOND / 10 * tenth).collect()
         };
         assert_eq!(waits(15, start), tenths(1..=5));
-        // Those who were told go first, and there was time for ten others.
+        // There was time for ten.
         assert_eq!(waits(12, start + SECOND), tenths(1..=2));
         // Nobody is sent away for longer than the horizon.
         assert_eq!(waits(298, start + SECOND), tenths(3..=300));
@@ -207,8 +207,8 @@ mod tests {
         let mut budgets = budgets(10, 1000);
         let challenge = |budgets: &mut Budgets| budgets.challenge(PeerId(1), start).is_ok();
         while challenge(&mut budgets) {}
-        let ended = (0..50).filter(|_| budgets.register(PeerId(1), start));
+        let ended = (0..50).filter(|_| budgets.register(start));
         assert_eq!(ended.count(), 20);
-        assert!(budgets.answer(PeerId(1), start));
+        assert!(budgets.look(PeerId(1), start));
     }
 }

@@ -23,8 +23,8 @@ pub struct Limits {
     /// How long a connection may take to become ready, that is, for the TLS handshake.
     /// Default: 10 s.
     pub handshake_time: Duration,
-    /// How long a connection may go on without one authentic message of a session.
-    /// Default: 30 s.
+    /// How long a connection may go on without one authentic message of a session. A client
+    /// that is told to come again in half a minute should find it standing. Default: 90 s.
     pub time_before_registration: Duration,
     /// Bytes of messages that may come before such a message. Default: 128 KiB, twice what
     /// the largest registration takes.
@@ -51,7 +51,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 100,
             handshake_time: Duration::from_secs(10),
-            time_before_registration: Duration::from_secs(30),
+            time_before_registration: Duration::from_secs(90),
             bytes_before_registration: 128 << 10,
             message_before_registration: MAX_STRANGER,
             message: MAX_MESSAGE,

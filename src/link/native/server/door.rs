@@ -387,9 +387,9 @@ impl Door {
         id
     }
 
-    /// Checks the cookie and opens what the client said of itself. Changes nothing.
+    /// Checks the cookie and opens what the client said of itself. Keeps nothing of it.
     pub(crate) fn open(
-        &self,
+        &mut self,
         admission: &Admission<'_>,
         message: &[u8],
         register: &Register,
@@ -415,6 +415,10 @@ impl Door {
                 Some((identity, chain, secret))
             })
             .ok_or(Dropped::Cookie)?;
+        // Only who has a cookie draws on what is there for all who have one.
+        if !self.budgets.register(admission.now) {
+            return Err(Dropped::OverBudget);
+        }
         let binding = admission.binding_of(&register.challenge);
         let th0 = transcript::hello(&register.hello_c, &register.hello_s, binding);
         let keys = match (secret, register.challenge.client_share) {
