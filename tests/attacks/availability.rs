@@ -105,6 +105,35 @@ fn a_flood_of_registers_without_a_cookie_stops_nobody() {
     assert_eq!(pair.client.phase(), Phase::Active);
 }
 
+#[test]
+fn registers_are_held_to_the_budget_of_strangers_and_wait_for_a_host_that_is_behind() {
+    let setup = || {
+        Setup::new(Suite::Sealed).server(|config| {
+            config.peer_budget = 5;
+            config.max_waiting = 8;
+        })
+    };
+    // The challenge was the first of five.
+    let mut pair = setup().build();
+    let register = pair.challenge_and_prove();
+    let taken = |pair: &mut Pair| {
+        let (now, peer) = (pair.now, pair.peer);
+        pair.server.handle_message(now, peer, register.clone())
+    };
+    let outcomes: Vec<_> = (0..6).map(|_| taken(&mut pair)).collect();
+    assert_eq!(outcomes[..4], [Ok(()); 4]);
+    assert_eq!(outcomes[4..], [Err(Dropped::OverBudget); 2]);
+
+    let mut pair = setup().build();
+    let register = pair.challenge_and_prove();
+    for job in 0..8 {
+        let job = JobId::from_bytes([job; 16]);
+        pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    }
+    let taken = pair.server.handle_message(pair.now, pair.peer, register);
+    assert_eq!(taken, Err(Dropped::OverBudget));
+}
+
 /// Strangers fill the places in which handshakes wait for a slow signer.
 ///
 /// ```text
@@ -337,35 +366,6 @@ fn answer_behind(
 
 const OVERLOADED: Option<RetryReason> =
     Some(RetryReason::Heartbeat(ReturnCode::ServiceUnavailable));
-
-#[test]
-fn registers_are_held_to_the_budget_of_strangers_and_wait_for_a_host_that_is_behind() {
-    let setup = || {
-        Setup::new(Suite::Sealed).server(|config| {
-            config.peer_budget = 5;
-            config.max_waiting = 8;
-        })
-    };
-    // The challenge was the first of five.
-    let mut pair = setup().build();
-    let register = pair.challenge_and_prove();
-    let taken = |pair: &mut Pair| {
-        let (now, peer) = (pair.now, pair.peer);
-        pair.server.handle_message(now, peer, register.clone())
-    };
-    let outcomes: Vec<_> = (0..6).map(|_| taken(&mut pair)).collect();
-    assert_eq!(outcomes[..4], [Ok(()); 4]);
-    assert_eq!(outcomes[4..], [Err(Dropped::OverBudget); 2]);
-
-    let mut pair = setup().build();
-    let register = pair.challenge_and_prove();
-    for job in 0..8 {
-        let job = JobId::from_bytes([job; 16]);
-        pair.server.start_job(pair.now, job, Sites::All).unwrap();
-    }
-    let taken = pair.server.handle_message(pair.now, pair.peer, register);
-    assert_eq!(taken, Err(Dropped::OverBudget));
-}
 
 /// The host sends all messages, but stores nothing and takes no action.
 #[test]
