@@ -14,6 +14,7 @@
 //! # use std::{sync::Arc, time::Duration};
 //! # use fedlink::{Client, ClientAction, ClientConfig, identity::Identity, message::*};
 //! # use fedlink_host::blocking::{BlockingClient, TcpConnect};
+//! # use fedlink_host::hash_ahead;
 //! # fn train(input: &[u8]) -> Vec<u8> { input.to_vec() }
 //! # fn run(config: Arc<ClientConfig>, identity: Identity) -> Result<(), Box<dyn std::error::Error>> {
 //! let connect = TcpConnect::new(["fl.example.org:8002"]);
@@ -29,6 +30,7 @@
 //!         }
 //!         Some(ClientAction::TaskAssigned(task)) => {
 //!             let result = Payload::new(train(task.payload.bytes()));
+//!             hash_ahead(&result);
 //!             host.call(|client, now| {
 //!                 client.submit(now, task.id, Outcome::Ok, Properties::new(), result)
 //!             })?;
@@ -46,7 +48,9 @@
 //! ```
 //!
 //! Nothing happens between two calls. Work that takes longer than a heartbeat belongs into
-//! another thread; look between calls whether it has finished.
+//! another thread; look between calls whether it has finished. A large result is hashed
+//! before it is handed in, and sooner with all cores
+//! ([`hash_ahead`](crate::hash_ahead)).
 
 mod connect;
 mod pipe;

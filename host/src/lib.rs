@@ -4,6 +4,7 @@
 pub mod blocking;
 mod clock;
 mod error;
+mod hash;
 pub mod kit;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
@@ -20,3 +21,4 @@ mod testing;
 
 pub use clock::{seed, unix_time};
 pub use error::{CallError, HostError, Stopped};
+pub use hash::hash_ahead;

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::state::{Active, State, Trigger};
 use super::{Client, ClientAction, RetryReason, Suspicion, Timer, backoff};
+use crate::Instant;
 use crate::client::Rejection;
 use crate::client::heartbeat::Heartbeats;
 use crate::error::Misuse;
@@ -37,6 +38,8 @@ pub(crate) struct Attempt {
     counted: bool,
     /// What an unprotected refusal said in the handshake under way.
     excuse: Option<(RetryReason, Duration)>,
+    /// When the server has said to come again: not earlier on another connection.
+    turn: Option<Instant>,
 }
 
 impl Attempt {
@@ -98,10 +101,18 @@ impl Client {
         self.link.drop_handshake();
     }
 
-    /// The carrier is there: a try that waited for it begins.
+    /// The carrier is there: a try that waited for it begins, unless the server wants it
+    /// later.
     pub(super) fn attempt_connected(&mut self) {
-        if self.state.attempt().is_some() {
-            self.challenge();
+        let Some(attempt) = self.state.attempt() else {
+            return;
+        };
+        match attempt.turn {
+            Some(turn) if turn > self.now => {
+                attempt.step = Step::Backoff;
+                self.timers.arm(Timer::Backoff, turn);
+            }
+            Some(_) | None => self.challenge(),
         }
     }
 
@@ -167,6 +178,7 @@ impl Client {
         let told = reason == RetryReason::ServerBusy && !at_least.is_zero();
         let in_a_row = if told { 1 } else { failures };
         let wait = backoff::delay(&self.config, &mut self.entropy, in_a_row, Some(at_least));
+        attempt.turn = told.then(|| self.now + wait);
         self.retry(Timer::Backoff, wait, failures, reason);
     }
 

@@ -46,14 +46,8 @@ pub(crate) struct Blocks {
     pub(crate) digest: Digest,
 }
 
-fn digest_blocks(bytes: &[u8]) -> Blocks {
-    let list: Vec<u8> = bytes.chunks(BLOCK).flat_map(Sha256::digest).collect();
-    let digest = Digest::of_list(&list);
-    Blocks {
-        list: list.into(),
-        digest,
-    }
-}
+/// The hash of each block, once somebody has computed it.
+type Hashes = Box<[OnceLock<[u8; 32]>]>;
 
 /// Opaque bytes of a task or a result, with the labels that tell what they are.
 ///
@@ -69,6 +63,7 @@ struct Inner {
     joined: OnceLock<Bytes>,
     content_type: String,
     encoding: String,
+    hashes: OnceLock<Hashes>,
     blocks: OnceLock<Blocks>,
 }
 
@@ -108,6 +103,7 @@ impl Payload {
             joined: OnceLock::new(),
             content_type: content_type.into(),
             encoding: encoding.into(),
+            hashes: OnceLock::new(),
             blocks: OnceLock::new(),
         }))
     }
@@ -155,14 +151,55 @@ impl Payload {
         self.len() == 0
     }
 
-    /// The digest under which the payload travels. Computed at most once, in one pass.
+    /// The digest under which the payload travels. Computed at most once, in one pass
+    /// over all that [`Payload::hash_block`] has not hashed.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.blocks().digest
     }
 
+    /// Hashes one block, the `index`th of [`BLOCK`] bytes, unless that was done before:
+    /// several threads that each take some have a large payload hashed sooner, and
+    /// [`Payload::digest`] finds it done. False if there is no such block.
+    ///
+    /// ```
+    /// # use fedlink::message::{BLOCK, Payload};
+    /// let payload = Payload::new(vec![7; 3 * BLOCK]);
+    /// std::thread::scope(|scope| {
+    ///     for first in [0, 1] {
+    ///         let mine = (first..).step_by(2);
+    ///         scope.spawn(|| mine.take_while(|&index| payload.hash_block(index)).count());
+    ///     }
+    /// });
+    /// let digest = payload.digest();
+    /// ```
+    pub fn hash_block(&self, index: usize) -> bool {
+        let blocks = self.len().div_ceil(BLOCK);
+        if index >= blocks {
+            return false;
+        }
+        let unhashed = || (0..blocks).map(|_| OnceLock::new()).collect();
+        if let (None, Some(block)) = (self.0.blocks.get(), self.bytes().chunks(BLOCK).nth(index)) {
+            self.0.hashes.get_or_init(unhashed);
+            self.block_hash(index, block);
+        }
+        true
+    }
+
+    fn block_hash(&self, index: usize, block: &[u8]) -> [u8; 32] {
+        let hash = || Sha256::digest(block).into();
+        let kept = self.0.hashes.get().and_then(|hashes| hashes.get(index));
+        kept.map_or_else(hash, |kept| *kept.get_or_init(hash))
+    }
+
     pub(crate) fn blocks(&self) -> &Blocks {
-        self.0.blocks.get_or_init(|| digest_blocks(self.bytes()))
+        self.0.blocks.get_or_init(|| {
+            let blocks = self.bytes().chunks(BLOCK).enumerate();
+            let list = blocks.flat_map(|(index, block)| self.block_hash(index, block));
+            let list = Bytes::from_iter(list);
+            let digest = Digest::of_list(&list);
+            Blocks { list, digest }
+        })
     }
 
     /// What announces this payload: inline up to `inline_limit` bytes, else apart.
@@ -327,6 +364,21 @@ mod tests {
             Payload::new(Bytes::new()).digest().as_bytes()[..],
             Sha256::digest([])[..]
         );
+    }
+
+    #[test]
+    fn a_block_that_was_hashed_is_not_hashed_again() {
+        let payload = Payload::new(vec![3u8; BLOCK + 1]);
+        assert!(payload.hash_block(1));
+        let hashes = payload.0.hashes.get().unwrap();
+        assert_eq!(hashes[1].get(), Some(&Sha256::digest([3u8]).into()));
+
+        // It stands for a hash, and shows whether somebody looks for one.
+        let mark = [9; 32];
+        hashes[0].set(mark).unwrap();
+        assert_eq!(payload.blocks().list[..32], mark);
+        assert!(payload.hash_block(0) && !payload.hash_block(2));
+        assert!(!Payload::new("").hash_block(0));
     }
 
     #[test]

@@ -80,6 +80,46 @@ fn a_flood_of_challenges_sends_a_site_away_for_half_a_minute_at_a_time() {
     assert_eq!(pair.client.phase(), Phase::Active);
 }
 
+/// Who is cut off while he waits for his turn keeps it on the next connection.
+#[test]
+fn a_turn_outlives_the_connection_on_which_it_was_given() {
+    let mut pair = Pair::sealed();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    for stranger in 0..15_000 {
+        let peer = PeerId(1_000 + stranger);
+        let copy = challenge.clone();
+        let _ = pair.server.handle_message(pair.now, peer, copy);
+        while pair.server.poll_transmit().is_some() {}
+    }
+    pair.deliver_to_server(challenge);
+    let refusal = pair.to_client.pop().unwrap();
+    pair.deliver_to_client(refusal);
+    pair.now = pair.now + 5 * SECOND;
+    pair.tick();
+    let turn = pair.take_client().iter().find_map(|action| match action {
+        ClientAction::Retry { at, .. } => Some(*at),
+        _ => None,
+    });
+    let turn = turn.expect("it was told");
+    assert!(turn > pair.now + 10 * SECOND);
+
+    for _ in 0..2 {
+        pair.client.handle_disconnected(pair.now);
+        pair.connect();
+        pair.drain();
+        assert!(pair.to_server.is_empty());
+        assert_eq!(pair.client.poll_timeout().map(|(at, _)| at), Some(turn));
+    }
+    pair.now = turn;
+    pair.tick();
+    pair.run();
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+}
+
 /// Strangers that have no cookie send Registers, and take nothing from those who have one.
 ///
 /// ```text

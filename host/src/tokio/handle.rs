@@ -107,15 +107,15 @@ impl<M> Handle<M> {
     }
 }
 
-/// Payloads from this size on take longer to hash than to hand to another thread.
+/// Payloads from this size on take longer to hash than to hand to other threads.
 const HASH_AHEAD_BYTES: usize = 1 << 20;
 
-/// Hashes a large payload on a thread that may be busy; the machine finds the digest
-/// ready then.
+/// Hashes a large payload on threads that may be busy; the machine finds the digest ready
+/// then.
 pub(super) async fn hash_ahead(payload: &Payload) {
     if payload.len() >= HASH_AHEAD_BYTES {
         let payload = payload.clone();
-        let hashed = tokio::task::spawn_blocking(move || payload.digest()).await;
+        let hashed = tokio::task::spawn_blocking(move || crate::hash_ahead(&payload)).await;
         if hashed.is_err() {
             tracing::debug!("a payload is hashed by its machine");
         }

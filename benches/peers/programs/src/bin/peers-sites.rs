@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use fedlink::ClientAction;
 use fedlink::message::{Outcome, Payload, Properties, TaskId};
 use fedlink_host::blocking::BlockingClient;
+use fedlink_host::hash_ahead;
 use fedlink_peers::{Failure, JOB, client, payload};
 use serde_json::json;
 
@@ -208,6 +209,7 @@ impl Site {
         let task = self.held.pop_front().ok_or("no task is held")?;
         let prepared = self.prepared.take_if(|it| it.len() == bytes);
         let result = prepared.unwrap_or_else(|| payload(bytes));
+        hash_ahead(&result);
         self.host
             .call(|client, now| client.submit(now, task, Outcome::Ok, Properties::new(), result))?;
         self.wait_for(|action| matches!(action, ClientAction::ResultAccepted { .. }))?;
