@@ -12,7 +12,7 @@ use super::dial::Stream;
 
 /// Room for what one read may bring, so that small messages come many at once. An idle
 /// connection holds it; a large message gets room of its own.
-const READ_BYTES: usize = 4 << 10;
+const READ_BYTES: usize = 2 << 10;
 
 /// How long a connection that ends may take to say so.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

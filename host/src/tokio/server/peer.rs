@@ -32,7 +32,7 @@ pub(super) enum Input {
 /// The machine's end of a connection. Dropping it closes the connection when everything
 /// that waits is sent.
 pub(super) struct Peer {
-    queue: mpsc::UnboundedSender<(Bytes, Bytes)>,
+    queue: mpsc::UnboundedSender<Queued>,
     shared: Arc<Shared>,
     limit: usize,
 }
@@ -42,6 +42,9 @@ struct Shared {
     queued: AtomicUsize,
     registered: AtomicBool,
 }
+
+/// Header and payload of a message. Boxed, since an idle queue has room for 32.
+type Queued = Box<(Bytes, Bytes)>;
 
 /// What a message takes besides its own bytes, so that many small ones count too.
 const OVERHEAD: usize = 256;
@@ -56,7 +59,7 @@ impl Peer {
         }
         self.shared.queued.fetch_add(size, Ordering::Relaxed);
         // A connection that has just ended needs nothing more.
-        let _ = self.queue.send((header, payload));
+        let _ = self.queue.send(Box::new((header, payload)));
         true
     }
 
@@ -132,7 +135,7 @@ pub(super) async fn serve(
 struct Conversation {
     id: PeerId,
     pipe: Pipe,
-    queue: mpsc::UnboundedReceiver<(Bytes, Bytes)>,
+    queue: mpsc::UnboundedReceiver<Queued>,
     shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
     limits: Arc<Limits>,
@@ -165,7 +168,8 @@ impl Conversation {
                     Received::Closed => return Ok(()),
                 },
                 next = self.queue.recv(), if !self.pipe.writer.is_busy() => match next {
-                    Some((header, payload)) => {
+                    Some(message) => {
+                        let (header, payload) = *message;
                         let size = header.len() + payload.len() + OVERHEAD;
                         self.shared.queued.fetch_sub(size, Ordering::Relaxed);
                         self.writing_since = Instant::now();

@@ -1,0 +1,29 @@
+//! Requests for tasks, and results: what the server machine does from the message to the
+//! answer, a hundred times, before a thousand registered clients.
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use fedlink::Suite;
+use fedlink_benches::counted::{TIMES, Told, hear, polls, results, tasks};
+
+const CLIENTS: usize = 1000;
+
+fn work(criterion: &mut Criterion) {
+    let rows: [(&str, fn(Suite, usize) -> Told); 3] = [
+        ("task poll, none there", polls),
+        ("task of 1 KiB", tasks),
+        ("submit 1 KiB", results),
+    ];
+    let mut group = criterion.benchmark_group("tasks");
+    group.throughput(Throughput::Elements(TIMES as u64));
+    for (row, prepare) in rows {
+        for suite in [Suite::Bearer, Suite::Sealed] {
+            group.bench_function(format!("{row}, {suite}"), |bencher| {
+                bencher.iter_batched(|| prepare(suite, CLIENTS), hear, BatchSize::LargeInput);
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, work);
+criterion_main!(benches);

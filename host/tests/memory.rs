@@ -1,0 +1,120 @@
+//! What a connection takes of the memory of a server's host.
+
+mod common;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use common::{Federation, tls};
+use fedlink::{ClientAction, Suite, Suites};
+use fedlink_host::blocking::{BlockingClient, TcpConnect};
+use fedlink_host::tokio::{Limits, ServerHandle, TcpAccept};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+/// Connections over which the heap is counted.
+const SITES: usize = 64;
+/// Its room for a read alone takes so much.
+const LEAST: i64 = 2 << 10;
+const MOST: i64 = 16 << 10;
+
+/// All is counted on one thread, which is the server's: its tasks, buffers and queues, TLS,
+/// and what the machine holds of a registered client.
+#[test]
+fn a_connection_takes_at_most_16_kib() {
+    for over_tls in [false, true] {
+        let house = House::new(over_tls);
+        house.let_in(1);
+        let heap = allocation_counter::measure(|| house.let_in(SITES));
+        let each = heap.bytes_current / SITES as i64;
+        println!("a connection, TLS {over_tls}: {each} bytes of the heap");
+        assert!((LEAST..=MOST).contains(&each));
+    }
+}
+
+/// A server on this thread, and its sites on another.
+struct House {
+    runtime: Runtime,
+    /// The server runs as long as this is there.
+    _server: ServerHandle,
+    asks: Sender<usize>,
+    stand: Receiver<usize>,
+}
+
+impl House {
+    fn new(over_tls: bool) -> Self {
+        let mut federation = Federation::new();
+        federation.server.heartbeat_interval = Duration::from_secs(100);
+        if over_tls {
+            let bearer = Suites::new([Suite::Bearer]).unwrap();
+            federation.server.suites = bearer.clone();
+            federation.client.suites = bearer;
+        }
+        let (client_tls, server_tls) = tls::configs(&federation.pki);
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let mut accept = TcpAccept::new(listener);
+        let mut connect = TcpConnect::new([address]);
+        if over_tls {
+            accept = accept.tls(server_tls);
+            connect = connect.tls(client_tls, tls::server_name());
+        }
+        let limits = Limits {
+            connections_per_address: 2 * SITES,
+            ..Limits::default()
+        };
+        let host = federation.coordinator(accept).limits(limits);
+        let inside = runtime.enter();
+        let (server, mut events) = host.start().unwrap();
+        runtime.spawn(async move { while events.next().await.is_some() {} });
+        let ((asks, asked), (stands, stand)) = (channel(), channel());
+        thread::spawn(move || {
+            let mut sites: Vec<BlockingClient> = Vec::new();
+            while let Ok(more) = asked.recv() {
+                for _ in 0..more {
+                    sites.push(site(&federation, sites.len(), connect.clone()));
+                }
+                if stands.send(sites.len()).is_err() {
+                    return;
+                }
+            }
+        });
+        drop(inside);
+        Self {
+            runtime,
+            _server: server,
+            asks,
+            stand,
+        }
+    }
+
+    /// Has so many more sites connect, register and send a heartbeat.
+    fn let_in(&self, sites: usize) {
+        self.asks.send(sites).unwrap();
+        self.runtime.block_on(async {
+            while self.stand.try_recv().is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+    }
+}
+
+/// A site that is at work, and says nothing more.
+fn site(federation: &Federation, number: usize, connect: TcpConnect) -> BlockingClient {
+    let identity = federation.site_identity(&format!("site-{number}"));
+    let config = federation.client.clone();
+    let mut client = BlockingClient::new(config.into(), identity, connect).unwrap();
+    client.call(|client, now| client.register(now)).unwrap();
+    loop {
+        match client.next_action(Duration::from_secs(60)).unwrap() {
+            Some(ClientAction::HeartbeatAnswered { .. }) => return client,
+            Some(ClientAction::HeartbeatDue) => {
+                let released = client.call(|client, now| client.heartbeat_ready(now, None));
+                released.unwrap();
+            }
+            _ => {}
+        }
+    }
+}
