@@ -7,15 +7,18 @@ use fedlink_benches::counted::{TIMES, Told, hear, polls, results, tasks};
 
 const CLIENTS: usize = 1000;
 
+type Prepare = fn(Suite, usize) -> Told;
+
+const ROWS: [(&str, Prepare); 3] = [
+    ("task poll, none there", polls),
+    ("task of 1 KiB", tasks),
+    ("submit 1 KiB", results),
+];
+
 fn work(criterion: &mut Criterion) {
-    let rows: [(&str, fn(Suite, usize) -> Told); 3] = [
-        ("task poll, none there", polls),
-        ("task of 1 KiB", tasks),
-        ("submit 1 KiB", results),
-    ];
     let mut group = criterion.benchmark_group("tasks");
     group.throughput(Throughput::Elements(TIMES as u64));
-    for (row, prepare) in rows {
+    for (row, prepare) in ROWS {
         for suite in [Suite::Bearer, Suite::Sealed] {
             group.bench_function(format!("{row}, {suite}"), |bencher| {
                 bencher.iter_batched(|| prepare(suite, CLIENTS), hear, BatchSize::LargeInput);
