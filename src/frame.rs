@@ -82,12 +82,13 @@ impl Splitter {
 
     /// The buffer, with room for a read.
     ///
-    /// There is room for at least `few` bytes before a large message has begun. Later
-    /// there may be less, because the room ends with the message: to append more than
-    /// there is room for copies what has arrived.
+    /// There is room for `few` bytes, or a quarter of that at least, before a large message
+    /// has begun. Later there may be less, because the room ends with the message: to append
+    /// more than there is room for copies what has arrived.
     pub fn room(&mut self, few: usize) -> &mut BytesMut {
         let buffer = self.buffer();
-        if buffer.len() < few || buffer.len() == buffer.capacity() {
+        let room = buffer.capacity() - buffer.len();
+        if room == 0 || (room < few / 4 && buffer.len() < few) {
             buffer.reserve(few);
         }
         buffer
@@ -153,9 +154,10 @@ mod tests {
             buffer.capacity() - buffer.len()
         };
         assert!(room(0, 0, 100) >= 100);
-        assert!(room(10, 64, 100) >= 100, "few bytes of a small one");
+        assert!(room(40, 64, 100) >= 100, "few bytes of a small one");
+        assert_eq!(room(39, 64, 100), 25, "a quarter is enough");
         assert!(room(200, 200, 100) >= 100, "a full one");
-        assert_eq!(room(100, 150, 100), 50, "a large message has begun");
+        assert_eq!(room(100, 110, 100), 10, "a large message has begun");
     }
 
     #[test]

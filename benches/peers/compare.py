@@ -24,6 +24,7 @@ from report import Report, Transferred
 from system import System
 from work import (
     measure,
+    measure_bare,
     measure_idle,
     measure_memory,
     measure_start,
@@ -117,6 +118,7 @@ def _small(system: System, amount: Amount, names: list[str], report: Report) -> 
     costs["hand in a result of 1 KiB"] = submitted
     for row, cost in costs.items():
         report.small.setdefault(row, {})[system.name] = cost
+    report.bare[system.name] = measure_bare(system, sites, amount.heartbeats)
     report.idle[system.name] = measure_idle(system, amount.idle)
     report.alone[system.name] = system.alone(amount.alone, SMALL)
 

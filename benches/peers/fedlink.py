@@ -69,6 +69,9 @@ class Fedlink(System):
         # So short that more of them are needed.
         return self.server.ask(f"alone {100 * times} {size}")
 
+    def bare(self) -> int:
+        return int(self.server.ask("bare")["port"])
+
     def start_client(self, name: str) -> Process:
         command = [program("peers-client"), self._kit(name)]
         return self._crew.start(f"{self._folder.name}-client", command, speaks=False)

@@ -19,6 +19,8 @@ class Report:
     about: dict[str, str]
     sites: int
     small: dict[str, dict[str, Cost]] = field(default_factory=dict)
+    bare: dict[str, float] = field(default_factory=dict)
+    """Of those that can tell."""
     idle: dict[str, float] = field(default_factory=dict)
     alone: dict[str, dict[str, float]] = field(default_factory=dict)
     """By system first."""
@@ -33,6 +35,8 @@ class Report:
             for system in systems:
                 if system not in by_system:
                     raise Failure(f"a figure is missing: {row}, {system}")
+        if not any(self.bare.values()):
+            raise Failure("a figure is missing: a bare exchange")
         figures = {row for by_row in self.alone.values() for row in by_row}
         for system, by_row in self.alone.items():
             if by_row and by_row.keys() != figures:

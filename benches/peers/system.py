@@ -47,6 +47,11 @@ class System(ABC):
         its own process, with no connection around them. Empty if that cannot be told."""
         return {}
 
+    def bare(self) -> int:
+        """The port on which the server answers bytes with as many as a heartbeat's answer
+        has, over the same carrier and with nothing of its own. Zero if it cannot."""
+        return 0
+
     @abstractmethod
     def start_client(self, name: str) -> Process:
         """Starts the process that a site of this name is in the field."""

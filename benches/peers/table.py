@@ -19,6 +19,8 @@ def render(report: Report) -> str:
     """The whole table."""
     parts = [["", _line("", SYSTEMS)]]
     parts += [_small(row, costs, report.sites) for row, costs in report.small.items()]
+    bare = [f"{cpu * 1e6:,.1f} us" if cpu else "-" for cpu in map(report.bare.get, SYSTEMS)]
+    parts.append(["", _line("as many bytes as a heartbeat, bare", bare)])
     idle = [f"{report.idle[system]:.2%}" for system in SYSTEMS]
     parts.append(["", _line(f"{report.sites} silent sites: CPU of the server", idle)])
     parts += [_alone(report), _memory(report), _start(report), _transfers(report)]

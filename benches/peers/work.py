@@ -57,6 +57,20 @@ def measure(system: System, operation: str, sites: int, times: int, size: int = 
     return Cost(expected, requests, wire, answer["bytes"], cpu, seconds)
 
 
+def measure_bare(system: System, sites: int, times: int) -> float:
+    """Seconds of CPU that the server takes to answer a heartbeat's bytes with as many as its
+    answer has: what no server can do without on such connections. Zero if it cannot."""
+    port = system.bare()
+    if not port:
+        return 0.0
+    system.sites.ask(f"bare 1 {port}")
+    time.sleep(TAIL)
+    before = system.server.cpu()
+    system.sites.ask(f"bare {times} {port}")
+    time.sleep(TAIL)
+    return (system.server.cpu() - before) / (sites * times)
+
+
 def measure_tasks(system: System, sites: int, rounds: int, size: int) -> tuple[Cost, Cost]:
     """In each round every site fetches a task and then hands in its result, both of this
     size. The costs of fetching and of handing in; what the application does is in neither."""

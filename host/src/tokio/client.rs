@@ -11,7 +11,7 @@ use fedlink::identity::Identity;
 use fedlink::{Client, ClientAction, ClientConfig, Phase};
 use tokio::sync::mpsc;
 
-use super::clock::Clock;
+use super::clock::{Alarm, Clock};
 use super::commit::GroupCommit;
 use super::dial::Dial;
 use super::events::{EventQueue, Events};
@@ -85,6 +85,7 @@ impl ClientHost {
         let running = Running {
             client,
             clock,
+            alarm: Alarm::new(),
             link: Link::new(self.dial, framing, clock.now()),
             commits: GroupCommit::new(self.storage),
             events,
@@ -99,6 +100,7 @@ impl ClientHost {
 struct Running {
     client: Client,
     clock: Clock,
+    alarm: Alarm,
     link: Link,
     commits: GroupCommit,
     events: EventQueue<ClientAction>,
@@ -126,7 +128,8 @@ impl Running {
             if self.ending && self.commits.is_idle() && self.events.is_empty() {
                 return Ok(());
             }
-            let due = self.client.poll_timeout().map(|(at, _)| at);
+            let due = self.client.poll_timeout();
+            let due = due.and_then(|(at, _)| self.clock.at(at));
             let reading = !self.events.is_full() && !self.commits.is_full();
             tokio::select! {
                 command = self.commands.recv(), if !self.ending => match command {
@@ -138,7 +141,7 @@ impl Running {
                 event = self.link.next(self.clock, reading), if !self.ending => {
                     self.link_event(event)?;
                 }
-                () = self.clock.reach(due) => self.client.handle_timeout(self.clock.now()),
+                () = self.alarm.reach(due) => self.client.handle_timeout(self.clock.now()),
                 stored = self.commits.done() => {
                     for record in stored.map_err(HostError::Storage)? {
                         // Unknown if what it was for is over.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::accept::Accept;
-use super::clock::Clock;
+use super::clock::{Alarm, Clock};
 use super::commit::GroupCommit;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
@@ -119,6 +119,7 @@ impl ServerHost {
         let running = Running {
             server,
             clock,
+            alarm: Alarm::new(),
             door,
             doors,
             inputs,
@@ -178,6 +179,7 @@ impl Door {
 struct Running {
     server: Server,
     clock: Clock,
+    alarm: Alarm,
     door: Door,
     doors: JoinSet<()>,
     inputs: mpsc::Receiver<Input>,
@@ -214,7 +216,8 @@ impl Running {
             if self.ending && self.commits.is_idle() && self.events.is_empty() {
                 return Ok(());
             }
-            let due = self.server.poll_timeout().map(|(at, _)| at);
+            let due = self.server.poll_timeout();
+            let due = due.and_then(|(at, _)| self.clock.at(at));
             let reading = !self.ending && !self.events.is_full() && !self.commits.is_full();
             tokio::select! {
                 command = self.commands.recv(), if !self.ending => match command {
@@ -229,7 +232,7 @@ impl Running {
                     }
                     self.take_messages();
                 }
-                () = self.clock.reach(due) => self.server.handle_timeout(self.clock.now()),
+                () = self.alarm.reach(due) => self.server.handle_timeout(self.clock.now()),
                 stored = self.commits.done() => {
                     for record in stored.map_err(HostError::Storage)? {
                         // Unknown if what it was for is over.

@@ -1,9 +1,9 @@
 //! What the programs share: the job, what travels in it, and clients on the blocking host.
 
 pub mod alone;
+pub mod bare;
 
 use std::error::Error;
-use std::path::Path;
 use std::sync::Arc;
 
 use fedlink::message::{JobId, Payload};
@@ -28,19 +28,26 @@ pub fn payload(bytes: usize) -> Payload {
 ///
 /// # Errors
 /// When the kit cannot be used.
-pub fn client(kit: &Path) -> Result<BlockingClient, Failure> {
-    let kit = SiteKit::load(kit)?;
-    let mut config = parties::client_config(&kit)?;
+pub fn client(kit: &SiteKit) -> Result<BlockingClient, Failure> {
+    let mut config = parties::client_config(kit)?;
     // Whole batches of tasks are fetched before the first result is handed in.
     config.max_held = 1 << 20;
-    let server = &kit.config.server;
-    let mut connect = TcpConnect::new(&server.addresses);
-    if kit.config.transport == Transport::Tls {
-        connect = connect.tls(
-            tls::client_config(&kit.credentials)?,
-            tls::server_name(&server.name)?,
-        );
-    }
-    let identity = parties::identity(&kit)?;
+    let connect = connect(kit, &kit.config.server.addresses)?;
+    let identity = parties::identity(kit)?;
     Ok(BlockingClient::new(Arc::new(config), identity, connect)?)
+}
+
+/// How this kit connects, to other addresses.
+///
+/// # Errors
+/// When the kit cannot be used.
+pub fn connect(kit: &SiteKit, addresses: &[String]) -> Result<TcpConnect, Failure> {
+    let connect = TcpConnect::new(addresses);
+    Ok(match kit.config.transport {
+        Transport::Tcp => connect,
+        Transport::Tls => connect.tls(
+            tls::client_config(&kit.credentials)?,
+            tls::server_name(&kit.config.server.name)?,
+        ),
+    })
 }

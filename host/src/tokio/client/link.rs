@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use fedlink::frame::Framing;
 use fedlink::{Carrier, Instant, Transmit};
+use tokio::time::{sleep_until, timeout};
 
 use crate::tokio::clock::Clock;
 use crate::tokio::dial::{Dial, Dialing};
@@ -86,7 +87,10 @@ impl Link {
         match &mut self.state {
             State::Resting => std::future::pending().await,
             State::Waiting(at) => {
-                clock.reach(Some(*at)).await;
+                match clock.at(*at) {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
                 self.state = State::Dialing(self.dial.dial());
                 LinkEvent::Moved
             }
@@ -128,7 +132,7 @@ impl Link {
     /// Ends the connection in order, if there is one.
     pub(super) async fn close(&mut self) {
         if let State::Up(pipe) = &mut self.state {
-            let closed = tokio::time::timeout(CLOSE_TIMEOUT, pipe.writer.close()).await;
+            let closed = timeout(CLOSE_TIMEOUT, pipe.writer.close()).await;
             if !matches!(closed, Ok(Ok(()))) {
                 tracing::debug!("the connection did not end in order");
             }

@@ -1,20 +1,21 @@
 //! One connection of a client.
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fedlink::frame::Framing;
 use fedlink::message::PeerId;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::Limits;
 use super::limits::Place;
 use crate::tokio::accept::Accepted;
-use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Received, START_BYTES};
+use crate::tokio::clock::Alarm;
+use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Reader, Received, START_BYTES, Writer};
 
 /// What connections tell the task of the machine.
 pub(super) enum Input {
@@ -108,82 +109,99 @@ pub(super) async fn serve(
         return;
     }
     tracing::debug!(%id, ?address, "a connection stands");
+    let Pipe { mut reader, writer } = Pipe::new(incoming.stream, Framing::Native);
+    reader.set_limit(limits.message_before_registration);
     let now = Instant::now();
-    let mut pipe = Pipe::new(incoming.stream, Framing::Native);
-    pipe.reader.set_limit(limits.message_before_registration);
-    let mut conversation = Conversation {
-        id,
-        pipe,
+    let mut outgoing = Outgoing {
+        writer,
         queue: queued,
+        shared: Arc::clone(&shared),
+        write_time: limits.write_time,
+    };
+    let mut incoming = Incoming {
+        id,
+        reader,
         shared,
         inputs,
         bytes: 0,
         since: now,
         heard: now,
-        writing_since: now,
+        alarm: Alarm::new(),
         limits,
     };
-    match conversation.run().await {
+    let ended = tokio::select! {
+        ended = outgoing.send_all() => ended,
+        ended = incoming.take_all() => ended,
+    };
+    match ended {
         Ok(()) => tracing::debug!(%id, ?address, "a connection ended"),
         Err(error) => tracing::debug!(%id, ?address, %error, "a connection was closed"),
     }
-    let _ = timeout(CLOSE_TIMEOUT, conversation.pipe.writer.close()).await;
+    let _ = timeout(CLOSE_TIMEOUT, outgoing.writer.close()).await;
     // The machine may have ended first.
-    let _ = conversation.inputs.send(Input::Disconnected(id)).await;
+    let _ = incoming.inputs.send(Input::Disconnected(id)).await;
 }
 
-struct Conversation {
-    id: PeerId,
-    pipe: Pipe,
+/// What goes to the peer.
+struct Outgoing {
+    writer: Writer,
     queue: mpsc::UnboundedReceiver<Queued>,
     shared: Arc<Shared>,
+    write_time: Duration,
+}
+
+impl Outgoing {
+    /// Sends what is queued, until the machine drops its end.
+    async fn send_all(&mut self) -> io::Result<()> {
+        while let Some(message) = self.queue.recv().await {
+            let (header, payload) = *message;
+            let size = header.len() + payload.len() + OVERHEAD;
+            self.shared.queued.fetch_sub(size, Ordering::Relaxed);
+            self.writer.start(header, payload);
+            timeout(self.write_time, self.writer.write()).await??;
+        }
+        Ok(())
+    }
+}
+
+/// What comes from the peer.
+struct Incoming {
+    id: PeerId,
+    reader: Reader,
+    shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
-    limits: Arc<Limits>,
     /// Bytes of messages before the registration.
     bytes: usize,
     since: Instant,
     heard: Instant,
-    writing_since: Instant,
+    alarm: Alarm,
+    limits: Arc<Limits>,
 }
 
-impl Conversation {
-    async fn run(&mut self) -> io::Result<()> {
-        // Set anew only when it is over or too late: messages move the deadline all the
-        // time.
-        let mut alarm = pin!(sleep_until(self.deadline()));
+impl Incoming {
+    /// Hands on what comes, until the peer closes the connection or breaks a limit.
+    async fn take_all(&mut self) -> io::Result<()> {
         loop {
             let deadline = self.deadline();
-            if deadline < alarm.deadline() {
-                alarm.as_mut().reset(deadline);
-            }
-            tokio::select! {
-                received = self.pipe.reader.next() => match received? {
-                    Received::Message(message) => self.take(message).await?,
-                    Received::TooLong(start) => {
-                        if !self.vouched(start).await {
-                            return Err(too_much("a message before the registration is too long"));
-                        }
-                        self.pipe.reader.set_limit(self.limits.message);
-                    }
-                    Received::Closed => return Ok(()),
-                },
-                next = self.queue.recv(), if !self.pipe.writer.is_busy() => match next {
-                    Some(message) => {
-                        let (header, payload) = *message;
-                        let size = header.len() + payload.len() + OVERHEAD;
-                        self.shared.queued.fetch_sub(size, Ordering::Relaxed);
-                        self.writing_since = Instant::now();
-                        self.pipe.writer.start(header, payload);
-                    }
-                    None => return Ok(()),
-                },
-                written = self.pipe.writer.write() => written?,
-                () = &mut alarm => {
-                    if deadline <= alarm.deadline() {
+            let received = tokio::select! {
+                received = self.reader.next() => received?,
+                () = self.alarm.reach(Some(deadline)) => {
+                    // It may have registered meanwhile.
+                    if self.deadline() <= deadline {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
-                    alarm.as_mut().reset(deadline);
+                    continue;
                 }
+            };
+            match received {
+                Received::Message(message) => self.take(message).await?,
+                Received::TooLong(start) => {
+                    if !self.vouched(start).await {
+                        return Err(too_much("a message before the registration is too long"));
+                    }
+                    self.reader.set_limit(self.limits.message);
+                }
+                Received::Closed => return Ok(()),
             }
         }
     }
@@ -191,7 +209,7 @@ impl Conversation {
     async fn take(&mut self, message: BytesMut) -> io::Result<()> {
         self.heard = Instant::now();
         if self.is_registered() {
-            self.pipe.reader.set_limit(self.limits.message);
+            self.reader.set_limit(self.limits.message);
         } else {
             self.bytes = self.bytes.saturating_add(message.len());
             if self.bytes > self.limits.bytes_before_registration {
@@ -225,17 +243,12 @@ impl Conversation {
         self.shared.registered.load(Ordering::Relaxed)
     }
 
-    /// When the connection is closed if nothing happens.
+    /// When the connection is closed if nothing comes.
     fn deadline(&self) -> Instant {
-        let reading = if self.is_registered() {
+        if self.is_registered() {
             self.heard + self.limits.idle_time
         } else {
             self.since + self.limits.time_before_registration
-        };
-        if self.pipe.writer.is_busy() {
-            reading.min(self.writing_since + self.limits.write_time)
-        } else {
-            reading
         }
     }
 }

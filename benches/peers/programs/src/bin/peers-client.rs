@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use fedlink::ClientAction;
+use fedlink_host::kit::SiteKit;
 use fedlink_peers::{Failure, client};
 
 fn main() -> Result<(), Failure> {
     let kit = std::env::args().nth(1).ok_or("usage: peers-client KIT")?;
-    let mut host = client(Path::new(&kit))?;
+    let mut host = client(&SiteKit::load(Path::new(&kit))?)?;
     host.call(|client, now| client.register(now))?;
     loop {
         match host.next_action(Duration::from_secs(10))? {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `assign N BYTES` | makes N tasks with an input of so many bytes, for whoever asks |
 //! | `alone N BYTES` | handles N heartbeats, and a tenth as many tasks, without a connection |
+//! | `bare` | answers on another port without fedlink; the answer has the port |
 //! | `count` | nothing: the answer has all that was counted since the start |
 
 use std::io::{Write, stdin, stdout};
@@ -17,7 +18,7 @@ use fedlink::{Assignee, NewTask, ServerAction, Sites};
 use fedlink_cli::parties;
 use fedlink_host::kit::ServerKit;
 use fedlink_host::tokio::{Events, Limits, ServerHandle, ServerHost};
-use fedlink_peers::{Failure, JOB, alone, payload};
+use fedlink_peers::{Failure, JOB, alone, bare, payload};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -40,7 +41,7 @@ fn main() -> Result<(), Failure> {
     runtime.spawn(work(server.clone(), events, Arc::clone(&tally)));
     say(&json!({"listens": address}))?;
     for line in stdin().lines() {
-        let answer = runtime.block_on(obey(&server, &tally, &line?))?;
+        let answer = runtime.block_on(obey(&kit, &server, &tally, &line?))?;
         say(&answer)?;
     }
     Ok(())
@@ -79,7 +80,12 @@ async fn work(server: ServerHandle, mut events: Events<ServerAction>, tally: Arc
     }
 }
 
-async fn obey(server: &ServerHandle, tally: &Tally, line: &str) -> Result<Value, Failure> {
+async fn obey(
+    kit: &ServerKit,
+    server: &ServerHandle,
+    tally: &Tally,
+    line: &str,
+) -> Result<Value, Failure> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["assign", count, bytes] => {
@@ -93,6 +99,12 @@ async fn obey(server: &ServerHandle, tally: &Tally, line: &str) -> Result<Value,
                 server.assign(JOB, Assignee::Anyone, task).await?;
             }
             Ok(json!({}))
+        }
+        ["bare"] => {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let port = listener.local_addr()?.port();
+            tokio::spawn(bare::answer_all(parties::accept(kit, listener)?));
+            Ok(json!({"port": port}))
         }
         ["count"] => {
             let counters = server.call(|server, _| server.counters().clone()).await?;

@@ -12,6 +12,7 @@
 //! | `fetch N` | fetches N tasks |
 //! | `prepare BYTES` | makes a payload of so many bytes ahead |
 //! | `submit N BYTES` | hands in so many results for tasks that it has fetched |
+//! | `bare N PORT` | N times: as many bytes as its last heartbeat, without fedlink, for as many as its answer |
 
 use std::collections::VecDeque;
 use std::io::{Write, stdin, stdout};
@@ -24,7 +25,9 @@ use fedlink::ClientAction;
 use fedlink::message::{Outcome, Payload, Properties, TaskId};
 use fedlink_host::blocking::BlockingClient;
 use fedlink_host::hash_ahead;
-use fedlink_peers::{Failure, JOB, client, payload};
+use fedlink_host::kit::SiteKit;
+use fedlink_peers::bare::Bare;
+use fedlink_peers::{Failure, JOB, client, connect, payload};
 use serde_json::json;
 
 /// How long an answer may take.
@@ -85,6 +88,7 @@ fn work(kit: &Path, commands: &Receiver<String>, done: &Sender<Result<Done, Fail
 }
 
 struct Site {
+    kit: SiteKit,
     host: BlockingClient,
     /// Whether the job runs here.
     started: bool,
@@ -92,16 +96,23 @@ struct Site {
     prepared: Option<Payload>,
     /// When the client asks for a task again, while it waits for that.
     asks_at: Option<fedlink::Instant>,
+    /// Bytes of the last heartbeat and of its answer, as framed.
+    heartbeat: (u32, u32),
+    bare: Option<Bare>,
 }
 
 impl Site {
     fn new(kit: &Path) -> Result<Self, Failure> {
+        let kit = SiteKit::load(kit)?;
         Ok(Self {
-            host: client(kit)?,
+            host: client(&kit)?,
+            kit,
             started: false,
             held: VecDeque::new(),
             prepared: None,
             asks_at: None,
+            heartbeat: (0, 0),
+            bare: None,
         })
     }
 
@@ -123,6 +134,7 @@ impl Site {
                 "poll" => self.poll()?,
                 "fetch" => self.fetch()?,
                 "submit" => self.submit(size)?,
+                "bare" => self.bare(size)?,
                 "prepare" => {
                     self.prepared = Some(payload(size));
                     size
@@ -156,9 +168,32 @@ impl Site {
     }
 
     fn heartbeat(&mut self) -> Result<usize, Failure> {
+        let before = self.moved();
         self.host.call(|client, now| client.resume_heartbeats(now));
         self.release_heartbeat()?;
         self.host.call(|client, now| client.pause_heartbeats(now));
+        let after = self.moved();
+        let framed = |bytes: u64| u32::try_from(bytes + 4);
+        self.heartbeat = (framed(after.0 - before.0)?, framed(after.1 - before.1)?);
+        Ok(0)
+    }
+
+    /// Bytes that the client has sent and received.
+    fn moved(&mut self) -> (u64, u64) {
+        self.host.call(|client, _| {
+            let counters = client.counters();
+            (counters.bytes_sent, counters.bytes_received)
+        })
+    }
+
+    fn bare(&mut self, port: usize) -> Result<usize, Failure> {
+        if self.bare.is_none() {
+            let connect = connect(&self.kit, &[format!("127.0.0.1:{port}")])?;
+            self.bare = Some(Bare::connect(connect, self.heartbeat)?);
+        }
+        if let Some(bare) = &mut self.bare {
+            bare.exchange()?;
+        }
         Ok(0)
     }
 
