@@ -224,6 +224,7 @@ impl Server {
                     self.sessions.looked();
                     self.session_due(session);
                 }
+                ServerTimer::Window if self.door.is_idle() => {}
                 ServerTimer::Window => self.await_window(),
                 ServerTimer::Restored => self.restored_due(),
                 ServerTimer::Watch => self.keep_watch(),
@@ -330,9 +331,7 @@ impl Server {
                     }
                     return Err(Dropped::OverBudget);
                 }
-                if !self.timers.is_armed(ServerTimer::Window) {
-                    self.await_window();
-                }
+                self.await_window();
                 let knock = self.at_door(peer, |door, admission| {
                     door.challenge(peer, admission, &message, &challenge)
                 });
@@ -450,8 +449,10 @@ impl Server {
 
     /// The door forgets what is too old at every input, also if nobody comes.
     fn await_window(&mut self) {
-        let at = self.now + self.config.registration_window;
-        self.timers.arm(ServerTimer::Window, at);
+        if !self.timers.is_armed(ServerTimer::Window) {
+            let at = self.now + self.config.registration_window;
+            self.timers.arm(ServerTimer::Window, at);
+        }
     }
 
     fn restored_due(&mut self) {

@@ -117,6 +117,29 @@ fn a_whole_session_in_every_suite() {
 }
 
 #[test]
+fn a_server_that_everybody_has_left_is_not_woken_again() {
+    for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
+        let mut pair = Setup::new(suite).build();
+        let window = pair.server_config.registration_window;
+        assert_eq!(pair.server.poll_timeout(), None);
+        for _ in 0..2 {
+            pair.register();
+            assert_eq!(pair.client.phase(), Phase::Active);
+            pair.client.quit(pair.now, "done");
+            pair.pass(window);
+            assert!(pair.server.poll_timeout().is_some(), "there are secrets");
+            pair.pass(window);
+            assert_eq!(pair.server.poll_timeout(), None);
+        }
+        let identity = server_identity(&pair.pki, "coordinator", pair.pki.roots());
+        pair.server.set_identity(pair.now, identity).unwrap();
+        assert!(pair.server.poll_timeout().is_some(), "there is an old key");
+        pair.pass(window);
+        assert_eq!(pair.server.poll_timeout(), None);
+    }
+}
+
+#[test]
 fn heartbeats_go_on_and_jobs_are_aborted_and_started() {
     let mut pair = Pair::sealed();
     pair.register();

@@ -66,7 +66,7 @@ impl Binding {
 /// | itself | 64 KiB, and 12 times its context and site information |
 /// | each job, up to `max_jobs` that run and as many that have ended | 1 KiB |
 /// | each task held and each result, up to `max_held` | 2 KiB, its size, and 13 times its headers |
-/// | each task on its way | twice its size and 2 MiB |
+/// | each task on its way | its size and 2 MiB |
 /// | what is on its way to the server | 16 MiB, and 1 KiB and the context for each request for a task |
 /// | what waits for the host | `max_waiting_bytes` + 12 MiB + 1 KiB times `max_waiting` |
 /// | one message while it is read | 64 MiB |

@@ -77,6 +77,7 @@ impl Server {
         identity.revoked.extend(&self.identity.revoked);
         let before = core::mem::replace(&mut self.identity, identity);
         self.door.identity_changed(&self.config, self.now, before);
+        self.await_window();
         Ok(())
     }
 

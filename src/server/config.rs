@@ -79,7 +79,7 @@ pub struct ServerConfig {
     /// Largest payload of a result in bytes. Default: 4 GiB.
     pub max_payload: u64,
     /// Announced bytes of all unfinished uploads together; past it a client is told to
-    /// come later. They take up to twice as much. Default: 8 GiB.
+    /// come later. Each takes 2 MiB more at most. Default: 8 GiB.
     pub max_upload_bytes: u64,
     /// Actions and messages that may wait for the host before requests are answered with
     /// `service_unavailable`, and strangers with silence. At twice as many, clients are met

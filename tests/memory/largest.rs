@@ -189,9 +189,8 @@ fn submit(pair: &mut Pair, tasks: &[TaskId]) {
 fn the_largest_of_everything_stays_within_the_limits() {
     let tasks = u64::from(INLINE + APART);
     let payloads = u64::from(INLINE) * INLINE_SIZE + u64::from(APART) * APART_SIZE;
-    // What arrives in parts is copied when its room has to grow: results together, tasks
-    // one after another.
-    let transfers = (u64::from(APART) + 1) * (APART_SIZE + EARLY);
+    // Of what arrives in parts: results together, tasks one after another.
+    let transfers = (u64::from(APART) + 1) * EARLY;
     let texts = |bytes: u64| TEXT * bytes;
     let jobs = u64::from(JOBS) * 2 * ENTRY + texts(HEADERS + 2 * CONTEXT);
     // Inputs and results; of each, headers. A client's context comes with its result.

@@ -25,6 +25,9 @@ pub(crate) struct Cookies {
 struct Epoch {
     #[zeroize(skip)]
     from: Instant,
+    /// Whether a cookie was made with them.
+    #[zeroize(skip)]
+    used: bool,
     code_key: Hash,
     share_key: Hash,
 }
@@ -33,6 +36,7 @@ impl Epoch {
     fn new(from: Instant, entropy: &mut Entropy) -> Self {
         Self {
             from,
+            used: false,
             code_key: entropy.bytes(),
             share_key: entropy.bytes(),
         }
@@ -64,7 +68,12 @@ impl Cookies {
             return;
         }
         let expired = core::mem::replace(&mut self.current, Epoch::new(now, entropy));
-        self.previous = (age < self.window * 2).then_some(expired);
+        self.previous = Some(expired).filter(|it| it.used && age < self.window * 2);
+    }
+
+    /// Whether there is no secret behind any cookie.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.current.used && self.previous.is_none()
     }
 
     /// Fills in number, share and cookie of a reply whose other fields are set. Gives the
@@ -77,6 +86,7 @@ impl Cookies {
         with_share: bool,
     ) -> Option<x25519_dalek::StaticSecret> {
         self.number += 1;
+        self.current.used = true;
         reply.cookie.number = self.number.to_be_bytes();
         reply.cookie.issued = now.as_micros().to_be_bytes();
         let secret = with_share.then(|| self.current.secret(exchange, reply));
@@ -201,12 +211,15 @@ mod tests {
         let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
         let mut entropy = Entropy::new(&mut [1; 32]);
         let mut cookies = Cookies::new(Duration::from_secs(60), at(0), &mut entropy);
+        assert!(cookies.is_idle());
+        cookies.current.used = true;
         cookies.rotate(at(119), &mut entropy);
-        assert!(cookies.previous.is_some());
+        assert!(cookies.previous.is_some() && !cookies.is_idle());
+        cookies.current.used = true;
         cookies.rotate(at(120), &mut entropy);
-        assert!(cookies.previous.is_none());
+        assert!(cookies.previous.is_none() && !cookies.is_idle());
         cookies.rotate(at(239), &mut entropy);
-        assert!(cookies.previous.is_none());
+        assert!(cookies.previous.is_none() && cookies.is_idle());
     }
 
     #[test]

@@ -153,6 +153,14 @@ impl Door {
         self.signing.retain(|_, pending| pending.until() > now);
     }
 
+    /// Whether there is nothing to be forgotten.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.cookies.is_idle()
+            && self.remembered.is_empty()
+            && self.previous.is_none()
+            && self.signing.is_empty()
+    }
+
     /// Cookies made under `identity` go on counting for one window.
     pub(crate) fn identity_changed(
         &mut self,
