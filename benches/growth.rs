@@ -7,7 +7,7 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use fedlink::Server;
 use fedlink::Suite::{Bearer, Plain, Sealed};
-use fedlink_benches::counted::{Told, hear, heartbeats, register, tick};
+use fedlink_benches::counted::{Told, hear, heartbeats, register, reports, tick};
 use fedlink_benches::crowd::{Crowd, answer};
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
@@ -33,9 +33,11 @@ fn grown(at_thousand: u64) -> LibraryBenchmarkConfig {
 
 #[library_benchmark]
 #[bench::bearer_thousand(args = (heartbeats(Bearer, THOUSAND)), config = config())]
-#[bench::bearer_million(args = (heartbeats(Bearer, MILLION)), config = grown(328_403))]
+#[bench::bearer_million(args = (heartbeats(Bearer, MILLION)), config = grown(316_204))]
 #[bench::sealed_thousand(args = (heartbeats(Sealed, THOUSAND)), config = config())]
-#[bench::sealed_million(args = (heartbeats(Sealed, MILLION)), config = grown(1_630_061))]
+#[bench::sealed_million(args = (heartbeats(Sealed, MILLION)), config = grown(1_612_462))]
+#[bench::working_thousand(args = (reports(Bearer, THOUSAND)), config = config())]
+#[bench::working_million(args = (reports(Bearer, MILLION)), config = grown(464_520))]
 fn heartbeats_100(told: Told) -> Crowd {
     black_box(hear(told))
 }

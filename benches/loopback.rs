@@ -170,6 +170,18 @@ fn at_work() -> BlockingClient {
     let registered = client.call(|client, now| client.register(now));
     registered.expect("it is idle");
     wait_for(&mut client, |it| matches!(it, ClientAction::HeartbeatDue));
+    let mut moved = || {
+        heartbeat(&mut client);
+        client.call(|client, _| {
+            (
+                client.counters().bytes_sent,
+                client.counters().bytes_received,
+            )
+        })
+    };
+    let (before, after) = (moved(), moved());
+    assert_eq!(after.0 - before.0, HEARTBEAT as u64);
+    assert_eq!(after.1 - before.1, ANSWER as u64);
     client
 }
 

@@ -224,7 +224,6 @@ impl Server {
                     self.sessions.looked();
                     self.session_due(session);
                 }
-                ServerTimer::Window if self.door.is_idle() => {}
                 ServerTimer::Window => self.await_window(),
                 ServerTimer::Restored => self.restored_due(),
                 ServerTimer::Watch => self.keep_watch(),
@@ -331,10 +330,10 @@ impl Server {
                     }
                     return Err(Dropped::OverBudget);
                 }
-                self.await_window();
                 let knock = self.at_door(peer, |door, admission| {
                     door.challenge(peer, admission, &message, &challenge)
                 });
+                self.await_window();
                 self.knocked(peer, knock);
                 Ok(())
             }
@@ -447,10 +446,12 @@ impl Server {
             || self.actions.weight() + self.transmits.weight() >= self.config.max_waiting_bytes
     }
 
-    /// The door forgets what is too old at every input, also if nobody comes.
+    /// The door forgets what is too old at every input, and at a timer if none comes.
     fn await_window(&mut self) {
-        if !self.timers.is_armed(ServerTimer::Window) {
-            let at = self.now + self.config.registration_window;
+        let latest = self.now + self.config.registration_window;
+        if !self.timers.is_armed(ServerTimer::Window)
+            && let Some(at) = self.door.next_end(latest)
+        {
             self.timers.arm(ServerTimer::Window, at);
         }
     }

@@ -22,6 +22,23 @@ pub fn heartbeats(suite: Suite, clients: usize) -> Told {
     (crowd, messages)
 }
 
+/// Heartbeats of a crowd in which everybody runs the job.
+#[must_use]
+pub fn reports(suite: Suite, clients: usize) -> Told {
+    let mut crowd = Crowd::new(clients, suite);
+    crowd.start_job();
+    for client in 0..clients {
+        let message = crowd.clients.report_of(client);
+        send(&mut crowd.server, crowd.now, client, message);
+    }
+    let report = |_| {
+        let client = crowd.clients.anyone();
+        (client, crowd.clients.report_of(client))
+    };
+    let messages = (0..TIMES).map(report).collect();
+    (crowd, messages)
+}
+
 /// Requests for tasks where there is none.
 #[must_use]
 pub fn polls(suite: Suite, clients: usize) -> Told {

@@ -114,14 +114,20 @@ impl Clients {
         heartbeat.expect("it is inside")
     }
 
+    /// A heartbeat of a client that runs the job.
+    pub fn report_of(&mut self, client: usize) -> BytesMut {
+        let heartbeat = self.all[client].heartbeat(&[JOB], &mut self.desk);
+        heartbeat.expect("it is inside")
+    }
+
     /// A client's request for a task.
     pub fn pull_of(&mut self, client: usize) -> BytesMut {
         let pull = self.all[client].pull(JOB, None, &mut self.desk);
         pull.expect("it is inside")
     }
 
-    /// Drawn by the generator of Knuth's MMIX.
-    fn anyone(&mut self) -> usize {
+    /// Some client, drawn by the generator of Knuth's MMIX.
+    pub fn anyone(&mut self) -> usize {
         let product = self.dice.wrapping_mul(6_364_136_223_846_793_005);
         self.dice = product.wrapping_add(1_442_695_040_888_963_407);
         let place = (u128::from(self.dice) * self.all.len() as u128) >> 64;

@@ -121,22 +121,30 @@ async fn whoever_does_not_register_in_time_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_registered_is_not() {
+async fn whoever_has_registered_may_be_silent_for_another_time() {
     let federation = Federation::new();
-    let limit = Duration::from_secs(30);
-    let (_server, dial) = server(&federation, |limits| {
-        limits.time_before_registration = limit;
-        limits.idle_time = 10 * limit;
-    });
-    let mut site = Site::start(federation.site("site-1", dial)).await;
-    site.wait_for(|event| matches!(event, ClientAction::HeartbeatAnswered { .. }).then_some(()))
+    let seconds = Duration::from_secs;
+    for (before_registration, idle) in [(30, 300), (300, 30)] {
+        let (_server, dial) = server(&federation, |limits| {
+            limits.time_before_registration = seconds(before_registration);
+            limits.idle_time = seconds(idle);
+        });
+        let mut site = Site::start(federation.site("site-1", dial)).await;
+        site.wait_for(|event| {
+            matches!(event, ClientAction::HeartbeatAnswered { .. }).then_some(())
+        })
         .await;
-    let started = Instant::now();
-    let paused = site.client.call(|client, now| client.pause_heartbeats(now));
-    paused.await.unwrap();
-    site.wait_for(|event| matches!(event, ClientAction::Retry { .. }).then_some(()))
-        .await;
-    assert!(started.elapsed() > 9 * limit);
+        let started = Instant::now();
+        let paused = site.client.call(|client, now| client.pause_heartbeats(now));
+        paused.await.unwrap();
+        site.wait_for(|event| matches!(event, ClientAction::Retry { .. }).then_some(()))
+            .await;
+        let silent = started.elapsed();
+        assert!(
+            silent > seconds(idle - 1) && silent < seconds(idle + 1),
+            "{silent:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,10 @@ pub(crate) const RENEWAL: RangeInclusive<Duration> =
 /// How long a key that is elsewhere may take; half of a usual cookie's life.
 const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The furthest turn that counts on another connection, which may lead to another server:
+/// no server has to send a client away for longer because many come at once.
+const FURTHEST_TURN: Duration = Duration::from_secs(30);
+
 /// One way to a session, across all its tries.
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -38,7 +42,8 @@ pub(crate) struct Attempt {
     counted: bool,
     /// What an unprotected refusal said in the handshake under way.
     excuse: Option<(RetryReason, Duration)>,
-    /// When the server has said to come again: not earlier on another connection.
+    /// When the server has said to come again, within [`FURTHEST_TURN`]: not earlier on
+    /// another connection either, where a new turn would lie behind those of all others.
     turn: Option<Instant>,
 }
 
@@ -178,7 +183,7 @@ impl Client {
         let told = reason == RetryReason::ServerBusy && !at_least.is_zero();
         let in_a_row = if told { 1 } else { failures };
         let wait = backoff::delay(&self.config, &mut self.entropy, in_a_row, Some(at_least));
-        attempt.turn = told.then(|| self.now + wait);
+        attempt.turn = told.then(|| self.now + wait.min(FURTHEST_TURN));
         self.retry(Timer::Backoff, wait, failures, reason);
     }
 

@@ -160,7 +160,8 @@ impl Payload {
 
     /// Hashes one block, the `index`th of [`BLOCK`] bytes, unless that was done before:
     /// several threads that each take some have a large payload hashed sooner, and
-    /// [`Payload::digest`] finds it done. False if there is no such block.
+    /// [`Payload::digest`] finds it done. False if there is no such block, or the digest is
+    /// known.
     ///
     /// ```
     /// # use fedlink::message::{BLOCK, Payload};
@@ -174,15 +175,16 @@ impl Payload {
     /// let digest = payload.digest();
     /// ```
     pub fn hash_block(&self, index: usize) -> bool {
-        let blocks = self.len().div_ceil(BLOCK);
-        if index >= blocks {
+        if self.0.blocks.get().is_some() {
             return false;
         }
+        let Some(block) = self.bytes().chunks(BLOCK).nth(index) else {
+            return false;
+        };
+        let blocks = self.len().div_ceil(BLOCK);
         let unhashed = || (0..blocks).map(|_| OnceLock::new()).collect();
-        if let (None, Some(block)) = (self.0.blocks.get(), self.bytes().chunks(BLOCK).nth(index)) {
-            self.0.hashes.get_or_init(unhashed);
-            self.block_hash(index, block);
-        }
+        self.0.hashes.get_or_init(unhashed);
+        self.block_hash(index, block);
         true
     }
 
@@ -376,8 +378,9 @@ mod tests {
         // It stands for a hash, and shows whether somebody looks for one.
         let mark = [9; 32];
         hashes[0].set(mark).unwrap();
-        assert_eq!(payload.blocks().list[..32], mark);
         assert!(payload.hash_block(0) && !payload.hash_block(2));
+        assert_eq!(payload.blocks().list[..32], mark);
+        assert!(!payload.hash_block(0), "the digest is known");
         assert!(!Payload::new("").hash_block(0));
     }
 

@@ -55,14 +55,15 @@ pub struct ServerConfig {
     /// Handshakes a second that are begun with strangers, all together; a burst may take
     /// one second's worth. Who comes beyond is told when to come again, one after another,
     /// so that a storm of clients is worked off at this rate: four fifths of what the
-    /// server's core can do, with all that its host adds, is a good value. Sessions that are made anew draw on it too:
-    /// leave room for `max_clients` in a tenth of a `session_lifetime`. Default: 1,000.
+    /// server's core can do, with all that its host adds, is a good value. Sessions that are
+    /// made anew draw on it too: leave room for `max_clients` in a tenth of a
+    /// `session_lifetime`. Default: 1,000.
     pub challenge_budget: u32,
     /// Messages a second that are taken from one stranger, who gets no answer to more; with
     /// fewer than 2 every handshake waits for a retry. Where addresses count for something,
-    /// let this times the connections of one address stay below `challenge_budget`.
-    /// Strangers share 4,096 places: with more clients than that, allow as many times more.
-    /// Default: 20.
+    /// let this times the connections that one address may have (100 with the tokio host)
+    /// stay below `challenge_budget`. Strangers share 4,096 places: with more clients than
+    /// that, allow as many times more. Default: 8.
     pub peer_budget: u32,
     /// Clients that may be registered at once; 8 KiB each. Default: 1,000,000.
     pub max_clients: usize,
@@ -79,7 +80,8 @@ pub struct ServerConfig {
     /// Largest payload of a result in bytes. Default: 4 GiB.
     pub max_payload: u64,
     /// Announced bytes of all unfinished uploads together; past it a client is told to
-    /// come later. Each takes 2 MiB more at most. Default: 8 GiB.
+    /// come later. Each takes up to twice its size, but no more than 2 MiB beyond it.
+    /// Default: 8 GiB.
     pub max_upload_bytes: u64,
     /// Actions and messages that may wait for the host before requests are answered with
     /// `service_unavailable`, and strangers with silence. At twice as many, clients are met
@@ -107,7 +109,7 @@ impl ServerConfig {
             poll_interval: Duration::from_secs(1),
             min_task_timeout: Duration::ZERO,
             challenge_budget: 1000,
-            peer_budget: 20,
+            peer_budget: 8,
             max_clients: 1_000_000,
             max_jobs: 1024,
             max_jobs_per_client: 1024,

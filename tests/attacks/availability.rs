@@ -178,7 +178,7 @@ fn registers_are_held_to_the_budget_of_strangers_and_wait_for_a_host_that_is_beh
 ///
 /// ```text
 /// site-1: Challenge (waits for the signer, is signed and answered)
-/// strangers on 16 connections: 160 Challenges
+/// strangers on 32 connections: 160 Challenges
 /// site-1: Register (waits for the signer, is signed and answered)
 /// ```
 #[test]
@@ -195,7 +195,7 @@ fn strangers_leave_a_slow_signer_room_for_registrations() {
     pair.drain();
     let reply = pair.to_client.pop().unwrap();
     for stranger in 0..160 {
-        let peer = PeerId(1000 + stranger % 16);
+        let peer = PeerId(1000 + stranger % 32);
         pair.server
             .handle_message(pair.now, peer, challenge.clone())
             .unwrap();

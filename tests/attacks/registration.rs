@@ -272,7 +272,9 @@ fn nobody_talks_both_ends_into_a_worse_suite() {
 /// Every bit of a Register is changed on the way; the genuine one comes last.
 #[test]
 fn a_register_that_was_changed_anywhere_is_dropped_and_in_nobodys_way() {
-    let mut pair = Pair::sealed();
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.peer_budget = 50)
+        .build();
     let register = pair.challenge_and_prove();
     for at in 0..register.len() {
         let mut changed = register.clone();

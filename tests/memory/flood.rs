@@ -21,7 +21,7 @@ const STEP: Duration = Duration::from_micros(20);
 /// site information, once as they came and once as they are read.
 const WORK: u64 = 128 * KIB;
 /// Between two registrations of one peer.
-const HANDSHAKE: Duration = Duration::from_millis(110);
+const HANDSHAKE: Duration = Duration::from_millis(260);
 /// The longest message of a stranger, and of anybody.
 const STRANGER: u64 = 32 * KIB;
 const LONGEST: u64 = 2 * MIB;

@@ -50,6 +50,7 @@ fn cost_of_a_client(suite: Suite) -> i64 {
 fn server(suite: Suite, now: Instant) -> Server {
     let pki = Pki::new(1);
     let mut config = ServerConfig::new(name("project"));
+    config.peer_budget = u32::MAX;
     config.suites = Suites::new([suite]).unwrap();
     config.trusted_path = suite == Suite::Bearer;
     config.challenge_budget = 1_000_000;

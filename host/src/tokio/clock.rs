@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_alarm_rings_at_the_latest_deadline_that_it_was_given() {
+    async fn an_alarm_rings_at_the_deadline_that_it_was_given_last() {
         const SECOND: Duration = Duration::from_secs(1);
         let begun = Instant::now();
         let mut alarm = Alarm::new();

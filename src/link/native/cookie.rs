@@ -71,9 +71,12 @@ impl Cookies {
         self.previous = Some(expired).filter(|it| it.used && age < self.window * 2);
     }
 
-    /// Whether there is no secret behind any cookie.
-    pub(crate) fn is_idle(&self) -> bool {
-        !self.current.used && self.previous.is_none()
+    /// When [`Cookies::rotate`] is called for again, if there is a secret behind a cookie.
+    pub(crate) fn next_end(&self) -> Option<Instant> {
+        let current = self.current.used.then(|| self.current.from + self.window);
+        let previous = self.previous.as_ref();
+        let previous = previous.map(|previous| previous.from + self.window * 2);
+        current.into_iter().chain(previous).min()
     }
 
     /// Fills in number, share and cookie of a reply whose other fields are set. Gives the
@@ -211,15 +214,19 @@ mod tests {
         let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
         let mut entropy = Entropy::new(&mut [1; 32]);
         let mut cookies = Cookies::new(Duration::from_secs(60), at(0), &mut entropy);
-        assert!(cookies.is_idle());
+        assert_eq!(cookies.next_end(), None);
         cookies.current.used = true;
+        assert_eq!(cookies.next_end(), Some(at(60)));
         cookies.rotate(at(119), &mut entropy);
-        assert!(cookies.previous.is_some() && !cookies.is_idle());
+        assert!(cookies.previous.is_some());
         cookies.current.used = true;
+        assert_eq!(cookies.next_end(), Some(at(120)));
         cookies.rotate(at(120), &mut entropy);
-        assert!(cookies.previous.is_none() && !cookies.is_idle());
+        assert!(cookies.previous.is_none());
+        assert_eq!(cookies.next_end(), Some(at(179)));
         cookies.rotate(at(239), &mut entropy);
-        assert!(cookies.previous.is_none() && cookies.is_idle());
+        assert!(cookies.previous.is_none());
+        assert_eq!(cookies.next_end(), None);
     }
 
     #[test]

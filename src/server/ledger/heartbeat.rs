@@ -49,10 +49,10 @@ impl Ledger {
         };
         let jobs = &self.state.jobs;
         let meant = |job: &JobId| jobs.get(job).is_some_and(|it| it.sites.contains(client));
-        if !self.seen.0.contains_key(client) && reported.iter().any(|report| meant(&report.job)) {
-            self.seen.0.insert(client.clone(), Site::default());
-        }
         let mut site = self.seen.0.get_mut(client);
+        if site.is_none() && reported.iter().any(|report| meant(&report.job)) {
+            site = Some(self.seen.0.entry(client.clone()).or_default());
+        }
         let mut heartbeat = 0;
         if let Some(site) = &mut site {
             site.heartbeats = site.heartbeats.saturating_add(1);

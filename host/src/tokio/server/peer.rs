@@ -2,19 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fedlink::frame::Framing;
 use fedlink::message::PeerId;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Limits;
 use super::limits::Place;
 use crate::tokio::accept::Accepted;
-use crate::tokio::clock::Alarm;
 use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Reader, Received, START_BYTES, Writer};
 
 /// What connections tell the task of the machine.
@@ -38,10 +37,40 @@ pub(super) struct Peer {
     limit: usize,
 }
 
-#[derive(Default)]
+/// What both ends know of the connection.
 struct Shared {
+    /// Bytes that wait to be sent.
     queued: AtomicUsize,
     registered: AtomicBool,
+    /// When the connection stood.
+    since: Instant,
+    /// The milliseconds from then to the last message.
+    heard: AtomicU64,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            queued: AtomicUsize::new(0),
+            registered: AtomicBool::new(false),
+            since: Instant::now(),
+            heard: AtomicU64::new(0),
+        }
+    }
+
+    fn is_registered(&self) -> bool {
+        self.registered.load(Ordering::Relaxed)
+    }
+
+    fn hear(&self) {
+        let millis = self.since.elapsed().as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        self.heard.store(millis, Ordering::Relaxed);
+    }
+
+    fn heard(&self) -> Instant {
+        self.since + Duration::from_millis(self.heard.load(Ordering::Relaxed))
+    }
 }
 
 /// Header and payload of a message. Boxed, since an idle queue has room for 32.
@@ -70,7 +99,7 @@ impl Peer {
     }
 
     pub(super) fn is_registered(&self) -> bool {
-        self.shared.registered.load(Ordering::Relaxed)
+        self.shared.is_registered()
     }
 }
 
@@ -95,7 +124,7 @@ pub(super) async fn serve(
         }
     };
     let (queue, queued) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new());
     let connected = Input::Connected {
         id,
         tls_exporter: incoming.tls_exporter,
@@ -105,41 +134,63 @@ pub(super) async fn serve(
             limit: limits.queued_bytes,
         },
     };
-    if inputs.send(connected).await.is_err() {
+    // A machine that takes nothing in all this time leaves its strangers no more than others.
+    let told = timeout(limits.time_before_registration, inputs.send(connected)).await;
+    if !matches!(told, Ok(Ok(()))) {
         return;
     }
     tracing::debug!(%id, ?address, "a connection stands");
     let Pipe { mut reader, writer } = Pipe::new(incoming.stream, Framing::Native);
     reader.set_limit(limits.message_before_registration);
-    let now = Instant::now();
     let mut outgoing = Outgoing {
         writer,
         queue: queued,
         shared: Arc::clone(&shared),
         write_time: limits.write_time,
     };
+    let overdue = overdue(Arc::clone(&shared), Arc::clone(&limits));
     let mut incoming = Incoming {
         id,
         reader,
         shared,
         inputs,
+        untold: None,
         bytes: 0,
-        since: now,
-        heard: now,
-        alarm: Alarm::new(),
         limits,
     };
     let ended = tokio::select! {
         ended = outgoing.send_all() => ended,
         ended = incoming.take_all() => ended,
+        () = overdue => Err(io::ErrorKind::TimedOut.into()),
     };
     match ended {
         Ok(()) => tracing::debug!(%id, ?address, "a connection ended"),
         Err(error) => tracing::debug!(%id, ?address, %error, "a connection was closed"),
     }
     let _ = timeout(CLOSE_TIMEOUT, outgoing.writer.close()).await;
-    // The machine may have ended first.
-    let _ = incoming.inputs.send(Input::Disconnected(id)).await;
+    for last in incoming.untold.into_iter().chain([Input::Disconnected(id)]) {
+        // The machine may have ended first.
+        let _ = incoming.inputs.send(last).await;
+    }
+}
+
+/// Ends when nothing has come for too long.
+async fn overdue(shared: Arc<Shared>, limits: Arc<Limits>) {
+    loop {
+        let now = Instant::now();
+        let (deadline, look) = if shared.is_registered() {
+            let deadline = shared.heard() + limits.idle_time;
+            (deadline, deadline)
+        } else {
+            let deadline = shared.since + limits.time_before_registration;
+            // It may register meanwhile.
+            (deadline, deadline.min(now + limits.idle_time))
+        };
+        if deadline <= now {
+            return;
+        }
+        sleep_until(look).await;
+    }
 }
 
 /// What goes to the peer.
@@ -170,11 +221,10 @@ struct Incoming {
     reader: Reader,
     shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
+    /// What waits for room among the inputs.
+    untold: Option<Input>,
     /// Bytes of messages before the registration.
     bytes: usize,
-    since: Instant,
-    heard: Instant,
-    alarm: Alarm,
     limits: Arc<Limits>,
 }
 
@@ -182,18 +232,7 @@ impl Incoming {
     /// Hands on what comes, until the peer closes the connection or breaks a limit.
     async fn take_all(&mut self) -> io::Result<()> {
         loop {
-            let deadline = self.deadline();
-            let received = tokio::select! {
-                received = self.reader.next() => received?,
-                () = self.alarm.reach(Some(deadline)) => {
-                    // It may have registered meanwhile.
-                    if self.deadline() <= deadline {
-                        return Err(io::ErrorKind::TimedOut.into());
-                    }
-                    continue;
-                }
-            };
-            match received {
+            match self.reader.next().await? {
                 Received::Message(message) => self.take(message).await?,
                 Received::TooLong(start) => {
                     if !self.vouched(start).await {
@@ -207,8 +246,8 @@ impl Incoming {
     }
 
     async fn take(&mut self, message: BytesMut) -> io::Result<()> {
-        self.heard = Instant::now();
-        if self.is_registered() {
+        self.shared.hear();
+        if self.shared.is_registered() {
             self.reader.set_limit(self.limits.message);
         } else {
             self.bytes = self.bytes.saturating_add(message.len());
@@ -234,25 +273,68 @@ impl Incoming {
         asked.is_ok() && answered.await.unwrap_or(false)
     }
 
+    /// Hands an input on. It is not lost if the future is dropped.
     async fn tell(&mut self, input: Input) -> io::Result<()> {
-        let told = self.inputs.send(input).await;
-        told.map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn is_registered(&self) -> bool {
-        self.shared.registered.load(Ordering::Relaxed)
-    }
-
-    /// When the connection is closed if nothing comes.
-    fn deadline(&self) -> Instant {
-        if self.is_registered() {
-            self.heard + self.limits.idle_time
-        } else {
-            self.since + self.limits.time_before_registration
+        self.untold = Some(input);
+        let room = self.inputs.reserve().await;
+        let room = room.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        if let Some(input) = self.untold.take() {
+            room.send(input);
         }
+        Ok(())
     }
 }
 
 fn too_much(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use fedlink::frame::frame_header;
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::tokio::accept;
+    use crate::tokio::server::limits::Crowd;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_has_come_is_not_lost_with_its_connection() {
+        let (stream, mut far) = duplex(1000);
+        let incoming = accept::Incoming {
+            stream: Box::new(stream),
+            tls_exporter: None,
+        };
+        let accepted = Accepted {
+            address: None,
+            ready: Box::pin(async { Ok(incoming) }),
+        };
+        let limits = Arc::new(Limits::default());
+        let place = Crowd::new(&limits).admit(None).unwrap();
+        let (inputs, mut told) = mpsc::channel(1);
+        tokio::spawn(serve(accepted, place, PeerId(1), limits, inputs.clone()));
+        let Some(Input::Connected { peer, .. }) = told.recv().await else {
+            panic!("it is not connected");
+        };
+
+        inputs.send(Input::Disconnected(PeerId(2))).await.unwrap();
+        let message = [&frame_header(3)[..], b"abc"].concat();
+        far.write_all(&message).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        drop(peer);
+        sleep(Duration::from_secs(1)).await;
+        assert!(matches!(
+            told.recv().await,
+            Some(Input::Disconnected(PeerId(2)))
+        ));
+        let Some(Input::Message(PeerId(1), message)) = told.recv().await else {
+            panic!("the message is lost");
+        };
+        assert_eq!(message, b"abc"[..]);
+        assert!(matches!(
+            told.recv().await,
+            Some(Input::Disconnected(PeerId(1)))
+        ));
+    }
 }

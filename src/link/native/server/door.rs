@@ -153,12 +153,13 @@ impl Door {
         self.signing.retain(|_, pending| pending.until() > now);
     }
 
-    /// Whether there is nothing to be forgotten.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.cookies.is_idle()
-            && self.remembered.is_empty()
-            && self.previous.is_none()
-            && self.signing.is_empty()
+    /// When to forget something next, if there is something: secrets to the moment, all
+    /// else by `latest`.
+    pub(crate) fn next_end(&self, latest: Instant) -> Option<Instant> {
+        let secrets = self.cookies.next_end();
+        let idle = self.remembered.is_empty() && self.previous.is_none() && self.signing.is_empty();
+        let rest = (!idle).then_some(latest);
+        secrets.into_iter().chain(rest).min()
     }
 
     /// Cookies made under `identity` go on counting for one window.

@@ -21,6 +21,8 @@ pub struct Silence {
     wait: Duration,
     started: Instant,
     heard: BTreeMap<Name, Instant>,
+    /// When those spoke again who had been silent for long enough to count as dead.
+    back: BTreeMap<Name, Instant>,
     /// Since when their sessions may have counted.
     entered: BTreeMap<Name, Instant>,
     /// When its machine slept, or its clock jumped over time.
@@ -36,6 +38,7 @@ impl Silence {
             wait: config.registration_window + REST,
             started: Instant::default(),
             heard: BTreeMap::new(),
+            back: BTreeMap::new(),
             entered: BTreeMap::new(),
             naps: Vec::new(),
         }
@@ -44,11 +47,15 @@ impl Silence {
     pub fn starts(&mut self, at: Instant) {
         self.started = at;
         self.heard.clear();
+        self.back.clear();
         self.entered.clear();
     }
 
     /// A message of a client's session was taken.
     pub fn hears(&mut self, client: &Name, at: Instant) {
+        if self.silence_of(client, at) >= self.dead_after {
+            self.back.insert(client.clone(), at);
+        }
         self.heard.insert(client.clone(), at);
     }
 
@@ -74,20 +81,30 @@ impl Silence {
         }
     }
 
-    /// Who counts as dead was silent for long enough while the server listened, or has not
-    /// renewed its session. A nap shorter than two intervals may pass for listening: the
-    /// server looks at the time once an interval, and may do so an interval late.
+    /// Who counts as dead was silent for long enough while the server listened, be it before
+    /// a message that was taken while the news waited for the host, or has not renewed its
+    /// session.
     pub fn a_death_is_deserved(&mut self, client: &Name, at: Instant) {
-        let heard = self.heard.remove(client).unwrap_or(self.started);
+        let silent = self.silence_of(client, at);
+        self.heard.insert(client.clone(), at);
         let entered = self.entered.remove(client);
+        let expired = entered.is_some_and(|entered| at.since(entered) >= self.lifetime);
+        let back = self.back.remove(client);
+        let told_late = back.is_some_and(|back| at.since(back) <= REST);
+        assert!(
+            silent >= self.dead_after || expired || told_late,
+            "{client} counts as dead after {silent:?} of silence"
+        );
+    }
+
+    /// How long nothing of the client's was heard while the server listened. A nap shorter
+    /// than two intervals may pass for listening: the server looks at the time once an
+    /// interval, and may do so an interval late.
+    fn silence_of(&self, client: &Name, at: Instant) -> Duration {
+        let heard = *self.heard.get(client).unwrap_or(&self.started);
         let slept = self.naps.iter().filter(|(_, end)| *end > heard);
         let slept =
             slept.map(|(from, to)| to.since(heard.max(*from)).saturating_sub(2 * self.interval));
-        let silent = at.since(heard).saturating_sub(slept.sum());
-        let expired = entered.is_some_and(|entered| at.since(entered) >= self.lifetime);
-        assert!(
-            silent >= self.dead_after || expired,
-            "{client} counts as dead after {silent:?} of silence"
-        );
+        at.since(heard).saturating_sub(slept.sum())
     }
 }
