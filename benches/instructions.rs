@@ -26,31 +26,31 @@ fn baseline(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 #[library_benchmark]
-#[bench::bearer(args = (heartbeats(Bearer, CLIENTS)), config = baseline(317_004))]
-#[bench::sealed(args = (heartbeats(Sealed, CLIENTS)), config = baseline(1_613_262))]
+#[bench::bearer(args = (heartbeats(Bearer, CLIENTS)), config = baseline(324_804))]
+#[bench::sealed(args = (heartbeats(Sealed, CLIENTS)), config = baseline(1_620_162))]
 fn heartbeats_100(told: Told) -> Crowd {
     black_box(hear(told))
 }
 
 #[library_benchmark]
-#[bench::poll(args = (polls(Bearer, CLIENTS)), config = baseline(364_004))]
-#[bench::task(args = (tasks(Bearer, CLIENTS)), config = baseline(535_201))]
-#[bench::submit(args = (results(Bearer, CLIENTS)), config = baseline(1_045_198))]
+#[bench::poll(args = (polls(Bearer, CLIENTS)), config = baseline(372_704))]
+#[bench::task(args = (tasks(Bearer, CLIENTS)), config = baseline(544_529))]
+#[bench::submit(args = (results(Bearer, CLIENTS)), config = baseline(1_052_869))]
 fn tasks_100(told: Told) -> Crowd {
     black_box(hear(told))
 }
 
 #[library_benchmark]
-#[bench::idle(args = (Crowd::new(CLIENTS, Bearer)), config = baseline(59_431))]
+#[bench::idle(args = (Crowd::new(CLIENTS, Bearer)), config = baseline(57_431))]
 fn ticks_100(crowd: Crowd) -> Crowd {
     black_box(tick(crowd))
 }
 
 #[library_benchmark]
-#[bench::bearer_challenge(args = (challenge(Bearer)), config = baseline(371_613))]
-#[bench::bearer_register(args = (register(Bearer, CLIENTS)), config = baseline(1_519_625))]
-#[bench::sealed_challenge(args = (challenge(Sealed)), config = baseline(1_292_954))]
-#[bench::sealed_register(args = (register(Sealed, CLIENTS)), config = baseline(2_176_931))]
+#[bench::bearer_challenge(args = (challenge(Bearer)), config = baseline(364_731))]
+#[bench::bearer_register(args = (register(Bearer, CLIENTS)), config = baseline(1_505_907))]
+#[bench::sealed_challenge(args = (challenge(Sealed)), config = baseline(1_286_019))]
+#[bench::sealed_register(args = (register(Sealed, CLIENTS)), config = baseline(2_163_151))]
 fn handshake((mut server, message): (Server, BytesMut)) -> (Server, BytesMut) {
     let answer = answer(&mut server, message);
     black_box((server, answer))

@@ -3,7 +3,8 @@
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use hmac::Mac;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::digest;
@@ -35,9 +36,10 @@ impl Entropy {
     }
 
     pub(crate) fn fill(&mut self, out: &mut [u8]) {
-        let next = block(&self.key, 0);
+        let keyed = digest::keyed(&self.key);
+        let next = block(keyed.clone(), 0);
         for (counter, chunk) in (1u64..).zip(out.chunks_mut(32)) {
-            let mut bytes = block(&self.key, counter);
+            let mut bytes = block(keyed.clone(), counter);
             chunk.copy_from_slice(&bytes[..chunk.len()]);
             bytes.zeroize();
         }
@@ -93,8 +95,7 @@ impl Entropy {
     }
 }
 
-fn block(key: &[u8; 32], counter: u64) -> [u8; 32] {
-    let mut mac = digest::keyed(key);
+fn block(mut mac: Hmac<Sha256>, counter: u64) -> [u8; 32] {
     mac.update(&counter.to_be_bytes());
     mac.finalize().into_bytes().into()
 }

@@ -71,7 +71,8 @@ impl Cookies {
         self.previous = Some(expired).filter(|it| it.used && age < self.window * 2);
     }
 
-    /// When [`Cookies::rotate`] is called for again, if there is a secret behind a cookie.
+    /// When [`Cookies::rotate`] has something to do next, while there is a secret behind a
+    /// cookie.
     pub(crate) fn next_end(&self) -> Option<Instant> {
         let current = self.current.used.then(|| self.current.from + self.window);
         let previous = self.previous.as_ref();

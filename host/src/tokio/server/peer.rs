@@ -179,18 +179,24 @@ async fn overdue(shared: Arc<Shared>, limits: Arc<Limits>) {
     loop {
         let now = Instant::now();
         let (deadline, look) = if shared.is_registered() {
-            let deadline = shared.heard() + limits.idle_time;
+            let deadline = after(shared.heard(), limits.idle_time);
             (deadline, deadline)
         } else {
-            let deadline = shared.since + limits.time_before_registration;
+            let deadline = after(shared.since, limits.time_before_registration);
             // It may register meanwhile.
-            (deadline, deadline.min(now + limits.idle_time))
+            (deadline, deadline.min(after(now, limits.idle_time)))
         };
         if deadline <= now {
             return;
         }
         sleep_until(look).await;
     }
+}
+
+/// So long after a moment; in a year if the clock cannot say when that is.
+fn after(moment: Instant, span: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    moment.checked_add(span).unwrap_or_else(|| moment + YEAR)
 }
 
 /// What goes to the peer.
