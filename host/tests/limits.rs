@@ -14,7 +14,7 @@ use fedlink_host::tokio::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Longer than any test waits for something that happens.
 const FOR_EVER: Duration = Duration::from_secs(1_000_000);
@@ -145,6 +145,21 @@ async fn whoever_has_registered_may_be_silent_for_another_time() {
             "{silent:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_that_no_clock_can_say_are_legal() {
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |limits| {
+        limits.handshake_time = Duration::MAX;
+        limits.time_before_registration = Duration::MAX;
+        limits.idle_time = Duration::MAX;
+        limits.write_time = Duration::MAX;
+    });
+    let mut site = Site::start(federation.site("site-1", dial)).await;
+    let answered = |event: &ClientAction| matches!(event, ClientAction::HeartbeatAnswered { .. });
+    let works = site.wait_for(|event| answered(event).then_some(()));
+    timeout(Duration::from_secs(1000), works).await.unwrap();
 }
 
 #[tokio::test]
