@@ -12,6 +12,7 @@ use crate::client::Rejection;
 use crate::client::heartbeat::Heartbeats;
 use crate::error::Misuse;
 use crate::link::client::HandshakeEvent;
+use crate::link::native::budget::HORIZON;
 use crate::message::SignatureId;
 use crate::wire::native::{Denial, Denied};
 
@@ -24,10 +25,6 @@ pub(crate) const RENEWAL: RangeInclusive<Duration> =
 
 /// How long a key that is elsewhere may take; half of a usual cookie's life.
 const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The furthest turn that counts on another connection, which may lead to another server:
-/// no server has to send a client away for longer because many come at once.
-const FURTHEST_TURN: Duration = Duration::from_secs(30);
 
 /// One way to a session, across all its tries.
 #[derive(Default)]
@@ -42,8 +39,9 @@ pub(crate) struct Attempt {
     counted: bool,
     /// What an unprotected refusal said in the handshake under way.
     excuse: Option<(RetryReason, Duration)>,
-    /// When the server has said to come again, within [`FURTHEST_TURN`]: not earlier on
-    /// another connection either, where a new turn would lie behind those of all others.
+    /// When the server has said to come again, within [`HORIZON`]: not earlier on another
+    /// connection either, where a new turn would lie behind those of all others. No server
+    /// gives a turn beyond that, and another connection may lead to another server.
     turn: Option<Instant>,
 }
 
@@ -183,7 +181,7 @@ impl Client {
         let told = reason == RetryReason::ServerBusy && !at_least.is_zero();
         let in_a_row = if told { 1 } else { failures };
         let wait = backoff::delay(&self.config, &mut self.entropy, in_a_row, Some(at_least));
-        attempt.turn = told.then(|| self.now + wait.min(FURTHEST_TURN));
+        attempt.turn = told.then(|| self.now + wait.min(HORIZON));
         self.retry(Timer::Backoff, wait, failures, reason);
     }
 

@@ -107,7 +107,7 @@ fn a_turn_outlives_the_connection_on_which_it_was_given() {
     assert!(turn > pair.now + 10 * SECOND);
 
     for _ in 0..2 {
-        pair.client.handle_disconnected(pair.now);
+        pair.disconnect();
         pair.connect();
         pair.drain();
         assert!(pair.to_server.is_empty());

@@ -15,7 +15,7 @@ const UNIT: u64 = 1_000_000;
 
 /// The longest wait that a stranger is told who comes beyond the budget. A flood must not
 /// send others away for longer at a time.
-const HORIZON: Duration = Duration::from_secs(30);
+pub(crate) const HORIZON: Duration = Duration::from_secs(30);
 
 /// Token buckets: one for each message of a handshake, and one of a fixed table for each
 /// peer. Peers that share a bucket share its budget; which do is not to be known from

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use fedlink::frame::Framing;
 use fedlink::{Carrier, Instant, Transmit};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 
-use crate::tokio::clock::Clock;
+use crate::tokio::clock::{Alarm, Clock};
 use crate::tokio::dial::{Dial, Dialing};
 use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Received};
 
@@ -87,10 +87,7 @@ impl Link {
         match &mut self.state {
             State::Resting => std::future::pending().await,
             State::Waiting(at) => {
-                match clock.at(*at) {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
+                Alarm::new().reach(clock.at(*at)).await;
                 self.state = State::Dialing(self.dial.dial());
                 LinkEvent::Moved
             }

@@ -12,7 +12,7 @@
 //! | `fetch N` | fetches N tasks |
 //! | `prepare BYTES` | makes a payload of so many bytes ahead |
 //! | `submit N BYTES` | hands in so many results for tasks that it has fetched |
-//! | `bare N PORT` | N times: as many bytes as its last heartbeat, without fedlink, for as many as its answer |
+//! | `bare N PORT` | N times: as many bytes as a heartbeat, without fedlink, for as many as its answer |
 
 use std::collections::VecDeque;
 use std::io::{Write, stdin, stdout};
@@ -96,8 +96,6 @@ struct Site {
     prepared: Option<Payload>,
     /// When the client asks for a task again, while it waits for that.
     asks_at: Option<fedlink::Instant>,
-    /// Bytes of the last heartbeat and of its answer, as framed.
-    heartbeat: (u32, u32),
     bare: Option<Bare>,
 }
 
@@ -111,7 +109,6 @@ impl Site {
             held: VecDeque::new(),
             prepared: None,
             asks_at: None,
-            heartbeat: (0, 0),
             bare: None,
         })
     }
@@ -168,14 +165,30 @@ impl Site {
     }
 
     fn heartbeat(&mut self) -> Result<usize, Failure> {
-        let before = self.moved();
         self.host.call(|client, now| client.resume_heartbeats(now));
         self.release_heartbeat()?;
         self.host.call(|client, now| client.pause_heartbeats(now));
+        Ok(0)
+    }
+
+    fn bare(&mut self, port: usize) -> Result<usize, Failure> {
+        if self.bare.is_none() {
+            let connect = connect(&self.kit, &[format!("127.0.0.1:{port}")])?;
+            self.bare = Some(Bare::connect(connect, self.heartbeat_lengths()?)?);
+        }
+        if let Some(bare) = &mut self.bare {
+            bare.exchange()?;
+        }
+        Ok(0)
+    }
+
+    /// Bytes of a heartbeat and of its answer, as framed.
+    fn heartbeat_lengths(&mut self) -> Result<(u32, u32), Failure> {
+        let before = self.moved();
+        self.heartbeat()?;
         let after = self.moved();
         let framed = |bytes: u64| u32::try_from(bytes + 4);
-        self.heartbeat = (framed(after.0 - before.0)?, framed(after.1 - before.1)?);
-        Ok(0)
+        Ok((framed(after.0 - before.0)?, framed(after.1 - before.1)?))
     }
 
     /// Bytes that the client has sent and received.
@@ -184,17 +197,6 @@ impl Site {
             let counters = client.counters();
             (counters.bytes_sent, counters.bytes_received)
         })
-    }
-
-    fn bare(&mut self, port: usize) -> Result<usize, Failure> {
-        if self.bare.is_none() {
-            let connect = connect(&self.kit, &[format!("127.0.0.1:{port}")])?;
-            self.bare = Some(Bare::connect(connect, self.heartbeat)?);
-        }
-        if let Some(bare) = &mut self.bare {
-            bare.exchange()?;
-        }
-        Ok(0)
     }
 
     fn release_heartbeat(&mut self) -> Result<(), Failure> {
