@@ -39,9 +39,16 @@ impl Auth {
     ///
     /// Whether it has not expired, and whether the key is the server's, is for the caller to
     /// see to: [`identity::verify`](crate::identity::verify) gives the key of a chain of
-    /// certificates. Who was revoked or disabled since, only the server knows. Always false
-    /// with NVIDIA FLARE, whose servers have RSA keys and sign name and token alone, and in
-    /// the plain suite, in which nobody signs.
+    /// certificates. Tell it the name of the server that the token has to be of, and take
+    /// that from no one who shows one: that a chain verifies says only that somebody of the
+    /// project has the key. Who was revoked or disabled since, only the server knows.
+    ///
+    /// The signature covers the exchange by its hash, and not the session that came of it: in
+    /// the bearer suite nothing signed says which session a token is of. Whoever shows a token
+    /// need not be the client that it was issued to.
+    ///
+    /// Always false with NVIDIA FLARE, whose servers have RSA keys and sign name and token
+    /// alone, and in the plain suite, in which nobody signs.
     #[must_use]
     pub fn is_signed_by(&self, server: &PublicKey, project: &Name) -> bool {
         let Ok(signature) = self.token_signature[..].try_into() else {
