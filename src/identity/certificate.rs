@@ -191,11 +191,11 @@ fn common_name(subject: &X509Name<'_>) -> Result<Name, ChainError> {
     if found.next().is_some() {
         return Err(ChainError::SeveralCommonNames);
     }
-    std::str::from_utf8(value.data)
+    let text = std::str::from_utf8(value.data)
         .ok()
         .filter(|_| UTF8_STRINGS.contains(&value.tag().0))
-        .and_then(|text| Name::new(text).ok())
-        .ok_or(ChainError::BadCommonName)
+        .ok_or(ChainError::CommonNameEncoding)?;
+    Name::new(text).map_err(|fault| ChainError::BadCommonName { fault })
 }
 
 /// Dates before 1970 count as 1970: for a clock in unsigned seconds it is the same.

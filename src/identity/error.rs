@@ -1,6 +1,6 @@
 //! What can be wrong with a key or with a chain.
 
-use super::{MAX_CERTIFICATES, MAX_CHAIN_BYTES, Name};
+use super::{MAX_CERTIFICATES, MAX_CHAIN_BYTES, Name, NameError};
 
 /// Why a [`Chain`](super::Chain) is refused.
 ///
@@ -201,11 +201,17 @@ pub enum ChainError {
     /// A leaf with several common names.
     #[error("the leaf has several common names: issue it with the peer's name as its only CN")]
     SeveralCommonNames,
-    /// A common name that is not a [`Name`].
+    /// A common name of a type that may hold other bytes than UTF-8, or with such bytes.
     #[error(
-        "the leaf's common name is no name of a peer: issue it with 1 to 255 bytes of UTF-8 without control characters"
+        "the leaf's common name is not text in UTF-8: issue it as a UTF8String or PrintableString"
     )]
-    BadCommonName,
+    CommonNameEncoding,
+    /// A common name that is not a [`Name`].
+    #[error("the leaf's common name is no name of a peer: {fault}")]
+    BadCommonName {
+        /// What is wrong with it.
+        fault: NameError,
+    },
     /// The leaf belongs to somebody else.
     #[error(
         "the certificate is {found}'s, not {expected}'s: correct the expected name, or use the right certificate"

@@ -1,7 +1,7 @@
 //! Certificates that are wrong in themselves: their limits, their shape, their types,
 //! their subject.
 
-use fedlink::identity::{ChainError, LocalSigner, MAX_CHAIN_BYTES, Role, Signer};
+use fedlink::identity::{ChainError, LocalSigner, MAX_CHAIN_BYTES, Name, Role, Signer};
 use rcgen::{DnType, DnValue, IsCa};
 
 use crate::common::pki::{Pki, subject};
@@ -144,9 +144,24 @@ fn several_common_names() {
 
 #[test]
 fn a_common_name_that_is_no_name() {
-    let fault = fault_of_leaf(|params| params.distinguished_name = subject("site-1\n"));
-    assert_eq!(fault, ChainError::BadCommonName);
+    let no_names = [
+        "site-1\n",
+        "site-1 ",
+        "site\u{200b}-1",
+        "\u{202e}1-etis",
+        "site-1\u{2028}",
+    ];
+    for text in no_names {
+        let fault = fault_of_leaf(|params| params.distinguished_name = subject(text));
+        let expected = Name::new(text).unwrap_err();
+        assert_eq!(fault, ChainError::BadCommonName { fault: expected });
+    }
+    let fault = fault_of_leaf(|params| params.distinguished_name = subject("site\u{200b}-1"));
+    assert!(fault.to_string().contains("U+200B"), "{fault}");
+}
 
+#[test]
+fn a_common_name_of_another_type() {
     for text in [
         DnValue::BmpString("site-1".try_into().unwrap()),
         DnValue::TeletexString("site-1".try_into().unwrap()),
@@ -154,6 +169,6 @@ fn a_common_name_that_is_no_name() {
         let fault = fault_of_leaf(|params| {
             params.distinguished_name.push(DnType::CommonName, text);
         });
-        assert_eq!(fault, ChainError::BadCommonName);
+        assert_eq!(fault, ChainError::CommonNameEncoding);
     }
 }

@@ -315,7 +315,7 @@ fn a_purpose_for_everything_is_not_one_for_this() {
 
 #[test]
 fn somebody_elses_name() {
-    for found in ["site-2", "Site-1", "site-1 ", "site"] {
+    for found in ["site-2", "Site-1", "site-1.", "site"] {
         let fault = fault_of_leaf(|params| params.distinguished_name = subject(found));
         let (expected, found) = (name("site-1"), name(found));
         assert_eq!(fault, ChainError::WrongName { expected, found });

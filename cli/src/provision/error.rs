@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use fedlink::identity::NameError;
 use fedlink_host::kit::{Fault, KitError};
 
 use super::{MAX_DAYS, MAX_NAME};
@@ -11,6 +12,14 @@ use super::{MAX_DAYS, MAX_NAME};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProvisionError {
+    /// What is no name in any project.
+    #[error("{name:?} cannot be the name of a server or site: {fault}")]
+    NoName {
+        /// The text.
+        name: String,
+        /// What is wrong with it.
+        fault: NameError,
+    },
     /// A name that this program does not give out.
     #[error(
         "{0:?} cannot be the name of a server or site: use at most {MAX_NAME} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
+use fedlink::identity::Name;
 use fedlink_host::kit::{
     Config, Files, Role, ServerConfig, ServerEntry, ServerTimeouts, SiteConfig, SiteTimeouts,
     Suite, Transport,
@@ -161,7 +162,12 @@ impl Host {
     }
 }
 
+/// What is no name anywhere is told as such; what this program does not give out is left.
 fn check_name(name: &str) -> Result<(), ProvisionError> {
+    Name::new(name).map_err(|fault| ProvisionError::NoName {
+        name: name.to_owned(),
+        fault,
+    })?;
     if name.len() <= MAX_NAME && is_host_name(name) {
         Ok(())
     } else {

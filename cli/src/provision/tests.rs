@@ -142,6 +142,36 @@ fn a_plan_that_cannot_be_carried_out_leaves_nothing() {
 }
 
 #[test]
+fn names_that_hide_something_are_told_by_their_code_points() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("wine");
+    for (hidden, code) in [
+        ("site\u{200b}-1", "U+200B"),
+        ("\u{202e}1-etis", "U+202E"),
+        ("site-1\u{feff}", "U+FEFF"),
+        ("site-1\u{2028}", "U+2028"),
+        ("site-1 ", "a space (U+0020)"),
+        ("site-\u{430}", "U+0430"),
+        ("Ko\u{308}ln", "U+0308"),
+    ] {
+        let server = Plan {
+            server: hidden.into(),
+            ..plan()
+        };
+        let project = Plan {
+            project: hidden.into(),
+            ..plan()
+        };
+        let site = names(&[hidden]);
+        for (plan, sites) in [(&server, &[][..]), (&project, &[]), (&plan(), &site)] {
+            let error = make(&folder, plan, sites).unwrap_err().to_string();
+            assert!(error.contains(code), "{error}");
+        }
+    }
+    assert!(!folder.exists());
+}
+
+#[test]
 fn a_site_is_not_added_with_another_roots_key() {
     let place = TempDir::new().unwrap();
     let [wine, beer] = ["wine", "beer"].map(|name| place.path().join(name));

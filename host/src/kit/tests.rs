@@ -170,6 +170,10 @@ fn a_field_with_a_value_that_it_cannot_have() {
     let cases = [
         (change("\"wine\"", "\"\""), "project: "),
         (change("\"site-1\"", "\"a\\nb\""), "name: "),
+        (
+            change("\"site-1\"", "\"site\\u200b-1\""),
+            "holds U+200B, which cannot be seen",
+        ),
         (change("\"coordinator\"", "\"\""), "server.name: "),
         (
             change("[\"127.0.0.1:8443\", \"fl.example.org:443\"]", "[]"),

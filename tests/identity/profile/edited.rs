@@ -238,12 +238,12 @@ fn names() -> Vec<Edit> {
         }),
         wrong(
             "a common name of two-byte letters",
-            BadCommonName,
+            CommonNameEncoding,
             |der, key| retype(der, key, SUBJECT, 0x1e),
         ),
         wrong(
             "a common name of an unclear type",
-            BadCommonName,
+            CommonNameEncoding,
             |der, key| retype(der, key, SUBJECT, 0x14),
         ),
     ]

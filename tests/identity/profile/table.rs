@@ -1,6 +1,7 @@
 //! The rules that a tool can break, each with what is wrong, the fault, and what is right.
 
 use fedlink::identity::ChainError::{self, *};
+use fedlink::identity::NameError;
 
 use super::Shown;
 use crate::common::pki::name;
@@ -95,10 +96,12 @@ pub(super) fn rules() -> Vec<Rule> {
 
 fn names() -> Vec<Rule> {
     let (expected, found) = (name("site-1"), name("site-2"));
+    let fault = NameError::Character { found: '\x07' };
+    let bell = BadCommonName { fault };
     vec![
         leaf("no common name", &["no-name"], NoCommonName),
         leaf("two common names", &["two-names"], SeveralCommonNames),
-        leaf("a control character", &["control-character"], BadCommonName),
+        leaf("a control character", &["control-character"], bell),
         leaf(
             "another name",
             &["other-name"],
