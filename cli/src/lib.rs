@@ -8,7 +8,7 @@ pub mod join;
 pub mod logging;
 pub mod options;
 pub mod parties;
-mod print;
+pub mod print;
 pub mod provision;
 pub mod serve;
 pub mod simulate;

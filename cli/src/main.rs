@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fedlink_cli::options::{Command, Options};
+use fedlink_cli::print::line;
 use fedlink_cli::{demo, join, logging, provision, serve, simulate};
 
 fn main() -> ExitCode {
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("fedlink: {error}");
+            let error = format!("fedlink: {error}");
+            error.lines().for_each(|it| eprintln!("{}", line(it)));
             ExitCode::FAILURE
         }
     }

@@ -8,12 +8,13 @@ use fedlink::ServerAction;
 use fedlink::identity::Name;
 use fedlink::message::JobId;
 use fedlink_host::kit::{KitError, ServerKit};
-use fedlink_host::{CallError, HostError, seed};
+use fedlink_host::{CallError, HostError, random_id};
 
 use crate::federation::{Coordinator, HostedCoordinator, News, Plan};
 use crate::interrupt::Interrupt;
 use crate::options::ServeOptions;
 use crate::parties::{self, PartyError};
+use crate::print;
 use crate::training::{Dataset, Evaluation, Model};
 
 /// Why a coordinator cannot run, or go on.
@@ -231,15 +232,13 @@ impl<'a> Desk<'a> {
 
     fn say(&self, line: impl AsRef<str>) {
         if !self.options.quiet {
-            eprintln!("{}", line.as_ref());
+            eprintln!("{}", print::line(line.as_ref()));
         }
     }
 }
 
 fn new_job() -> Result<JobId, HostError> {
-    let mut job = [0; 16];
-    job.copy_from_slice(&seed()?[..16]);
-    Ok(JobId::from_bytes(job))
+    Ok(JobId::from_bytes(random_id()?))
 }
 
 fn show(evaluation: Evaluation) -> String {

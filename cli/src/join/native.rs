@@ -12,6 +12,7 @@ use crate::federation::{Happened, HostedSite, SiteNews};
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
 use crate::parties;
+use crate::print;
 use crate::training::Share;
 
 /// What the other end is called.
@@ -161,7 +162,7 @@ impl<'a> Seat<'a> {
 
     fn say(&self, line: impl AsRef<str>) {
         if !self.options.quiet {
-            eprintln!("{}", line.as_ref());
+            eprintln!("{}", print::line(line.as_ref()));
         }
     }
 }

@@ -20,6 +20,7 @@ use super::words::why;
 use crate::exec::Program;
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
+use crate::print;
 
 /// What the other end is called.
 const WHO: &str = "server";
@@ -287,7 +288,7 @@ impl<'a> Seat<'a> {
             // All of it is text and numbers.
             println!("{}", serde_json::to_string(news).unwrap_or_default());
         } else if !self.options.quiet || news.is_warning() {
-            eprintln!("{news}");
+            eprintln!("{}", print::line(&news.to_string()));
         }
     }
 }
