@@ -116,8 +116,9 @@ counting_ids! {
     /// A signature asked of a key that is elsewhere. Grows within one machine's life.
     pub SignatureId
     /// Where a message came from and where its answer goes: the host's own number, one
-    /// for each connection, or a hash of the address on datagram carriers. The server
-    /// limits strangers by it.
+    /// for each connection. On datagram carriers it may be a hash of the address, under a
+    /// secret of the host's, or a stranger could choose an address that has the number of
+    /// another. The server limits strangers by it.
     pub PeerId
     /// Grows within a session; a repeated request keeps it.
     pub(crate) RequestId

@@ -6,6 +6,7 @@
 
 mod connections;
 mod deadlines;
+mod hashing;
 mod issuers;
 mod names;
 mod slab;
@@ -73,7 +74,7 @@ impl Sessions {
             started,
             table: Slab::default(),
             names: Names::new(entropy),
-            connections: Connections::default(),
+            connections: Connections::new(entropy),
             deadlines: Deadlines::default(),
             issuers: Issuers::default(),
             bound: BTreeMap::new(),

@@ -3,29 +3,42 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::hashing::Hashing;
 use super::slab::{Place, Slab};
 use super::standing::Standing;
+use crate::entropy::Entropy;
 use crate::message::PeerId;
 
 /// One session of the ring of each connection.
-#[derive(Default)]
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Connections(HashTable<Place>);
+pub(super) struct Connections {
+    table: HashTable<Place>,
+    /// A number may be the hash of an address, which its owner chooses.
+    hashing: Hashing,
+}
 
 impl Connections {
+    pub(super) fn new(entropy: &mut Entropy) -> Self {
+        Self {
+            table: HashTable::new(),
+            hashing: Hashing::new(entropy),
+        }
+    }
+
     /// Whether a connection has a ring.
     pub(super) fn has(&self, table: &Slab<Standing>, peer: PeerId) -> bool {
         let on_it = |at: &Place| table.get(*at).and_then(Standing::peer) == Some(peer);
-        self.0.find(spread(peer), on_it).is_some()
+        self.table.find(self.hashing.of(&peer), on_it).is_some()
     }
 
     /// A session joins the ring of a connection.
     pub(super) fn join(&mut self, table: &mut Slab<Standing>, place: Place, peer: PeerId) {
         let heard_on = |at: Place| table.get(at).and_then(Standing::peer);
-        let entry = self.0.entry(
-            spread(peer),
+        let hashing = self.hashing;
+        let entry = self.table.entry(
+            hashing.of(&peer),
             |at| heard_on(*at) == Some(peer),
-            |at| heard_on(*at).map_or(0, spread),
+            |at| heard_on(*at).map_or(0, |peer| hashing.of(&peer)),
         );
         let next = match entry {
             Entry::Occupied(known) => *known.get(),
@@ -51,7 +64,10 @@ impl Connections {
         else {
             return;
         };
-        if let Ok(mut known) = self.0.find_entry(spread(peer), |at| *at == place) {
+        if let Ok(mut known) = self
+            .table
+            .find_entry(self.hashing.of(&peer), |at| *at == place)
+        {
             if next == place {
                 known.remove();
             } else {
@@ -67,7 +83,7 @@ impl Connections {
     /// A connection is gone, and its ring.
     pub(super) fn close(&mut self, table: &mut Slab<Standing>, peer: PeerId) {
         let on_it = |at: &Place| table.get(*at).and_then(Standing::peer) == Some(peer);
-        let Ok(known) = self.0.find_entry(spread(peer), on_it) else {
+        let Ok(known) = self.table.find_entry(self.hashing.of(&peer), on_it) else {
             return;
         };
         let (mut place, _) = known.remove();
@@ -75,8 +91,8 @@ impl Connections {
             standing.set_peer(None);
             place = standing.ring[1];
         }
-        if self.0.is_empty() {
-            *self = Self::default();
+        if self.table.is_empty() {
+            self.table = HashTable::new();
         }
     }
 }
@@ -88,30 +104,5 @@ fn tie(table: &mut Slab<Standing>, previous: Place, next: Place) {
     }
     if let Some(standing) = table.get_mut(next) {
         standing.ring[0] = previous;
-    }
-}
-
-/// Peers are numbered by the host: it is enough to spread what lies close together.
-fn spread(peer: PeerId) -> u64 {
-    let product = peer.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    product ^ product >> 32
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn connections_are_spread_however_the_host_numbers_them() {
-        for shift in [0, 8, 16, 32] {
-            let places = (0..256).map(|number| spread(PeerId(number << shift)) % 256);
-            let places = places.collect::<BTreeSet<_>>().len();
-            assert!(
-                places > 150,
-                "{places} places, numbered in steps of 2^{shift}"
-            );
-        }
     }
 }

@@ -1,11 +1,9 @@
 //! Which session stands for a name.
 
-use core::hash::{Hash, Hasher};
-use std::hash::DefaultHasher;
-
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::hashing::Hashing;
 use super::slab::{Place, Slab};
 use super::standing::Standing;
 use crate::entropy::Entropy;
@@ -15,15 +13,14 @@ use crate::identity::Name;
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Names {
     table: HashTable<Place>,
-    /// What clients must not know, or they could choose names that collide.
-    secret: [u8; 16],
+    hashing: Hashing,
 }
 
 impl Names {
     pub(super) fn new(entropy: &mut Entropy) -> Self {
         Self {
             table: HashTable::new(),
-            secret: entropy.bytes(),
+            hashing: Hashing::new(entropy),
         }
     }
 
@@ -33,17 +30,17 @@ impl Names {
 
     pub(super) fn find(&self, sessions: &Slab<Standing>, name: &Name) -> Option<Place> {
         let is_it = |at: &Place| sessions.get(*at).is_some_and(|it| it.client == *name);
-        self.table.find(hash(self.secret, name), is_it).copied()
+        self.table.find(self.hashing.of(name), is_it).copied()
     }
 
     /// A session stands for the name of its client from now on. Gives the one before.
     pub(super) fn put(&mut self, sessions: &Slab<Standing>, place: Place) -> Option<Place> {
         let name = &sessions.get(place)?.client;
-        let secret = self.secret;
+        let hashing = self.hashing;
         let entry = self.table.entry(
-            hash(secret, name),
+            hashing.of(name),
             |at| sessions.get(*at).is_some_and(|it| it.client == *name),
-            |at| sessions.get(*at).map_or(0, |it| hash(secret, &it.client)),
+            |at| sessions.get(*at).map_or(0, |it| hashing.of(&it.client)),
         );
         match entry {
             Entry::Occupied(mut known) => Some(core::mem::replace(known.get_mut(), place)),
@@ -60,7 +57,7 @@ impl Names {
         let Some(standing) = sessions.get(place) else {
             return false;
         };
-        let hash = hash(self.secret, &standing.client);
+        let hash = self.hashing.of(&standing.client);
         let Ok(known) = self.table.find_entry(hash, |at| *at == place) else {
             return false;
         };
@@ -69,26 +66,5 @@ impl Names {
             self.table = HashTable::new();
         }
         true
-    }
-}
-
-fn hash(secret: [u8; 16], name: &Name) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&secret);
-    name.hash(&mut hasher);
-    hasher.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn which_names_collide_depends_on_the_secret() {
-        let name = Name::new("site-1").unwrap();
-        let hashes: BTreeSet<u64> = (0..100).map(|byte| hash([byte; 16], &name)).collect();
-        assert_eq!(hashes.len(), 100);
     }
 }
