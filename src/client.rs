@@ -39,6 +39,7 @@ use crate::identity::{Identity, Name};
 use crate::link::client::{Event, Link, LinkCx, Unsent};
 use crate::link::native::transcript::Binding as ChannelBinding;
 use crate::message::{Failure, InstanceId, Parts, Properties, Reply, RequestId, ReturnCode, Ssid};
+use crate::seed::Seed;
 use crate::suite::Suite;
 use crate::time::WallClock;
 use crate::timer::Timers;
@@ -104,16 +105,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that has done nothing yet. The seed is all the randomness that it ever
-    /// uses: 32 bytes from a cryptographic generator, fresh for each machine, forgotten
-    /// by the host afterwards.
+    /// A client that has done nothing yet. The [`Seed`] is all the randomness that it ever
+    /// uses: fresh for each machine, forgotten by the host afterwards.
     ///
     /// # Errors
     /// When the settings contradict each other or cannot work with this identity.
     pub fn new(
         config: Arc<ClientConfig>,
         identity: Identity,
-        seed: [u8; 32],
+        seed: impl Into<Seed>,
         now: Instant,
     ) -> Result<Self, ConfigError> {
         Self::restore(config, identity, seed, now, [])
@@ -129,12 +129,12 @@ impl Client {
     pub fn restore(
         config: Arc<ClientConfig>,
         identity: Identity,
-        mut seed: [u8; 32],
+        seed: impl Into<Seed>,
         now: Instant,
         records: impl IntoIterator<Item = Bytes>,
     ) -> Result<Self, ConfigError> {
         config.check(&identity)?;
-        let mut entropy = Entropy::new(&mut seed);
+        let mut entropy = Entropy::of(seed.into());
         let instance = InstanceId::from_bytes(entropy.bytes());
         let mut client = Self {
             link: Link::new(&config),

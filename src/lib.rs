@@ -25,6 +25,7 @@ mod link;
 pub mod message;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
+mod seed;
 mod server;
 #[cfg(any(test, feature = "stand-in"))]
 pub mod stand_in;
@@ -41,6 +42,7 @@ pub use client::{
     Direction, Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
 pub use message::RejectReason;
+pub use seed::Seed;
 pub use server::{
     Assignee, Joined, NewTask, ResultReceived, Server, ServerAction, ServerConfig, ServerCounters,
     ServerTimer, Sites, TaskState, TaskView,

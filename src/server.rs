@@ -33,6 +33,7 @@ use crate::identity::{Identity, Name};
 use crate::link::native::server::{Admission, Door, Knock, Sessions};
 use crate::link::native::transcript::Binding;
 use crate::message::{PeerId, SessionId, Ssid};
+use crate::seed::Seed;
 use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::ServerTransmit;
@@ -92,9 +93,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server without jobs. The seed is all the randomness that it ever uses: 32 bytes
-    /// from a cryptographic generator, fresh for each machine, forgotten by the host
-    /// afterwards.
+    /// A server without jobs. The [`Seed`] is all the randomness that it ever uses: fresh
+    /// for each machine, forgotten by the host afterwards.
     ///
     /// Use it also when stored records are lost or incomplete: results of the jobs before
     /// are then refused. Give its jobs new ids: clients remember the old ones as ended.
@@ -104,7 +104,7 @@ impl Server {
     pub fn new(
         config: Arc<ServerConfig>,
         identity: Identity,
-        seed: [u8; 32],
+        seed: impl Into<Seed>,
         now: Instant,
     ) -> Result<Self, ConfigError> {
         Self::build(config, identity, seed, now, |config, ssid, out| {
@@ -122,7 +122,7 @@ impl Server {
     pub fn restore(
         config: Arc<ServerConfig>,
         identity: Identity,
-        seed: [u8; 32],
+        seed: impl Into<Seed>,
         now: Instant,
         records: impl IntoIterator<Item = Bytes>,
     ) -> Result<Self, ConfigError> {
@@ -141,12 +141,12 @@ impl Server {
     fn build(
         config: Arc<ServerConfig>,
         identity: Identity,
-        mut seed: [u8; 32],
+        seed: impl Into<Seed>,
         now: Instant,
         ledger: impl FnOnce(Arc<ServerConfig>, Ssid, &mut Out<'_>) -> Result<Ledger, ConfigError>,
     ) -> Result<Self, ConfigError> {
         config.check(&identity)?;
-        let mut entropy = Entropy::new(&mut seed);
+        let mut entropy = Entropy::of(seed.into());
         let door = Door::new(&config, now, &mut entropy);
         let sessions = Sessions::new(now, &mut entropy);
         let (mut actions, mut answers) = (Waiting::default(), Vec::new());

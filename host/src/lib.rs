@@ -19,6 +19,6 @@ pub mod trainer;
 #[cfg(test)]
 mod testing;
 
-pub use clock::{seed, unix_time};
+pub use clock::{random_id, seed, unix_time};
 pub use error::{CallError, HostError, Stopped};
 pub use hash::hash_ahead;

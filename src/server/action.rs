@@ -21,7 +21,7 @@ pub enum ServerAction {
     ClientLeft {
         /// Its name.
         client: Name,
-        /// The reason that it gave.
+        /// The reason that it gave, in its words: escape them where they are shown.
         reason: String,
         /// The context of its farewell.
         context: Properties,
@@ -94,7 +94,7 @@ pub struct Joined {
     pub client: Name,
     /// The same process registered again, for example because its session was to expire.
     pub renewed: bool,
-    /// The address that it believes it has.
+    /// The address that it believes it has: any text, to be escaped where it is shown.
     pub address: String,
     /// Facts about the site.
     pub site_info: Properties,

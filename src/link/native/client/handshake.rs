@@ -90,7 +90,7 @@ impl Link {
             .config
             .suites
             .contains(Suite::Sealed)
-            .then(|| x25519_dalek::StaticSecret::from(cx.entropy.bytes::<32>()));
+            .then(|| cx.entropy.share());
         let client_nonce = cx.entropy.uuid();
         let mut challenge = Challenge {
             suites: Self::offered(cx.config, cx.binding),
