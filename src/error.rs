@@ -78,6 +78,42 @@ pub enum ConfigError {
         /// Its place, from 0.
         index: usize,
     },
+    /// A stored record of another version of this library.
+    #[error(
+        "stored record {index} is of version {found} and this program reads version {wanted}: {}",
+        store_remedy(*found, *wanted)
+    )]
+    RecordVersion {
+        /// Its place, from 0.
+        index: usize,
+        /// The version that it has.
+        found: u8,
+        /// The only one that can be read here.
+        wanted: u8,
+    },
+}
+
+impl ConfigError {
+    /// What is wrong with a record that begins with its version, if that is another one.
+    pub(crate) fn of_version(index: usize, record: &[u8], wanted: u8) -> Result<(), Self> {
+        match record.first() {
+            // No release has written a version 0.
+            Some(&found) if found != wanted && found != 0 => Err(Self::RecordVersion {
+                index,
+                found,
+                wanted,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn store_remedy(found: u8, wanted: u8) -> &'static str {
+    if found < wanted {
+        "finish what it holds with the older release that wrote it, or start a new store and lose that"
+    } else {
+        "a newer release wrote it, so update this program"
+    }
 }
 
 /// A call that makes no sense now. Nothing has changed.

@@ -351,6 +351,7 @@ impl Work {
     ) -> Result<Self, ConfigError> {
         let mut work = Self::default();
         for (index, bytes) in records.into_iter().enumerate() {
+            ConfigError::of_version(index, &bytes, record::VERSION)?;
             let (record, payload) = Record::decode(&bytes).ok_or(ConfigError::Record { index })?;
             work.apply(cx, record, payload);
         }

@@ -11,7 +11,7 @@ use crate::error::Misuse;
 use crate::message::{JobId, Outcome, Place, Properties, RecordId, Ssid, TaskHead, TaskId};
 
 /// The first byte of every record; another one belongs to another version.
-const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 3;
 
 /// One line of the client's log. Applying one twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

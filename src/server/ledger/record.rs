@@ -11,7 +11,7 @@ use crate::identity::Name;
 use crate::message::{Digest, JobId, Outcome, PayloadHead, Properties, Ssid, TaskId};
 
 /// The first byte of each record. Any change of what follows is a new version.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 /// One change of the durable state. A payload follows the record, outside serde.
 ///

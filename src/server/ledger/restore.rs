@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::assign::labels;
-use super::record::Record;
+use super::record::{self, Record};
 use super::state::State;
 use super::task::{Phase, Task};
 use super::{Ledger, Out};
@@ -29,6 +29,7 @@ impl Ledger {
     ) -> Result<Self, ConfigError> {
         let mut state = None;
         for (index, stored) in records.into_iter().enumerate() {
+            ConfigError::of_version(index, &stored, record::VERSION)?;
             replay(&mut state, &stored).ok_or(ConfigError::Record { index })?;
         }
         let Some(mut state) = state else {

@@ -301,11 +301,30 @@ fn an_earlier_fetch_serves_no_other_task() {
 fn a_record_that_cannot_be_read_is_named() {
     let rig = Rig::holding();
     let good = rig.log[0].clone();
-    for bad in [&b""[..], b"\x02\x00", b"\x01\x63", &good[..20]] {
+    for bad in [&b""[..], b"\x03\x00", b"\x03\x63", b"\x00", &good[..20]] {
         let log = vec![good.clone(), Bytes::copy_from_slice(bad)];
         let mut rig = Rig::new();
         let restored = rig.with(|_, cx| Work::restore(log, cx).err());
         assert_eq!(restored, Some(ConfigError::Record { index: 1 }));
+    }
+}
+
+#[test]
+fn a_record_of_another_version_says_what_to_do() {
+    let rig = Rig::holding();
+    let good = rig.log[0].clone();
+    for (found, remedy) in [(1, "older release"), (2, "older release"), (4, "update")] {
+        let mut other = good.to_vec();
+        other[0] = found;
+        let log = vec![good.clone(), other.into()];
+        let refused = Rig::new().with(|_, cx| Work::restore(log, cx).err());
+        let expected = ConfigError::RecordVersion {
+            index: 1,
+            found,
+            wanted: 3,
+        };
+        assert_eq!(refused, Some(expected.clone()));
+        assert!(expected.to_string().contains(remedy), "{expected}");
     }
 }
 

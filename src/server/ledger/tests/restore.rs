@@ -168,6 +168,30 @@ fn unreadable(log: Vec<Bytes>) -> usize {
 }
 
 #[test]
+fn a_record_of_another_version_says_what_to_do() {
+    for (found, remedy) in [(1, "older release"), (3, "update"), (255, "update")] {
+        let mut world = World::new();
+        world.store();
+        let mut other = world.log[0].to_vec();
+        other[0] = found;
+        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
+        let mut out = Out {
+            actions: &mut actions,
+            answers: &mut answers,
+        };
+        let log = vec![world.log[0].clone(), other.into()];
+        let refused = Ledger::restore(Arc::new(config()), SSID, log, &mut out).err();
+        let expected = ConfigError::RecordVersion {
+            index: 1,
+            found,
+            wanted: 2,
+        };
+        assert_eq!(refused, Some(expected.clone()));
+        assert!(expected.to_string().contains(remedy), "{expected}");
+    }
+}
+
+#[test]
 fn a_block_that_was_changed_in_storage_is_named() {
     let mut world = World::new();
     let task = world.assign("a", &bytes(1, 0));
@@ -194,7 +218,7 @@ fn records_that_cannot_be_read_are_named() {
     assert_eq!(damaged(|log| log[1] = log[1].slice(..1)), 1);
     assert_eq!(damaged(|log| log[2] = Bytes::new()), 2);
     assert_eq!(
-        damaged(|log| log[1] = [&[9], &log[1][1..]].concat().into()),
+        damaged(|log| log[1] = [&[0], &log[1][1..]].concat().into()),
         1
     );
     assert_eq!(
