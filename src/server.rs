@@ -7,6 +7,8 @@ mod checking;
 mod commands;
 mod config;
 mod counters;
+#[cfg(test)]
+mod growth;
 mod ledger;
 mod registry;
 mod request;
@@ -48,7 +50,7 @@ use registry::Registry;
 #[non_exhaustive]
 pub enum ServerTimer {
     /// A session may have died, expired, or never begun.
-    Session(SessionId),
+    Session,
     /// Secrets of handshakes are to be erased.
     Window,
     /// Clients that held tasks before a restart should have come back.
@@ -222,9 +224,10 @@ impl Server {
         while let Some((_, timer)) = self.poll_timeout().filter(|(at, _)| *at <= self.now) {
             self.timers.disarm(timer);
             match timer {
-                ServerTimer::Session(session) => {
-                    self.sessions.looked();
-                    self.session_due(session);
+                ServerTimer::Session => {
+                    if let Some(session) = self.sessions.take_look() {
+                        self.session_due(session);
+                    }
                 }
                 ServerTimer::Window => self.await_window(),
                 ServerTimer::Restored => self.restored_due(),
@@ -273,7 +276,7 @@ impl Server {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, ServerTimer)> {
         let look = self.sessions.next_look();
-        let look = look.map(|(at, session)| (at, ServerTimer::Session(session)));
+        let look = look.map(|at| (at, ServerTimer::Session));
         look.into_iter().chain(self.timers.next()).min()
     }
 
@@ -291,18 +294,18 @@ impl Server {
             NoEnvelope::Version => Dropped::Version,
         })?;
         match envelope {
-            Envelope::Sealed { session, number } => {
+            Envelope::Sealed {
+                session: id,
+                number,
+            } => {
                 let tag = message.last_chunk::<TAG>().copied().unwrap_or_default();
-                match self
-                    .sessions
-                    .open_sealed(self.now, session, number, message)
-                {
-                    Ok(opened) => self.request(peer, session, opened),
-                    Err(reason) => Err(self.doubt(peer, session, number, tag, reason)),
+                match self.sessions.open_sealed(self.now, id, number, message) {
+                    Ok((session, opened)) => self.request(peer, session, opened),
+                    Err(reason) => Err(self.doubt(peer, id, number, tag, reason)),
                 }
             }
             Envelope::Clear {
-                session,
+                session: id,
                 request,
                 token,
                 clear,
@@ -310,15 +313,15 @@ impl Server {
                 let binding = self.bindings.get(&peer).unwrap_or(&Binding::None);
                 let opened = self.sessions.open_clear(
                     (self.now, binding),
-                    session,
+                    id,
                     request,
                     token,
                     message,
                     clear,
                 );
                 match opened {
-                    Ok(opened) => self.request(peer, session, opened),
-                    Err(reason) => Err(self.doubt(peer, session, request.0, [0; TAG], reason)),
+                    Ok((session, opened)) => self.request(peer, session, opened),
+                    Err(reason) => Err(self.doubt(peer, id, request.0, [0; TAG], reason)),
                 }
             }
             Envelope::Challenge(challenge) => {
@@ -339,12 +342,27 @@ impl Server {
                 self.knocked(peer, knock);
                 Ok(())
             }
-            Envelope::ForeignChallenge => {
+            Envelope::ForeignChallenge(version) => {
                 if !self.may_look(peer) {
                     return Err(Dropped::OverBudget);
                 }
                 self.transmit(peer, native::versions().freeze(), Bytes::new());
-                Ok(())
+                self.counters.other_versions += 1;
+                // Anybody can send these: the log must not grow as fast.
+                if self.counters.other_versions.is_power_of_two() {
+                    let older = match version < native::VERSION {
+                        true => "client",
+                        false => "server",
+                    };
+                    tracing::warn!(
+                        %peer,
+                        times = self.counters.other_versions,
+                        "a client speaks version {version} of the protocol and this server \
+                         version {}: update the {older}",
+                        native::VERSION,
+                    );
+                }
+                Err(Dropped::Version)
             }
             Envelope::Register { register, clear } => {
                 let ahead = self.open(peer, &message, register, clear);
@@ -387,8 +405,8 @@ impl Server {
                 self.actions
                     .push_back(ServerAction::Sign { request, bytes });
             }
-            Knock::Entered(entered, protection, answer) => {
-                self.enter(*entered, protection);
+            Knock::Entered(entered, session, answer) => {
+                self.enter(*entered, session);
                 self.transmit(peer, answer, Bytes::new());
             }
             Knock::Wait => {}

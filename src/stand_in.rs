@@ -17,6 +17,7 @@ pub use desk::Desk;
 use crate::error::Dropped;
 use crate::identity::Name;
 use crate::link::native::session::{Opened, Protection, Session};
+use crate::link::native::transcript;
 use crate::message::{
     Heartbeat, InstanceId, JobId, JobReport, Outcome, Payload, Properties, PullReply, PullTask,
     Reply, Request, RequestId, SessionId, Ssid, SubmitReply, SubmitResult, TaskId,
@@ -244,7 +245,7 @@ impl StandIn {
 fn hello(guise: &Guise, nonce: [u8; 16]) -> Vec<u8> {
     native::challenge(&Challenge {
         suites: vec![Suite::Plain],
-        project: guise.project.clone(),
+        project: transcript::project(&nonce, &guise.project),
         binding: BindingKind::None,
         client_nonce: nonce,
         client_share: None,

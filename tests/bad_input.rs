@@ -166,7 +166,7 @@ fn too_long_is_refused_before_it_is_read() {
         Err(Dropped::TooLong)
     );
     // The longest of a session that nobody knows.
-    let mut longest = BytesMut::from(&[1, 0x10][..]);
+    let mut longest = BytesMut::from(&[2, 0x10][..]);
     longest.resize(2 << 20, 0);
     assert_eq!(
         pair.client.handle_message(pair.now, longest.clone()),
@@ -222,7 +222,7 @@ fn strangers_are_held_to_their_budget_and_leave_nothing() {
 fn a_stranger_may_not_be_long() {
     let mut pair = Pair::sealed();
     for kind in [1, 3] {
-        let mut long = BytesMut::from(&[1, kind][..]);
+        let mut long = BytesMut::from(&[2, kind][..]);
         long.resize((32 << 10) + 1, 0);
         let longest = BytesMut::from(&long[..32 << 10]);
         for (message, why) in [(long, Dropped::TooLong), (longest, Dropped::Malformed)] {

@@ -205,7 +205,7 @@ fn registers_and_nonsense_may_come_mixed_and_twice() {
         messages.extend(copies);
         messages.insert(5, (PeerId(5), BytesMut::from(&b"nonsense"[..])));
         messages.insert(9, (PeerId(9), BytesMut::new()));
-        messages.insert(40, (PeerId(9), BytesMut::from(&[1, 3, 0, 0][..])));
+        messages.insert(40, (PeerId(9), BytesMut::from(&[2, 3, 0, 0][..])));
         messages.push((PeerId(1), BytesMut::zeroed(100_000)));
         let mut long = messages[0].1.clone();
         long.resize(40_000, 0);

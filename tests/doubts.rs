@@ -75,7 +75,7 @@ mod a_session_in_doubt {
     /// What anybody who saw this sealed request can say: that its session is unknown.
     fn denial(request: &BytesMut) -> BytesMut {
         let tag = &request[request.len() - 16..];
-        BytesMut::from(&[&[1, 6], &request[2..26], tag].concat()[..])
+        BytesMut::from(&[&[2, 6], &request[2..26], tag].concat()[..])
     }
 
     /// A registered pair whose latest heartbeat is on its way, and the heartbeat.
@@ -366,7 +366,7 @@ mod before_and_after_a_session {
     fn a_list_of_versions_with_the_one_that_is_spoken_is_no_answer() {
         let mut pair = Pair::sealed();
         pair.challenge();
-        pair.deliver_to_client(BytesMut::from(&[0, 2, 9, 1][..]));
+        pair.deliver_to_client(BytesMut::from(&[0, 2, 9, 2][..]));
         assert_eq!(pair.client_drops, [Dropped::Unasked]);
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::{NOW, Pki, name};
-use fedlink::error::{ConfigError, Misuse};
+use fedlink::error::{ConfigError, Dropped, Misuse};
 use fedlink::identity::{ChainError, Identity, Revoked, Signer};
 use fedlink::message::{JobId, Outcome, Payload, Properties, ReturnCode, SignatureId, TaskId};
 use fedlink::{
@@ -265,7 +265,7 @@ mod retry {
     }
 
     #[test]
-    fn no_common_protocol() {
+    fn no_common_suite() {
         let mut pair = Setup::new(Suite::Sealed)
             .server(|config| {
                 config.suites = Suites::new([Suite::Bearer]).unwrap();
@@ -274,27 +274,47 @@ mod retry {
             .build();
         pair.register();
         pair.pass(5 * SECOND);
-        assert_eq!(
-            retries(&pair.take_client()),
-            [RetryReason::NoCommonProtocol]
-        );
+        assert_eq!(retries(&pair.take_client()), [RetryReason::NoCommonSuite]);
     }
 
     #[test]
-    fn no_common_version() {
+    fn server_of_another_version() {
+        let told = |versions: &[u8]| {
+            let mut pair = Pair::sealed();
+            pair.connect();
+            pair.client.register(pair.now).unwrap();
+            pair.drain();
+            pair.to_server.clear();
+            pair.deliver_to_client(BytesMut::from(versions));
+            pair.pass_silently(6 * SECOND);
+            retries(&pair.take_client())
+        };
+        // What a server of version 1 says to a challenge of version 2, and others might.
+        assert_eq!(told(&[0, 1, 1]), [RetryReason::ServerOlder]);
+        assert_eq!(told(&[0, 1, 3]), [RetryReason::ServerNewer]);
+        assert_eq!(told(&[0, 2, 1, 3]), [RetryReason::ServerNewer]);
+        // These say nothing that is of use.
+        for versions in [&[0, 0][..], &[0, 1, 2], &[0, 2, 1, 2]] {
+            assert_eq!(told(versions), [RetryReason::ChallengeUnanswered]);
+        }
+    }
+
+    #[test]
+    fn client_of_another_version() {
         let mut pair = Pair::sealed();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        pair.drain();
-        pair.to_server.clear();
-        pair.deliver_to_client(BytesMut::from(&[0, 2, 8, 9][..]));
-        pair.pass_silently(6 * SECOND);
-        assert_eq!(
-            retries(&pair.take_client()),
-            [RetryReason::NoCommonProtocol]
-        );
-        pair.deliver_to_server(BytesMut::from(&[9, 1, 0, 0][..]));
-        assert_eq!(pair.to_client, [BytesMut::from(&[0, 1, 1][..])]);
+        for (times, version) in [(1, 1), (2, 3)] {
+            pair.deliver_to_server(BytesMut::from(&[version, 1, 0, 0][..]));
+            assert_eq!(pair.to_client.pop().unwrap()[..], [0, 1, 2]);
+            assert_eq!(pair.server.counters().other_versions, times);
+        }
+        // A session of such a client, and a message that is longer than a stranger's may be.
+        for len in [60, 100_000] {
+            let mut message = BytesMut::from(&[1, 0x10][..]);
+            message.resize(len, 7);
+            pair.deliver_to_server(message);
+        }
+        assert_eq!(pair.server_drops, [Dropped::Version; 4]);
+        assert_eq!(pair.server.counters().dropped[&Dropped::Version], 4);
     }
 
     #[test]

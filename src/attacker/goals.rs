@@ -128,8 +128,8 @@ impl World {
         for (signer, bytes) in self.signed.lock().expect("one thread").iter() {
             let (label, hash) = bytes.split_at(bytes.len().saturating_sub(33));
             let allowed: &[&[u8]] = match *signer {
-                super::world::COORDINATOR => &[b"fedlink v1 server proof", b"fedlink v1 token"],
-                _ => &[b"fedlink v1 client proof"],
+                super::world::COORDINATOR => &[b"fedlink v2 server proof", b"fedlink v2 token"],
+                _ => &[b"fedlink v2 client proof"],
             };
             if !allowed.contains(&label) {
                 let label = String::from_utf8_lossy(label);

@@ -100,7 +100,7 @@ fn sealed_part(message: &[u8]) -> Option<(u64, usize)> {
         } => Some((0, clear)),
         Envelope::Sealed { number, .. } => Some((number, HEADER)),
         Envelope::Versions(_)
-        | Envelope::ForeignChallenge
+        | Envelope::ForeignChallenge(_)
         | Envelope::Challenge(_)
         | Envelope::Refusal { .. }
         | Envelope::InvalidSession(_)

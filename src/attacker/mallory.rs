@@ -119,7 +119,7 @@ impl Mallory {
         let share = x25519_dalek::PublicKey::from(&secret).to_bytes();
         let hello_c = native::challenge(&Challenge {
             suites: vec![self.suite],
-            project: name("project"),
+            project: transcript::project(&nonce, &name("project")),
             binding: BindingKind::None,
             client_nonce: nonce,
             client_share: Some(share),

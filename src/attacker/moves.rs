@@ -83,7 +83,8 @@ impl World {
         let from = seen.find(|seen| seen.bytes == bytes);
         from.and_then(|seen| seen.site).is_some_and(|at| {
             let (newest, _) = self.server.registration_of(&self.sites[at].name);
-            newest.is_some_and(|newest| register.reply.cookie.number() <= newest)
+            let number = self.server.number_of(&register.reply.cookie);
+            newest.is_some_and(|newest| number <= newest)
         })
     }
 

@@ -83,8 +83,8 @@ pub(super) struct Witness {
     pub(super) refused: BTreeSet<TaskId>,
     /// Sessions that the server has made, and for whom.
     pub(super) made: BTreeMap<SessionId, usize>,
-    /// Cookies, by server process and number, that have made a session.
-    pub(super) cookies: BTreeSet<(u8, u64)>,
+    /// Cookies, by server process and stamp, that have made a session.
+    pub(super) cookies: BTreeSet<(u8, [u8; 16])>,
     /// The latest lists of jobs that each client has taken in its session.
     pub(super) lists: BTreeMap<usize, u64>,
     /// What must never happen, and did.

@@ -9,7 +9,6 @@ use super::tally::Case;
 use crate::client::Timer;
 use crate::error::Dropped;
 use crate::message::{JobId, PeerId, SessionId, TaskId};
-use crate::server::ServerTimer;
 use crate::wire::native::{self, Envelope};
 use crate::{Carrier, Client, ClientAction, Phase, Server, ServerAction};
 
@@ -104,11 +103,8 @@ impl Model {
             steps.push(Step::Forget);
         }
         if spent.deaths < bounds.deaths {
-            let sessions = state.center.server.armed().filter_map(|timer| match timer {
-                ServerTimer::Session(session) => Some(session),
-                ServerTimer::Window | ServerTimer::Restored | ServerTimer::Watch => None,
-            });
-            steps.extend(sessions.map(Step::Silence));
+            let sessions = state.center.server.holders();
+            steps.extend(sessions.map(|(session, _)| Step::Silence(session)));
         }
         if spent.endings < bounds.endings {
             steps.extend(state.center.server.jobs().map(Step::End));
@@ -202,8 +198,7 @@ impl Model {
                 registered = server.counters().registrations > before;
             });
             if let Ok(Envelope::Register { register, .. }) = native::parse(&packet.message) {
-                let number = register.reply.cookie.number();
-                self.knocked(state, number, registered);
+                self.knocked(state, register.reply.cookie.stamp, registered);
             }
         } else {
             let message = copy(&packet.message);
@@ -219,9 +214,9 @@ impl Model {
         }
     }
 
-    /// A Register with a cookie of this number has arrived.
-    fn knocked(&self, state: &mut State, number: u64, registered: bool) {
-        let cookie = (state.spent.crashes + state.spent.amnesias, number);
+    /// A Register with a cookie of this stamp has arrived.
+    fn knocked(&self, state: &mut State, stamp: [u8; 16], registered: bool) {
+        let cookie = (state.spent.crashes + state.spent.amnesias, stamp);
         let known = state.witness.cookies.contains(&cookie);
         if known {
             self.tally.count(Case::CookieAgain);

@@ -62,7 +62,8 @@ fn described(packet: &Packet) -> String {
         Ok(Envelope::Challenge(_)) => "Challenge".to_owned(),
         Ok(Envelope::ChallengeReply { .. }) => "ChallengeReply".to_owned(),
         Ok(Envelope::Register { register, .. }) => {
-            format!("Register with cookie {}", register.reply.cookie.number())
+            let cookie = u128::from_be_bytes(register.reply.cookie.stamp);
+            format!("Register with cookie {cookie:032x}")
         }
         Ok(Envelope::RegisterReply { .. }) => "RegisterReply".to_owned(),
         Ok(Envelope::Refusal { .. }) => "Refusal".to_owned(),

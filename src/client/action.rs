@@ -225,8 +225,14 @@ pub enum RetryReason {
     RegisterUnanswered,
     /// The server is not ready, is full or is overloaded.
     ServerBusy,
-    /// The server speaks none of this client's versions or suites.
-    NoCommonProtocol,
+    /// The server takes none of this client's suites on this connection: set the same suite
+    /// at both ends.
+    NoCommonSuite,
+    /// The server speaks only an older version of the protocol: update the server, or use
+    /// the release of this program that it came with.
+    ServerOlder,
+    /// The server speaks only a newer version of the protocol: update this program.
+    ServerNewer,
     /// The key that is elsewhere did not sign in time.
     SignerSilent,
     /// A heartbeat was not answered, or answered with this code.

@@ -209,9 +209,13 @@ impl Client {
             }
             HandshakeEvent::Suspect(suspicion) => self.suspect(suspicion),
             HandshakeEvent::Denied { denied, protected } => self.denied(denied, protected),
-            HandshakeEvent::OtherVersion => {
+            HandshakeEvent::OtherVersion { newer } => {
+                let reason = match newer {
+                    true => RetryReason::ServerNewer,
+                    false => RetryReason::ServerOlder,
+                };
                 if let Some(attempt) = self.state.attempt() {
-                    attempt.excuse = Some((RetryReason::NoCommonProtocol, Duration::ZERO));
+                    attempt.excuse = Some((reason, Duration::ZERO));
                 }
             }
         }
@@ -293,7 +297,7 @@ impl Client {
         }
         let reason = match denied.denial {
             Denial::Rejected(_) | Denial::Busy => RetryReason::ServerBusy,
-            Denial::NoCommonSuite => RetryReason::NoCommonProtocol,
+            Denial::NoCommonSuite => RetryReason::NoCommonSuite,
         };
         if protected {
             self.attempt_failed(reason, wait);

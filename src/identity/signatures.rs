@@ -46,7 +46,7 @@ impl Check {
 
     fn hash(&self) -> Hash {
         let parts: [&[u8]; 3] = [self.key.as_bytes(), &self.signature, &self.message];
-        digest::hash("fedlink v1 known signature", &parts)
+        digest::hash("fedlink v2 known signature", &parts)
     }
 }
 

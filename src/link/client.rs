@@ -78,8 +78,8 @@ pub(crate) enum HandshakeEvent {
     Suspect(Suspicion),
     /// The server refuses; `protected` if nobody else can have said so.
     Denied { denied: Denied, protected: bool },
-    /// The server speaks no version of ours.
-    OtherVersion,
+    /// The server speaks no version of ours, but a newer one, or only older ones.
+    OtherVersion { newer: bool },
 }
 
 /// How a job ended here.

@@ -3,6 +3,7 @@
 pub(crate) mod budget;
 pub(crate) mod client;
 pub(crate) mod cookie;
+pub(crate) mod permutation;
 pub(crate) mod room;
 pub(crate) mod seal;
 pub(crate) mod server;

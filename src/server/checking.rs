@@ -2,7 +2,7 @@
 
 use core::hash::{Hash, Hasher};
 
-use super::{Server, ServerTimer};
+use super::Server;
 use crate::entropy::Entropy;
 use crate::identity::Name;
 use crate::message::SessionId;
@@ -13,14 +13,11 @@ impl Server {
         self.entropy = Entropy::still(seed);
     }
 
-    pub(crate) fn armed(&self) -> impl Iterator<Item = ServerTimer> {
-        let sessions = self.sessions.in_order().into_keys();
-        let sessions = sessions.map(ServerTimer::Session);
-        sessions.chain(self.timers.armed())
-    }
-
     /// Ends a session for which nothing has come for as long as it may live.
-    pub(crate) fn silence_now(&mut self, session: SessionId) {
+    pub(crate) fn silence_now(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.handle_of(id) else {
+            return;
+        };
         if let Some(standing) = self.sessions.get_mut(session) {
             standing.fall_silent();
         }

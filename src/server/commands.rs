@@ -42,14 +42,15 @@ impl Server {
     ) -> Result<(), Misuse> {
         self.advance(now);
         let (registry, config) = (&self.registry, &self.config);
-        let house = (&self.ledger, &self.sessions);
-        let revoked = &self.identity.revoked;
+        let (ledger, sessions) = (&self.ledger, &self.sessions);
+        let (revoked, entropy) = (&self.identity.revoked, &mut self.entropy);
         let (peer, knock) = self
             .door
             .signed(request, signature, |entered| {
                 let (client, instance) = (&entered.client, entered.instance);
-                registry.admit(config, house, client, instance).is_ok()
-                    && !entered.certificates.iter().any(|it| revoked.contains(it))
+                let admitted = registry.admit(config, (ledger, sessions), client, instance);
+                let trusted = !entered.certificates.iter().any(|it| revoked.contains(it));
+                (admitted.is_ok() && trusted).then(|| sessions.draw_id(entropy))
             })
             .ok_or(Misuse::UnknownSignature(request))?;
         self.knocked(peer, knock);

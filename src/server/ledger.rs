@@ -33,9 +33,10 @@ use self::record::Record;
 use self::state::State;
 use crate::error::Misuse;
 use crate::identity::Name;
+use crate::link::native::server::Handle;
 use crate::message::{
-    Failure, JobId, PeerId, PullReply, RecordId, Reply, RequestId, ReturnCode, SessionId, Ssid,
-    SubmitReply, TaskId,
+    Failure, JobId, PeerId, PullReply, RecordId, Reply, RequestId, ReturnCode, Ssid, SubmitReply,
+    TaskId,
 };
 use crate::server::{ServerAction, ServerConfig};
 use crate::waiting::Waiting;
@@ -48,7 +49,7 @@ pub use self::task::{Assignee, NewTask, TaskState, TaskView};
 #[cfg_attr(test, derive(Hash))]
 pub(crate) struct ReplyTo {
     pub(crate) peer: PeerId,
-    pub(crate) session: SessionId,
+    pub(crate) session: Handle,
     pub(crate) request: RequestId,
 }
 

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::ledger::Ledger;
 use super::{Joined, Server, ServerAction, ServerConfig};
 use crate::identity::{Name, Revoked};
-use crate::link::native::server::{Beginning, Entered, Process, Sessions, Standing};
-use crate::link::native::session::Protection;
-use crate::message::{InstanceId, Properties, RejectReason, SessionId};
+use crate::link::native::server::{Beginning, Entered, Handle, Process, Sessions, Standing};
+use crate::link::native::session::Session;
+use crate::message::{InstanceId, Properties, RejectReason};
 use crate::wire::native::{Denial, Denied};
 
 /// Instances that were replaced, for each name: two processes that both restart often
@@ -23,7 +23,7 @@ const MAX_REPLACED: usize = 8;
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Registry {
     /// Newer sessions that wait for their first valid message.
-    joining: BTreeMap<Name, (SessionId, Box<Joined>)>,
+    joining: BTreeMap<Name, (Handle, Box<Joined>)>,
     /// How many of these are of clients that have a session that stands, too.
     renewing: usize,
     /// The processes whose place another one of this name has taken.
@@ -72,16 +72,16 @@ impl Registry {
 
 impl Server {
     /// A proven client gets a session, which waits for its first valid message.
-    pub(super) fn enter(&mut self, entered: Entered, protection: Protection) {
-        let (id, name) = (entered.session, entered.client.clone());
+    pub(super) fn enter(&mut self, entered: Entered, session: Session) {
+        let name = entered.client.clone();
         if !entered.dates_checked {
             self.actions.push_back(ServerAction::DatesUnchecked {
                 client: name.clone(),
             });
         }
-        self.sessions.insert(Beginning {
-            id,
-            protection,
+        let begun = self.sessions.insert(Beginning {
+            id: session.id,
+            protection: session.protection,
             client: entered.client.clone(),
             instance: entered.instance,
             bound_to: entered.bound_to,
@@ -89,6 +89,9 @@ impl Server {
             alive_at: self.awake(),
             expires_at: self.now + Duration::from_secs(entered.lifetime),
         });
+        let Some(session) = begun else {
+            return;
+        };
         let joined = Box::new(Joined {
             client: entered.client,
             renewed: false,
@@ -98,30 +101,30 @@ impl Server {
         });
         let older = self.change_of(&name, |server| {
             let joining = &mut server.registry.joining;
-            joining.insert(name.clone(), (id, joined))
+            joining.insert(name.clone(), (session, joined))
         });
         if let Some((older, _)) = older {
             self.sessions.remove(older);
         }
         self.sessions
-            .look_at(id, self.now + self.config.registration_window);
+            .look_at(session, self.now + self.config.registration_window);
         self.keep_watch();
         self.counters.registrations += 1;
     }
 
     /// The first valid message has come in a session: it stands, and the one before ends.
-    pub(super) fn stand(&mut self, id: SessionId) {
-        let Some(standing) = self.sessions.get(id) else {
+    pub(super) fn stand(&mut self, session: Handle) {
+        let Some(standing) = self.sessions.get(session) else {
             return;
         };
         let (name, process) = (standing.client.clone(), standing.process);
         let known = self.registry.joining.get(&name);
-        if known.is_none_or(|(joining, _)| *joining != id) {
+        if known.is_none_or(|(joining, _)| *joining != session) {
             return;
         }
         let (joined, before) = self.change_of(&name, |server| {
             let joined = server.registry.joining.remove(&name);
-            let before = server.sessions.confirm(id);
+            let before = server.sessions.confirm(session);
             (joined, before.and_then(|it| server.sessions.remove(it)))
         });
         let Some((_, mut joined)) = joined else {
@@ -146,36 +149,36 @@ impl Server {
         };
         self.awaited.remove(&name);
         self.actions.push_back(action);
-        self.watch(id);
+        self.watch(session);
     }
 
     /// A session may have died, expired, or never begun.
-    pub(super) fn session_due(&mut self, id: SessionId) {
+    pub(super) fn session_due(&mut self, session: Handle) {
         let awake = self.awake();
-        let Some(standing) = self.sessions.get(id) else {
+        let Some(standing) = self.sessions.get(session) else {
             return;
         };
         let expired = self.sessions.end_of(standing) <= self.now;
         let dead = self.death_of(standing) <= awake;
         if standing.is_provisional() || expired || dead {
-            self.end_session(id, Ending::Dead);
+            self.end_session(session, Ending::Dead);
         } else {
-            self.watch(id);
+            self.watch(session);
         }
     }
 
     /// Ends a session. If it was the one that stood, the host is told.
-    pub(super) fn end_session(&mut self, id: SessionId, ending: Ending) {
-        let Some(name) = self.sessions.get(id).map(|it| it.client.clone()) else {
+    pub(super) fn end_session(&mut self, session: Handle, ending: Ending) {
+        let Some(name) = self.sessions.get(session).map(|it| it.client.clone()) else {
             return;
         };
         let ended = self.change_of(&name, |server| {
             if let Some((joining, _)) = server.registry.joining.get(&name)
-                && *joining == id
+                && *joining == session
             {
                 server.registry.joining.remove(&name);
             }
-            server.sessions.remove(id)
+            server.sessions.remove(session)
         });
         if !self.registry.knows(&self.sessions, &name) {
             self.registry.replaced.remove(&name);
@@ -195,7 +198,7 @@ impl Server {
 
     /// Ends every session of a name.
     pub(super) fn end_sessions(&mut self, name: &Name, reason: &str) {
-        let joining = self.registry.joining.get(name).map(|(id, _)| *id);
+        let joining = self.registry.joining.get(name).map(|(session, _)| *session);
         for session in self.sessions.of(name).into_iter().chain(joining) {
             self.end_session(session, Ending::by_word(reason));
         }
@@ -209,11 +212,11 @@ impl Server {
     }
 
     /// Looks at the session again when it could be dead or expired.
-    pub(super) fn watch(&mut self, id: SessionId) {
-        if let Some(standing) = self.sessions.get(id) {
+    pub(super) fn watch(&mut self, session: Handle) {
+        if let Some(standing) = self.sessions.get(session) {
             let left = self.death_of(standing).since(self.awake());
             let at = (self.now + left).min(self.sessions.end_of(standing));
-            self.sessions.look_at(id, at);
+            self.sessions.look_at(session, at);
         }
     }
 

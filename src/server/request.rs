@@ -8,11 +8,12 @@ use super::ledger::ReplyTo;
 use super::registry::Ending;
 use super::{Server, ServerAction};
 use crate::error::Dropped;
+use crate::link::native::server::Handle;
 use crate::link::native::session::Opened;
 use crate::message::limits::{MAX_PROPERTIES, MAX_SUSPENSION, cut};
 use crate::message::{
     Failure, Goodbye, Heartbeat, HeartbeatReply, PeerId, Properties, Reply, Request, RequestId,
-    ReturnCode, SessionId,
+    ReturnCode,
 };
 use crate::time::millis;
 use crate::wire::native;
@@ -22,7 +23,7 @@ impl Server {
     pub(super) fn request(
         &mut self,
         peer: PeerId,
-        session: SessionId,
+        session: Handle,
         opened: Opened,
     ) -> Result<(), Dropped> {
         let to = ReplyTo {
@@ -152,7 +153,7 @@ impl Server {
 
     /// Marks that something authentic came in a session; gives whether no newer request
     /// came before. `None` when the session is gone.
-    fn seen(&mut self, session: SessionId, request: RequestId) -> Option<bool> {
+    fn seen(&mut self, session: Handle, request: RequestId) -> Option<bool> {
         let awake = self.awake();
         let standing = self.sessions.get_mut(session)?;
         let seen = standing.sees(request, awake);

@@ -7,7 +7,7 @@ use crate::Instant;
 use crate::identity::Name;
 use crate::link::native::seal::Key;
 use crate::link::native::server::Entered;
-use crate::link::native::session::{End, Protection, Seal};
+use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::{Binding, SessionKeys};
 use crate::message::{InstanceId, Properties, Token};
 use crate::stand_in::StandIn;
@@ -20,7 +20,7 @@ impl Server {
     /// It takes what any client takes, but for a reference to the certificates of issuers.
     pub fn seat(&mut self, now: Instant, client: Name, suite: Suite) -> StandIn {
         self.advance(now);
-        let session = self.sessions.draw_id(&mut self.entropy);
+        let id = self.sessions.draw_id(&mut self.entropy);
         let (ours, theirs) = match suite {
             Suite::Plain => (Protection::Plain, Protection::Plain),
             Suite::Bearer => {
@@ -39,7 +39,6 @@ impl Server {
         let entered = Entered {
             client,
             instance: InstanceId::from_bytes(self.entropy.uuid()),
-            session,
             bound_to: Binding::None,
             address: String::new(),
             site_info: Properties::new(),
@@ -48,7 +47,7 @@ impl Server {
             dates_checked: true,
             lifetime: self.config.session_lifetime.as_secs(),
         };
-        self.enter(entered, ours);
-        StandIn::inside(session, theirs)
+        self.enter(entered, Session::new(id, ours));
+        StandIn::inside(id, theirs)
     }
 }

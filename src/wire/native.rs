@@ -10,8 +10,8 @@ mod hello;
 
 pub(crate) use body::{decode, decode_all, encode};
 pub(crate) use envelope::{
-    Envelope, HEADER, InvalidSession, NoEnvelope, TAG, challenge, clear_header, invalid_session,
-    is_of_session, is_register, parse, sealed_header, session_of, versions,
+    Envelope, HEADER, InvalidSession, NoEnvelope, TAG, VERSION, challenge, clear_header,
+    invalid_session, is_of_session, is_register, parse, sealed_header, session_of, versions,
 };
 pub use envelope::{MAX_MESSAGE, MAX_STRANGER};
 pub use frame::{FrameError, Frames, frame_header};

@@ -19,7 +19,7 @@ fn answers_to_unknown_sessions_are_held_to_the_budget_of_strangers() {
     let mut pair = Setup::new(Suite::Sealed)
         .server(|config| config.peer_budget = 5)
         .build();
-    let mut noise = BytesMut::from(&[1, 0x10][..]);
+    let mut noise = BytesMut::from(&[2, 0x10][..]);
     noise.extend_from_slice(&[7; 60]);
     for _ in 0..50 {
         pair.deliver_to_server(noise.clone());
@@ -83,7 +83,10 @@ fn a_flood_of_challenges_sends_a_site_away_for_half_a_minute_at_a_time() {
 /// Who is cut off while he waits for his turn keeps it on the next connection.
 #[test]
 fn a_turn_outlives_the_connection_on_which_it_was_given() {
-    let mut pair = Pair::sealed();
+    // No stranger is to use up the budget of the client's own connection.
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.peer_budget = 100)
+        .build();
     pair.connect();
     pair.client.register(pair.now).unwrap();
     pair.drain();
@@ -364,7 +367,7 @@ fn a_client_whose_session_is_denied_for_an_hour_is_at_work_soon_after() {
         pair.drain();
         for message in std::mem::take(&mut pair.to_server) {
             if message[1] == 0x10 {
-                let mut forged = BytesMut::from(&[1, 6][..]);
+                let mut forged = BytesMut::from(&[2, 6][..]);
                 forged.extend_from_slice(&message[2..26]);
                 forged.extend_from_slice(&message[message.len() - 16..]);
                 pair.deliver_to_client(forged);

@@ -14,6 +14,7 @@ mod sessions;
 mod sleep;
 mod transfers;
 mod two;
+mod visible;
 mod ways;
 mod work;
 

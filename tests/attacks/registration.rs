@@ -71,9 +71,9 @@ fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
     pair.client.register(pair.now).unwrap();
     pair.drain();
     let challenge = pair.to_server[0].clone();
-    // The nonce stands behind suites (2 bytes), project (8) and binding (1).
-    let nonce = &challenge[2 + 2 + 8 + 1..][..16];
-    let mut forged = BytesMut::from(&[1, 5][..]);
+    // The nonce stands behind suites (2 bytes), project (32) and binding (1).
+    let nonce = &challenge[2 + 2 + 32 + 1..][..16];
+    let mut forged = BytesMut::from(&[2, 5][..]);
     forged.extend_from_slice(nonce);
     // Clear; rejected: disabled; no message; wait for an hour.
     forged.extend_from_slice(&[0, 0, 1, 0, 1, 0x80, 0xdd, 0xdb, 0x01]);
@@ -213,9 +213,9 @@ fn an_answer_to_somebody_elses_challenge_proves_nothing() {
         two.seats[seat].client.register(two.now).unwrap();
     }
     two.drain();
-    // The nonce stands behind suites (2 bytes), project (8) and binding (1); in the
+    // The nonce stands behind suites (2 bytes), project (32) and binding (1); in the
     // answer behind the suite.
-    let nonce = two.seats[1].to_server[0][13..29].to_vec();
+    let nonce = two.seats[1].to_server[0][37..53].to_vec();
     let challenge = two.seats[0].to_server[0].clone();
     two.server
         .handle_message(two.now, two.seats[0].peer, challenge)

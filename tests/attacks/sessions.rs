@@ -29,7 +29,7 @@ fn a_forged_end_of_session_is_refuted_by_one_request() {
     pair.take_client();
     // Somebody sees the next heartbeat, keeps it, and says that the session is unknown.
     let heartbeat = next_heartbeat(&mut pair);
-    let mut forged = BytesMut::from(&[1, 6][..]);
+    let mut forged = BytesMut::from(&[2, 6][..]);
     forged.extend_from_slice(&heartbeat[2..26]);
     forged.extend_from_slice(&heartbeat[heartbeat.len() - 16..]);
     pair.deliver_to_client(forged.clone());

@@ -143,7 +143,7 @@ fn flip(dice: &mut Dice, mut message: Vec<u8>, from: usize) -> Vec<u8> {
 fn session_message(dice: &mut Dice, len: usize) -> Vec<u8> {
     let mut message = vec![0; len];
     message[..26].copy_from_slice(&dice.bytes(26));
-    message[..2].copy_from_slice(&[1, [0x10, 0x11][dice.below(2)]]);
+    message[..2].copy_from_slice(&[2, [0x10, 0x11][dice.below(2)]]);
     message[26..30].fill(0);
     message
 }
@@ -230,7 +230,7 @@ fn the_largest_messages_from_strangers_leave_the_heap_as_it_was() {
             let len = usize::try_from(len).unwrap();
             let messages = (0..1000u16).map(|number| match (number % 3) as u8 {
                 0 => session_message(&mut dice, len),
-                kind => [&[1, kind][..], &vec![0x80; len - 2]].concat(),
+                kind => [&[2, kind][..], &vec![0x80; len - 2]].concat(),
             });
             flood(&mut pair, messages);
         }

@@ -242,7 +242,7 @@ fn the_largest_of_everything_stays_within_the_limits() {
 /// A heartbeat in clear whose context fills the longest message with the shortest entries.
 fn stuffed_heartbeat(session: &[u8]) -> BytesMut {
     const LONGEST: usize = 2 << 20;
-    let mut message = BytesMut::from(&[1, 0x11][..]);
+    let mut message = BytesMut::from(&[2, 0x11][..]);
     message.extend_from_slice(session);
     message.extend_from_slice(&u64::MAX.to_be_bytes());
     // No token; a heartbeat; no jobs; not suspending.

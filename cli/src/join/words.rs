@@ -13,8 +13,14 @@ pub(super) fn why(reason: RetryReason, who: &str) -> String {
         }
         RetryReason::ChallengeSuspect => "the answer cannot be trusted".to_owned(),
         RetryReason::ServerBusy => format!("the {who} is busy"),
-        RetryReason::NoCommonProtocol => {
-            format!("the {who} speaks none of this site's suites or versions")
+        RetryReason::NoCommonSuite => {
+            format!("the {who} takes none of this site's suites: set the same in both kits")
+        }
+        RetryReason::ServerOlder => {
+            format!("the {who} speaks an older version of the protocol: update the {who}")
+        }
+        RetryReason::ServerNewer => {
+            format!("the {who} speaks a newer version of the protocol: update this program")
         }
         RetryReason::SignerSilent => "the key has not signed in time".to_owned(),
         RetryReason::Replaced => "another process has registered under this name".to_owned(),

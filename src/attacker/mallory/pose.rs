@@ -31,11 +31,7 @@ impl Mallory {
             client_nonce: challenge.client_nonce,
             server_nonce: [9; 16],
             server_share: (self.suite == Suite::Sealed).then_some(share),
-            cookie: Cookie {
-                number: [0; 8],
-                issued: [0; 8],
-                code: [0; 32],
-            },
+            cookie: Cookie::EMPTY,
         });
         let th0 = transcript::hello(hello_c, &hello_s, &Binding::None);
         let keys = match self.suite {

@@ -112,7 +112,7 @@ impl Budgets {
     /// Whether one more message of `peer` is looked at, as far as that takes no more than a
     /// look-up or a hash. All peers together never get more than the table has budgets.
     pub(crate) fn look(&mut self, peer: PeerId, now: Instant) -> bool {
-        let hash = digest::code(&self.key, "fedlink v1 peer", &[&peer.0.to_be_bytes()]);
+        let hash = digest::code(&self.key, "fedlink v2 peer", &[&peer.0.to_be_bytes()]);
         let place = usize::from(u16::from_be_bytes([hash[0], hash[1]])) % self.peers.len();
         let bucket = self.peers.get_mut(place);
         bucket.is_some_and(|bucket| bucket.draw(self.peer_rate, now))

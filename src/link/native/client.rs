@@ -184,9 +184,9 @@ impl Link {
                     .open_clear(request, token, message, clear)?;
                 self.reply(cx.now, opened)
             }
-            Ok(Envelope::Challenge(_) | Envelope::ForeignChallenge | Envelope::Register { .. }) => {
-                Err(Dropped::Unexpected)
-            }
+            Ok(
+                Envelope::Challenge(_) | Envelope::ForeignChallenge(_) | Envelope::Register { .. },
+            ) => Err(Dropped::Unexpected),
             Err(NoEnvelope::Malformed) => Err(Dropped::Malformed),
             Err(NoEnvelope::Version) => Err(Dropped::Version),
         }

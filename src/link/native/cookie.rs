@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
+use x25519_dalek::StaticSecret;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::permutation::Permutation;
 use crate::Instant;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
@@ -14,6 +16,9 @@ use crate::wire::native::{ChallengeReply, Cookie, challenge_reply};
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Cookies {
     window: Duration,
+    /// Hides stamps: how many cookies there were and what the server's clock says is
+    /// nobody's business.
+    stamps: Permutation,
     current: Epoch,
     previous: Option<Epoch>,
     /// The latest number given out.
@@ -43,6 +48,39 @@ impl Epoch {
     }
 }
 
+/// What a cookie is known by. No two are alike.
+struct Stamp {
+    number: u64,
+    issued: Instant,
+}
+
+impl Stamp {
+    fn hide(&self, stamps: &Permutation) -> [u8; 16] {
+        let mut block = [0; 16];
+        block[..8].copy_from_slice(&self.number.to_be_bytes());
+        block[8..].copy_from_slice(&self.issued.as_micros().to_be_bytes());
+        stamps.hide(block)
+    }
+
+    fn reveal(stamps: &Permutation, image: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, issued @ ..] = stamps.reveal(image);
+        Self {
+            number: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            issued: Instant::from_micros(u64::from_be_bytes(issued)),
+        }
+    }
+}
+
+/// A cookie that is ours and still counts.
+pub(crate) struct Checked {
+    /// Later cookies have higher numbers, and no two the same.
+    pub(crate) number: u64,
+    /// When it stops counting.
+    pub(crate) until: Instant,
+    /// The secret of the share that came with it.
+    pub(crate) secret: Option<StaticSecret>,
+}
+
 /// What a cookie is about.
 pub(crate) struct Exchange<'a> {
     pub(crate) hello_c: &'a [u8],
@@ -53,6 +91,7 @@ impl Cookies {
     pub(crate) fn new(window: Duration, now: Instant, entropy: &mut Entropy) -> Self {
         Self {
             window,
+            stamps: Permutation::new(entropy),
             current: Epoch::new(now, entropy),
             previous: None,
             number: 0,
@@ -80,19 +119,22 @@ impl Cookies {
         current.into_iter().chain(previous).min()
     }
 
-    /// Fills in number, share and cookie of a reply whose other fields are set. Gives the
-    /// secret of the share.
+    /// Fills in share and cookie of a reply whose other fields are set. Gives the secret of
+    /// the share.
     pub(crate) fn issue(
         &mut self,
         now: Instant,
         exchange: &Exchange<'_>,
         reply: &mut ChallengeReply,
         with_share: bool,
-    ) -> Option<x25519_dalek::StaticSecret> {
+    ) -> Option<StaticSecret> {
         self.number += 1;
         self.current.used = true;
-        reply.cookie.number = self.number.to_be_bytes();
-        reply.cookie.issued = now.as_micros().to_be_bytes();
+        let stamp = Stamp {
+            number: self.number,
+            issued: now,
+        };
+        reply.cookie.stamp = stamp.hide(&self.stamps);
         let secret = with_share.then(|| self.current.secret(exchange, reply));
         reply.server_share = secret
             .as_ref()
@@ -101,15 +143,16 @@ impl Cookies {
         secret
     }
 
-    /// Whether the cookie is ours and still counts; if so, the secret of the share again.
+    /// What the cookie stands for, if it is ours and still counts. What its stamp says is
+    /// not to be believed before that.
     pub(crate) fn check(
         &self,
         now: Instant,
         exchange: &Exchange<'_>,
         reply: &ChallengeReply,
-    ) -> Option<Option<x25519_dalek::StaticSecret>> {
+    ) -> Option<Checked> {
         use subtle::ConstantTimeEq;
-        let issued = Instant::from_micros(u64::from_be_bytes(reply.cookie.issued));
+        let Stamp { number, issued } = Stamp::reveal(&self.stamps, reply.cookie.stamp);
         if issued > now || now.since(issued) >= self.window {
             return None;
         }
@@ -118,17 +161,22 @@ impl Cookies {
             .flatten()
             .find(|epoch| issued >= epoch.from)?;
         let code = epoch.code(exchange, reply);
-        bool::from(code.ct_eq(&reply.cookie.code)).then(|| {
-            reply
+        bool::from(code.ct_eq(&reply.cookie.code)).then(|| Checked {
+            number,
+            until: issued + self.window,
+            secret: reply
                 .server_share
                 .is_some()
-                .then(|| epoch.secret(exchange, reply))
+                .then(|| epoch.secret(exchange, reply)),
         })
     }
+}
 
-    /// When a cookie issued at `issued` stops counting.
-    pub(crate) fn end_of(&self, cookie: &Cookie) -> Instant {
-        Instant::from_micros(u64::from_be_bytes(cookie.issued)) + self.window
+#[cfg(test)]
+impl Cookies {
+    /// The number of a cookie, whoever made it.
+    pub(crate) fn number_of(&self, cookie: &Cookie) -> u64 {
+        Stamp::reveal(&self.stamps, cookie.stamp).number
     }
 }
 
@@ -138,10 +186,9 @@ impl Epoch {
         hello_s.truncate(hello_s.len().saturating_sub(Cookie::LEN));
         digest::code(
             &self.code_key,
-            "fedlink v1 cookie",
+            "fedlink v2 cookie",
             &[
-                &reply.cookie.number,
-                &reply.cookie.issued,
+                &reply.cookie.stamp,
                 &digest::bare(exchange.hello_c),
                 &digest::bare(&hello_s),
                 &digest::bare(exchange.chain),
@@ -149,16 +196,12 @@ impl Epoch {
         )
     }
 
-    fn secret(
-        &self,
-        exchange: &Exchange<'_>,
-        reply: &ChallengeReply,
-    ) -> x25519_dalek::StaticSecret {
-        x25519_dalek::StaticSecret::from(digest::code(
+    fn secret(&self, exchange: &Exchange<'_>, reply: &ChallengeReply) -> StaticSecret {
+        StaticSecret::from(digest::code(
             &self.share_key,
-            "fedlink v1 share",
+            "fedlink v2 share",
             &[
-                &reply.cookie.number,
+                &reply.cookie.stamp,
                 &digest::bare(exchange.hello_c),
                 &reply.server_nonce,
             ],
@@ -185,17 +228,14 @@ mod tests {
             client_nonce: [1; 16],
             server_nonce: [2; 16],
             server_share: None,
-            cookie: Cookie {
-                number: [0; 8],
-                issued: [0; 8],
-                code: [0; 32],
-            },
+            cookie: Cookie::EMPTY,
         };
         cookies.rotate(at(50), &mut entropy);
         let secret = cookies.issue(at(50), &exchange, &mut reply, true).unwrap();
         (51..110).for_each(|second| cookies.rotate(at(second), &mut entropy));
-        let again = cookies.check(at(109), &exchange, &reply).unwrap().unwrap();
-        assert_eq!(secret.to_bytes(), again.to_bytes());
+        let again = cookies.check(at(109), &exchange, &reply).unwrap();
+        assert_eq!(secret.to_bytes(), again.secret.unwrap().to_bytes());
+        assert_eq!((again.number, again.until), (1, at(110)));
         assert!(cookies.check(at(110), &exchange, &reply).is_none());
         assert!(cookies.check(at(49), &exchange, &reply).is_none());
         let other = Exchange {
@@ -206,8 +246,49 @@ mod tests {
         let mut changed = reply.clone();
         changed.server_nonce[0] ^= 1;
         assert!(cookies.check(at(60), &exchange, &changed).is_none());
+        for byte in 0..16 {
+            let mut changed = reply.clone();
+            changed.cookie.stamp[byte] ^= 1;
+            assert!(cookies.check(at(60), &exchange, &changed).is_none());
+        }
         cookies.rotate(at(250), &mut entropy);
         assert!(cookies.previous.is_none());
+    }
+
+    /// Cookies of one moment, one after another, and of two servers at the same moment:
+    /// their stamps share nothing that would show a count or a clock.
+    #[test]
+    fn a_cookie_shows_neither_count_nor_clock() {
+        let exchange = Exchange {
+            hello_c: b"hello",
+            chain: b"chain",
+        };
+        let now = Instant::from_micros(1_000_000);
+        let stamps: Vec<u128> = (0..4)
+            .flat_map(|seed| {
+                let mut entropy = Entropy::new(&mut [seed; 32]);
+                let mut cookies = Cookies::new(Duration::from_secs(60), now, &mut entropy);
+                let mut reply = ChallengeReply {
+                    suite: Suite::Bearer,
+                    client_nonce: [1; 16],
+                    server_nonce: [2; 16],
+                    server_share: None,
+                    cookie: Cookie::EMPTY,
+                };
+                [(); 64].map(|()| {
+                    cookies.issue(now, &exchange, &mut reply, false);
+                    u128::from_be_bytes(reply.cookie.stamp)
+                })
+            })
+            .collect();
+        for bit in 0..128 {
+            let set = stamps.iter().filter(|it| *it >> bit & 1 == 1).count();
+            assert!((80..176).contains(&set), "bit {bit} is set in {set} of 256");
+        }
+        for two in stamps.windows(2) {
+            let differ = (two[0] ^ two[1]).count_ones();
+            assert!((32..96).contains(&differ), "{differ} bits differ");
+        }
     }
 
     #[test]

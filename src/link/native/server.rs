@@ -4,4 +4,6 @@ mod door;
 mod sessions;
 
 pub(crate) use door::{Admission, Door, Entered, Knock, Opening};
-pub(crate) use sessions::{Beginning, Process, Sessions, Standing};
+#[cfg(test)]
+pub(crate) use sessions::looks;
+pub(crate) use sessions::{Beginning, Handle, Process, Sessions, Standing};

@@ -181,7 +181,7 @@ impl Protection {
     }
 }
 
-/// A session as the client holds it.
+/// A session as the client holds it, and as the server begins it.
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Session {
     pub(crate) id: SessionId,

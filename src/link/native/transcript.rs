@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::seal::Key;
 use crate::digest::{self, Hash};
+use crate::identity::Name;
 use crate::message::{SessionId, Ssid, Token};
 use crate::suite::Suite;
 use crate::wire::native::{BindingKind, Denied, lp};
@@ -43,34 +44,42 @@ impl Binding {
     }
 }
 
+/// What a hello says of its project. Who guesses the name can check the guess.
+pub(crate) fn project(client_nonce: &[u8; 16], project: &Name) -> Hash {
+    digest::hash(
+        "fedlink v2 project",
+        &[client_nonce, project.as_str().as_bytes()],
+    )
+}
+
 /// The hash of the hellos: `th0`.
 pub(crate) fn hello(hello_c: &[u8], hello_s: &[u8], binding: &Binding) -> Hash {
-    digest::hash("fedlink v1 hello", &[hello_c, hello_s, &binding.bytes()])
+    digest::hash("fedlink v2 hello", &[hello_c, hello_s, &binding.bytes()])
 }
 
 /// The hash up to the server's chain: `th1`.
 pub(crate) fn server(th0: &Hash, chain: &[u8]) -> Hash {
-    digest::hash("fedlink v1 server", &[th0, &digest::bare(chain)])
+    digest::hash("fedlink v2 server", &[th0, &digest::bare(chain)])
 }
 
 /// The hash up to the client's identity: `th2`.
 pub(crate) fn client(th1: &Hash, identity: &[u8]) -> Hash {
-    digest::hash("fedlink v1 client", &[th1, identity])
+    digest::hash("fedlink v2 client", &[th1, identity])
 }
 
 /// The hash of the whole exchange: `th3`.
 pub(crate) fn session(th2: &Hash, proof: &[u8]) -> Hash {
-    digest::hash("fedlink v1 session", &[th2, proof])
+    digest::hash("fedlink v2 session", &[th2, proof])
 }
 
 /// What the server's proof signs.
 pub(crate) fn server_proof(th1: &Hash) -> Vec<u8> {
-    labelled(b"fedlink v1 server proof", th1)
+    labelled(b"fedlink v2 server proof", th1)
 }
 
 /// What the client's proof signs.
 pub(crate) fn client_proof(th2: &Hash) -> Vec<u8> {
-    labelled(b"fedlink v1 client proof", th2)
+    labelled(b"fedlink v2 client proof", th2)
 }
 
 /// What a token's signature covers.
@@ -90,7 +99,7 @@ impl TokenClaims<'_> {
     /// What the token's signature signs.
     pub(crate) fn to_sign(&self) -> Vec<u8> {
         let hash = digest::hash(
-            "fedlink v1 token",
+            "fedlink v2 token",
             &[
                 &(self.suite as u64).to_be_bytes(),
                 self.project.as_bytes(),
@@ -103,7 +112,7 @@ impl TokenClaims<'_> {
                 self.th3,
             ],
         );
-        labelled(b"fedlink v1 token", &hash)
+        labelled(b"fedlink v2 token", &hash)
     }
 }
 
@@ -141,23 +150,23 @@ impl Keys {
 
     /// Seals the server's chain and proof.
     pub(crate) fn server_hello(&self) -> Key {
-        self.expand(b"fedlink v1 hs s2c", &[&self.th0])
+        self.expand(b"fedlink v2 hs s2c", &[&self.th0])
     }
 
     /// Seals the client's identity and proof.
     pub(crate) fn client_hello(&self) -> Key {
-        self.expand(b"fedlink v1 hs c2s", &[&self.th0])
+        self.expand(b"fedlink v2 hs c2s", &[&self.th0])
     }
 
     /// Seals one refusal.
     pub(crate) fn refusal(&self, th3: &Hash, refusal_id: &[u8; 16]) -> Key {
-        self.expand(b"fedlink v1 refuse", &[th3, refusal_id])
+        self.expand(b"fedlink v2 refuse", &[th3, refusal_id])
     }
 
     pub(crate) fn session(&self, th3: &Hash, session: SessionId) -> SessionKeys {
         SessionKeys {
-            to_server: self.expand(b"fedlink v1 c2s", &[th3, session.as_bytes()]),
-            to_client: self.expand(b"fedlink v1 s2c", &[th3, session.as_bytes()]),
+            to_server: self.expand(b"fedlink v2 c2s", &[th3, session.as_bytes()]),
+            to_client: self.expand(b"fedlink v2 s2c", &[th3, session.as_bytes()]),
         }
     }
 

@@ -10,7 +10,7 @@ pub(super) type PayloadId = Hash;
 
 pub(super) fn id_of(payload: &Payload) -> PayloadId {
     digest::hash(
-        "fedlink v1 task payload",
+        "fedlink v2 task payload",
         &[
             payload.content_type().as_bytes(),
             payload.encoding().as_bytes(),

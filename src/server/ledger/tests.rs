@@ -16,9 +16,10 @@ use super::{Answer, Assignee, Ledger, NewTask, Out, ReplyTo, Sites, TaskState};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
 use crate::identity::Name;
+use crate::link::native::server::Handle;
 use crate::message::{
     Fetch, JobId, JobReport, Outcome, Payload, PeerId, Properties, PullReply, PullTask, Push,
-    PushReply, RecordId, Reply, RequestId, SessionId, Ssid, SubmitReply, SubmitResult, TaskId,
+    PushReply, RecordId, Reply, RequestId, Ssid, SubmitReply, SubmitResult, TaskId,
 };
 use crate::server::{ResultReceived, ServerAction, ServerConfig};
 use crate::transfer::{CHUNK, Layout, chunk};
@@ -221,7 +222,7 @@ impl World {
         self.requests += 1;
         ReplyTo {
             peer: PeerId(1),
-            session: SessionId::from_bytes([4; 16]),
+            session: Handle::at(4),
             request: RequestId(self.requests),
         }
     }

@@ -5,6 +5,7 @@ use crate::Instant;
 use crate::identity::Name;
 use crate::link::native::server::Process;
 use crate::message::{RequestId, SessionId};
+use crate::wire::native::Cookie;
 
 /// One session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +19,10 @@ pub(crate) struct SessionView {
 
 impl Server {
     pub(crate) fn sessions_of(&self, name: &Name) -> Vec<SessionView> {
-        let joining = self.registry.joining.get(name).map(|(id, _)| *id);
+        let joining = self.registry.joining.get(name).map(|(session, _)| *session);
         let sessions = self.sessions.of(name).into_iter().chain(joining);
         sessions
-            .filter_map(|id| Some((id, self.sessions.get(id)?)))
+            .filter_map(|it| Some((self.sessions.id_of(it), self.sessions.get(it)?)))
             .map(|(id, it)| SessionView {
                 id,
                 process: it.process,
@@ -36,6 +37,11 @@ impl Server {
     pub(crate) fn replaced(&self, name: &Name) -> Vec<Process> {
         let replaced = self.registry.replaced.get(name);
         replaced.map_or(Vec::new(), |all| all.iter().copied().collect())
+    }
+
+    /// The number of a cookie of this server's.
+    pub(crate) fn number_of(&self, cookie: &Cookie) -> u64 {
+        self.door.number_of(cookie)
     }
 
     /// The number of the newest cookie that a name has used, and how many of its

@@ -5,8 +5,10 @@ use bytes::{BufMut, BytesMut};
 use super::hello::{self, Challenge, ChallengeReply, RefusalSeal, Register};
 use crate::message::{RequestId, SessionId};
 
-/// The protocol's version.
-const VERSION: u8 = 1;
+/// The protocol's version. Whatever else changes, each message begins with the version and
+/// its kind, a Challenge has this kind, and a list of versions its form: so peers of
+/// different versions can tell their hosts which of them is to be updated.
+pub(crate) const VERSION: u8 = 2;
 /// The first byte of a list of versions.
 const VERSIONS: u8 = 0;
 
@@ -33,8 +35,8 @@ pub(crate) const HEADER: usize = 26;
 pub(crate) enum Envelope {
     /// The peer does not speak our version, but these.
     Versions(Vec<u8>),
-    /// A Challenge of a version that we do not speak.
-    ForeignChallenge,
+    /// A Challenge of this version, which we do not speak.
+    ForeignChallenge(u8),
     Challenge(Challenge),
     /// `hello` is the length of `hello_s`; the server's chain and proof follow.
     ChallengeReply {
@@ -87,9 +89,10 @@ pub(crate) struct InvalidSession {
     pub(crate) tag: [u8; TAG],
 }
 
-/// Whether the message says that it belongs to a session, so that it may be long.
+/// Whether the message says that it belongs to a session, if one of another version, so
+/// that it may be long.
 pub(crate) fn is_of_session(message: &[u8]) -> bool {
-    matches!(message, [VERSION, SEALED | CLEAR, ..])
+    matches!(message, [version, SEALED | CLEAR, ..] if *version != VERSIONS)
 }
 
 /// Whether the message says that it is a Register.
@@ -104,7 +107,7 @@ pub(crate) fn parse(message: &[u8]) -> Result<Envelope, NoEnvelope> {
         VERSION => parse_kind(message, *kind, body).ok_or(NoEnvelope::Malformed),
         VERSIONS if usize::from(*kind) == body.len() => Ok(Envelope::Versions(body.to_vec())),
         VERSIONS => Err(NoEnvelope::Malformed),
-        _ if *kind == CHALLENGE => Ok(Envelope::ForeignChallenge),
+        other if *kind == CHALLENGE => Ok(Envelope::ForeignChallenge(other)),
         _ => Err(NoEnvelope::Version),
     }
 }
@@ -288,6 +291,21 @@ mod tests {
         assert!(!is_register(&[VERSION, SEALED, 0]));
         assert!(!is_register(&[VERSION + 1, REGISTER]));
         assert!(!is_register(&[VERSION]));
+    }
+
+    /// A message of an older peer is counted for what it is, however long it is.
+    #[test]
+    fn messages_of_other_versions_are_told_from_nonsense() {
+        for other in [1, VERSION + 1, u8::MAX] {
+            let mut message = sealed_header(SessionId::from_bytes([7; 16]), 1);
+            message[0] = other;
+            assert!(is_of_session(&message), "{other}");
+            assert_eq!(session_of(&message), None, "{other}");
+            assert_eq!(parse(&message).err(), Some(NoEnvelope::Version), "{other}");
+            let challenge = parse(&[other, CHALLENGE]);
+            assert!(matches!(challenge, Ok(Envelope::ForeignChallenge(it)) if it == other));
+        }
+        assert!(!is_of_session(&[VERSIONS, SEALED]));
     }
 
     #[test]

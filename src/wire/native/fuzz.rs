@@ -40,7 +40,7 @@ fn check(message: &[u8], envelope: Envelope) {
             ([&[0, count], &versions[..]].concat(), message.len())
         }
         // Nothing of it is known but that it is one.
-        Envelope::ForeignChallenge => return,
+        Envelope::ForeignChallenge(_) => return,
         Envelope::Challenge(challenge) => (envelope::challenge(&challenge), message.len()),
         Envelope::ChallengeReply { reply, hello } => (hello::challenge_reply(&reply), hello),
         Envelope::Register { register, clear } => {

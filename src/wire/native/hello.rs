@@ -21,7 +21,9 @@ pub(crate) enum BindingKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Challenge {
     pub(crate) suites: Vec<Suite>,
-    pub(crate) project: Name,
+    /// The project's name, hashed with the nonce: the same project looks different each
+    /// time, and who does not guess its name learns nothing of it.
+    pub(crate) project: [u8; 32],
     pub(crate) binding: BindingKind,
     pub(crate) client_nonce: [u8; 16],
     /// An X25519 public key, in the sealed suite.
@@ -44,18 +46,19 @@ pub(crate) struct ChallengeReply {
 /// All that the server keeps of a challenge, kept by the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cookie {
-    pub(crate) number: [u8; 8],
-    /// The server's clock in microseconds.
-    pub(crate) issued: [u8; 8],
+    /// Noise to all but the server.
+    pub(crate) stamp: [u8; 16],
     pub(crate) code: [u8; 32],
 }
 
 impl Cookie {
     pub(crate) const LEN: usize = 48;
 
-    pub(crate) fn number(&self) -> u64 {
-        u64::from_be_bytes(self.number)
-    }
+    /// One that is to be filled in, or is worth nothing.
+    pub(crate) const EMPTY: Self = Self {
+        stamp: [0; 16],
+        code: [0; 32],
+    };
 }
 
 /// The clear part of a Register.

@@ -94,7 +94,7 @@ impl Link {
         let client_nonce = cx.entropy.uuid();
         let mut challenge = Challenge {
             suites: Self::offered(cx.config, cx.binding),
-            project: cx.config.project.clone(),
+            project: transcript::project(&client_nonce, &cx.config.project),
             binding: cx.binding.kind(),
             client_nonce,
             client_share: secret
@@ -276,9 +276,12 @@ impl Link {
     }
 
     pub(super) fn versions(&self, versions: &[u8]) -> Result<Event, Dropped> {
+        let newest = versions.iter().max().ok_or(Dropped::Malformed)?;
         match self.handshake {
-            Handshake::Challenged(_) if !versions.contains(&1) => {
-                Ok(Event::Handshake(HandshakeEvent::OtherVersion))
+            Handshake::Challenged(_) if !versions.contains(&native::VERSION) => {
+                Ok(Event::Handshake(HandshakeEvent::OtherVersion {
+                    newer: *newest > native::VERSION,
+                }))
             }
             _ => Err(Dropped::Unasked),
         }

@@ -22,7 +22,7 @@ use crate::identity::{self, CertificateId, Identity, Key, Known, Name};
 use crate::link::native::budget::{Beyond, Budgets};
 use crate::link::native::cookie::{Cookies, Exchange};
 use crate::link::native::seal;
-use crate::link::native::session::Protection;
+use crate::link::native::session::Session;
 use crate::link::native::transcript::{self, Binding, Keys};
 use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid};
 use crate::server::ServerConfig;
@@ -90,12 +90,11 @@ impl<'a> Admission<'a> {
     }
 }
 
-/// Who came in, with a session that waits for its first valid message.
+/// Who came in.
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Entered {
     pub(crate) client: Name,
     pub(crate) instance: InstanceId,
-    pub(crate) session: SessionId,
     /// The channel binding without which the session counts for nothing, if it has one.
     pub(crate) bound_to: Binding,
     pub(crate) address: String,
@@ -113,9 +112,9 @@ pub(crate) enum Knock {
     Answer(Bytes),
     /// A key that is elsewhere has to sign first.
     Sign(SignatureId, Bytes),
-    /// Somebody has proved who they are. The session is to be entered before the answer
-    /// goes back.
-    Entered(Box<Entered>, Protection, Bytes),
+    /// Somebody has proved who they are. The session, which waits for its first valid
+    /// message, is to be entered before anything else, and before the answer goes back.
+    Entered(Box<Entered>, Session, Bytes),
     /// The same Register is being worked on, or it is no longer to be answered.
     Wait,
 }
@@ -217,11 +216,7 @@ impl Door {
             client_nonce: challenge.client_nonce,
             server_nonce: admission.entropy.uuid(),
             server_share: None,
-            cookie: Cookie {
-                number: [0; 8],
-                issued: [0; 8],
-                code: [0; 32],
-            },
+            cookie: Cookie::EMPTY,
         };
         let exchange = Exchange { hello_c, chain };
         let secret =
@@ -293,7 +288,7 @@ impl Door {
         mut opening: Opening,
     ) -> Result<Knock, Dropped> {
         let applicant = &opening.applicant;
-        let number = register.reply.cookie.number();
+        let (number, until) = (opening.number, opening.until);
         let hash = digest::bare(message);
         let known = self.remembered.get(&applicant.name);
         if let Some(known) = known.filter(|_| admission.config.keeps(Guard::CookieOnce)) {
@@ -318,13 +313,13 @@ impl Door {
             let denied = Denied::new(Denial::Busy, "the server is full");
             return Ok(Knock::Answer(opening.refuse(admission.entropy, &denied)));
         }
-        let until = self.cookies.end_of(&register.reply.cookie);
         let name = opening.applicant.name.clone();
         let shown = opening.shown.clone();
         let (pending, to_sign) = opening.grant(peer, admission, register, &verified);
+        let mut begin = || (admission.draw_id)(admission.entropy);
         let knock = match shown.proof() {
-            _ if register.reply.suite == Suite::Plain => pending.finish(&[]),
-            Some((_, Key::Here(signer))) => pending.finish(&signer.sign(&to_sign)),
+            _ if register.reply.suite == Suite::Plain => pending.finish(begin(), &[]),
+            Some((_, Key::Here(signer))) => pending.finish(begin(), &signer.sign(&to_sign)),
             Some((_, Key::Elsewhere)) if self.may_sign_register(&name) => {
                 let id = self.await_signature(Pending::Register(Box::new(pending)));
                 Knock::Sign(id, to_sign.into())
@@ -348,13 +343,13 @@ impl Door {
         Ok(knock)
     }
 
-    /// A signature has come from elsewhere: what it was for, and where that goes. `admits`
-    /// says whether who asked to come in still may.
+    /// A signature has come from elsewhere: what it was for, and where that goes. `begin`
+    /// draws the id of a session, if who asked to come in still may.
     pub(crate) fn signed(
         &mut self,
         id: SignatureId,
         signature: &[u8; 64],
-        admits: impl FnOnce(&Entered) -> bool,
+        begin: impl FnOnce(&Entered) -> Option<SessionId>,
     ) -> Option<(PeerId, Knock)> {
         match self.signing.remove(&id)? {
             Pending::Challenge(pending) => {
@@ -365,10 +360,11 @@ impl Door {
                 let known = self.remembered.get_mut(&pending.entered.client);
                 // Signatures may come in any order: a newer Register stays the newest.
                 let newest = known.filter(|known| known.number == pending.number);
-                let Some(known) = newest.filter(|_| admits(&pending.entered)) else {
+                let begun = newest.and_then(|known| Some((known, begin(&pending.entered)?)));
+                let Some((known, session)) = begun else {
                     return Some((peer, Knock::Wait));
                 };
-                let knock = pending.finish(signature);
+                let knock = pending.finish(session, signature);
                 if let Knock::Entered(_, _, reply) = &knock {
                     known.reply = Some(reply.clone());
                 }
@@ -409,7 +405,7 @@ impl Door {
             self.previous.as_ref().map(|(it, _)| it),
         ];
         let suite = register.reply.suite;
-        let (identity_used, chain, secret) = identities
+        let (identity_used, chain, cookie) = identities
             .into_iter()
             .flatten()
             .find_map(|identity| {
@@ -418,10 +414,10 @@ impl Door {
                     hello_c: &register.hello_c,
                     chain,
                 };
-                let secret = self
+                let cookie = self
                     .cookies
                     .check(admission.now, &exchange, &register.reply)?;
-                Some((identity, chain, secret))
+                Some((identity, chain, cookie))
             })
             .ok_or(Dropped::Cookie)?;
         // Only who has a cookie draws on what is there for all who have one.
@@ -430,7 +426,7 @@ impl Door {
         }
         let binding = admission.binding_of(&register.challenge);
         let th0 = transcript::hello(&register.hello_c, &register.hello_s, binding);
-        let keys = match (secret, register.challenge.client_share) {
+        let keys = match (cookie.secret, register.challenge.client_share) {
             (Some(secret), Some(share)) => {
                 Some(Keys::new(&secret, share, &th0).ok_or(Dropped::Malformed)?)
             }
@@ -452,6 +448,8 @@ impl Door {
             Suite::Plain | Suite::Sealed => Binding::None,
         };
         Ok(Opening {
+            number: cookie.number,
+            until: cookie.until,
             client_nonce: register.challenge.client_nonce,
             th3: transcript::session(&th2, proof),
             th2,

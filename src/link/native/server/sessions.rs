@@ -1,13 +1,13 @@
 //! The table of sessions: by id, by the connection that they were last heard on, and by
 //! when to look at them.
-//!
-//! The id of a session begins with its place in the table, so that to find it costs one
-//! look into memory however many there are. The rest of the id is random.
 
 mod connections;
 mod deadlines;
 mod hashing;
+mod ids;
 mod issuers;
+#[cfg(test)]
+pub(crate) mod looks;
 mod names;
 mod slab;
 mod standing;
@@ -21,6 +21,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::connections::Connections;
 use self::deadlines::Deadlines;
+use self::ids::Ids;
 use self::issuers::Issuers;
 use self::names::Names;
 use self::slab::{Place, Slab};
@@ -33,6 +34,7 @@ use crate::link::native::session::{End, Opened, Protection, Written};
 use crate::link::native::transcript::Binding;
 use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
 
+pub(crate) use self::ids::Handle;
 pub(crate) use self::standing::{Process, Standing};
 
 /// What a new session begins with.
@@ -56,6 +58,7 @@ pub(crate) struct Beginning {
 pub(crate) struct Sessions {
     /// Where the table's time begins.
     started: Instant,
+    ids: Ids,
     table: Slab<Standing>,
     names: Names,
     connections: Connections,
@@ -63,8 +66,6 @@ pub(crate) struct Sessions {
     issuers: Issuers,
     /// The bindings of those that have one.
     bound: BTreeMap<Place, [u8; 32]>,
-    /// Sessions whose place was taken before they began, while a signature was awaited.
-    moved: BTreeMap<SessionId, Place>,
     room: Room,
 }
 
@@ -72,13 +73,13 @@ impl Sessions {
     pub(crate) fn new(started: Instant, entropy: &mut Entropy) -> Self {
         Self {
             started,
+            ids: Ids::new(entropy),
             table: Slab::default(),
             names: Names::new(entropy),
             connections: Connections::new(entropy),
             deadlines: Deadlines::default(),
             issuers: Issuers::default(),
             bound: BTreeMap::new(),
-            moved: BTreeMap::new(),
             room: Room::default(),
         }
     }
@@ -87,50 +88,54 @@ impl Sessions {
         self.table.len()
     }
 
-    /// An id for the next session.
+    /// An id for the next session: it is of none once another one has begun or ended.
     pub(crate) fn draw_id(&self, entropy: &mut Entropy) -> SessionId {
-        id_of(self.table.next_place(), entropy.bytes())
+        self.ids.id_of(Handle {
+            place: self.table.next_place(),
+            mark: entropy.bytes(),
+        })
     }
 
-    pub(crate) fn insert(&mut self, new: Beginning) {
+    pub(crate) fn insert(&mut self, new: Beginning) -> Option<Handle> {
+        let handle = self.ids.handle_of(new.id)?;
         let expires_at = new.expires_at.since(self.started).as_secs();
-        let (meant, random) = parts_of(new.id);
+        let binding = match new.bound_to {
+            Binding::TlsExporter(value) => Some(value),
+            Binding::None => None,
+        };
         let mut standing = Standing::new(
             new.protection,
             new.client,
             new.instance,
-            random,
+            handle.mark,
             new.alive_at,
             u32::try_from(expires_at).unwrap_or(u32::MAX),
         );
         if let Some((leaf, issuers)) = new.certificates.split_first() {
             standing.certify(leaf, self.issuers.hold(issuers));
         }
-        let place = self.table.next_place();
-        if place != meant {
-            standing.mark_moved();
-        }
-        if let Binding::TlsExporter(value) = new.bound_to {
+        if binding.is_some() {
             standing.bind();
-            self.bound.insert(place, value);
         }
-        self.table.insert(standing);
-        if place != meant {
-            self.moved.insert(new.id, place);
-        }
+        let place = self.table.insert(standing);
+        debug_assert_eq!(
+            place, handle.place,
+            "an id is drawn right before its session"
+        );
+        self.bound.extend(binding.map(|value| (place, value)));
+        Some(handle)
     }
 
     /// A session stands for its client from now on. Gives the one that did before.
-    pub(crate) fn confirm(&mut self, id: SessionId) -> Option<SessionId> {
-        let place = self.place(id)?;
-        self.table.get_mut(place)?.confirm();
-        let before = self.names.put(&self.table, place)?;
-        self.id_at(before)
+    pub(crate) fn confirm(&mut self, session: Handle) -> Option<Handle> {
+        self.get_mut(session)?.confirm();
+        let before = self.names.put(&self.table, session.place)?;
+        self.handle_at(before)
     }
 
     /// The session that stands for a name.
-    pub(crate) fn of(&self, name: &Name) -> Option<SessionId> {
-        self.id_at(self.names.find(&self.table, name)?)
+    pub(crate) fn of(&self, name: &Name) -> Option<Handle> {
+        self.handle_at(self.names.find(&self.table, name)?)
     }
 
     /// How many clients have a session that stands.
@@ -144,12 +149,11 @@ impl Sessions {
         standing.map(|(_, it)| &it.client)
     }
 
-    pub(crate) fn remove(&mut self, id: SessionId) -> Option<Standing> {
-        let place = self.place(id)?;
+    pub(crate) fn remove(&mut self, session: Handle) -> Option<Standing> {
+        let place = self.place(session)?;
         self.names.take(&self.table, place);
         self.connections.leave(&mut self.table, place);
         let standing = self.table.remove(place)?;
-        self.moved.remove(&id);
         self.bound.remove(&place);
         if standing.leaf().is_some() {
             self.issuers.release(standing.issuers);
@@ -158,24 +162,31 @@ impl Sessions {
         Some(standing)
     }
 
-    pub(crate) fn get(&self, id: SessionId) -> Option<&Standing> {
-        self.table.get(self.place(id)?)
+    pub(crate) fn get(&self, session: Handle) -> Option<&Standing> {
+        let standing = self.table.get(session.place)?;
+        (standing.mark == session.mark).then_some(standing)
     }
 
-    /// Whether there is a session whose time is not up.
+    /// The session of an id, if there is one.
+    pub(crate) fn find(&self, id: SessionId) -> Option<&Standing> {
+        self.get(self.ids.handle_of(id)?)
+    }
+
+    /// Whether there is a session of this id whose time is not up.
     pub(crate) fn lasts(&self, now: Instant, id: SessionId) -> bool {
         let elapsed = now.since(self.started);
-        self.get(id).is_some_and(|it| it.lasts(elapsed))
+        self.find(id).is_some_and(|it| it.lasts(elapsed))
     }
 
     /// Brings a session near, if it is there. Several that are fetched one after another
     /// come at once; when each is looked for in its turn, memory is waited for each time.
     pub(crate) fn fetch(&self, id: SessionId) {
-        core::hint::black_box(self.get(id).map(|it| it.expires_at()));
+        core::hint::black_box(self.find(id).map(|it| it.expires_at()));
     }
 
-    pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Standing> {
-        self.table.get_mut(self.place(id)?)
+    pub(crate) fn get_mut(&mut self, session: Handle) -> Option<&mut Standing> {
+        let standing = self.table.get_mut(session.place)?;
+        (standing.mark == session.mark).then_some(standing)
     }
 
     /// When a session ends.
@@ -184,35 +195,35 @@ impl Sessions {
     }
 
     /// Sets when to look at a session; its deadline before is forgotten.
-    pub(crate) fn look_at(&mut self, id: SessionId, at: Instant) {
-        let Some(place) = self.place(id) else {
-            return;
-        };
-        if let Some(standing) = self.table.get_mut(place) {
+    pub(crate) fn look_at(&mut self, session: Handle, at: Instant) {
+        if let Some(standing) = self.get_mut(session) {
             standing.due = deadlines::low(at);
-            self.deadlines.push(at, place);
+            self.deadlines.push(at, session.place);
             self.tidy();
         }
     }
 
-    /// Which session to look at first, and when.
-    pub(crate) fn next_look(&self) -> Option<(Instant, SessionId)> {
-        let (at, place) = self.deadlines.first()?;
-        Some((at, self.id_at(place)?))
+    /// When to look at a session next.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| at)
     }
 
-    /// The session that is to be looked at first has been.
-    pub(crate) fn looked(&mut self) {
+    /// Takes the session that is to be looked at first.
+    pub(crate) fn take_look(&mut self) -> Option<Handle> {
+        let (_, place) = self.deadlines.first()?;
+        let session = self.handle_at(place);
         self.deadlines.pop();
         self.tidy();
+        session
     }
 
     /// A valid request has come in a session.
-    pub(crate) fn heard_on(&mut self, peer: PeerId, id: SessionId) {
-        let Some(place) = self.place(id) else {
+    pub(crate) fn heard_on(&mut self, peer: PeerId, session: Handle) {
+        let Some(standing) = self.get(session) else {
             return;
         };
-        if self.table.get(place).and_then(Standing::peer) != Some(peer) {
+        if standing.peer() != Some(peer) {
+            let place = session.place;
             self.connections.leave(&mut self.table, place);
             self.connections.join(&mut self.table, place, peer);
         }
@@ -230,14 +241,14 @@ impl Sessions {
     }
 
     /// The sessions that rest on a revoked certificate.
-    pub(crate) fn hit_by(&self, revoked: &Revoked) -> Vec<SessionId> {
+    pub(crate) fn hit_by(&self, revoked: &Revoked) -> Vec<Handle> {
         let hit = |it: &Standing| {
             it.leaf().is_some_and(|leaf| {
                 revoked.contains_mark(leaf) || self.issuers.are_hit(it.issuers, revoked)
             })
         };
         let hit = self.table.iter().filter(|(_, standing)| hit(standing));
-        hit.filter_map(|(place, _)| self.id_at(place)).collect()
+        hit.map(|(place, it)| it.handle(place)).collect()
     }
 
     pub(crate) fn open_sealed(
@@ -246,9 +257,10 @@ impl Sessions {
         id: SessionId,
         number: u64,
         message: BytesMut,
-    ) -> Result<Opened, Dropped> {
-        let (_, standing) = self.lasting(now, id)?;
-        standing.protection.open_sealed(number, message)
+    ) -> Result<(Handle, Opened), Dropped> {
+        let (session, standing) = self.lasting(now, id)?;
+        let opened = standing.protection.open_sealed(number, message)?;
+        Ok((session, opened))
     }
 
     pub(crate) fn open_clear(
@@ -259,20 +271,21 @@ impl Sessions {
         token: Option<[u8; 16]>,
         message: BytesMut,
         clear: usize,
-    ) -> Result<Opened, Dropped> {
-        let (place, standing) = self.lasting(now, id)?;
+    ) -> Result<(Handle, Opened), Dropped> {
+        let (session, standing) = self.lasting(now, id)?;
         if standing.is_bound() {
             let Binding::TlsExporter(value) = binding else {
                 return Err(Dropped::Unauthentic);
             };
-            if self.bound.get(&place) != Some(value) {
+            if self.bound.get(&session.place) != Some(value) {
                 return Err(Dropped::Unauthentic);
             }
         }
-        let standing = self.table.get(place).ok_or(Dropped::NoSession)?;
-        standing
+        let standing = self.get(session).ok_or(Dropped::NoSession)?;
+        let opened = standing
             .protection
-            .open_clear(End::Server, request, token, message, clear)
+            .open_clear(End::Server, request, token, message, clear)?;
+        Ok((session, opened))
     }
 
     /// Writes a reply; `None` if the session is gone or used up, or is no longer heard on
@@ -280,47 +293,35 @@ impl Sessions {
     pub(crate) fn write(
         &mut self,
         peer: PeerId,
-        id: SessionId,
+        session: Handle,
         request: RequestId,
         reply: &Reply,
         payload: &Bytes,
     ) -> Option<Written> {
-        let place = self.place(id)?;
-        let standing = self.table.get_mut(place);
-        let standing = standing.filter(|it| it.peer() == Some(peer))?;
+        let standing = self.table.get_mut(session.place);
+        let standing = standing.filter(|it| it.mark == session.mark && it.peer() == Some(peer))?;
+        let id = self.ids.id_of(session);
         let (at, room) = ((id, End::Server), &mut self.room);
         standing.protection.write(at, request, reply, payload, room)
     }
 
     /// A session is over for its messages when its time is up, although the timer that
     /// ends it may be late.
-    fn lasting(&mut self, now: Instant, id: SessionId) -> Result<(Place, &mut Standing), Dropped> {
+    fn lasting(&mut self, now: Instant, id: SessionId) -> Result<(Handle, &mut Standing), Dropped> {
         let elapsed = now.since(self.started);
-        let place = self.place(id).ok_or(Dropped::NoSession)?;
-        let standing = self.table.get_mut(place);
+        let session = self.ids.handle_of(id).ok_or(Dropped::NoSession)?;
+        let standing = self.get_mut(session);
         let standing = standing.filter(|it| it.lasts(elapsed));
-        Ok((place, standing.ok_or(Dropped::NoSession)?))
+        Ok((session, standing.ok_or(Dropped::NoSession)?))
     }
 
-    fn place(&self, id: SessionId) -> Option<Place> {
-        let (meant, random) = parts_of(id);
-        if id == id_of(meant, random)
-            && let Some(standing) = self.table.get(meant)
-            && standing.id == random
-            && !standing.is_moved()
-        {
-            return Some(meant);
-        }
-        self.moved.get(&id).copied()
+    /// Where a session stands, if it still does.
+    fn place(&self, session: Handle) -> Option<Place> {
+        self.get(session).map(|_| session.place)
     }
 
-    fn id_at(&self, place: Place) -> Option<SessionId> {
-        let standing = self.table.get(place)?;
-        if !standing.is_moved() {
-            return Some(id_of(place, standing.id));
-        }
-        let moved = self.moved.iter().find(|(_, at)| **at == place);
-        moved.map(|(id, _)| *id)
+    fn handle_at(&self, place: Place) -> Option<Handle> {
+        Some(self.table.get(place)?.handle(place))
     }
 
     fn tidy(&mut self) {
@@ -330,31 +331,27 @@ impl Sessions {
     }
 }
 
-fn id_of(place: Place, random: [u8; 8]) -> SessionId {
-    let mut id = [0; 16];
-    id[..4].copy_from_slice(&place.to_be_bytes());
-    id[4..12].copy_from_slice(&random);
-    SessionId::from_bytes(id)
-}
-
-fn parts_of(id: SessionId) -> (Place, [u8; 8]) {
-    let [a, b, c, d, random @ .., _, _, _, _] = *id.as_bytes();
-    (Place::from_be_bytes([a, b, c, d]), random)
-}
-
 #[cfg(test)]
 impl Sessions {
     /// All sessions, in the order of their ids.
     pub(crate) fn in_order(&self) -> BTreeMap<SessionId, &Standing> {
         let all = self.table.iter();
-        all.filter_map(|(place, it)| Some((self.id_at(place)?, it)))
+        all.map(|(place, it)| (self.ids.id_of(it.handle(place)), it))
             .collect()
+    }
+
+    pub(crate) fn id_of(&self, session: Handle) -> SessionId {
+        self.ids.id_of(session)
+    }
+
+    pub(crate) fn handle_of(&self, id: SessionId) -> Option<Handle> {
+        self.ids.handle_of(id)
     }
 }
 
 #[cfg(test)]
 impl core::hash::Hash for Sessions {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        self.in_order().hash(state);
+        (&self.ids, self.in_order()).hash(state);
     }
 }

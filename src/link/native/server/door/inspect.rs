@@ -2,8 +2,14 @@
 
 use super::Door;
 use crate::identity::Name;
+use crate::wire::native::Cookie;
 
 impl Door {
+    /// The number of a cookie of this server's.
+    pub(crate) fn number_of(&self, cookie: &Cookie) -> u64 {
+        self.cookies.number_of(cookie)
+    }
+
     pub(crate) fn registration_of(&self, name: &Name) -> (Option<u64>, usize) {
         let newest = self.remembered.get(name).map(|known| known.number);
         let pending = self.signing.values();

@@ -1,13 +1,14 @@
 //! A Register whose cookie and seal are right: who sent it, and what becomes of it.
 
 use bytes::Bytes;
+use subtle::ConstantTimeEq;
 
 use super::pending::PendingRegister;
 use super::{Admission, Entered};
+use crate::Instant;
 use crate::digest::Hash;
 use crate::entropy::Entropy;
 use crate::identity::{self, Chain, ChainError, Check, Identity, Known, PublicKey, Role, Verified};
-use crate::link::native::session::{End, Protection, Seal};
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
 use crate::message::limits::{MAX_STRANGER_PROPERTIES, MAX_TEXT};
 use crate::message::{PeerId, RejectReason, Token};
@@ -18,6 +19,9 @@ use crate::wire::native::{self, Applicant, Denied, Grant, RefusalSeal, Register}
 /// A Register whose cookie and seal are right.
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Opening {
+    /// The number of its cookie, and when that ends.
+    pub(super) number: u64,
+    pub(super) until: Instant,
     pub(super) client_nonce: [u8; 16],
     pub(super) suite: Suite,
     pub(super) th2: Hash,
@@ -108,15 +112,6 @@ impl Opening {
                 })?)
             }
         };
-        if register.challenge.project != admission.config.project {
-            return Err(Denied::rejected(
-                RejectReason::WrongProject,
-                format!(
-                    "this server serves the project `{}`",
-                    admission.config.project
-                ),
-            ));
-        }
         (admission.admit)(&self.applicant.name, self.applicant.instance)?;
         if let Some(verified) = &verified
             && self.proven.is_none()
@@ -128,6 +123,17 @@ impl Opening {
                     "the client's proof does not match this exchange",
                 ));
             }
+        }
+        // After the proof: the answer names the project.
+        let project = transcript::project(&self.client_nonce, &admission.config.project);
+        if !bool::from(project.ct_eq(&register.challenge.project)) {
+            return Err(Denied::rejected(
+                RejectReason::WrongProject,
+                format!(
+                    "this server serves the project `{}`",
+                    admission.config.project
+                ),
+            ));
         }
         Ok(verified)
     }
@@ -147,8 +153,8 @@ impl Opening {
         .into()
     }
 
-    /// A session for who has proved itself, all but the token's signature; and what that
-    /// has to sign.
+    /// What who has proved itself is granted, all but the token's signature and the
+    /// session; and what that has to sign.
     pub(super) fn grant(
         &mut self,
         peer: PeerId,
@@ -158,7 +164,6 @@ impl Opening {
     ) -> (PendingRegister, Vec<u8>) {
         let suite = register.reply.suite;
         let config = admission.config;
-        let session = (admission.draw_id)(admission.entropy);
         let token = (suite != Suite::Plain && self.applicant.want_token)
             .then(|| Token::from_bytes(admission.entropy.uuid()));
         let issued = admission
@@ -191,28 +196,17 @@ impl Opening {
             th3: &self.th3,
         }
         .to_sign();
-        let keys = self
-            .keys
-            .as_ref()
-            .map(|keys| keys.session(&self.th3, session));
-        let reply_key = keys.as_ref().map(|keys| keys.to_client.clone());
-        let protection = match (keys, &grant.token) {
-            (Some(keys), _) => Protection::Sealed(Box::new(Seal::new(keys, End::Server))),
-            (None, Some(token)) => Protection::Bearer(token.clone()),
-            (None, None) => Protection::Plain,
-        };
         let (certificates, dates_checked) = verified.as_ref().map_or_else(
             || (Box::default(), true),
             |it| (it.certificates.clone().into(), it.dates_checked),
         );
         let pending = PendingRegister {
             peer,
-            number: register.reply.cookie.number(),
+            number: self.number,
             client_nonce: self.client_nonce,
             entered: Entered {
                 client: self.applicant.name.clone(),
                 instance: self.applicant.instance,
-                session,
                 bound_to: core::mem::take(&mut self.bound_to),
                 address: core::mem::take(&mut self.applicant.address),
                 site_info: core::mem::take(&mut self.applicant.site_info),
@@ -221,8 +215,8 @@ impl Opening {
                 dates_checked,
                 lifetime: expires.saturating_sub(issued),
             },
-            protection,
-            reply_key,
+            keys: self.keys.take(),
+            th3: self.th3,
             grant,
             until: admission.now + config.registration_window,
         };

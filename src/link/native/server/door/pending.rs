@@ -5,11 +5,12 @@ use zeroize::Zeroizing;
 
 use super::{Entered, Knock};
 use crate::Instant;
+use crate::digest::Hash;
 use crate::identity::Name;
-use crate::link::native::seal::{self, Key};
-use crate::link::native::session::Protection;
+use crate::link::native::seal;
+use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::Keys;
-use crate::message::PeerId;
+use crate::message::{PeerId, SessionId};
 use crate::wire::native::{self, Grant, lp_pair};
 
 #[cfg_attr(test, derive(Clone))]
@@ -34,8 +35,8 @@ pub(super) struct PendingRegister {
     pub(super) number: u64,
     pub(super) client_nonce: [u8; 16],
     pub(super) entered: Entered,
-    pub(super) protection: Protection,
-    pub(super) reply_key: Option<Key>,
+    pub(super) keys: Option<Keys>,
+    pub(super) th3: Hash,
     pub(super) grant: Grant,
     pub(super) until: Instant,
 }
@@ -73,11 +74,21 @@ impl PendingChallenge {
 }
 
 impl PendingRegister {
-    pub(super) fn finish(mut self, signature: &[u8]) -> Knock {
+    /// An id names a place in the table of sessions, so it is drawn when that is taken at
+    /// once, not when the signature is asked for.
+    pub(super) fn finish(mut self, id: SessionId, signature: &[u8]) -> Knock {
         self.grant.token_signature = signature.to_vec();
-        let header = native::register_reply_header(&self.client_nonce, self.entered.session);
+        let keys = self.keys.map(|keys| keys.session(&self.th3, id));
+        let header = native::register_reply_header(&self.client_nonce, id);
         let grant = Zeroizing::new(native::encode(&self.grant, Vec::new()));
-        let reply = seal::cover(self.reply_key.as_ref(), header, &grant);
-        Knock::Entered(Box::new(self.entered), self.protection, reply.into())
+        let reply_key = keys.as_ref().map(|keys| &keys.to_client);
+        let reply = seal::cover(reply_key, header, &grant);
+        let protection = match (keys, self.grant.token) {
+            (Some(keys), _) => Protection::Sealed(Box::new(Seal::new(keys, End::Server))),
+            (None, Some(token)) => Protection::Bearer(token),
+            (None, None) => Protection::Plain,
+        };
+        let session = Session::new(id, protection);
+        Knock::Entered(Box::new(self.entered), session, reply.into())
     }
 }

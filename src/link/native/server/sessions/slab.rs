@@ -69,6 +69,8 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn get(&self, place: Place) -> Option<&T> {
+        #[cfg(test)]
+        super::looks::note();
         let (page, at) = split(place);
         self.pages.get(page)?.get(at)?.as_ref()
     }
@@ -80,12 +82,16 @@ impl<T> Slab<T> {
     /// All entries, in the order of their places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
         let entries = self.pages.iter().flatten();
+        #[cfg(test)]
+        let entries = entries.inspect(|_| super::looks::note());
         (0..)
             .zip(entries)
             .filter_map(|(at, it)| Some((at, it.as_ref()?)))
     }
 
     fn slot(&mut self, place: Place) -> Option<&mut Option<T>> {
+        #[cfg(test)]
+        super::looks::note();
         let (page, at) = split(place);
         self.pages.get_mut(page)?.get_mut(at)
     }

@@ -4,6 +4,7 @@
 
 use core::time::Duration;
 
+use super::ids::Handle;
 use super::slab::Place;
 use crate::Instant;
 use crate::identity::{CertificateId, Name};
@@ -24,8 +25,6 @@ const HEARD: u8 = 1 << 4;
 const BOUND: u8 = 1 << 5;
 /// It rests on a certificate.
 const CERTIFIED: u8 = 1 << 6;
-/// Its id names another place.
-const MOVED: u8 = 1 << 7;
 
 /// One session.
 #[cfg_attr(test, derive(Clone))]
@@ -34,8 +33,8 @@ pub(crate) struct Standing {
     pub(crate) client: Name,
     /// The process that it belongs to.
     pub(crate) process: Process,
-    /// The random bytes of its id.
-    pub(super) id: [u8; 8],
+    /// What tells it from others that stand where it does, before or after it.
+    pub(super) mark: [u8; 8],
     peer: PeerId,
     /// The neighbours in the ring of sessions that were heard on the same connection.
     pub(super) ring: [Place; 2],
@@ -67,7 +66,7 @@ impl Standing {
         protection: Protection,
         client: Name,
         instance: InstanceId,
-        id: [u8; 8],
+        mark: [u8; 8],
         alive_at: Instant,
         expires_at: u32,
     ) -> Self {
@@ -75,7 +74,7 @@ impl Standing {
             protection,
             client,
             process: Process::of(instance),
-            id,
+            mark,
             peer: PeerId::default(),
             ring: [0; 2],
             alive_at,
@@ -87,6 +86,12 @@ impl Standing {
             leaf: [0; 7],
             flags: PROVISIONAL,
         }
+    }
+
+    /// What it goes by, where it stands at `place`.
+    pub(super) fn handle(&self, place: Place) -> Handle {
+        let mark = self.mark;
+        Handle { place, mark }
     }
 
     /// No valid message has come in it yet.
@@ -177,14 +182,6 @@ impl Standing {
 
     pub(super) fn bind(&mut self) {
         self.set(BOUND, true);
-    }
-
-    pub(super) fn is_moved(&self) -> bool {
-        self.has(MOVED)
-    }
-
-    pub(super) fn mark_moved(&mut self) {
-        self.set(MOVED, true);
     }
 
     /// It rests on a certificate, and on those of `issuers`.

@@ -9,6 +9,7 @@ use crate::error::Dropped;
 #[derive(Clone)]
 struct Plain {
     id: SessionId,
+    session: Handle,
     name: Name,
     stands: bool,
     peer: Option<PeerId>,
@@ -22,10 +23,6 @@ struct Two {
     now: Instant,
     sessions: Sessions,
     list: Vec<Plain>,
-    /// Ids of sessions whose signatures are awaited.
-    drawn: Vec<SessionId>,
-    /// Sessions that began elsewhere than their ids say.
-    moved: usize,
 }
 
 impl Two {
@@ -37,8 +34,6 @@ impl Two {
             entropy,
             now,
             list: Vec::new(),
-            drawn: Vec::new(),
-            moved: 0,
         }
     }
 
@@ -51,13 +46,11 @@ impl Two {
         CertificateId::new(b"issuer", &[serial])
     }
 
-    fn begin(&mut self) {
-        let id = self.drawn.swap_remove(0);
+    fn begin(&mut self) -> SessionId {
+        let id = self.sessions.draw_id(&mut self.entropy);
         let name = Name::new(&format!("site-{}", self.below(40))).unwrap();
         let (leaf, issuer) = (self.certificate(200), self.certificate(4));
-        let place = self.sessions.table.next_place();
-        self.moved += usize::from(place != parts_of(id).0);
-        self.sessions.insert(Beginning {
+        let begun = self.sessions.insert(Beginning {
             id,
             protection: Protection::Plain,
             client: name.clone(),
@@ -69,6 +62,7 @@ impl Two {
         });
         self.list.push(Plain {
             id,
+            session: begun.unwrap(),
             name,
             stands: false,
             peer: None,
@@ -76,29 +70,27 @@ impl Two {
             leaf,
             issuer,
         });
+        id
     }
 
     fn remove(&mut self, at: usize) {
         let gone = self.list.swap_remove(at);
-        let removed = self.sessions.remove(gone.id).unwrap();
+        let removed = self.sessions.remove(gone.session).unwrap();
         assert_eq!(removed.client, gone.name);
-        assert!(self.sessions.remove(gone.id).is_none());
+        assert!(self.sessions.remove(gone.session).is_none());
     }
 
     fn step(&mut self) {
         let choice = self.below(100);
         if choice < 25 {
-            self.drawn.push(self.sessions.draw_id(&mut self.entropy));
+            self.begin();
             return;
-        }
-        if choice < 50 && !self.drawn.is_empty() {
-            return self.begin();
         }
         if self.list.is_empty() {
             return;
         }
         let at = self.below(self.list.len());
-        let id = self.list[at].id;
+        let session = self.list[at].session;
         match choice {
             0..60 => {
                 if self.list[at].stands {
@@ -106,8 +98,8 @@ impl Two {
                 }
                 let name = self.list[at].name.clone();
                 let before = self.list.iter().position(|it| it.stands && it.name == name);
-                let expected = before.map(|it| self.list[it].id);
-                assert_eq!(self.sessions.confirm(id), expected);
+                let expected = before.map(|it| self.list[it].session);
+                assert_eq!(self.sessions.confirm(session), expected);
                 self.list[at].stands = true;
                 if let Some(before) = before {
                     self.remove(before);
@@ -115,7 +107,7 @@ impl Two {
             }
             60..75 => {
                 let peer = PeerId(self.below(6) as u64);
-                self.sessions.heard_on(peer, id);
+                self.sessions.heard_on(peer, session);
                 self.list[at].peer = Some(peer);
             }
             75..78 => {
@@ -127,13 +119,12 @@ impl Two {
             }
             78..90 => {
                 let look = self.now + Duration::from_millis(self.below(100_000) as u64);
-                self.sessions.look_at(id, look);
+                self.sessions.look_at(session, look);
                 self.list[at].look = Some(look);
             }
             90..94 => {
-                if let Some((_, first)) = self.sessions.next_look() {
-                    self.sessions.looked();
-                    let plain = self.list.iter_mut().find(|it| it.id == first);
+                if let Some(first) = self.sessions.take_look() {
+                    let plain = self.list.iter_mut().find(|it| it.session == first);
                     plain.unwrap().look = None;
                 }
             }
@@ -146,12 +137,12 @@ impl Two {
         let sessions = &self.sessions;
         assert_eq!(sessions.len(), self.list.len());
         for plain in &self.list {
-            let standing = sessions.get(plain.id).unwrap();
+            let standing = sessions.find(plain.id).unwrap();
             assert_eq!(standing.client, plain.name);
             assert_eq!(standing.peer(), plain.peer);
             assert_eq!(standing.is_provisional(), !plain.stands);
             if plain.stands {
-                assert_eq!(sessions.of(&plain.name), Some(plain.id));
+                assert_eq!(sessions.of(&plain.name), Some(plain.session));
             }
         }
         let stand = self.list.iter().filter(|it| it.stands);
@@ -162,7 +153,7 @@ impl Two {
         expected.sort();
         assert_eq!(names, expected);
         let first = self.list.iter().filter_map(|it| it.look).min();
-        assert_eq!(sessions.next_look().map(|(at, _)| at), first);
+        assert_eq!(sessions.next_look(), first);
     }
 
     fn compare_revoked(&mut self) {
@@ -172,8 +163,8 @@ impl Two {
             set.insert_id(revoked);
             let mut hit = self.sessions.hit_by(&set);
             let rests = |it: &&Plain| it.leaf == revoked || it.issuer == revoked;
-            let mut expected: Vec<SessionId> =
-                self.list.iter().filter(rests).map(|it| it.id).collect();
+            let expected = self.list.iter().filter(rests);
+            let mut expected: Vec<Handle> = expected.map(|it| it.session).collect();
             hit.sort();
             expected.sort();
             assert_eq!(hit, expected);
@@ -193,53 +184,35 @@ fn the_table_agrees_with_a_list() {
             two.compare_revoked();
         }
     }
-    assert!(two.moved > 500, "only {} moved", two.moved);
     while !two.list.is_empty() {
         two.remove(0);
     }
     two.compare();
-    assert!(two.sessions.moved.is_empty());
     assert_eq!(two.sessions.next_look(), None);
 }
 
 #[test]
 fn a_session_is_found_by_all_of_its_id_and_no_other() {
     let mut two = Two::new();
-    two.drawn = (0..2)
-        .map(|_| two.sessions.draw_id(&mut two.entropy))
-        .collect();
-    let (first, second) = (two.drawn[0], two.drawn[1]);
-    two.begin();
-    two.begin();
-    // Both ids name the first place, and the second session stands at the second.
-    assert_eq!((two.sessions.len(), two.moved), (2, 1));
-    for id in [first, second] {
+    for id in [two.begin(), two.begin()] {
         for byte in 0..16 {
             let mut bytes = *id.as_bytes();
             bytes[byte] ^= 1;
-            assert!(two.sessions.get(SessionId::from_bytes(bytes)).is_none());
+            assert!(two.sessions.find(SessionId::from_bytes(bytes)).is_none());
         }
     }
-    let standing = two.sessions.get(second).unwrap();
-    let named = id_of(1, standing.id);
-    assert!(
-        two.sessions.get(named).is_none(),
-        "its place is no name of it"
-    );
 }
 
 #[test]
 fn a_session_is_over_when_its_time_is_up() {
     let mut two = Two::new();
-    two.drawn = vec![two.sessions.draw_id(&mut two.entropy)];
-    let id = two.drawn[0];
-    two.begin();
-    let end = two.sessions.end_of(two.sessions.get(id).unwrap());
+    let id = two.begin();
+    let end = two.sessions.end_of(two.sessions.find(id).unwrap());
     assert_eq!(end, two.now + Duration::from_secs(1_000));
     let open = |sessions: &mut Sessions, now| {
         let message = BytesMut::from(&b"body"[..]);
         let opened = sessions.open_clear((now, &Binding::None), id, RequestId(1), None, message, 0);
-        opened.map(|it| it.body.len())
+        opened.map(|(_, it)| it.body.len())
     };
     let last = end - Duration::from_micros(1);
     assert_eq!(open(&mut two.sessions, last), Ok(4));

@@ -1,0 +1,18 @@
+//! Counts looks at entries of a table, in the thread of a test.
+
+use std::cell::Cell;
+
+thread_local! {
+    static LOOKS: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(super) fn note() {
+    LOOKS.set(LOOKS.get() + 1);
+}
+
+/// How many looks `run` takes.
+pub(crate) fn of(run: impl FnOnce()) -> usize {
+    let before = LOOKS.get();
+    run();
+    LOOKS.get() - before
+}
