@@ -18,7 +18,7 @@ use fedlink_host::{CallError, HostError};
 
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
-use crate::parties::PartyError;
+use crate::parties::{self, PartyError};
 use crate::training::{Dataset, Share, partition};
 
 /// Why a site cannot run, or go on.
@@ -35,7 +35,7 @@ pub enum JoinError {
     #[error(transparent)]
     Party(#[from] PartyError),
     /// The records in the folder for state.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = parties::repair_hint(.0))]
     Store(#[from] StoreError),
     /// The client has failed.
     #[error(transparent)]
@@ -111,9 +111,15 @@ pub fn run(options: &JoinOptions) -> Result<(), JoinError> {
     let runtime = tokio::runtime::Runtime::new().map_err(JoinError::Runtime)?;
     if let Some(folder) = &options.nvflare {
         let kit = Kit::read(folder)?;
+        if let Some(state) = options.state.as_ref().filter(|_| options.repair) {
+            parties::repair(state)?;
+        }
         runtime.block_on(nvflare::run(options, &kit, interrupt))
     } else {
         let kit = SiteKit::load(&options.kit)?;
+        if options.repair {
+            parties::repair(&kit.state)?;
+        }
         runtime.block_on(native::run(options, &kit, share(options), interrupt))
     }
 }

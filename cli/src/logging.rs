@@ -23,8 +23,8 @@ pub enum LoggingError {
     },
 }
 
-/// Begins to show traces: warnings, or what RUST_LOG asks for. Does nothing if traces are
-/// shown already.
+/// Begins to show traces: warnings and how far a store is read that takes long, or what
+/// RUST_LOG asks for. Does nothing if traces are shown already.
 ///
 /// # Errors
 ///
@@ -44,7 +44,9 @@ fn filter(asked: Result<String, VarError>) -> Result<Targets, LoggingError> {
         Ok(value) if !value.trim().is_empty() => value
             .parse()
             .map_err(|source| LoggingError::Filter { value, source }),
-        _ => Ok(Targets::new().with_default(LevelFilter::WARN)),
+        _ => Ok(Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("fedlink_host::store", LevelFilter::INFO)),
     }
 }
 
@@ -60,6 +62,7 @@ mod tests {
             let filter = filter(unset).unwrap();
             assert!(filter.would_enable("fedlink", &Level::WARN));
             assert!(!filter.would_enable("fedlink", &Level::INFO));
+            assert!(filter.would_enable("fedlink_host::store::scan", &Level::INFO));
         }
     }
 

@@ -153,6 +153,10 @@ pub struct ServeOptions {
     /// Decides which wines are held out; the same for all who take part
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Where the stored records are damaged or gone: keeps the damaged file under another
+    /// name, and goes on with the records before the damage
+    #[arg(long)]
+    pub repair: bool,
     /// Show nothing but warnings and the result
     #[arg(long)]
     pub quiet: bool,
@@ -183,6 +187,10 @@ pub struct JoinOptions {
     /// lost with this process; in memory unless given
     #[arg(long, value_name = "FOLDER", requires = "nvflare")]
     pub state: Option<PathBuf>,
+    /// Where the stored records are damaged or gone: keeps the damaged file under another
+    /// name, and goes on with the records before the damage
+    #[arg(long)]
+    pub repair: bool,
     /// With --nvflare: what to do when another process registers under this site's name
     #[arg(
         long,

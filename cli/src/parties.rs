@@ -1,5 +1,6 @@
 //! From a kit to a machine that can be started.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub enum PartyError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The records in the kit's folder for state.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = repair_hint(.0))]
     Store(#[from] StoreError),
     /// An address to listen at.
     #[error("cannot listen at {address} ({source}): stop what listens there, or change `listen`")]
@@ -36,6 +37,25 @@ pub enum PartyError {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+/// Repairs the store in this folder if it is damaged or gone; a warning tells what was
+/// lost, and where the damaged file is kept.
+///
+/// # Errors
+/// When it cannot be opened even so.
+pub fn repair(state: &Path) -> Result<(), StoreError> {
+    FileStore::repair(state).map(drop)
+}
+
+/// How to repair a store from the command line, if that helps against this error.
+pub(crate) fn repair_hint(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Damaged { .. } | StoreError::Missing(_) => {
+            "\nwith --repair this command repairs the store: what it has promised by records that are lost, it breaks"
+        }
+        _ => "",
+    }
 }
 
 /// The coordinator of this kit, with the records that it has stored, listening.

@@ -57,6 +57,9 @@ const FAREWELL: Duration = Duration::from_secs(20);
 pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let interrupt = Interrupt::listen()?;
     let kit = ServerKit::load(&options.kit)?;
+    if options.repair {
+        parties::repair(&kit.state).map_err(PartyError::Store)?;
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(ServeError::Runtime)?;
     runtime.block_on(async {
         let mut desk = Desk::open(options, &kit).await?;

@@ -221,3 +221,52 @@ fn a_site_gives_up_on_a_stranger_and_says_what_to_do() {
     site.says("whoever answers is not the coordinator of this kit");
     site.says("ask whoever runs the project");
 }
+
+/// What this command says when it fails.
+fn failure(arguments: &[&str]) -> String {
+    let output = fedlink().args(arguments).output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn records_that_are_damaged_or_gone_are_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("wine");
+    provision(&folder, "mosel");
+    let [server, mosel] = ["server", "sites/mosel"].map(|which| kit(&folder, which));
+    let serve = ["serve", "--kit", &server, "--sites", "1", "--rounds", "3"];
+    let join = ["join", "--kit", &mosel, "--share", "1/1"];
+
+    let coordinator = Process::start(&serve);
+    let site = Process::start(&join);
+    coordinator.says("round   1");
+    site.kill();
+    coordinator.kill();
+    for (command, kit) in [(&serve[..], &server), (&join[..], &mosel)] {
+        let store = Path::new(kit).join("state/records");
+        let mut damaged = fs::read(&store).unwrap();
+        damaged[8192] ^= 1;
+        fs::write(&store, &damaged).unwrap();
+        let told = failure(command);
+        assert!(told.contains("the record at byte 8192"), "{told}");
+        assert!(told.contains("with --repair this command"), "{told}");
+        assert_eq!(fs::read(&store).unwrap(), damaged);
+        fs::rename(&store, store.with_file_name("moved")).unwrap();
+        let told = failure(command);
+        assert!(told.contains("is gone, although a store was"), "{told}");
+        assert!(told.contains("with --repair this command"), "{told}");
+        fs::rename(store.with_file_name("moved"), &store).unwrap();
+    }
+
+    let mut coordinator = Process::start(&[&serve[..], &["--repair"]].concat());
+    coordinator.says("repaired the store");
+    coordinator.says("waits for 1 sites");
+    let mut site = Process::start(&[&join[..], &["--repair"]].concat());
+    site.says("repaired the store");
+    coordinator.says("round   3");
+    assert!(coordinator.end().0);
+    assert!(site.end().0);
+    let aside = Path::new(&server).join("state/records.set-aside-1");
+    assert!(aside.exists());
+}

@@ -9,7 +9,7 @@ use fedlink::error::{ConfigError, Misuse};
 #[non_exhaustive]
 pub enum HostError {
     /// Records could not be stored, so nothing may be promised any more.
-    #[error("records cannot be stored: {0}; repair the storage, then start again from it")]
+    #[error("records cannot be stored: {0}; see to that, then start again from what is stored")]
     Storage(#[source] io::Error),
     /// The machine cannot work with its settings.
     #[error(transparent)]

@@ -5,6 +5,10 @@
 //! most of them no longer matter, [`replace`](FileStore::replace) begins a new file with
 //! those that do.
 //!
+//! What was synced is never lost in silence. A record that was synced and cannot be read is
+//! [`StoreError::Damaged`]; only what was never synced may be missing after a crash, and
+//! what is left of it is kept in a file of its own ([`FileStore::set_aside`]).
+//!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -23,27 +27,32 @@
 //! ```
 
 mod error;
+mod folder;
 mod format;
+mod log;
+mod scan;
 
-pub use error::StoreError;
+pub use error::{Damage, Obstacle, StoreError};
+pub use folder::SetAside;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use bytes::Bytes;
 
-use format::{FileHeader, RecordHeader};
+use folder::{Folder, failed};
+use format::Headers;
+use log::Log;
+use scan::{Progress, Scanned, Unread, scan};
 
 /// Records in a directory that one process at a time may use.
 #[derive(Debug)]
 pub struct FileStore {
-    directory: PathBuf,
+    folder: Folder,
     log: Log,
     /// Set when a write failed: what the file holds from then on is unknown.
     failed: bool,
-    /// Holds the lock for as long as it is open.
-    _lock: File,
+    set_aside: Option<SetAside>,
 }
 
 impl FileStore {
@@ -51,41 +60,84 @@ impl FileStore {
     /// records that are in it, the oldest first.
     ///
     /// A crash may leave the end of the file incomplete. Records that were never synced may
-    /// be missing from there; that is traced as a warning. The memory of all records is
-    /// freed when the last of them is dropped.
+    /// be missing from there; what is left of them is [set aside](Self::set_aside), which is
+    /// traced as a warning. A file that takes more than two seconds to read is traced about
+    /// as information. The memory of all records is freed when the last of them is dropped.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Locked`] if another process uses the directory,
-    /// [`StoreError::Damaged`] if a record that was synced cannot be read.
+    /// - [`StoreError::Locked`] if another process uses the directory,
+    /// - [`StoreError::Damaged`] if a record that was synced cannot be read,
+    /// - [`StoreError::Missing`] if the file of a store that was made here is gone,
+    /// - [`StoreError::Version`] if a program with another form for stores has written it,
+    /// - [`StoreError::InTheWay`] if something else has a name that the store needs,
+    /// - [`StoreError::Io`] if the system fails to read or write.
+    ///
+    /// None of them loses a byte. Only an error of the system can come when the incomplete
+    /// end has been set aside already.
     pub fn open(directory: &Path) -> Result<(Self, Vec<Bytes>), StoreError> {
-        make_directory(directory).map_err(failed(directory))?;
-        let lock = lock(directory)?;
-        let path = directory.join(CURRENT);
-        if !path.exists() {
-            Log::create(directory)?;
+        let folder = Folder::open(directory)?;
+        let Some(file) = folder.current()? else {
+            return Self::begin(folder);
+        };
+        let scanned = read(&folder, &file)?;
+        match scanned.promised {
+            Ok(headers) => Self::resume(folder, file, headers, scanned),
+            Err(problem) => Err(StoreError::Damaged {
+                path: folder.current_path(),
+                problem,
+                readable: scanned.records.len(),
+            }),
         }
-        let content = Bytes::from(fs::read(&path).map_err(failed(&path))?);
-        let length = content.len() as u64;
-        let scanned = format::scan(&content).map_err(|problem| StoreError::Damaged {
-            path: path.clone(),
-            problem,
-        })?;
-        let log = Log::open(&path, scanned.header, scanned.end)?;
-        if scanned.end < length {
+    }
+
+    /// Opens a store of which [`open`](Self::open) says that it is
+    /// [damaged](StoreError::Damaged) or [missing](StoreError::Missing), with the records
+    /// before the damage. The whole damaged file is [set aside](Self::set_aside) first.
+    ///
+    /// Records that were reported as stored are lost by this: what the machine promised by
+    /// them, it breaks. A store that is neither damaged nor missing is opened as always.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open` except these two.
+    pub fn repair(directory: &Path) -> Result<(Self, Vec<Bytes>), StoreError> {
+        let folder = Folder::open(directory)?;
+        let file = match folder.current() {
+            Err(StoreError::Missing(path)) => {
+                tracing::warn!(file = %path.display(), "the store was gone; it begins again, empty");
+                None
+            }
+            found => found?,
+        };
+        let Some(file) = file else {
+            return Self::begin(folder);
+        };
+        let scanned = read(&folder, &file)?;
+        let problem = match scanned.promised.clone() {
+            Ok(headers) => return Self::resume(folder, file, headers, scanned),
+            Err(problem) => problem,
+        };
+        let (store, records) = Self::rewrite(folder, &file, scanned)?;
+        if let Some(set_aside) = &store.set_aside {
             tracing::warn!(
-                file = %path.display(),
-                bytes = length - scanned.end,
-                "dropped the incomplete end of the store; it was never reported as stored"
+                file = %store.folder.current_path().display(),
+                %problem,
+                records = records.len(),
+                set_aside = %set_aside.path.display(),
+                "repaired the store; records behind the damage are in the file set aside"
             );
         }
-        let store = Self {
-            directory: directory.to_owned(),
-            log,
-            failed: false,
-            _lock: lock,
-        };
-        Ok((store, scanned.records))
+        Ok((store, records))
+    }
+
+    /// What opening this store has cut from its file: the remains of records that were never
+    /// reported as stored; or the whole file as it was, after a [repair](Self::repair) and
+    /// if it had fewer whole records than remains. Nothing reads or removes it later; remove
+    /// it when you no longer want to look at it.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&SetAside> {
+        self.set_aside.as_ref()
     }
 
     /// Appends one record that consists of `parts`. It is durable after the next
@@ -96,24 +148,18 @@ impl FileStore {
     /// Afterwards the store refuses everything but [`replace`](Self::replace): open it
     /// again.
     pub fn append(&mut self, parts: &[&[u8]]) -> Result<(), StoreError> {
-        self.check()?;
-        let result = self.log.append(parts);
-        self.failed = result.is_err();
-        result
+        self.change(|log| log.append(parts))
     }
 
     /// Makes all that was appended durable. One call for many records costs as much as for
-    /// one.
+    /// one: two writes that the disk has to confirm, one after the other.
     ///
     /// # Errors
     ///
     /// Afterwards nothing is known about records since the last success. The store refuses
     /// everything but [`replace`](Self::replace): open it again.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.check()?;
-        let result = self.log.sync();
-        self.failed = result.is_err();
-        result
+        self.change(Log::sync)
     }
 
     /// Puts `records`, each in parts, in the place of all that the store holds, durably and
@@ -127,203 +173,131 @@ impl FileStore {
         &mut self,
         records: impl IntoIterator<Item = [impl AsRef<[u8]>; PARTS]>,
     ) -> Result<(), StoreError> {
-        let mut next = Log::write(&self.directory, records)?;
-        self.failed = true;
-        next.put_in_place(&self.directory)?;
-        self.log = next;
-        self.failed = false;
-        Ok(())
+        let next = Self::write(&self.folder, records)?;
+        match self.folder.put_in_place() {
+            Ok(()) => {
+                self.log = next;
+                self.failed = false;
+                Ok(())
+            }
+            // The name is still the old file's.
+            Err(error @ StoreError::InTheWay { .. }) => Err(error),
+            Err(error) => {
+                self.failed = true;
+                Err(error)
+            }
+        }
     }
 
     /// The length of the file, in bytes, with what was appended and not yet synced.
     pub fn len_bytes(&self) -> u64 {
-        self.log.length
+        self.log.length()
     }
 
-    fn check(&self) -> Result<(), StoreError> {
-        if self.failed {
-            Err(StoreError::FailedBefore(self.directory.clone()))
+    fn new(folder: Folder, log: Log, set_aside: Option<SetAside>) -> Self {
+        Self {
+            folder,
+            log,
+            failed: false,
+            set_aside,
+        }
+    }
+
+    /// A store without records.
+    fn begin(folder: Folder) -> Result<(Self, Vec<Bytes>), StoreError> {
+        let log = Self::write(&folder, [[b""; 0]; 0])?;
+        folder.put_in_place()?;
+        Ok((Self::new(folder, log, None), Vec::new()))
+    }
+
+    /// A store with what was read, which has no damage.
+    fn resume(
+        folder: Folder,
+        file: File,
+        headers: Headers,
+        scanned: Scanned,
+    ) -> Result<(Self, Vec<Bytes>), StoreError> {
+        let left = scanned.content.len() - scanned.end;
+        let (store, records) = if left > scanned.end {
+            Self::rewrite(folder, &file, scanned)?
         } else {
-            Ok(())
+            Self::cut(folder, file, headers, scanned)?
+        };
+        if let Some(set_aside) = &store.set_aside {
+            tracing::warn!(
+                file = %store.folder.current_path().display(),
+                bytes = left,
+                set_aside = %set_aside.path.display(),
+                "a crash left the end of the store incomplete; it was never reported as stored, and is kept in a file of its own, which may be removed"
+            );
         }
-    }
-}
-
-/// The file that records are read from.
-const CURRENT: &str = "records";
-/// The file that is to take its place.
-const NEXT: &str = "records.next";
-/// The file that stands for the directory when it is locked.
-const LOCK: &str = "lock";
-
-/// A file of records that is open for appending.
-#[derive(Debug)]
-struct Log {
-    path: PathBuf,
-    file: BufWriter<File>,
-    header: FileHeader,
-    length: u64,
-    durable: u64,
-}
-
-impl Log {
-    /// A new file without records, in place and durable.
-    fn create(directory: &Path) -> Result<Self, StoreError> {
-        let mut log = Self::write(directory, [[b""; 0]; 0])?;
-        log.put_in_place(directory)?;
-        Ok(log)
+        Ok((store, records))
     }
 
-    /// A new file with these records, durable under its temporary name.
+    /// Sets the incomplete end of the file aside, and goes on with the rest.
+    fn cut(
+        folder: Folder,
+        file: File,
+        headers: Headers,
+        scanned: Scanned,
+    ) -> Result<(Self, Vec<Bytes>), StoreError> {
+        let left = &scanned.content[scanned.end..];
+        let set_aside = if left.is_empty() {
+            None
+        } else {
+            Some(folder.set_aside(left, scanned.end as u64)?)
+        };
+        let log = Log::resume(file, headers, &scanned).map_err(failed(&folder.current_path()))?;
+        folder.promise_current()?;
+        Ok((Self::new(folder, log, set_aside), scanned.records))
+    }
+
+    /// Sets the whole file aside, and goes on with another one of its whole records. That
+    /// takes no more space than they do.
+    fn rewrite(
+        folder: Folder,
+        file: &File,
+        scanned: Scanned,
+    ) -> Result<(Self, Vec<Bytes>), StoreError> {
+        let set_aside = folder.set_aside_whole(file, &scanned.content)?;
+        let log = Self::write(&folder, scanned.records.iter().map(|record| [record]))?;
+        folder.put_in_place()?;
+        Ok((Self::new(folder, log, Some(set_aside)), scanned.records))
+    }
+
+    /// The next file with these records, durable under its temporary name.
     fn write<const PARTS: usize>(
-        directory: &Path,
+        folder: &Folder,
         records: impl IntoIterator<Item = [impl AsRef<[u8]>; PARTS]>,
-    ) -> Result<Self, StoreError> {
-        let path = directory.join(NEXT);
-        let file = options()
-            .create(true)
-            .truncate(true)
-            .open(&path)
-            .map_err(failed(&path))?;
-        let header = FileHeader::new();
-        let mut log = Self {
-            path,
-            file: BufWriter::new(file),
-            header,
-            length: 0,
-            durable: 0,
-        };
-        log.write_header()?;
-        for record in records {
-            log.append(&record.each_ref().map(AsRef::as_ref))?;
+    ) -> Result<Log, StoreError> {
+        Log::write(folder.next()?, records).map_err(failed(&folder.next_path()))
+    }
+
+    fn change(
+        &mut self,
+        change: impl FnOnce(&mut Log) -> std::io::Result<()>,
+    ) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::FailedBefore(self.folder.path().to_owned()));
         }
-        // Nobody sees the file before all of it is durable, so all of it is promised.
-        log.header.durable = log.length;
-        log.file
-            .seek(SeekFrom::Start(0))
-            .map_err(failed(&log.path))?;
-        let length = log.length;
-        log.write_header()?;
-        log.file
-            .seek(SeekFrom::Start(length))
-            .map_err(failed(&log.path))?;
-        log.length = length;
-        log.sync()?;
-        Ok(log)
-    }
-
-    /// Opens a file to go on at `end`, and cuts off what is behind it.
-    fn open(path: &Path, header: FileHeader, end: u64) -> Result<Self, StoreError> {
-        let mut file = options().open(path).map_err(failed(path))?;
-        file.set_len(end)
-            .and_then(|()| file.seek(SeekFrom::End(0)))
-            .map_err(failed(path))?;
-        let mut log = Self {
-            path: path.to_owned(),
-            file: BufWriter::new(file),
-            header,
-            length: end,
-            durable: 0,
-        };
-        // What was read counts as stored from now on, so it must not vanish again.
-        log.sync()?;
-        Ok(log)
-    }
-
-    fn put_in_place(&mut self, directory: &Path) -> Result<(), StoreError> {
-        let path = directory.join(CURRENT);
-        fs::rename(&self.path, &path)
-            .and_then(|()| sync_directory(directory))
-            .map_err(failed(&path))?;
-        self.path = path;
-        Ok(())
-    }
-
-    fn write_header(&mut self) -> Result<(), StoreError> {
-        let encoded = self.header.encode();
-        self.file.write_all(&encoded).map_err(failed(&self.path))?;
-        self.length = encoded.len() as u64;
-        Ok(())
-    }
-
-    fn append(&mut self, parts: &[&[u8]]) -> Result<(), StoreError> {
-        let header = RecordHeader::of(parts, self.durable);
-        let encoded = header.encode(&self.header);
-        for part in [&encoded[..]].iter().chain(parts) {
-            self.file.write_all(part).map_err(failed(&self.path))?;
-            self.length += part.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_data())
-            .map_err(failed(&self.path))?;
-        self.durable = self.length;
-        Ok(())
+        let result = change(&mut self.log);
+        self.failed = result.is_err();
+        result.map_err(failed(&self.folder.current_path()))
     }
 }
 
-fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join(LOCK);
-    let file = options()
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(directory.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(&path)(source)),
-    }
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
-    |source| StoreError::Io {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// For files that only their owner can read: records hold tokens and results.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Makes a directory that only its owner can look into, and its name durable.
-fn make_directory(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let parent = match directory.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Err(io::ErrorKind::NotADirectory.into()),
-    };
-    make_directory(parent)?;
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)?;
-    sync_directory(parent)
-}
-
-/// Makes the names in a directory durable.
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// Elsewhere directories cannot be opened, and renaming is as durable as it gets.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
+fn read(folder: &Folder, file: &File) -> Result<Scanned, StoreError> {
+    let path = folder.current_path();
+    let length = file.metadata().map_err(failed(&path))?.len();
+    let scanned = scan(file, length, &mut Progress::new(&path, length));
+    scanned.map_err(|error| match error {
+        Unread::Io(source) => failed(&path)(source),
+        Unread::Version(found) => StoreError::Version {
+            path: path.clone(),
+            found,
+            known: format::VERSION,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -10,9 +10,18 @@ pub enum StoreError {
     /// Another process uses the directory.
     #[error("{} is in use by another process: stop it, or give this one a directory of its own", .0.display())]
     Locked(PathBuf),
-    /// Something that was stored cannot be read.
+    /// The file is gone, and the directory says that it was there.
     #[error(
-        "{}: {problem}: restore the file from a copy, or move it away to begin again without what it held",
+        "{} is gone, although a store was made there: restore it from a copy, or repair the store, which begins again without what it held",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// Something that was stored cannot be read. Nothing was changed.
+    ///
+    /// Not an error of this kind is a record that was never reported as stored: it is what
+    /// a crash leaves, and is set aside.
+    #[error(
+        "{}: {problem}: restore the file from a copy, or repair the store, which sets the file aside and goes on with the {readable} records before the damage",
         .path.display()
     )]
     Damaged {
@@ -20,12 +29,36 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong, and where.
         problem: Damage,
+        /// How many records are whole before that.
+        readable: usize,
+    },
+    /// The file was written by a program that has another form for its bytes. Nothing was
+    /// changed.
+    #[error(
+        "{} is a store of version {found}, and this program reads version {known} alone: go on with the program that wrote it, or move the file and `lock` beside it to another directory to begin again without what it holds",
+        .path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that it is of.
+        found: u8,
+        /// The version that this program reads and writes.
+        known: u8,
+    },
+    /// Something else has a name that the store needs. Nothing was changed.
+    #[error("{} {obstacle}", .path.display())]
+    InTheWay {
+        /// The name.
+        path: PathBuf,
+        /// What has it.
+        obstacle: Obstacle,
     },
     /// A write failed before, and nothing is known about the file since.
     #[error("an earlier write to {} failed: open the store again", .0.display())]
     FailedBefore(PathBuf),
     /// The system failed to read or write.
-    #[error("{}: {source}: check the disk's space and permissions, then open the store again", .path.display())]
+    #[error("{}: {source}: {}, then open the store again", .path.display(), remedy(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -39,17 +72,18 @@ pub enum StoreError {
 #[non_exhaustive]
 pub enum Damage {
     /// The file does not begin as a store does.
-    #[error("this is no store of fedlink's")]
+    #[error("this does not begin as a store of fedlink's")]
     Foreign,
-    /// The file was written by a version that this one does not know.
-    #[error("this store is of version {0}, which this program does not know")]
-    Version(u8),
-    /// The beginning of the file is damaged.
-    #[error("the header of the store is damaged")]
-    Header,
+    /// Neither of the two headers is whole.
+    #[error("both headers of the store are damaged")]
+    Headers,
     /// A record that was stored is damaged.
-    #[error("the record at byte {0} is damaged, and records behind it are not")]
+    #[error("the record at byte {0} was stored and is damaged")]
     Record(u64),
+    /// One of the two headers is damaged, and a record of which it would tell whether it
+    /// was stored.
+    #[error("a header of the store is damaged, and so is the record at byte {0}")]
+    HeaderAndRecord(u64),
     /// The file has lost its end.
     #[error("the store ends at byte {found}, but {promised} bytes were stored")]
     Short {
@@ -58,4 +92,44 @@ pub enum Damage {
         /// How long it is.
         found: u64,
     },
+}
+
+/// What stands where a file or a directory of the store has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// A link in the place of a file. The store replaces its files by renaming, which would
+    /// replace the link and not what it points to.
+    #[error(
+        "is a link, and the store needs a file there: move what it points to into its place, or let the whole directory be a link"
+    )]
+    Link,
+    /// A link in the place of the directory that points to nothing.
+    #[error("is a link to what does not exist: mount or make what it points to")]
+    DanglingLink,
+    /// A file that is mounted, as containers do. Nothing can be renamed to its name.
+    #[error(
+        "is mounted or otherwise in use, so that it cannot be replaced: mount the whole directory instead"
+    )]
+    Busy,
+    /// A file in the place of the directory.
+    #[error(
+        "is a file, and the store needs a directory there: move it away, or name another directory"
+    )]
+    File,
+    /// Anything else in the place of a file.
+    #[error("is not a file, and the store needs one there: move it away")]
+    NotAFile,
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "free space there"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing",
+        io::ErrorKind::PermissionDenied => "let the user of this process read and write there",
+        io::ErrorKind::OutOfMemory => "give this process more memory",
+        _ => "check the disk",
+    }
 }

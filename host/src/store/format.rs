@@ -2,149 +2,183 @@
 //!
 //! | file | |
 //! |---|---|
-//! | 7 | `fedlink` |
-//! | 1 | version, 2 |
-//! | 8 | salt |
-//! | 8 | durable |
-//! | 4 | CRC-32 of the 24 bytes before |
+//! | 4096 | a header |
+//! | 4096 | another, of the same form |
 //! | rest | records |
+//!
+//! | header | |
+//! |---|---|
+//! | 7 | `fedlink` |
+//! | 1 | version, 3 |
+//! | 8 | salt |
+//! | 8 | turn: how many headers were written before this one |
+//! | 8 | synced: how much of the file was durable when this was written |
+//! | 4 | CRC-32 of the 32 bytes before |
+//! | rest | zeros |
 //!
 //! | record | |
 //! |---|---|
 //! | 8 | length of the content |
 //! | 4 | CRC-32 of the content |
-//! | 8 | durable |
-//! | 4 | CRC-32 of the salt and the 20 bytes before |
+//! | 4 | CRC-32 of the salt, the record's place in the file, and the 12 bytes before |
 //! | rest | content |
 //!
-//! Numbers are little-endian. *Durable* is how much of the file had been synced when this
-//! was written. It tells two kinds of damage apart: what a crash leaves of records that
-//! nobody relied on, and the loss of one that somebody did. Only the first may be passed
-//! over. It is the second if a later, whole record says that the damaged place was durable.
+//! Numbers are little-endian.
+//!
+//! # What was synced
+//!
+//! Nothing is reported as stored before two writes have reached the disk, one after the
+//! other: the records, and a header that says how far they go. The headers take turns, so
+//! that the older one is whole while the newer one is written. From that follows what a
+//! file says after whatever befell it:
+//!
+//! - Up to `synced` of the newest header every record must be whole: one that is not was
+//!   stored and is damaged.
+//! - Whatever is not whole behind `synced` was never reported as stored, in whichever order
+//!   the system wrote it.
+//! - If one of the headers is not whole, the crash came while that header was written, when
+//!   all records were durable and no other was begun. So a record that is not whole is
+//!   damage then, wherever it is.
+//! - A crash never leaves both headers broken. That is damage.
+//!
+//! The price is that each batch waits for the disk twice. With one wait, records that were
+//! stored last and then damaged could not be told from those that a crash left half written.
+//!
+//! It is assumed that a disk keeps what it says that it has written, and that a write that
+//! a loss of power cuts short leaves the bytes before it as they were.
 //!
 //! The salt is another one in each file. So nothing that a peer sent, and no remainder of
 //! an older file, passes for a record.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 
 use super::error::Damage;
 
-/// What stands at the beginning of the file.
+/// The version of all of this.
+pub(super) const VERSION: u8 = 3;
+
+/// What each header has for itself: as much as a disk writes at once.
+pub(super) const BLOCK: usize = 4096;
+
+/// Where the first record begins.
+pub(super) const RECORDS: usize = 2 * BLOCK;
+
+const NAME: &[u8; 7] = b"fedlink";
+
+/// What is promised about a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct FileHeader {
+pub(super) struct Header {
     salt: u64,
-    /// How much of the file is promised by the time anybody sees it.
-    pub(super) durable: u64,
+    turn: u64,
+    /// How much of the file was durable when this was written.
+    pub(super) synced: u64,
+}
+
+/// What the headers of a file say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Headers {
+    pub(super) newest: Header,
+    /// Whether the other one is whole too.
+    pub(super) both_whole: bool,
 }
 
 /// What stands before the content of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct RecordHeader {
-    length: u64,
-    checksum: u32,
-    durable: u64,
+    pub(super) length: u64,
+    pub(super) checksum: u32,
 }
 
-/// What a file holds.
-#[derive(Debug)]
-pub(super) struct Scanned {
-    pub(super) header: FileHeader,
-    pub(super) records: Vec<Bytes>,
-    /// Where the last whole record ends.
-    pub(super) end: u64,
+/// Why the headers of a file say nothing.
+#[derive(Debug, PartialEq)]
+pub(super) enum NoHeader {
+    Version(u8),
+    Damaged(Damage),
 }
 
-/// Reads a whole file.
-pub(super) fn scan(file: &Bytes) -> Result<Scanned, Damage> {
-    let header = FileHeader::decode(file)?;
-    if header.durable > file.len() as u64 {
-        return Err(Damage::Short {
-            promised: header.durable,
-            found: file.len() as u64,
-        });
+impl Headers {
+    pub(super) fn decode(file: &[u8]) -> Result<Self, NoHeader> {
+        let [first, second] = [0, BLOCK].map(|place| file.get(place..).and_then(Header::decode));
+        match (first, second) {
+            (Some(first), Some(second)) if first.salt == second.salt => Ok(Self {
+                newest: if first.turn > second.turn {
+                    first
+                } else {
+                    second
+                },
+                both_whole: true,
+            }),
+            (Some(newest), None) | (None, Some(newest)) => Ok(Self {
+                newest,
+                both_whole: false,
+            }),
+            (Some(_), Some(_)) => Err(NoHeader::Damaged(Damage::Headers)),
+            (None, None) => Err(match file.strip_prefix(NAME) {
+                Some([VERSION, ..] | []) => NoHeader::Damaged(Damage::Headers),
+                Some([version, ..]) => NoHeader::Version(*version),
+                None => NoHeader::Damaged(Damage::Foreign),
+            }),
+        }
     }
-    let mut records = Vec::new();
-    let mut at = FileHeader::LENGTH;
-    while let Some((_, record)) = record(file, &header, at) {
-        at += RecordHeader::LENGTH + record.len();
-        records.push(record);
-    }
-    let end = at as u64;
-    if end < header.durable || is_promised(file, &header, at) {
-        return Err(Damage::Record(end));
-    }
-    Ok(Scanned {
-        header,
-        records,
-        end,
-    })
 }
 
-/// Whether a whole record behind `at` says that this place was durable.
-fn is_promised(file: &Bytes, header: &FileHeader, at: usize) -> bool {
-    (at + 1..file.len()).any(|later| {
-        record(file, header, later).is_some_and(|(found, _)| found.durable > at as u64)
-    })
-}
+impl Header {
+    const LENGTH: usize = 36;
 
-/// The record at `at`, if there is a whole one.
-fn record(file: &Bytes, header: &FileHeader, at: usize) -> Option<(RecordHeader, Bytes)> {
-    let rest = file.get(at..)?;
-    let (encoded, rest) = rest.split_first_chunk::<{ RecordHeader::LENGTH }>()?;
-    let found = RecordHeader::decode(encoded, header)?;
-    let content = rest.get(..usize::try_from(found.length).ok()?)?;
-    (crc32fast::hash(content) == found.checksum).then(|| (found, file.slice_ref(content)))
-}
-
-impl FileHeader {
-    const LENGTH: usize = 28;
-    const NAME: &[u8] = b"fedlink";
-    const VERSION: u8 = 2;
-
+    /// The first one of a new file, with a salt of its own.
     pub(super) fn new() -> Self {
         Self {
             salt: RandomState::new().build_hasher().finish(),
-            durable: 0,
+            turn: 0,
+            synced: 0,
         }
+    }
+
+    /// The one to write after this one.
+    pub(super) fn next(&self, synced: u64) -> Self {
+        Self {
+            salt: self.salt,
+            turn: self.turn.wrapping_add(1),
+            synced,
+        }
+    }
+
+    /// Where in the file it stands.
+    pub(super) fn place(&self) -> u64 {
+        (self.turn % 2) * BLOCK as u64
     }
 
     pub(super) fn encode(&self) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
-        bytes[..7].copy_from_slice(Self::NAME);
-        bytes[7] = Self::VERSION;
+        bytes[..7].copy_from_slice(NAME);
+        bytes[7] = VERSION;
         bytes[8..16].copy_from_slice(&self.salt.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.durable.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..24]);
-        bytes[24..].copy_from_slice(&checksum.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.turn.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.synced.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..32]);
+        bytes[32..].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
-    fn decode(file: &[u8]) -> Result<Self, Damage> {
-        let mut rest = file.strip_prefix(Self::NAME).ok_or(Damage::Foreign)?;
-        let version = rest.try_get_u8().map_err(|_| Damage::Header)?;
-        if version != Self::VERSION {
-            return Err(Damage::Version(version));
-        }
-        let found = file.get(..Self::LENGTH).ok_or(Damage::Header)?;
+    fn decode(block: &[u8]) -> Option<Self> {
+        let found = block.first_chunk::<{ Self::LENGTH }>()?;
+        let mut fields = &found[8..];
         let header = Self {
-            salt: rest.get_u64_le(),
-            durable: rest.get_u64_le(),
+            salt: fields.get_u64_le(),
+            turn: fields.get_u64_le(),
+            synced: fields.get_u64_le(),
         };
-        if found == header.encode() {
-            Ok(header)
-        } else {
-            Err(Damage::Header)
-        }
+        (header.encode() == *found).then_some(header)
     }
 }
 
 impl RecordHeader {
-    const LENGTH: usize = 24;
+    pub(super) const LENGTH: usize = 16;
 
     /// The header for this content.
-    pub(super) fn of(parts: &[&[u8]], durable: u64) -> Self {
+    pub(super) fn of(parts: &[&[u8]]) -> Self {
         let mut checksum = crc32fast::Hasher::new();
         for part in parts {
             checksum.update(part);
@@ -152,29 +186,30 @@ impl RecordHeader {
         Self {
             length: parts.iter().map(|part| part.len() as u64).sum(),
             checksum: checksum.finalize(),
-            durable,
         }
     }
 
-    pub(super) fn encode(&self, file: &FileHeader) -> [u8; Self::LENGTH] {
+    /// Its bytes at this place of that file.
+    pub(super) fn encode(&self, file: &Header, place: u64) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
         bytes[..8].copy_from_slice(&self.length.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.checksum.to_le_bytes());
-        bytes[12..20].copy_from_slice(&self.durable.to_le_bytes());
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(&file.salt.to_le_bytes());
-        checksum.update(&bytes[..20]);
-        bytes[20..].copy_from_slice(&checksum.finalize().to_le_bytes());
+        checksum.update(&place.to_le_bytes());
+        checksum.update(&bytes[..12]);
+        bytes[12..].copy_from_slice(&checksum.finalize().to_le_bytes());
         bytes
     }
 
-    fn decode(bytes: &[u8; Self::LENGTH], file: &FileHeader) -> Option<Self> {
-        let mut rest = &bytes[..];
+    /// What stands at the beginning of `bytes`, which are at this place of that file.
+    pub(super) fn decode(bytes: &[u8], file: &Header, place: u64) -> Option<Self> {
+        let found = bytes.first_chunk::<{ Self::LENGTH }>()?;
+        let mut fields = &found[..];
         let header = Self {
-            length: rest.get_u64_le(),
-            checksum: rest.get_u32_le(),
-            durable: rest.get_u64_le(),
+            length: fields.get_u64_le(),
+            checksum: fields.get_u32_le(),
         };
-        (header.encode(file) == *bytes).then_some(header)
+        (header.encode(file, place) == *found).then_some(header)
     }
 }

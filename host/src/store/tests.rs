@@ -1,8 +1,16 @@
+mod crash;
+mod damage;
+pub(super) mod disk;
+mod names;
+
+use std::collections::BTreeMap;
+use std::fs;
 use std::panic::Location;
 
 use tempfile::TempDir;
 
-use super::error::Damage;
+use super::folder::{ASIDE, CURRENT, NEXT};
+use super::format::{BLOCK, RECORDS};
 use super::*;
 
 /// Three records, each synced, and where each of them begins.
@@ -18,6 +26,20 @@ fn three(directory: &Path) -> (Vec<u8>, [usize; 3]) {
     (fs::read(directory.join(CURRENT)).unwrap(), starts)
 }
 
+/// A store of one record that was stored, and two that were not and are in the file.
+fn unsynced(directory: &Path) -> (Vec<u8>, [usize; 2]) {
+    let (mut store, _) = FileStore::open(directory).unwrap();
+    store.append(&[b"stored"]).unwrap();
+    store.sync().unwrap();
+    let starts = [b"not stored".as_slice(), b"neither"].map(|record| {
+        let start = store.len_bytes() as usize;
+        store.append(&[record]).unwrap();
+        start
+    });
+    drop(store);
+    (fs::read(directory.join(CURRENT)).unwrap(), starts)
+}
+
 /// Puts these bytes in the place of the store and opens it.
 fn opened(directory: &Path, bytes: &[u8]) -> Result<Vec<Bytes>, StoreError> {
     fs::write(directory.join(CURRENT), bytes).unwrap();
@@ -25,11 +47,22 @@ fn opened(directory: &Path, bytes: &[u8]) -> Result<Vec<Bytes>, StoreError> {
 }
 
 #[track_caller]
-fn damage(result: Result<Vec<Bytes>, StoreError>) -> Damage {
+fn damage<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Damage {
     match result {
         Err(StoreError::Damaged { problem, .. }) => problem,
         other => panic!("not damaged, at {}: {other:?}", Location::caller()),
     }
+}
+
+/// Every file of a directory.
+fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read(entry.path()).unwrap())
+        })
+        .collect()
 }
 
 #[test]
@@ -42,6 +75,7 @@ fn records_come_back_in_order() {
             .flat_map(|round| [Bytes::from(vec![round; 3]), Bytes::new()])
             .collect();
         assert_eq!(records, expected);
+        assert_eq!(store.set_aside(), None);
         store.append(&[&[round], &[], &[round, round]]).unwrap();
         store.append(&[]).unwrap();
         store.sync().unwrap();
@@ -51,97 +85,221 @@ fn records_come_back_in_order() {
 }
 
 #[test]
-fn a_torn_end_is_dropped_wherever_it_was_torn() {
+fn a_torn_end_is_set_aside_wherever_it_was_torn() {
     let place = TempDir::new().unwrap();
-    let (bytes, starts) = three(place.path());
+    let (bytes, starts) = unsynced(place.path());
     for end in starts[0]..bytes.len() {
-        let whole = [starts[1], starts[2]]
-            .iter()
-            .filter(|start| end >= **start)
-            .count();
-        let records = opened(place.path(), &bytes[..end]).unwrap();
-        assert_eq!(records.len(), whole, "torn at {end}");
-        // The remainder is gone from the file as well, so it cannot damage what follows.
-        let (mut store, _) = FileStore::open(place.path()).unwrap();
+        let place = TempDir::new().unwrap();
+        fs::write(place.path().join(CURRENT), &bytes[..end]).unwrap();
+        let (mut store, records) = FileStore::open(place.path()).unwrap();
+        let whole = if end < starts[1] {
+            starts[0]
+        } else {
+            starts[1]
+        };
+        let expected = 1 + usize::from(end >= starts[1]);
+        assert_eq!(records.len(), expected, "torn at {end}");
+        match store.set_aside() {
+            None => assert_eq!(end, whole),
+            Some(aside) => {
+                assert_eq!(fs::read(&aside.path).unwrap(), bytes[whole..end]);
+                assert_eq!(aside.from, whole as u64);
+                assert_eq!(aside.bytes, (end - whole) as u64);
+            }
+        }
+        // The remainder is gone from the file, so it cannot damage what follows.
         store.append(&[b"after the crash"]).unwrap();
         store.sync().unwrap();
         drop(store);
-        let (_, records) = FileStore::open(place.path()).unwrap();
+        let (store, records) = FileStore::open(place.path()).unwrap();
+        assert_eq!(store.set_aside(), None);
         assert_eq!(records.last().unwrap(), "after the crash", "torn at {end}");
-        assert_eq!(records.len(), whole + 1, "torn at {end}");
+        assert_eq!(records.len(), expected + 1, "torn at {end}");
     }
 }
 
 #[test]
-fn a_torn_end_that_reads_as_zeros_is_dropped() {
+fn what_is_set_aside_is_never_written_over() {
     let place = TempDir::new().unwrap();
-    let (bytes, starts) = three(place.path());
-    for at in starts[2]..bytes.len() {
+    let (bytes, starts) = unsynced(place.path());
+    for round in 1..=3 {
+        let mut torn = bytes.clone();
+        torn.truncate(bytes.len() - round);
+        assert_eq!(opened(place.path(), &torn).unwrap().len(), 2);
+    }
+    let files = files(place.path());
+    for round in 1..=3 {
+        let aside = &files[&format!("{ASIDE}{round}")];
+        assert_eq!(*aside, bytes[starts[1]..bytes.len() - round]);
+    }
+}
+
+#[test]
+fn a_torn_end_that_is_longer_than_the_rest_is_set_aside_with_it_and_not_copied() {
+    let place = TempDir::new().unwrap();
+    let (mut store, _) = FileStore::open(place.path()).unwrap();
+    store.append(&[b"stored"]).unwrap();
+    store.sync().unwrap();
+    store.append(&[&[7; 20_000]]).unwrap();
+    drop(store);
+    let path = place.path().join(CURRENT);
+    let bytes = fs::read(&path).unwrap();
+    for round in 1..=2 {
+        let torn = &bytes[..bytes.len() - round];
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, torn).unwrap();
+        #[cfg(unix)]
+        let file = std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());
+        let (mut store, records) = FileStore::open(place.path()).unwrap();
+        assert_eq!(records, ["stored"]);
+        let aside = store.set_aside().unwrap().clone();
+        assert_eq!((aside.from, aside.bytes), (0, torn.len() as u64));
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::MetadataExt::ino(&aside.path.metadata().unwrap()),
+            file
+        );
+        store.append(&[b"after the crash"]).unwrap();
+        store.sync().unwrap();
+        drop(store);
+        assert_eq!(fs::read(&aside.path).unwrap(), torn);
+        let (store, records) = FileStore::open(place.path()).unwrap();
+        assert_eq!(records, ["stored", "after the crash"]);
+        assert_eq!(store.set_aside(), None);
+    }
+}
+
+#[test]
+fn a_torn_end_that_reads_as_zeros_is_set_aside() {
+    let place = TempDir::new().unwrap();
+    let (bytes, starts) = unsynced(place.path());
+    for at in starts[1]..bytes.len() {
         let mut torn = bytes.clone();
         torn[at..].fill(0);
         torn.extend([0; 7]);
+        let records = opened(place.path(), &torn).unwrap();
+        assert_eq!(records, ["stored", "not stored"], "zeros from {at}");
+    }
+}
+
+#[test]
+fn one_flipped_bit_of_a_thousand_records_is_damage_and_changes_nothing() {
+    let place = TempDir::new().unwrap();
+    let (mut store, _) = FileStore::open(place.path()).unwrap();
+    let mut second = 0;
+    for record in 0..1000_u32 {
+        store.append(&[&record.to_le_bytes()]).unwrap();
+        if record == 0 {
+            second = store.len_bytes();
+        }
+    }
+    store.sync().unwrap();
+    drop(store);
+    let mut bytes = fs::read(place.path().join(CURRENT)).unwrap();
+    bytes[second as usize + 2] ^= 1;
+    fs::write(place.path().join(CURRENT), &bytes).unwrap();
+    let before = files(place.path());
+    for _ in 0..2 {
+        let error = FileStore::open(place.path()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Damaged { readable: 1, .. }),
+            "{error}"
+        );
+        let told = error.to_string();
+        for what in [
+            "records: the record at byte 8212",
+            "restore the file from a copy",
+            "sets the file aside and goes on with the 1 records",
+        ] {
+            assert!(told.contains(what), "{told}");
+        }
+        assert_eq!(damage(Err::<(), _>(error)), Damage::Record(second));
+        assert_eq!(files(place.path()), before);
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_record_is_damage() {
+    let place = TempDir::new().unwrap();
+    let (bytes, starts) = three(place.path());
+    for bit in RECORDS * 8..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let start = starts.iter().rev().find(|start| **start <= bit / 8);
+        let expected = Damage::Record(*start.unwrap() as u64);
         assert_eq!(
-            opened(place.path(), &torn).unwrap(),
-            ["first", ""],
-            "zeros from {at}"
+            damage(opened(place.path(), &flipped)),
+            expected,
+            "bit {bit}"
         );
     }
 }
 
 #[test]
-fn every_flipped_bit_is_noticed() {
+fn a_flipped_bit_of_a_header_is_mended() {
+    let place = TempDir::new().unwrap();
+    let (bytes, _) = three(place.path());
+    for header in [0, BLOCK] {
+        for byte in [0, 7, 10, 20, 25, 33] {
+            let mut flipped = bytes.clone();
+            flipped[header + byte] ^= 1;
+            assert_eq!(opened(place.path(), &flipped).unwrap().len(), 3);
+            // Now the other header may be damaged.
+            let mut mended = fs::read(place.path().join(CURRENT)).unwrap();
+            mended[(header + BLOCK) % RECORDS + byte] ^= 1;
+            assert_eq!(opened(place.path(), &mended).unwrap().len(), 3);
+        }
+    }
+}
+
+#[test]
+fn a_repaired_store_has_the_records_before_the_damage_and_the_whole_file_beside_it() {
     let place = TempDir::new().unwrap();
     let (bytes, starts) = three(place.path());
-    for bit in 0..bytes.len() * 8 {
-        let mut flipped = bytes.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        let result = opened(place.path(), &flipped);
-        let at = bit / 8;
-        if at < 7 {
-            assert_eq!(damage(result), Damage::Foreign);
-        } else if at == 7 {
-            assert!(matches!(damage(result), Damage::Version(_)));
-        } else if at < starts[0] {
-            assert_eq!(damage(result), Damage::Header);
-        } else if at < starts[2] {
-            let start = if at < starts[1] { starts[0] } else { starts[1] };
-            assert_eq!(damage(result), Damage::Record(start as u64), "bit {bit}");
-        } else {
-            // No later record vouches for the last one: it counts as torn.
-            assert_eq!(result.unwrap(), ["first", ""], "bit {bit}");
-        }
+    let mut flipped = bytes.clone();
+    flipped[starts[2] + 20] ^= 1;
+    damage(opened(place.path(), &flipped));
+    let (mut store, records) = FileStore::repair(place.path()).unwrap();
+    assert_eq!(records, ["first", ""]);
+    let aside = store.set_aside().unwrap().clone();
+    assert_eq!((aside.from, aside.bytes), (0, bytes.len() as u64));
+    assert_eq!(fs::read(&aside.path).unwrap(), flipped);
+    store.append(&[b"new"]).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    // A store that is whole is not repaired.
+    for open in [FileStore::open, FileStore::repair] {
+        let (store, records) = open(place.path()).unwrap();
+        assert_eq!(records, ["first", "", "new"]);
+        assert_eq!(store.set_aside(), None);
+    }
+    for bytes in [&b""[..], b"[package]\nname = \"x\"", &bytes[..30]] {
+        fs::write(place.path().join(CURRENT), bytes).unwrap();
+        let (store, records) = FileStore::repair(place.path()).unwrap();
+        assert!(records.is_empty());
+        let aside = store.set_aside().unwrap();
+        assert_eq!(fs::read(&aside.path).unwrap(), bytes);
     }
 }
 
 #[test]
 fn records_of_one_sync_may_be_torn_in_any_order() {
     let place = TempDir::new().unwrap();
-    let (mut store, _) = FileStore::open(place.path()).unwrap();
-    store.append(&[b"stored"]).unwrap();
-    store.sync().unwrap();
-    let torn = store.len_bytes() as usize;
-    store.append(&[b"its page was not written"]).unwrap();
-    store.append(&[b"the next one was"]).unwrap();
-    store.sync().unwrap();
-    drop(store);
-    let mut bytes = fs::read(place.path().join(CURRENT)).unwrap();
-    bytes[torn + 2] ^= 1;
+    let (mut bytes, starts) = unsynced(place.path());
+    bytes[starts[0] + 2] ^= 1;
     assert_eq!(opened(place.path(), &bytes).unwrap(), ["stored"]);
 }
 
 #[test]
 fn what_was_read_once_is_promised() {
     let place = TempDir::new().unwrap();
-    let (_, starts) = three(place.path());
-    let (mut store, _) = FileStore::open(place.path()).unwrap();
-    store.append(&[b"written by the next process"]).unwrap();
-    store.sync().unwrap();
-    drop(store);
+    let (_, starts) = unsynced(place.path());
+    drop(FileStore::open(place.path()).unwrap());
     let mut bytes = fs::read(place.path().join(CURRENT)).unwrap();
-    bytes[starts[2] + 1] ^= 1;
+    bytes[starts[1] + 1] ^= 1;
     assert_eq!(
         damage(opened(place.path(), &bytes)),
-        Damage::Record(starts[2] as u64)
+        Damage::Record(starts[1] as u64)
     );
 }
 
@@ -153,7 +311,6 @@ fn a_record_inside_a_record_is_content() {
     let (mut store, _) = FileStore::open(place.path()).unwrap();
     let start = store.len_bytes() as usize;
     store.append(&[&inner, &inner]).unwrap();
-    store.sync().unwrap();
     drop(store);
     let mut bytes = fs::read(place.path().join(CURRENT)).unwrap();
     bytes[start] ^= 1;
@@ -172,7 +329,7 @@ fn replacing_keeps_only_what_is_given() {
     store.append(&[b"appended"]).unwrap();
     store.sync().unwrap();
     drop(store);
-    assert!(!place.path().join(NEXT).exists());
+    assert!(!files(place.path()).contains_key(NEXT));
     let (_, records) = FileStore::open(place.path()).unwrap();
     assert_eq!(records, ["kept", "appended"]);
 }
@@ -207,7 +364,16 @@ fn a_crash_while_replacing_leaves_the_old_records() {
     store.replace([["new"]]).unwrap();
     drop(store);
     let new = fs::read(other.path().join(CURRENT)).unwrap();
-    for end in 0..=new.len() {
+    for end in [
+        0,
+        7,
+        36,
+        BLOCK,
+        BLOCK + 36,
+        RECORDS,
+        RECORDS + 16,
+        new.len(),
+    ] {
         fs::write(place.path().join(NEXT), &new[..end]).unwrap();
         let records = opened(place.path(), &old).unwrap();
         assert_eq!(
@@ -238,7 +404,7 @@ fn a_replacement_that_fails_changes_nothing() {
     store.append(&[b"old"]).unwrap();
     fs::create_dir(place.path().join(NEXT)).unwrap();
     let error = store.replace([["new"]]).unwrap_err();
-    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    assert!(matches!(error, StoreError::InTheWay { .. }), "{error}");
     store.sync().unwrap();
     drop(store);
     let (_, records) = FileStore::open(place.path()).unwrap();
@@ -249,9 +415,11 @@ fn a_replacement_that_fails_changes_nothing() {
 fn two_cannot_share_a_store() {
     let place = TempDir::new().unwrap();
     let (store, _) = FileStore::open(place.path()).unwrap();
-    let error = FileStore::open(place.path()).unwrap_err();
-    assert!(matches!(error, StoreError::Locked(_)), "{error}");
-    assert!(error.to_string().contains("another process"), "{error}");
+    for open in [FileStore::open, FileStore::repair] {
+        let error = open(place.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Locked(_)), "{error}");
+        assert!(error.to_string().contains("another process"), "{error}");
+    }
     drop(store);
     FileStore::open(place.path()).unwrap();
 }
@@ -264,15 +432,29 @@ fn other_files_are_not_taken_for_a_store() {
         damage(opened(place.path(), b"[package]\nname = \"x\"")),
         Damage::Foreign
     );
-    assert_eq!(damage(opened(place.path(), b"fedlink")), Damage::Header);
+    assert_eq!(damage(opened(place.path(), b"fedlink")), Damage::Headers);
     assert_eq!(
-        damage(opened(place.path(), b"fedlink\x01")),
-        Damage::Version(1)
+        damage(opened(place.path(), b"fedlink\x03 and")),
+        Damage::Headers
     );
-    assert_eq!(
-        damage(opened(place.path(), b"fedlink\x02 and")),
-        Damage::Header
-    );
+}
+
+#[test]
+fn a_store_of_another_version_is_told_and_left_alone() {
+    let place = TempDir::new().unwrap();
+    for version in [0, 1, 2, 4, 255] {
+        let store = [b"fedlink", &[version][..], &[7; 9000]].concat();
+        fs::write(place.path().join(CURRENT), &store).unwrap();
+        for open in [FileStore::open, FileStore::repair] {
+            let error = open(place.path()).unwrap_err();
+            assert!(
+                matches!(error, StoreError::Version { found, known: 3, .. } if found == version),
+                "{error}"
+            );
+            assert!(error.to_string().contains("move the file"), "{error}");
+            assert_eq!(fs::read(place.path().join(CURRENT)).unwrap(), store);
+        }
+    }
 }
 
 #[test]
@@ -280,7 +462,9 @@ fn a_store_that_failed_says_so_until_it_is_replaced() {
     let place = TempDir::new().unwrap();
     let (mut store, _) = FileStore::open(place.path()).unwrap();
     // Nothing can be written through a handle for reading.
-    store.log.file = BufWriter::new(File::open(place.path().join(CURRENT)).unwrap());
+    store
+        .log
+        .put_disk(File::open(place.path().join(CURRENT)).unwrap());
     store.append(&[b"lost"]).unwrap();
     assert!(matches!(store.sync(), Err(StoreError::Io { .. })));
     assert!(matches!(
@@ -294,6 +478,19 @@ fn a_store_that_failed_says_so_until_it_is_replaced() {
     drop(store);
     let (_, records) = FileStore::open(place.path()).unwrap();
     assert_eq!(records, ["found again", "goes on"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_with_what_to_do() {
+    let place = TempDir::new().unwrap();
+    let (mut store, _) = FileStore::open(place.path()).unwrap();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    store.log.put_disk(full.unwrap());
+    store.append(&[b"lost"]).unwrap();
+    let error = store.sync().unwrap_err().to_string();
+    assert!(error.contains("free space there"), "{error}");
+    assert!(matches!(store.sync(), Err(StoreError::FailedBefore(_))));
 }
 
 #[cfg(unix)]
@@ -317,4 +514,17 @@ fn only_the_owner_can_read_records() {
     store.replace([["again"]]).unwrap();
     assert_eq!(mode(CURRENT), 0o600);
     assert_eq!(mode(""), 0o700);
+    store.append(&[b"not synced"]).unwrap();
+    drop(store);
+    let length = directory.join(CURRENT).metadata().unwrap().len();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(directory.join(CURRENT));
+    file.unwrap().set_len(length - 1).unwrap();
+    let (store, _) = FileStore::open(&directory).unwrap();
+    let aside = store.set_aside().unwrap();
+    assert_eq!(
+        aside.path.metadata().unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
