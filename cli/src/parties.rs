@@ -52,7 +52,7 @@ pub fn repair(state: &Path) -> Result<(), StoreError> {
 pub(crate) fn repair_hint(error: &StoreError) -> &'static str {
     match error {
         StoreError::Damaged { .. } | StoreError::Missing(_) => {
-            "\nwith --repair this command repairs the store: what it has promised by records that are lost, it breaks"
+            "\nthe option --repair repairs the store; what was promised by records that are lost is then broken"
         }
         _ => "",
     }

@@ -250,12 +250,12 @@ fn records_that_are_damaged_or_gone_are_told_with_what_to_do() {
         fs::write(&store, &damaged).unwrap();
         let told = failure(command);
         assert!(told.contains("the record at byte 8192"), "{told}");
-        assert!(told.contains("with --repair this command"), "{told}");
+        assert!(told.contains("the option --repair"), "{told}");
         assert_eq!(fs::read(&store).unwrap(), damaged);
         fs::rename(&store, store.with_file_name("moved")).unwrap();
         let told = failure(command);
         assert!(told.contains("is gone, although a store was"), "{told}");
-        assert!(told.contains("with --repair this command"), "{told}");
+        assert!(told.contains("the option --repair"), "{told}");
         fs::rename(store.with_file_name("moved"), &store).unwrap();
     }
 

@@ -7,12 +7,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use common::{
-    Federation, JOB, Site, assigned, grow, hold_task, joined, next_result, pattern, start_job,
-    task, wait_for,
+    Federation, JOB, Site, assigned, grow, hold_task, joined, next_result, pattern, react,
+    start_job, task, wait_for,
 };
 use fedlink::{ClientAction, RetryReason, ServerAction};
-use fedlink_host::storage::MemoryStorage;
+use fedlink_host::HostError;
+use fedlink_host::storage::{MemoryStorage, Storage};
 use fedlink_host::store::FileStore;
 use fedlink_host::tokio::{
     Accept, Accepted, Incoming, MemoryAccept, Stream, TcpAccept, TcpDial, memory,
@@ -70,6 +72,45 @@ async fn a_site_that_died_gets_its_task_again_and_finishes_it() {
     assert_eq!(result.task, given);
     assert_eq!(result.payload.bytes(), "dehsinifnu");
     site.quit("done").await;
+}
+
+/// A storage that takes everything and confirms nothing.
+struct Full;
+
+impl Storage for Full {
+    fn append(&mut self, _: &Bytes, _: &Bytes) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn replace(&mut self, _: &mut dyn Iterator<Item = (Bytes, Bytes)>) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn len_bytes(&self) -> u64 {
+        0
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_promised_and_stops_the_host() {
+    let federation = Federation::new();
+    let (dial, accept) = memory();
+    let (server, _server_events) = federation.coordinator(accept).start().unwrap();
+    let host = federation.site("site-1", dial).storage(Full, Vec::new());
+    let (client, mut events) = host.start().unwrap();
+    client.register().await.unwrap();
+    start_job(&server, task("never held")).await;
+    while let Some(event) = events.next().await {
+        react(&client, &event).await;
+        assert!(assigned(&event).is_none(), "{event:?}");
+    }
+    let error = events.finish().await.unwrap_err();
+    assert!(matches!(error, HostError::Storage(_)), "{error}");
+    assert!(error.to_string().contains("start again"), "{error}");
 }
 
 #[tokio::test]

@@ -117,9 +117,11 @@ impl Folder {
     /// that nothing has.
     pub(super) fn set_aside(&self, bytes: &[u8], from: u64) -> Result<SetAside, StoreError> {
         let (path, mut file) = self.free_name(|path| options().create_new(true).open(path))?;
-        file.write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(failed(&path))?;
+        if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+            // Part of a copy is of no use, and would take space each time that this fails.
+            let _ = fs::remove_file(&path);
+            return Err(failed(&path)(error));
+        }
         self.sync()?;
         Ok(SetAside {
             path,
