@@ -13,7 +13,7 @@ pub(crate) mod file;
 pub(crate) use config::is_address;
 pub use config::{
     Config, Files, MAX_ADDRESSES, MAX_SECONDS, Role, ServerConfig, ServerEntry, ServerTimeouts,
-    SiteConfig, SiteTimeouts, Suite, Transport,
+    SiteConfig, SiteTimeouts, Suite, Transport, VERSION,
 };
 pub use credentials::Credentials;
 pub use error::{Fault, KitError, KitWarning};
@@ -124,6 +124,11 @@ pub(crate) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
     #[derive(Deserialize)]
+    struct WhichVersion {
+        version: Option<u32>,
+    }
+
+    #[derive(Deserialize)]
     struct WhoseKit {
         role: Role,
     }
@@ -138,7 +143,14 @@ fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
         problem,
     };
     let text = str::from_utf8(&bytes).map_err(|error| syntax(format!("not UTF-8: {error}")))?;
-    // The role alone comes first: fields of the wrong kit are better explained by it.
+    // The version and the role come first, each alone: fields of another kit are better
+    // explained by them.
+    let WhichVersion { version } =
+        toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+    let found = version.unwrap_or(1);
+    if found != VERSION {
+        return Err(KitError::OtherVersion { path, found });
+    }
     let WhoseKit { role } = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
     if role != C::ROLE {
         return Err(KitError::WrongRole {

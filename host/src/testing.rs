@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::kit::FILE_NAME;
 
-pub(crate) const SITE: &str = r#"
+pub(crate) const SITE: &str = r#"version = 2
 role = "site"
 project = "wine"
 name = "site-1"
@@ -24,7 +24,7 @@ name = "coordinator"
 addresses = ["127.0.0.1:8443", "fl.example.org:443"]
 "#;
 
-pub(crate) const SERVER: &str = r#"
+pub(crate) const SERVER: &str = r#"version = 2
 role = "server"
 project = "wine"
 name = "coordinator"

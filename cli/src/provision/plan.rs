@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use fedlink::identity::Name;
 use fedlink_host::kit::{
     Config, Files, Role, ServerConfig, ServerEntry, ServerTimeouts, SiteConfig, SiteTimeouts,
-    Suite, Transport,
+    Suite, Transport, VERSION,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,7 @@ impl Plan {
 
     pub(super) fn server_config(&self, hosts: &[Host]) -> ServerConfig {
         ServerConfig {
+            version: VERSION,
             role: Role::Server,
             project: self.project.clone(),
             name: self.server.clone(),
@@ -99,6 +100,7 @@ impl Plan {
 
     pub(super) fn site_config(&self, hosts: &[Host], site: &str) -> SiteConfig {
         SiteConfig {
+            version: VERSION,
             role: Role::Site,
             project: self.project.clone(),
             name: site.to_owned(),

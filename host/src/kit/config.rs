@@ -8,10 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
 
+/// The version of kits. Another one goes with another release, whose protocol this one does
+/// not speak; version 1 stood in no file.
+pub const VERSION: u32 = 2;
+
 /// The configuration of a site: a client that takes part in a project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteConfig {
+    /// The version of what this file says: [`VERSION`].
+    pub version: u32,
     /// Whose kit this is: [`Role::Site`].
     pub role: Role,
     /// The project, 1 to 255 bytes.
@@ -40,6 +46,8 @@ pub struct SiteConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
+    /// The version of what this file says: [`VERSION`].
+    pub version: u32,
     /// Whose kit this is: [`Role::Server`].
     pub role: Role,
     /// The project, 1 to 255 bytes.

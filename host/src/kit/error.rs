@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use fedlink::identity::{ChainError, KeyError};
 use rustls::pki_types::pem;
 
-use super::{FILE_NAME, MAX_FILE_BYTES, Role};
+use super::{FILE_NAME, MAX_FILE_BYTES, Role, VERSION};
 
 /// Why a kit cannot be used. Each names the file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,17 @@ pub enum KitError {
         path: PathBuf,
         /// Line, column and what is wrong there.
         problem: String,
+    },
+    /// The kit goes with another release.
+    #[error(
+        "{}: this kit is of version {found} and this program reads version {VERSION}: {}",
+        .path.display(), version_remedy(*.found)
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version that it says; 1 if it says none.
+        found: u32,
     },
     /// A field has a value that it cannot have.
     #[error("{}: {fault}", .path.display())]
@@ -156,6 +167,14 @@ pub enum KitWarning {
         /// Whole days that are left.
         days: u64,
     },
+}
+
+fn version_remedy(found: u32) -> &'static str {
+    if found < VERSION {
+        "have all kits of the project made again with `fedlink provision`, or use the release that made this one"
+    } else {
+        "update this program"
+    }
 }
 
 fn pem_problem(error: &pem::Error) -> String {

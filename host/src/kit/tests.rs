@@ -108,6 +108,20 @@ fn the_kit_of_the_other_role() {
 }
 
 #[test]
+fn a_kit_of_another_version() {
+    let version = |line: &str| told_of(&SITE.replace("version = 2\n", line));
+    let older = "this kit is of version 1 and this program reads version 2: ";
+    for line in ["", "version = 1\n"] {
+        let told = version(line);
+        assert!(told.contains(older), "{told}");
+        assert!(told.contains("`fedlink provision`"), "{told}");
+    }
+    // Whatever a newer one may say, and whosever it is.
+    let newer = told_of("version = 3\nrole = \"proxy\"");
+    assert!(newer.ends_with("update this program"), "{newer}");
+}
+
+#[test]
 fn a_file_that_is_missing() {
     for file in ["certificate.pem", "key.pem", "roots.pem"] {
         let folder = site();
@@ -154,7 +168,7 @@ fn a_field_that_is_unknown_missing_or_of_another_type() {
         value.contains("unknown variant `signed`") && value.contains("`bearer`"),
         "{value}"
     );
-    let no_toml = told_of("role = \"site\"\nproject");
+    let no_toml = told_of("version = 2\nproject");
     assert!(
         no_toml.starts_with("fedlink.toml: TOML parse error at line 2"),
         "{no_toml}"
