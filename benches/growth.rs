@@ -7,8 +7,11 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use fedlink::Server;
 use fedlink::Suite::{Bearer, Plain, Sealed};
-use fedlink_benches::counted::{Told, hear, heartbeats, register, reports, tick};
-use fedlink_benches::crowd::{Crowd, answer};
+use fedlink::identity::LocalSigner;
+use fedlink_benches::counted::{
+    Told, elsewhere, hear, heartbeats, look, register, register_elsewhere, reports, tick,
+};
+use fedlink_benches::crowd::{Crowd, answer, answer_signed};
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 
@@ -58,8 +61,29 @@ fn ticks_100(crowd: Crowd) -> Crowd {
     black_box(tick(crowd))
 }
 
+// Both signatures of the server's and the client's proof are in it.
+#[library_benchmark]
+#[bench::thousand(args = (register_elsewhere(Bearer, THOUSAND)), config = config())]
+#[bench::million(args = (register_elsewhere(Bearer, MILLION)), config = grown(1_510_000))]
+fn registration_key_elsewhere(
+    (mut server, key, message): (Server, LocalSigner, BytesMut),
+) -> (Server, BytesMut) {
+    let answer = answer_signed(&mut server, &key, message);
+    black_box((server, answer))
+}
+
+#[library_benchmark]
+#[bench::thousand(args = (Crowd::new(THOUSAND, Bearer)), config = config())]
+#[bench::million(args = (Crowd::new(MILLION, Bearer)), config = grown(2_803))]
+#[bench::elsewhere_thousand(args = (elsewhere(Bearer, THOUSAND)), config = config())]
+#[bench::elsewhere_million(args = (elsewhere(Bearer, MILLION)), config = grown(2_803))]
+fn looks_at_the_timeout_100(crowd: Crowd) -> Crowd {
+    black_box(look(crowd))
+}
+
 library_benchmark_group!(
     name = server;
-    benchmarks = heartbeats_100, registration, ticks_100
+    benchmarks = heartbeats_100, registration, registration_key_elsewhere, ticks_100,
+        looks_at_the_timeout_100
 );
 main!(library_benchmark_groups = server);

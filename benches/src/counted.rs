@@ -1,11 +1,15 @@
 //! What is counted in instructions: states before, and what is done.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use fedlink::identity::LocalSigner;
 use fedlink::{Server, Suite};
 
-use crate::crowd::{Crowd, START, answer, send, server};
+use crate::crowd::{
+    Crowd, START, answer, answer_signed, identity_elsewhere, send, server, server_with,
+};
 use crate::joiners::Joiners;
 
 /// Messages and ticks that are counted together.
@@ -94,11 +98,37 @@ pub fn tick(mut crowd: Crowd) -> Crowd {
     crowd
 }
 
+/// Asks when the next timer is due.
+#[must_use]
+pub fn look(crowd: Crowd) -> Crowd {
+    for _ in 0..TIMES {
+        black_box(crowd.server.poll_timeout());
+    }
+    crowd
+}
+
+/// A crowd before a server whose key is elsewhere.
+#[must_use]
+pub fn elsewhere(suite: Suite, clients: usize) -> Crowd {
+    Crowd::before(server_with(identity_elsewhere().0, suite), clients, suite)
+}
+
 /// A server and a challenge that it has not heard.
 #[must_use]
 pub fn challenge(suite: Suite) -> (Server, BytesMut) {
     let (_, challenge) = Joiners::new(suite).knock(START);
     (server(suite), challenge)
+}
+
+/// A server with a crowd and a key elsewhere, that key, and a register that it has not
+/// heard.
+#[must_use]
+pub fn register_elsewhere(suite: Suite, clients: usize) -> (Server, LocalSigner, BytesMut) {
+    let (_, key) = identity_elsewhere();
+    let mut server = elsewhere(suite, clients).server;
+    let (mut client, challenge) = Joiners::new(suite).knock(START);
+    let reply = answer_signed(&mut server, &key, challenge);
+    (server, key, Joiners::register(&mut client, START, reply))
 }
 
 /// A server with a crowd, and a register that it has not heard.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use fedlink::identity::{Identity, Name};
+use fedlink::identity::{Identity, LocalSigner, Name, Signer};
 use fedlink::message::{InstanceId, JobId, Payload, PeerId, Properties};
 use fedlink::stand_in::{Answer, Desk, Guise, StandIn};
 use fedlink::{
@@ -37,8 +37,13 @@ impl Crowd {
     /// As many registered clients, each of which has sent its first heartbeat.
     #[must_use]
     pub fn new(clients: usize, suite: Suite) -> Self {
+        Self::before(server(suite), clients, suite)
+    }
+
+    /// The same before this server.
+    #[must_use]
+    pub fn before(mut server: Server, clients: usize, suite: Suite) -> Self {
         let now = START;
-        let mut server = server(suite);
         let (mut all, mut desk) = (Vec::with_capacity(clients), Desk::default());
         for number in 0..clients {
             let mut client = server.seat(now, site(number), suite);
@@ -172,10 +177,30 @@ pub fn answer(server: &mut Server, message: BytesMut) -> BytesMut {
     BytesMut::from(&answer.header[..])
 }
 
+/// The same, where the server's key is elsewhere and signs at once.
+pub fn answer_signed(server: &mut Server, key: &LocalSigner, message: BytesMut) -> BytesMut {
+    let taken = server.handle_message(START, PeerId(u64::MAX), message);
+    taken.expect("it is well formed");
+    while let Some(action) = server.poll_action() {
+        if let ServerAction::Sign { request, bytes } = action {
+            let signed = server.signed(START, request, &key.sign(&bytes));
+            signed.expect("it is awaited");
+        }
+    }
+    let answer = server.poll_transmit().expect("it is answered");
+    BytesMut::from(&answer.header[..])
+}
+
 /// A server of this suite for any number of clients, strangers too.
 #[must_use]
 pub fn server(suite: Suite) -> Server {
-    let server = Server::new(Arc::new(config(suite)), identity(), [2; 32], START);
+    server_with(identity(), suite)
+}
+
+/// The same with this identity.
+#[must_use]
+pub fn server_with(identity: Identity, suite: Suite) -> Server {
+    let server = Server::new(Arc::new(config(suite)), identity, [2; 32], START);
     let mut server = server.expect("it can work");
     server.set_wall_clock(START, NOW);
     server
@@ -200,4 +225,13 @@ pub fn identity() -> Identity {
     let (chain, key) = pki.server("coordinator");
     let identity = Identity::new(name("coordinator"), chain, Arc::new(key), pki.roots());
     identity.expect("they belong together")
+}
+
+/// The identity of a server whose key is elsewhere, and that key.
+#[must_use]
+pub fn identity_elsewhere() -> (Identity, LocalSigner) {
+    let pki = Pki::new(1);
+    let (chain, key) = pki.server("coordinator");
+    let identity = Identity::with_key_elsewhere(name("coordinator"), chain, pki.roots());
+    (identity.expect("it is a server's"), key)
 }
