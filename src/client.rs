@@ -3,6 +3,7 @@
 mod action;
 mod auth;
 pub(crate) mod backoff;
+mod certificates;
 #[cfg(test)]
 mod checking;
 mod commands;
@@ -26,10 +27,13 @@ use bytes::{Bytes, BytesMut};
 
 pub use action::{ClientAction, CloseReason, Direction, Rejection, RetryReason, Suspicion, Task};
 pub use auth::Auth;
+pub(crate) use config::CERTIFICATE_NOTICE;
 pub use config::{Binding, ClientConfig, Mode};
 pub use counters::ClientCounters;
 pub use cx::Timer;
 pub use state::{Phase, Trigger};
+#[cfg(any(test, fuzzing))]
+pub use work::client_lives;
 
 use crate::Instant;
 use crate::entropy::Entropy;
@@ -45,7 +49,8 @@ use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::Transmit;
 use crate::waiting::Waiting;
-use cx::{Asks, Cx, Records};
+use certificates::Ends;
+use cx::{Asks, Cx};
 use state::State;
 use work::{Wish, Work};
 
@@ -89,7 +94,6 @@ pub struct Client {
     work: Work,
     timers: Timers<Timer>,
     asks: Asks,
-    records: Records,
     actions: Waiting<ClientAction>,
     counters: ClientCounters,
     carrier: Option<ChannelBinding>,
@@ -102,6 +106,7 @@ pub struct Client {
     heartbeats_paused: bool,
     ssid: Option<Ssid>,
     next_signature: u64,
+    ends: Ends,
 }
 
 impl Client {
@@ -148,7 +153,6 @@ impl Client {
             work: Work::default(),
             timers: Timers::default(),
             asks: Asks::default(),
-            records: Records::default(),
             actions: Waiting::default(),
             counters: ClientCounters::default(),
             carrier: None,
@@ -160,6 +164,7 @@ impl Client {
             heartbeats_paused: false,
             ssid: None,
             next_signature: 0,
+            ends: Ends::default(),
         };
         client.work = client.work(|_, cx| Work::restore(records, cx))?;
         client.settle();
@@ -200,7 +205,12 @@ impl Client {
     /// earlier or later is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-        while let Some(timer) = self.timers.pop_due(self.now) {
+        // Each of them at most once: what is armed meanwhile is due later than now.
+        for _ in 0..self.timers.len() {
+            let Some(timer) = self.timers.pop_due(self.now) else {
+                break;
+            };
+            self.counters.timers_fired += 1;
             self.fire(timer);
             self.settle();
         }
@@ -461,7 +471,7 @@ impl Client {
         self.link.drop_session();
         self.asks.clear();
         self.work(|work, cx| work.on_disconnected(cx));
-        self.timers = Timers::default();
+        self.timers.clear();
     }
 
     /// Whether more waits for the host than should.
@@ -535,7 +545,6 @@ impl Client {
             actions: &mut self.actions,
             timers: &mut self.timers,
             asks: &mut self.asks,
-            records: &mut self.records,
             counters: &mut self.counters,
             ssid: self.ssid,
             context: &self.context,

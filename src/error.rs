@@ -70,9 +70,10 @@ pub enum ConfigError {
         /// What it may be.
         bounds: &'static str,
     },
-    /// A stored record that cannot be read.
+    /// A stored record that cannot be read, that contradicts those before it, or before
+    /// which others are missing.
     #[error(
-        "stored record {index} cannot be read: restore from an intact store, or start anew and lose what it held"
+        "stored record {index} cannot be read or does not follow those before it: keep the store as it is, and give an intact copy of it, all records in their order; if there is none, start with an empty store and new job ids, and lose what it held"
     )]
     Record {
         /// Its place, from 0.
@@ -166,6 +167,11 @@ pub enum Misuse {
         /// The limit.
         limit: usize,
     },
+    /// The change does not fit what is recorded, though it should.
+    #[error(
+        "this does not fit what is recorded, which is a fault of fedlink: nothing has changed; please report it"
+    )]
+    Unfit,
     /// The machine is registering or registered already.
     #[error("the client is registering or registered already: quit first")]
     AlreadyRegistering,
@@ -184,6 +190,9 @@ pub enum Dropped {
     /// Longer than a message may be, or than a stranger's may be.
     #[error("the message exceeds the limit")]
     TooLong,
+    /// Its answer would be over three times as long, on a carrier of datagrams.
+    #[error("the message is too short for its answer")]
+    TooShort,
     /// Not a message of this protocol.
     #[error("the message does not parse")]
     Malformed,

@@ -25,6 +25,7 @@ mod link;
 pub mod message;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
+mod records;
 mod seed;
 mod server;
 #[cfg(any(test, feature = "stand-in"))]

@@ -10,6 +10,7 @@ mod counters;
 #[cfg(test)]
 mod growth;
 mod ledger;
+mod outgoing;
 mod registry;
 mod request;
 #[cfg(any(test, feature = "stand-in"))]
@@ -26,6 +27,8 @@ use bytes::{Bytes, BytesMut};
 pub use action::{Joined, ResultReceived, ServerAction};
 pub use config::ServerConfig;
 pub use counters::ServerCounters;
+#[cfg(any(test, fuzzing))]
+pub use ledger::server_lives;
 pub use ledger::{Assignee, NewTask, Sites, TaskState, TaskView};
 
 use crate::Instant;
@@ -43,6 +46,7 @@ use crate::waiting::Waiting;
 use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, Register, TAG};
 use batch::{Ahead, Arrived};
 use ledger::{Answer, Ledger, Out};
+use outgoing::Outgoing;
 use registry::Registry;
 
 /// Why [`Server::poll_timeout`] names a moment.
@@ -88,7 +92,7 @@ pub struct Server {
     awaited_until: Instant,
     actions: Waiting<ServerAction>,
     answers: Vec<Answer>,
-    transmits: Waiting<ServerTransmit>,
+    transmits: Outgoing,
     counters: ServerCounters,
     /// Messages of a batch. Empty between inputs; its room is used again.
     group: Vec<Arrived>,
@@ -159,6 +163,7 @@ impl Server {
         let ssid = Ssid::from_bytes(entropy.uuid());
         let ledger = ledger(Arc::clone(&config), ssid, &mut out)?;
         Ok(Self {
+            transmits: Outgoing::new(config.datagram),
             config,
             identity,
             entropy,
@@ -175,7 +180,6 @@ impl Server {
             awaited_until: now,
             actions,
             answers,
-            transmits: Waiting::default(),
             counters: ServerCounters::default(),
             group: Vec::new(),
         })
@@ -206,7 +210,7 @@ impl Server {
         self.counters.messages_received += 1;
         self.counters.bytes_received += message.len() as u64;
         let taken = match ahead {
-            Some(ahead) => self.register(peer, &message, ahead),
+            Some(ahead) => self.register(peer, message.len(), ahead),
             None => self.take(peer, message),
         };
         if let Err(reason) = taken {
@@ -221,8 +225,15 @@ impl Server {
     /// earlier or later is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-        while let Some((_, timer)) = self.poll_timeout().filter(|(at, _)| *at <= self.now) {
+        // Each of them at most once: what is armed meanwhile is due later than now.
+        for _ in 0..self.timers.len() + self.sessions.len() {
+            let due = self.poll_timeout().filter(|(at, _)| *at <= self.now);
+            let Some((_, timer)) = due else {
+                break;
+            };
+            self.timers.serve(self.now);
             self.timers.disarm(timer);
+            self.counters.timers_fired += 1;
             match timer {
                 ServerTimer::Session => {
                     if let Some(session) = self.sessions.take_look() {
@@ -255,7 +266,7 @@ impl Server {
         self.bindings.remove(&peer);
         self.sessions.disconnected(peer);
         self.door.disconnected(peer);
-        self.transmits.retain(|transmit| transmit.peer != peer);
+        self.transmits.disconnected(peer);
     }
 
     /// The next message to send. Changed by every input and command.
@@ -276,7 +287,9 @@ impl Server {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, ServerTimer)> {
         let look = self.sessions.next_look();
-        let look = look.map(|at| (at, ServerTimer::Session));
+        let look = look
+            .filter(|at| *at < Instant::END)
+            .map(|at| (at, ServerTimer::Session));
         look.into_iter().chain(self.timers.next()).min()
     }
 
@@ -286,7 +299,8 @@ impl Server {
         } else {
             native::MAX_STRANGER
         };
-        if message.len() > limit {
+        let asked = message.len();
+        if asked > limit {
             return Err(Dropped::TooLong);
         }
         let envelope = native::parse(&message).map_err(|error| match error {
@@ -301,7 +315,7 @@ impl Server {
                 let tag = message.last_chunk::<TAG>().copied().unwrap_or_default();
                 match self.sessions.open_sealed(self.now, id, number, message) {
                     Ok((session, opened)) => self.request(peer, session, opened),
-                    Err(reason) => Err(self.doubt(peer, id, number, tag, reason)),
+                    Err(reason) => Err(self.doubt(peer, asked, (id, number, tag), reason)),
                 }
             }
             Envelope::Clear {
@@ -321,7 +335,7 @@ impl Server {
                 );
                 match opened {
                     Ok((session, opened)) => self.request(peer, session, opened),
-                    Err(reason) => Err(self.doubt(peer, id, request.0, [0; TAG], reason)),
+                    Err(reason) => Err(self.doubt(peer, asked, (id, request.0, [0; TAG]), reason)),
                 }
             }
             Envelope::Challenge(challenge) => {
@@ -331,22 +345,22 @@ impl Server {
                 }
                 if let Err(beyond) = self.door.budgets().challenge(peer, self.now) {
                     if let Some(answer) = Door::beyond(&challenge, beyond) {
-                        self.transmit(peer, answer, Bytes::new());
+                        self.transmits.answer_stranger(peer, asked, answer)?;
                     }
                     return Err(Dropped::OverBudget);
                 }
-                let knock = self.at_door(peer, |door, admission| {
+                let knock = self.at_door(peer, asked, |door, admission| {
                     door.challenge(peer, admission, &message, &challenge)
                 });
                 self.await_window();
-                self.knocked(peer, knock);
-                Ok(())
+                self.knocked(peer, asked, knock)
             }
             Envelope::ForeignChallenge(version) => {
                 if !self.may_look(peer) {
                     return Err(Dropped::OverBudget);
                 }
-                self.transmit(peer, native::versions().freeze(), Bytes::new());
+                let versions = native::versions().freeze();
+                self.transmits.answer_stranger(peer, asked, versions)?;
                 self.counters.other_versions += 1;
                 // Anybody can send these: the log must not grow as fast.
                 if self.counters.other_versions.is_power_of_two() {
@@ -366,7 +380,7 @@ impl Server {
             }
             Envelope::Register { register, clear } => {
                 let ahead = self.open(peer, &message, register, clear);
-                self.register(peer, &message, ahead)
+                self.register(peer, asked, ahead)
             }
             Envelope::ChallengeReply { .. }
             | Envelope::RegisterReply { .. }
@@ -381,35 +395,39 @@ impl Server {
         if !self.may_look(peer) {
             return Ahead(Err(Dropped::OverBudget));
         }
-        let opened = self.at_door(peer, |door, admission| {
-            door.open(admission, message, &register, clear)
+        let opened = self.at_door(peer, message.len(), |door, admission| {
+            door.open(peer, admission, message, &register, clear)
         });
-        Ahead(opened.map(|opening| Box::new((register, opening))))
+        Ahead(opened.map(|opened| Box::new((register, opened))))
     }
 
     /// The second half.
-    fn register(&mut self, peer: PeerId, message: &[u8], ahead: Ahead) -> Result<(), Dropped> {
-        let (register, opening) = *ahead.0?;
-        let knock = self.at_door(peer, |door, admission| {
-            door.register(peer, admission, message, &register, opening)
+    fn register(&mut self, peer: PeerId, asked: usize, ahead: Ahead) -> Result<(), Dropped> {
+        let (register, opened) = *ahead.0?;
+        let knock = self.at_door(peer, asked, |door, admission| {
+            door.register(peer, admission, &register, opened)
         })?;
-        self.knocked(peer, knock);
-        Ok(())
+        self.knocked(peer, asked, knock)
     }
 
-    /// Does what a knock at the door led to.
-    fn knocked(&mut self, peer: PeerId, knock: Knock) {
+    /// Does what a knock at the door led to, which was a message of `asked` bytes.
+    fn knocked(&mut self, peer: PeerId, asked: usize, knock: Knock) -> Result<(), Dropped> {
         match knock {
-            Knock::Answer(answer) => self.transmit(peer, answer, Bytes::new()),
+            Knock::Answer(answer) => self.transmits.answer_stranger(peer, asked, answer),
+            Knock::TooShort(answer) => {
+                self.transmits.answer_stranger(peer, asked, answer)?;
+                Err(Dropped::TooShort)
+            }
             Knock::Sign(request, bytes) => {
                 self.actions
                     .push_back(ServerAction::Sign { request, bytes });
+                Ok(())
             }
             Knock::Entered(entered, session, answer) => {
                 self.enter(*entered, session);
-                self.transmit(peer, answer, Bytes::new());
+                self.transmits.answer_stranger(peer, asked, answer)
             }
-            Knock::Wait => {}
+            Knock::Wait => Ok(()),
         }
     }
 
@@ -417,12 +435,14 @@ impl Server {
     fn at_door<T>(
         &mut self,
         peer: PeerId,
+        asked: usize,
         run: impl FnOnce(&mut Door, &mut Admission<'_>) -> T,
     ) -> T {
         let (registry, sessions) = (&self.registry, &self.sessions);
         let (ledger, config) = (&self.ledger, &self.config);
         let mut admission = Admission {
             now: self.now,
+            asked,
             config,
             identity: &self.identity,
             entropy: &mut self.entropy,
@@ -439,20 +459,21 @@ impl Server {
     fn doubt(
         &mut self,
         peer: PeerId,
-        session: SessionId,
-        number: u64,
-        tag: [u8; TAG],
+        asked: usize,
+        (session, number, tag): (SessionId, u64, [u8; TAG]),
         reason: Dropped,
     ) -> Dropped {
-        if reason == Dropped::NoSession && self.may_look(peer) {
-            let echo = InvalidSession {
-                session,
-                number,
-                tag,
-            };
-            self.transmit(peer, native::invalid_session(echo).freeze(), Bytes::new());
+        if reason != Dropped::NoSession || !self.may_look(peer) {
+            return reason;
         }
-        reason
+        let echo = InvalidSession {
+            session,
+            number,
+            tag,
+        };
+        let answer = native::invalid_session(echo).freeze();
+        let told = self.transmits.answer_stranger(peer, asked, answer);
+        told.err().unwrap_or(reason)
     }
 
     /// Whether a stranger's message is looked at, as far as that takes no cryptography.
@@ -507,18 +528,10 @@ impl Server {
                 .sessions
                 .write(to.peer, to.session, to.request, &reply, &payload);
             if let Some(written) = written {
-                self.transmit(to.peer, written.header, written.payload);
+                self.transmits.answer_session(to.peer, written);
             }
         }
         self.answers = answers;
-    }
-
-    fn transmit(&mut self, peer: PeerId, header: Bytes, payload: Bytes) {
-        self.transmits.push_back(ServerTransmit {
-            peer,
-            header: header.into(),
-            payload: payload.into(),
-        });
     }
 
     /// Time goes on. Time that nobody was awake for counts against no client.

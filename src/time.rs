@@ -12,6 +12,10 @@ use core::time::Duration;
 pub struct Instant(u64);
 
 impl Instant {
+    /// The end of time. No timer is ever due then: what would be due at or after it is
+    /// never due.
+    pub const END: Self = Self(u64::MAX);
+
     /// The moment `micros` microseconds after the start.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
@@ -29,12 +33,17 @@ impl Instant {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// The first moment after this one.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// Saturates at the end of time, which no timer reaches.
+    /// Saturates at [`END`](Instant::END).
     fn add(self, span: Duration) -> Self {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))
@@ -60,6 +69,12 @@ impl fmt::Display for Instant {
 /// Milliseconds of `span`, as they travel on the wire; saturates.
 pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// From Unix time `wall` to the end of a certificate, if no more than `notice` is left.
+pub(crate) fn left_until(not_after: u64, wall: u64, notice: Duration) -> Option<Duration> {
+    let left = Duration::from_secs(not_after.saturating_sub(wall));
+    (left <= notice).then_some(left)
 }
 
 /// The host's wall clock, tied to its monotonic one by the latest `set_wall_clock`.
@@ -90,8 +105,9 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {
-        let end = Instant::from_micros(u64::MAX);
+        let end = Instant::END;
         assert_eq!(end + Duration::MAX, end);
+        assert_eq!(end.next(), end);
         assert_eq!(Instant::default() - Duration::MAX, Instant::default());
         assert_eq!(Instant::default().since(end), Duration::ZERO);
     }

@@ -5,10 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Instant;
 
 /// Timers by name, each armed at most once.
+///
+/// Whatever is armed, at whatever time, is due later than every moment for which due timers
+/// were taken already. So all that is due at one moment is taken in as many steps as there
+/// are timers, and nothing is due at that moment afterwards.
 #[derive(Clone, Debug)]
 pub(crate) struct Timers<K> {
     armed: BTreeMap<K, Instant>,
+    /// Those that will be due.
     order: BTreeSet<(Instant, K)>,
+    /// The latest moment for which due timers were taken.
+    served: Option<Instant>,
 }
 
 impl<K> Default for Timers<K> {
@@ -16,23 +23,34 @@ impl<K> Default for Timers<K> {
         Self {
             armed: BTreeMap::new(),
             order: BTreeSet::new(),
+            served: None,
         }
     }
 }
 
 impl<K: Copy + Ord> Timers<K> {
-    /// Arms `timer`, or moves it if it is armed already.
+    /// Arms `timer`, or moves it if it is armed already. At [`Instant::END`] it is armed
+    /// and never due.
     pub(crate) fn arm(&mut self, timer: K, at: Instant) {
+        let at = self.served.map_or(at, |served| at.max(served.next()));
         if let Some(before) = self.armed.insert(timer, at) {
             self.order.remove(&(before, timer));
         }
-        self.order.insert((at, timer));
+        if at < Instant::END {
+            self.order.insert((at, timer));
+        }
     }
 
     pub(crate) fn disarm(&mut self, timer: K) {
         if let Some(at) = self.armed.remove(&timer) {
             self.order.remove(&(at, timer));
         }
+    }
+
+    /// Disarms every timer.
+    pub(crate) fn clear(&mut self) {
+        self.armed.clear();
+        self.order.clear();
     }
 
     /// Disarms every timer that `matches`.
@@ -55,14 +73,24 @@ impl<K: Copy + Ord> Timers<K> {
         self.armed.get(&timer).copied()
     }
 
-    /// The earliest timer, and when it is due.
+    /// How many timers are armed.
+    pub(crate) fn len(&self) -> usize {
+        self.armed.len()
+    }
+
+    /// The earliest timer that will be due, and when.
     pub(crate) fn next(&self) -> Option<(Instant, K)> {
         self.order.first().copied()
     }
 
-    /// Takes the earliest timer that is due at `now`. A timer armed for `now` or earlier
-    /// while others are being taken would come back at once: arm it later than `now`.
+    /// Whatever is armed from now on is due later than `now`.
+    pub(crate) fn serve(&mut self, now: Instant) {
+        self.served = self.served.max(Some(now));
+    }
+
+    /// Takes the earliest timer that is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
+        self.serve(now);
         let (at, timer) = self.next()?;
         if at > now {
             return None;
@@ -111,5 +139,37 @@ mod tests {
         assert_eq!(timers.pop_due(at(7)), None);
         timers.disarm_where(|timer| timer == 'c');
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn what_is_armed_for_a_moment_that_was_served_is_due_after_it() {
+        let mut timers = Timers::default();
+        timers.arm('a', at(5));
+        assert_eq!(timers.pop_due(at(7)), Some('a'));
+        timers.arm('a', at(6));
+        assert_eq!(timers.pop_due(at(7)), None);
+        assert_eq!(timers.next(), Some((at(8), 'a')));
+        timers.clear();
+        timers.arm('b', at(1));
+        assert_eq!(timers.next(), Some((at(8), 'b')));
+        // The latest moment counts, not the one that was told last.
+        assert_eq!(timers.pop_due(at(3)), None);
+        timers.arm('b', at(1));
+        assert_eq!(timers.next(), Some((at(8), 'b')));
+    }
+
+    #[test]
+    fn a_timer_at_the_end_of_time_is_armed_and_never_due() {
+        let mut timers = Timers::default();
+        timers.arm('a', Instant::END);
+        timers.arm('b', at(u64::MAX - 1));
+        assert_eq!(timers.pop_due(Instant::END), Some('b'));
+        timers.arm('b', at(u64::MAX - 1));
+        assert_eq!(timers.pop_due(Instant::END), None);
+        assert_eq!(timers.next(), None);
+        assert!(timers.is_armed('a') && timers.is_armed('b'));
+        timers.arm('c', Instant::END);
+        timers.disarm('c');
+        assert_eq!((timers.len(), timers.when('a')), (2, Some(Instant::END)));
     }
 }

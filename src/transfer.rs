@@ -47,6 +47,12 @@ impl Layout {
         self.size.div_ceil(BLOCK as u64)
     }
 
+    /// Bytes in the block of this index; none behind the last.
+    pub(crate) fn block_len(self, index: u64) -> u64 {
+        let start = index.saturating_mul(BLOCK as u64);
+        self.size.saturating_sub(start).min(BLOCK as u64)
+    }
+
     fn list_len(self) -> u64 {
         self.blocks().saturating_mul(HASH)
     }
@@ -84,6 +90,15 @@ pub(crate) fn chunk(payload: &Payload, offset: u64, len: usize) -> Option<Bytes>
     Some(source.slice(start..start.checked_add(usize::try_from(len).ok()?)?))
 }
 
+/// No payload is laid out so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It would have more blocks than a list may name.
+    TooManyBlocks,
+    /// It is empty, and this is not the digest of nothing.
+    BadDigest,
+}
+
 /// The bytes did not match their digest for the second time in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadDigest;
@@ -91,7 +106,7 @@ pub(crate) struct BadDigest;
 /// Puts a payload together from chunks in any order, block by block. It holds what has
 /// arrived, room for the rest of one block, and at most a window of early chunks.
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[cfg_attr(any(test, fuzzing), derive(Clone))]
 pub(crate) struct Reassembler {
     layout: Layout,
     list: Vec<u8>,
@@ -107,12 +122,17 @@ pub(crate) struct Reassembler {
 }
 
 impl Reassembler {
-    /// Nothing when the payload would have more blocks than a list may name.
-    pub(crate) fn new(layout: Layout) -> Option<Self> {
+    /// # Errors
+    /// When there is no such payload. An empty one has no list that would be checked later,
+    /// so its digest is checked here.
+    pub(crate) fn new(layout: Layout) -> Result<Self, Unfit> {
         if layout.blocks() > MAX_BLOCKS || usize::try_from(layout.size).is_err() {
-            return None;
+            return Err(Unfit::TooManyBlocks);
         }
-        Some(Self {
+        if layout.size == 0 && layout.digest != Digest::of_list(&[]) {
+            return Err(Unfit::BadDigest);
+        }
+        Ok(Self {
             layout,
             list: Vec::new(),
             blocks: Vec::new(),

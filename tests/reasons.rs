@@ -960,6 +960,8 @@ fn a_server_is_not_made_with_settings_that_cannot_work() {
     assert_eq!(dead, Some("dead_after"));
     let no_session = refused(|it| it.session_lifetime = SECOND / 2);
     assert_eq!(no_session, Some("session_lifetime"));
+    let no_attempt = refused(|it| it.register_attempts = 0);
+    assert_eq!(no_attempt, Some("register_attempts"));
     assert_eq!(refused(|it| it.inline_limit = 1 << 20), None);
     let long = refused(|it| it.inline_limit = (1 << 20) + 1);
     assert_eq!(long, Some("inline_limit"));

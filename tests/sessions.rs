@@ -330,6 +330,33 @@ fn a_session_is_renewed_before_it_expires_and_work_goes_on() {
 }
 
 #[test]
+fn sessions_are_granted_whatever_the_age_of_the_server_and_the_lifetime() {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    for lifetime in [100 * SECOND, 67 * YEAR, Duration::MAX] {
+        let mut pair = Setup::new(Suite::Sealed)
+            .server(move |config| config.session_lifetime = lifetime)
+            .build();
+        for age in [YEAR, 135 * YEAR, 137 * YEAR, 10_000 * YEAR] {
+            pair.now = Instant::from_micros(1_000_000) + age;
+            pair.tick();
+            pair.client.set_wall_clock(pair.now, common::pki::NOW);
+            pair.server.set_wall_clock(pair.now, common::pki::NOW);
+            pair.change_client("site-1");
+            pair.register();
+            pair.pass(350 * SECOND);
+            assert!(
+                pair.server.is_registered(&common::pki::name("site-1")),
+                "{age:?}"
+            );
+            assert_eq!(pair.client.phase(), Phase::Active, "{age:?}");
+        }
+        let renewed = 4 * 3..=4 * 4;
+        let made = usize::try_from(pair.server.counters().registrations).unwrap() - 4;
+        assert_eq!(renewed.contains(&made), lifetime == 100 * SECOND, "{made}");
+    }
+}
+
+#[test]
 fn a_revoked_certificate_ends_its_session_at_once() {
     let mut pair = working();
     let (chain, _) = pair.pki.site("site-1");
@@ -698,9 +725,9 @@ fn a_server_knows_who_stands_registered_and_what_its_jobs_are_for() {
     pair.client.suspend(pair.now, SECOND).unwrap();
     pair.drain();
     let mut message = pair.to_server.pop().unwrap();
-    assert!(pair.server.has_session_of(&message[..18]));
+    assert!(pair.server.session_of(&message[..18]).is_some());
     message[10] ^= 1;
-    assert!(!pair.server.has_session_of(&message[..18]));
+    assert!(pair.server.session_of(&message[..18]).is_none());
     let site = common::pki::name("site-1");
     pair.take_server();
     assert!(pair.server.disable(pair.now, &site));
@@ -923,7 +950,7 @@ fn a_session_is_over_when_its_time_is_up_although_the_timer_is_late() {
         pair.server
             .handle_message(now, pair.peer, nonsense)
             .unwrap_err();
-        assert_eq!(pair.server.has_session_of(&message[..18]), lasts);
+        assert_eq!(pair.server.session_of(&message[..18]).is_some(), lasts);
     }
     assert_eq!(pair.server.clients().count(), 1);
 }

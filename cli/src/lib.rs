@@ -1,5 +1,6 @@
 //! What the program `fedlink` is made of.
 
+mod certificates;
 pub mod demo;
 pub mod exec;
 pub mod federation;

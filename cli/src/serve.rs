@@ -10,6 +10,7 @@ use fedlink::message::JobId;
 use fedlink_host::kit::{KitError, ServerKit};
 use fedlink_host::{CallError, HostError, random_id};
 
+use crate::certificates::{self, Whose};
 use crate::federation::{Coordinator, HostedCoordinator, News, Plan};
 use crate::interrupt::Interrupt;
 use crate::options::ServeOptions;
@@ -73,6 +74,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
 /// The coordinator, and what people are told of it.
 struct Desk<'a> {
     options: &'a ServeOptions,
+    name: &'a str,
     process: HostedCoordinator,
     /// Whether the training has begun.
     begun: bool,
@@ -81,10 +83,11 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    async fn open(options: &'a ServeOptions, kit: &ServerKit) -> Result<Self, ServeError> {
+    async fn open(options: &'a ServeOptions, kit: &'a ServerKit) -> Result<Self, ServeError> {
         let host = parties::server_host(kit).await?;
         let mut desk = Self {
             options,
+            name: &kit.config.name,
             process: HostedCoordinator::start(host)?,
             begun: false,
             present: BTreeSet::new(),
@@ -199,6 +202,13 @@ impl<'a> Desk<'a> {
             ServerAction::ClientLeft { client, reason, .. } => {
                 self.say(format!("{client} has left: {reason}"));
                 self.present.remove(client);
+            }
+            ServerAction::CertificateEnds { owner, left, .. } => {
+                let whose = match owner.as_str() == self.name {
+                    true => Whose::Coordinator,
+                    false => Whose::Site,
+                };
+                tracing::warn!("{}", certificates::ends(owner.as_str(), *left, whose));
             }
             ServerAction::ClientDead { client } => {
                 self.say(format!("{client} has not been heard of for too long"));

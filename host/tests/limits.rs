@@ -3,12 +3,13 @@
 mod common;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Federation, Site, grow, hold_task, pattern, start_job, task};
 use fedlink::frame::{Frames, frame_header};
 use fedlink::message::{Outcome, Payload, Properties};
-use fedlink::{ClientAction, Server};
+use fedlink::{Carrier, Client, ClientAction, Phase, Server};
 use fedlink_host::tokio::{
     Dial, Limits, MemoryAccept, MemoryDial, ServerHandle, Stream, TcpAccept, memory,
 };
@@ -216,6 +217,221 @@ async fn who_restores_a_session_on_a_new_connection_may_begin_with_a_long_messag
         1,
         "more than one connection was lost"
     );
+}
+
+/// A site whose machine is driven by hand on a connection of its own.
+struct ByHand {
+    client: Client,
+    stream: Box<dyn Stream>,
+    frames: Frames,
+    /// How its latest message of a session began.
+    start: [u8; 32],
+}
+
+impl ByHand {
+    const NOW: fedlink::Instant = fedlink::Instant::from_micros(0);
+
+    /// Registers, and is known by an answered heartbeat.
+    async fn register(federation: &Federation, dial: &MemoryDial, site: &str) -> Self {
+        let identity = federation.site_identity(site);
+        let config = Arc::new(federation.client.clone());
+        let mut it = Self {
+            client: Client::new(config, identity, [1; 32], Self::NOW).unwrap(),
+            stream: connect(dial.clone()).await,
+            frames: Frames::default(),
+            start: [0; 32],
+        };
+        it.client.register(Self::NOW).unwrap();
+        let connected = it.client.handle_connected(Self::NOW, Carrier::default());
+        connected.unwrap();
+        it.heartbeat_answered().await;
+        it
+    }
+
+    /// Goes on, with its session, on another connection. Gives the one before.
+    async fn reconnect(&mut self, dial: &MemoryDial) -> Box<dyn Stream> {
+        self.client.handle_disconnected(Self::NOW);
+        let before = std::mem::replace(&mut self.stream, connect(dial.clone()).await);
+        self.frames = Frames::default();
+        let connected = self.client.handle_connected(Self::NOW, Carrier::default());
+        connected.unwrap();
+        self.heartbeat_answered().await;
+        before
+    }
+
+    async fn quit(&mut self) {
+        self.client.quit(Self::NOW, "done");
+        while self.client.phase() != Phase::Closed {
+            self.turn().await;
+        }
+    }
+
+    async fn heartbeat_answered(&mut self) {
+        loop {
+            self.turn().await;
+            while let Some(action) = self.client.poll_action() {
+                match action {
+                    ClientAction::HeartbeatDue => {
+                        self.client.heartbeat_ready(Self::NOW, None).unwrap();
+                    }
+                    ClientAction::HeartbeatAnswered { .. } => return,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Sends what is to be sent; then, unless that was nothing, waits for an answer.
+    async fn turn(&mut self) {
+        let mut sent = false;
+        while let Some(transmit) = self.client.poll_transmit() {
+            let message = [&transmit.header[..], &transmit.payload].concat();
+            if self.client.phase() != Phase::Registering {
+                self.start.copy_from_slice(&message[..32]);
+            }
+            send(&mut self.stream, &message).await.unwrap();
+            sent = true;
+        }
+        while sent {
+            while let Some(message) = self.frames.next_frame().unwrap() {
+                let _ = self.client.handle_message(Self::NOW, message);
+                sent = false;
+            }
+            if sent {
+                let read = self.stream.read_buf(self.frames.buffer()).await.unwrap();
+                assert!(read > 0, "the connection was closed");
+            }
+        }
+    }
+}
+
+/// Length of a message that only those may send who are registered, or vouched for.
+const LONG: usize = 1 << 20;
+
+/// Names a session and sends all of a long message but its last byte: an error if the
+/// connection was closed instead. What was sent does not fit into the stream.
+async fn hold(dial: MemoryDial, start: [u8; 32]) -> io::Result<Box<dyn Stream>> {
+    let mut stream = connect(dial).await;
+    stream.write_all(&frame_header(LONG)).await?;
+    stream.write_all(&start).await?;
+    stream.write_all(&vec![7; LONG - start.len() - 1]).await?;
+    Ok(stream)
+}
+
+/// Sites whose sessions are known to strangers.
+async fn known_sessions(
+    federation: &Federation,
+    dial: &MemoryDial,
+    sites: usize,
+) -> (Vec<ByHand>, Vec<[u8; 32]>) {
+    let mut all = Vec::new();
+    for site in 0..sites {
+        all.push(ByHand::register(federation, dial, &format!("known-{site}")).await);
+    }
+    let starts = all.iter().map(|site| site.start).collect();
+    (all, starts)
+}
+
+#[tokio::test]
+async fn ten_thousand_strangers_who_name_sessions_hold_one_budget_while_sites_join() {
+    const STRANGERS: usize = 10_000;
+    const MESSAGES: usize = 16;
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |limits| {
+        limits.connections = 2 * STRANGERS;
+        limits.vouched_bytes = MESSAGES * LONG;
+    });
+    let (_sites, starts) = known_sessions(&federation, &dial, 2 * MESSAGES).await;
+
+    let mut strangers = tokio::task::JoinSet::new();
+    let mut joined = 0;
+    for number in 0..STRANGERS {
+        strangers.spawn(hold(dial.clone(), starts[number % starts.len()]));
+        if number % (STRANGERS / 10) == 0 {
+            let site = federation.site(&format!("site-{number}"), dial.clone());
+            let answered =
+                |event: &ClientAction| matches!(event, ClientAction::HeartbeatAnswered { .. });
+            let mut site = Site::start(site).await;
+            site.wait_for(|event| answered(event).then_some(())).await;
+            joined += 1;
+        }
+    }
+    let outcomes = strangers.join_all().await;
+    let held: Vec<_> = outcomes.into_iter().filter_map(Result::ok).collect();
+    assert_eq!((held.len(), joined), (MESSAGES, 10));
+
+    // What has been judged, and what was given up, counts no longer.
+    drop(held);
+    for round in 0..3 * MESSAGES {
+        let mut stream = loop {
+            if let Ok(stream) = hold(dial.clone(), starts[round % starts.len()]).await {
+                break stream;
+            }
+        };
+        stream.write_all(&[7]).await.unwrap();
+        received(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn one_connection_that_has_proved_nothing_may_send_a_long_message_of_a_session() {
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |_| {});
+    let (_sites, starts) = known_sessions(&federation, &dial, 1).await;
+    let held = hold(dial.clone(), starts[0]).await.unwrap();
+    for _ in 0..10 {
+        assert!(hold(dial.clone(), starts[0]).await.is_err());
+    }
+    drop(held);
+    while hold(dial.clone(), starts[0]).await.is_err() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_names_a_session_may_send_no_more_small_messages_than_other_strangers() {
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |_| {});
+    let (_sites, starts) = known_sessions(&federation, &dial, 1).await;
+    let mut message = starts[0].to_vec();
+    message.resize(Limits::default().message_before_registration, 7);
+    let mut stream = connect(dial).await;
+    let messages = Limits::default().bytes_before_registration / message.len();
+    for _ in 0..messages {
+        send(&mut stream, &message).await.unwrap();
+    }
+    let started = Instant::now();
+    // It may be closed before all of it is written.
+    let _ = send(&mut stream, &message).await;
+    received(&mut stream).await;
+    assert!(started.elapsed() < Duration::from_secs(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_quit_is_a_stranger_again() {
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |_| {});
+    let mut site = ByHand::register(&federation, &dial, "site-1").await;
+    site.quit().await;
+    let started = Instant::now();
+    let limit = Limits::default().message_before_registration;
+    let _ = site.stream.write_all(&frame_header(limit + 1)).await;
+    let _ = site.stream.write_all(&[1; 100]).await;
+    assert_eq!(received(&mut site.stream).await, 0);
+    assert!(started.elapsed() < Limits::default().time_before_registration);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_its_session_has_left_stays_no_longer_than_a_strangers() {
+    let time = Duration::from_secs(30);
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |limits| limits.time_before_registration = time);
+    let mut site = ByHand::register(&federation, &dial, "site-1").await;
+    let started = Instant::now();
+    let mut before = site.reconnect(&dial).await;
+    assert_eq!(received(&mut before).await, 0);
+    let stayed = started.elapsed();
+    assert!(stayed >= time && stayed <= 3 * time, "{stayed:?}");
+    // The other one has it now.
+    site.quit().await;
 }
 
 /// Many challenges of a peer that takes no answer yet.

@@ -33,6 +33,7 @@ pub(super) fn server_config(nature: Nature) -> Arc<ServerConfig> {
         // their own.
         peer_budget: 10_000,
         challenge_budget: 100_000,
+        register_attempts: u16::MAX,
         ..ServerConfig::new(name("project"))
     })
 }

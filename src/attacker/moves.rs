@@ -204,6 +204,7 @@ impl World {
             Denial::Rejected(RejectReason::Unauthenticated),
             Denial::Busy,
             Denial::NoCommonSuite,
+            Denial::TooShort(2_000),
         ];
         let denied = Denied {
             retry_after: Some(u64::MAX >> self.dice.below(64)),

@@ -39,6 +39,7 @@ impl Model {
             // More than a run has messages: budgets are about time.
             challenge_budget: 1 << 20,
             peer_budget: 1 << 20,
+            register_attempts: u16::MAX,
             ..ServerConfig::new(name("project"))
         });
         let server_key = LocalSigner::from_seed(&[0xff; 32]);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::auth::Auth;
 use crate::Instant;
-use crate::identity::ChainError;
+use crate::identity::{ChainError, Name};
 use crate::message::{
     JobId, Opaque, Payload, Properties, RecordId, Refusal, RejectReason, ReturnCode, SignatureId,
     Ssid, TaskId,
@@ -151,6 +151,19 @@ pub enum ClientAction {
     /// No wall clock was given, so the dates of the server's certificates were not
     /// checked.
     DatesUnchecked,
+    /// A certificate ends soon, this client's or the server's: have a new one made, and give
+    /// it to [`set_identity`](crate::Client::set_identity) or to a new process. Told once for
+    /// each certificate,
+    /// [`certificate_notice`](crate::ClientConfig::certificate_notice) before its end, if the
+    /// wall clock is known.
+    CertificateEnds {
+        /// Whose it is: this client's name, or the server's.
+        owner: Name,
+        /// When it ends, in Unix seconds; the first one of a chain.
+        not_after: u64,
+        /// How long it still counts; zero if it has ended.
+        left: Duration,
+    },
     /// Something that cannot be trusted was dropped.
     Suspect {
         /// What was wrong.
@@ -228,6 +241,9 @@ pub enum RetryReason {
     /// The server takes none of this client's suites on this connection: set the same suite
     /// at both ends.
     NoCommonSuite,
+    /// The server answers longer challenges only, on a carrier of datagrams: the next one is
+    /// long enough.
+    ChallengeTooShort,
     /// The server speaks only an older version of the protocol: update the server, or use
     /// the release of this program that it came with.
     ServerOlder,
@@ -355,6 +371,7 @@ impl Weigh for ClientAction {
             | Self::ResultRefused { .. }
             | Self::TransferProgress { .. }
             | Self::DatesUnchecked
+            | Self::CertificateEnds { .. }
             | Self::Suspect { .. } => 0,
         };
         size_of::<Self>() + carried

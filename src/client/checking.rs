@@ -36,7 +36,7 @@ impl Hash for Client {
     fn hash<H: Hasher>(&self, state: &mut H) {
         assert_eq!(self.actions.len(), 0, "the host has taken all");
         (self.instance, &self.entropy, &self.state, &self.link).hash(state);
-        (&self.work, &self.timers, &self.asks, &self.records).hash(state);
+        (&self.work, &self.timers, &self.asks).hash(state);
         (&self.carrier, self.lost_carriers, self.heartbeats_paused).hash(state);
         (self.ssid, self.next_signature).hash(state);
     }

@@ -24,7 +24,7 @@ impl Client {
     /// the start and whenever the clock was set.
     pub fn set_wall_clock(&mut self, now: Instant, unix_time: u64) {
         self.advance(now);
-        self.wall = Some(WallClock::new(now, unix_time));
+        self.wall = Some(WallClock::new(self.now, unix_time));
     }
 
     /// Starts to register, and goes on until the client is registered or rejected.
@@ -37,6 +37,7 @@ impl Client {
             State::Idle | State::Rejected | State::Closed => {
                 self.state
                     .change(Trigger::Register, State::Registering(Box::default()));
+                self.tell_of_ends();
                 self.start_attempt();
                 self.settle();
                 Ok(())
@@ -257,7 +258,8 @@ impl Client {
     }
 
     /// A new certificate, key or both, of the same name. The next registration uses it;
-    /// the running session goes on. What was revoked stays revoked.
+    /// the running session goes on, and is renewed in time if it was to end with the
+    /// certificate before. What was revoked stays revoked.
     ///
     /// # Errors
     /// When it cannot be used with the configuration, or carries another name.
@@ -271,6 +273,8 @@ impl Client {
         self.config.check(&identity)?;
         identity.revoked.extend(&self.identity.revoked);
         self.identity = identity;
+        self.tell_of_ends();
+        self.renew_with_another_certificate();
         Ok(())
     }
 
@@ -301,7 +305,7 @@ impl Client {
     /// The shortest list of records that restores the same state, each in two parts to be
     /// written together. Replace the stored records with it at any time, at once or not
     /// at all; records that were handed out before are in it and count as stored when it
-    /// is.
+    /// is. Some or all of them may be stored behind it all the same.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(Bytes, Bytes)> {
         self.work.snapshot()

@@ -10,6 +10,9 @@ use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
 
+/// Time enough for people to have a new certificate made and put in its place.
+pub(crate) const CERTIFICATE_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
+
 /// Whether the client works or only plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -88,8 +91,9 @@ pub struct ClientConfig {
     /// The carrier is trusted end to end, so the bearer suite needs no channel binding.
     /// Default: false.
     pub trusted_path: bool,
-    /// The carrier moves single datagrams: challenges are padded so that an answer is at
-    /// most three times their size. Default: false.
+    /// The carrier moves single datagrams: challenges have 1,200 bytes, so that an answer is
+    /// at most three times as long. A server with a longer answer says how many it takes.
+    /// Default: false.
     pub datagram: bool,
     /// Whether to ask for a bearer token in the sealed suite, where it authorises
     /// nothing on this wire. Default: true.
@@ -114,6 +118,9 @@ pub struct ClientConfig {
     pub silence_limit: Duration,
     /// So many handshakes that failed alike make `Suspect` say `repeated`. Default: 3.
     pub reject_after: u32,
+    /// How long before the end of a certificate, its own or the server's, the host is told:
+    /// [`CertificateEnds`](crate::ClientAction::CertificateEnds). Default: 14 days.
+    pub certificate_notice: Duration,
     /// Results up to this many bytes travel inside their message. Default: 1 MiB, which
     /// is also the limit.
     pub inline_limit: usize,
@@ -155,6 +162,7 @@ impl ClientConfig {
             failed_wait: Duration::from_secs(5),
             silence_limit: Duration::from_secs(120),
             reject_after: 3,
+            certificate_notice: CERTIFICATE_NOTICE,
             inline_limit: MAX_INLINE,
             max_payload: 4 << 30,
             max_jobs: 1024,
@@ -224,31 +232,35 @@ impl ClientConfig {
             }
         }
         let bounds = [
-            (self.retry_min.is_zero(), "retry_min", "longer than zero"),
+            (
+                self.retry_min.as_micros() == 0,
+                "retry_min",
+                "at least 1 µs",
+            ),
             (
                 self.retry_max < self.retry_min,
                 "retry_max",
                 "at least `retry_min`",
             ),
             (
-                self.maintenance_timeout.is_zero(),
+                self.maintenance_timeout.as_micros() == 0,
                 "maintenance_timeout",
-                "longer than zero",
+                "at least 1 µs",
             ),
             (
-                self.task_timeout.is_zero(),
+                self.task_timeout.as_micros() == 0,
                 "task_timeout",
-                "longer than zero",
+                "at least 1 µs",
             ),
             (
-                self.failed_wait.is_zero(),
+                self.failed_wait.as_micros() == 0,
                 "failed_wait",
-                "longer than zero",
+                "at least 1 µs",
             ),
             (
-                self.silence_limit.is_zero(),
+                self.silence_limit.as_micros() == 0,
                 "silence_limit",
-                "longer than zero",
+                "at least 1 µs",
             ),
             (
                 self.inline_limit > MAX_INLINE,

@@ -18,6 +18,8 @@ pub struct ClientCounters {
     pub bytes_received: u64,
     /// Times that something failed and was scheduled again.
     pub retries: u64,
+    /// Timers that were due.
+    pub timers_fired: u64,
     /// Optional requests that failed: requests for tasks, and results of aborted tasks.
     pub quiet_failures: u64,
     /// Bytes of results that had to be sent again.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::Instant;
 use crate::entropy::Entropy;
-use crate::message::{JobId, Properties, RecordId, Request, RequestId, Ssid, TaskId};
+use crate::message::{JobId, Properties, Request, RequestId, Ssid, TaskId};
 use crate::timer::Timers;
 use crate::waiting::Waiting;
 
@@ -51,7 +51,6 @@ pub(crate) struct Cx<'a> {
     pub(crate) actions: &'a mut Waiting<ClientAction>,
     pub(crate) timers: &'a mut Timers<Timer>,
     pub(crate) asks: &'a mut Asks,
-    pub(crate) records: &'a mut Records,
     pub(crate) counters: &'a mut ClientCounters,
     /// The service session of the current registration.
     pub(crate) ssid: Option<Ssid>,
@@ -158,20 +157,6 @@ impl Asks {
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
         self.cancelled.clear();
-    }
-}
-
-/// Numbers the records handed to the host.
-#[derive(Debug, Default)]
-#[cfg_attr(test, derive(Clone, Hash))]
-pub(crate) struct Records {
-    last: u64,
-}
-
-impl Records {
-    pub(crate) fn next_id(&mut self) -> RecordId {
-        self.last += 1;
-        RecordId(self.last)
     }
 }
 

@@ -139,6 +139,7 @@ impl Client {
         }
         self.actions
             .push_back(ClientAction::HeartbeatAnswered { elapsed });
+        self.tell_of_ends();
         if newer {
             self.work(|work, cx| work.lists(cx, &reply.abort, &reply.start));
         }

@@ -198,7 +198,9 @@ impl Client {
             HandshakeEvent::Proven {
                 to_sign,
                 dates_checked,
+                not_after,
             } => {
+                self.ends.of_server = not_after;
                 if !dates_checked {
                     self.tell(ClientAction::DatesUnchecked);
                 }
@@ -298,6 +300,7 @@ impl Client {
         let reason = match denied.denial {
             Denial::Rejected(_) | Denial::Busy => RetryReason::ServerBusy,
             Denial::NoCommonSuite => RetryReason::NoCommonSuite,
+            Denial::TooShort(_) => RetryReason::ChallengeTooShort,
         };
         if protected {
             self.attempt_failed(reason, wait);
@@ -323,19 +326,20 @@ impl Client {
         self.timers.disarm(Timer::Handshake);
         self.void_requests();
         self.ssid = Some(auth.ssid);
-        // Early enough for many tries, and not all clients at once.
-        if auth.expires != u64::MAX {
-            let lifetime = auth
-                .expires
-                .saturating_sub(auth.issued)
-                .saturating_mul(1000);
-            let renewal = self.entropy.between(lifetime / 10 * 8, lifetime / 10 * 9);
-            let at = self.now + Duration::from_millis(renewal);
-            self.timers.arm(Timer::Renewal, at);
-        }
+        let before = match &self.state {
+            State::Active(active) => active.span,
+            State::Idle
+            | State::Registering(_)
+            | State::Quitting(_)
+            | State::Rejected
+            | State::Closed => None,
+        };
+        let span = self.renew_in_time(&auth, before);
         self.actions.push_back(ClientAction::SetAuth(auth));
+        self.tell_of_ends();
         match &mut self.state {
             State::Active(active) => {
+                active.span = span;
                 active.renewal = None;
                 active.generation = None;
                 active.heartbeats.set_interval(interval);
@@ -347,6 +351,7 @@ impl Client {
             | State::Closed => {
                 let active = Active {
                     heartbeats: Heartbeats::new(interval),
+                    span,
                     renewal: None,
                     generation: None,
                     #[cfg(feature = "nvflare")]

@@ -1,5 +1,6 @@
 //! What a client can be doing, and every way from one to another.
 
+use super::certificates::Span;
 use super::heartbeat::Heartbeats;
 use super::registration::Attempt;
 use crate::message::RequestId;
@@ -72,6 +73,8 @@ pub(crate) enum State {
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Active {
     pub(crate) heartbeats: Heartbeats,
+    /// From when to when it counts, unless it counts for ever.
+    pub(crate) span: Option<Span>,
     /// A registration made anew beside this one.
     pub(crate) renewal: Option<Attempt>,
     /// When the server last seemed to drop what this client sends.

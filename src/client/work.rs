@@ -6,6 +6,8 @@
 
 mod held;
 mod job;
+#[cfg(any(test, fuzzing))]
+mod lives;
 mod outbox;
 mod pull;
 mod record;
@@ -23,10 +25,14 @@ use crate::message::{
     BLOCK, JobId, JobReport, Outcome, Parts, Payload, Progress, Properties, RecordId, Reply,
     RequestId, ReturnCode, TaskId,
 };
+use crate::records::Damaged;
 use crate::transfer::MAX_BLOCKS;
 
 use super::cx::{Cx, Timer};
 use super::{Binding, ClientAction, Mode};
+
+#[cfg(any(test, fuzzing))]
+pub use lives::client_lives;
 
 use held::Held;
 use job::Jobs;
@@ -65,7 +71,7 @@ impl Work {
             return Err(Misuse::UnknownJob(job));
         }
         self.jobs.end(job, cx.config.max_jobs);
-        self.pulls.end(cx, job);
+        self.pulls.end(cx, &mut self.store, job);
         self.held.end(job);
         self.store.note(cx, &Record::JobEnded(job));
         Ok(())
@@ -155,8 +161,8 @@ impl Work {
             let listed: Vec<JobId> = abort.iter().copied().filter(here).collect();
             let stop = self.jobs.stop_listed(listed.into_iter());
             for job in &stop {
-                self.pulls.end(cx, *job);
-                self.held.drop_unseen(*job);
+                self.pulls.end(cx, &mut self.store, *job);
+                self.held.drop_unseen(cx, &mut self.store, *job);
             }
             if !stop.is_empty() {
                 cx.act(ClientAction::AbortJobs(stop));
@@ -336,7 +342,8 @@ impl Work {
 impl Work {
     /// The records that restore this state, instead of all that were stored before.
     pub(crate) fn snapshot(&self) -> Vec<(Bytes, Bytes)> {
-        let mut records = Vec::new();
+        let last = self.store.last();
+        let mut records = vec![Record::Snapshot { last }.with(Bytes::new())];
         self.held.snapshot(&mut records);
         self.outbox.snapshot(&mut records);
         self.pulls.snapshot(&mut records);
@@ -352,8 +359,8 @@ impl Work {
         let mut work = Self::default();
         for (index, bytes) in records.into_iter().enumerate() {
             ConfigError::of_version(index, &bytes, record::VERSION)?;
-            let (record, payload) = Record::decode(&bytes).ok_or(ConfigError::Record { index })?;
-            work.apply(cx, record, payload);
+            let replayed = work.replay(cx, &bytes);
+            replayed.map_err(|_| ConfigError::Record { index })?;
         }
         for job in work.held.jobs() {
             work.jobs.resume(job);
@@ -362,6 +369,22 @@ impl Work {
         Ok(work)
     }
 
+    /// Applies a record, unless a snapshot before it holds its effect. A snapshot takes the
+    /// place of all before it.
+    fn replay(&mut self, cx: &Cx<'_>, stored: &Bytes) -> Result<(), Damaged> {
+        let (number, record, payload) = Record::decode(stored).ok_or(Damaged)?;
+        if let Record::Snapshot { last } = record {
+            *self = Self {
+                store: Store::up_to(last),
+                ..Self::default()
+            };
+        } else if self.store.replay(number)? {
+            self.apply(cx, record, payload);
+        }
+        Ok(())
+    }
+
+    /// Blocks that were changed in storage are fetched again; all else is as it was.
     fn apply(&mut self, cx: &Cx<'_>, record: Record, payload: Bytes) {
         let limit = cx.config.max_jobs;
         match record {
@@ -390,6 +413,12 @@ impl Work {
                 self.pulls.restore_block(job, task, index, payload);
             }
             Record::Last { job, task } => self.held.set_last(job, task, limit),
+            Record::Dropped { job, task } => {
+                self.pulls.forget_task(job, task);
+                self.held.forget_task(job, task);
+            }
+            // It begins a state: see `replay`.
+            Record::Snapshot { .. } => {}
         }
     }
 }

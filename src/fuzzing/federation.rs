@@ -3,6 +3,8 @@
 
 mod attacker;
 mod hosts;
+#[cfg(test)]
+mod jumps;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::script::Script;
+use crate::error::ConfigError;
 use crate::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
 use crate::message::{PeerId, TaskId};
 use crate::{
@@ -55,7 +58,6 @@ enum Side {
 
 struct Federation {
     now: Instant,
-    suite: Suite,
     /// Who gets what the attacker makes.
     victim: Side,
     client: Client,
@@ -96,14 +98,20 @@ impl Federation {
 
     fn new(suite: Suite, victim: Side) -> Self {
         let now = Instant::from_micros(1_000_000);
-        let (client_config, server_config) = configs(suite);
-        Self {
+        Self::with(configs(suite), victim, now).expect("it works")
+    }
+
+    fn with(
+        (client, server): (ClientConfig, ServerConfig),
+        victim: Side,
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        let (client_config, server_config) = (Arc::new(client), Arc::new(server));
+        Ok(Self {
             now,
-            suite,
             victim,
-            client: Client::new(client_config.clone(), site(), [1; 32], now).expect("it works"),
-            server: Server::new(server_config.clone(), coordinator(), [2; 32], now)
-                .expect("it works"),
+            client: Client::new(client_config.clone(), site(), [1; 32], now)?,
+            server: Server::new(server_config.clone(), coordinator(), [2; 32], now)?,
             client_config,
             server_config,
             client_records: Vec::new(),
@@ -116,7 +124,7 @@ impl Federation {
             assigned: Vec::new(),
             working: Vec::new(),
             results: Vec::new(),
-        }
+        })
     }
 
     /// A client at work: scripts that begin here need not find the way.
@@ -263,7 +271,7 @@ impl Federation {
     /// may have sent has stopped nobody. Only the sealed suite claims that on a network
     /// like this one.
     fn heal(&mut self) {
-        if self.suite != Suite::Sealed {
+        if !self.client_config.suites.contains(Suite::Sealed) {
             return;
         }
         let before = self.client.phase();
@@ -283,7 +291,7 @@ impl Federation {
     }
 }
 
-fn configs(suite: Suite) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+fn configs(suite: Suite) -> (ClientConfig, ServerConfig) {
     let suites = Suites::new([suite]).expect("it is one");
     let trusted_path = suite == Suite::Bearer;
     let client = ClientConfig {
@@ -305,7 +313,7 @@ fn configs(suite: Suite) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
         max_tasks: 2 * FEW,
         ..ServerConfig::new(name("project"))
     };
-    (Arc::new(client), Arc::new(server))
+    (client, server)
 }
 
 /// The identity of the site and of the coordinator: bare keys that the other side knows.

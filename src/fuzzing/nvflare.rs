@@ -1,5 +1,7 @@
 //! A client against a server of NVFlare that the bytes play.
 
+#[cfg(test)]
+mod jumps;
 mod words;
 
 use std::collections::VecDeque;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::script::Script;
+use crate::error::ConfigError;
 use crate::identity::{Identity, Name};
 use crate::message::{Outcome, Payload, Properties, TaskId};
 use crate::nvflare::Settings;
@@ -82,28 +85,24 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
-        let name = |text| Name::new(text).expect("it is one");
         let settings = Settings {
             secure: false,
             ..Settings::DEFAULT
         };
-        let config = ClientConfig {
-            max_jobs: FEW,
-            max_held: FEW,
-            max_payload: 1 << 20,
-            ..ClientConfig::nvflare(name("project"), name(SERVER), settings)
-        };
-        let now = Instant::default();
+        Self::with(config(settings), Instant::default()).expect("it works")
+    }
+
+    fn with(config: ClientConfig, now: Instant) -> Result<Self, ConfigError> {
         let identity = Identity::unproven(name(SITE));
-        let client = Client::new(Arc::new(config), identity, [7; 32], now).expect("it works");
-        Self {
+        let client = Client::new(Arc::new(config), identity, [7; 32], now)?;
+        Ok(Self {
             now,
             client,
             seen: VecDeque::new(),
             last_frame: Bytes::new(),
             streams: 0,
             working: Vec::new(),
-        }
+        })
     }
 
     /// Does what a server does until the client is registered.
@@ -357,4 +356,17 @@ impl Server {
         // A drop shows in what must hold.
         let _ = self.client.handle_message(self.now, BytesMut::from(frame));
     }
+}
+
+fn config(settings: Settings) -> ClientConfig {
+    ClientConfig {
+        max_jobs: FEW,
+        max_held: FEW,
+        max_payload: 1 << 20,
+        ..ClientConfig::nvflare(name("project"), name(SERVER), settings)
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("it is one")
 }

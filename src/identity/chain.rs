@@ -101,6 +101,15 @@ impl Chain {
         }
     }
 
+    /// When the first of the certificates ends, in Unix seconds; nothing for a bare key.
+    #[must_use]
+    pub fn not_after(&self) -> Option<u64> {
+        match &self.0.evidence {
+            Evidence::Certificates(chain) => Some(chain.not_after()),
+            Evidence::Pinned(_) => None,
+        }
+    }
+
     /// Whether this is a bare key.
     #[must_use]
     pub fn is_pinned(&self) -> bool {

@@ -101,6 +101,17 @@ impl Identity {
         &self.name
     }
 
+    /// When the first of its certificates ends, in Unix seconds; nothing without one.
+    #[must_use]
+    pub fn not_after(&self) -> Option<u64> {
+        match &self.proof {
+            Proof::Nothing => None,
+            Proof::Ed25519(chain, _) => chain.not_after(),
+            #[cfg(feature = "nvflare")]
+            Proof::Rsa(proof) => Some(proof.not_after()),
+        }
+    }
+
     /// The Ed25519 chain and key.
     pub(crate) fn proof(&self) -> Option<(&Chain, &Key)> {
         match &self.proof {

@@ -30,6 +30,12 @@ impl<K: ChainKey> Certificates<K> {
         Ok(Self { leaf, issuers })
     }
 
+    /// When the first of them ends, in Unix seconds.
+    pub(super) fn not_after(&self) -> u64 {
+        let issuers = self.issuers.iter().map(|issuer| issuer.not_after);
+        issuers.fold(self.leaf.not_after, u64::min)
+    }
+
     /// The judgement that [`verify`](super::verify) describes.
     pub(super) fn verify(
         &self,

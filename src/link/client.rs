@@ -73,6 +73,8 @@ pub(crate) enum HandshakeEvent {
     Proven {
         to_sign: Option<Bytes>,
         dates_checked: bool,
+        /// When the first of the server's certificates ends, in Unix seconds.
+        not_after: Option<u64>,
     },
     /// Something that claims to come from the server cannot be trusted.
     Suspect(Suspicion),

@@ -1,5 +1,6 @@
 //! The native binding: who proves what to whom, and under which keys.
 
+pub(crate) mod attempts;
 pub(crate) mod budget;
 pub(crate) mod client;
 pub(crate) mod cookie;

@@ -154,7 +154,7 @@ impl Link {
         }
         self.controls.clear();
         let _ = self.calls.take_where(|_| true);
-        self.timers = Timers::default();
+        self.timers.clear();
         for job in self.jobs.values_mut() {
             job.unsync();
         }

@@ -111,7 +111,7 @@ macro_rules! counting_ids {
 }
 
 counting_ids! {
-    /// A record handed to the host's storage. Grows within one machine's life.
+    /// A record handed to the host's storage: its number in there, from 1, across restarts.
     pub RecordId
     /// A signature asked of a key that is elsewhere. Grows within one machine's life.
     pub SignatureId

@@ -13,6 +13,10 @@ pub(crate) const MAX_PROPERTIES: usize = 64 << 10;
 pub(crate) const MAX_STRANGER_PROPERTIES: usize = 16 << 10;
 /// Longest address, task name, label of a payload and reason of a farewell, in bytes.
 pub(crate) const MAX_TEXT: usize = 255;
+/// On datagrams, an answer to a stranger is at most so many times as long as what came: the
+/// sender's address may be forged, and its owner must not get much more than the forger sent
+/// (RFC 9000, section 8.1).
+pub(crate) const MAX_AMPLIFICATION: usize = 3;
 /// The longest time for which a device may say that it sleeps: a day.
 pub(crate) const MAX_SUSPENSION: Duration = Duration::from_secs(86_400);
 

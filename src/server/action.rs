@@ -1,5 +1,7 @@
 //! What a server machine asks of its host.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use crate::identity::Name;
@@ -84,6 +86,18 @@ pub enum ServerAction {
         /// The client.
         client: Name,
     },
+    /// A certificate ends soon, this server's or that of a client that has registered: have
+    /// a new one made. Told once for each certificate while its owner is here,
+    /// [`certificate_notice`](crate::ServerConfig::certificate_notice) before its end, if the
+    /// wall clock is known.
+    CertificateEnds {
+        /// Whose it is: this server's name, or the client's.
+        owner: Name,
+        /// When it ends, in Unix seconds; the first one of a chain.
+        not_after: u64,
+        /// How long it still counts; zero if it has ended.
+        left: Duration,
+    },
 }
 
 /// A client that stands registered.
@@ -146,7 +160,8 @@ impl Weigh for ServerAction {
             Self::ResultReceived(_)
             | Self::ClientDead { .. }
             | Self::JobMissingOnClient { .. }
-            | Self::DatesUnchecked { .. } => 0,
+            | Self::DatesUnchecked { .. }
+            | Self::CertificateEnds { .. } => 0,
         };
         size_of::<Self>() + brought
     }

@@ -2,7 +2,7 @@
 
 use core::hash::{Hash, Hasher};
 
-use super::Server;
+use super::{Server, ServerTimer};
 use crate::entropy::Entropy;
 use crate::identity::Name;
 use crate::message::SessionId;
@@ -11,6 +11,12 @@ impl Server {
     /// Draws from `seed` from now on, and no spans of time.
     pub(crate) fn make_still(&mut self, seed: [u8; 32]) {
         self.entropy = Entropy::still(seed);
+    }
+
+    pub(crate) fn armed(&self) -> impl Iterator<Item = ServerTimer> {
+        let sessions = self.sessions.in_order().into_keys();
+        let sessions = sessions.map(|_| ServerTimer::Session);
+        sessions.chain(self.timers.armed())
     }
 
     /// Ends a session for which nothing has come for as long as it may live.

@@ -6,7 +6,7 @@ use super::{Assignee, NewTask, Server, ServerCounters, Sites, TaskView};
 use crate::Instant;
 use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
-use crate::message::{JobId, PeerId, RecordId, SignatureId, Ssid, TaskId};
+use crate::message::{JobId, PeerId, RecordId, SessionId, SignatureId, Ssid, TaskId};
 use crate::time::WallClock;
 use crate::wire::native;
 
@@ -17,6 +17,7 @@ impl Server {
     pub fn set_wall_clock(&mut self, now: Instant, unix_time: u64) {
         self.advance(now);
         self.wall = Some(WallClock::new(self.now, unix_time));
+        self.tell_of_own_end();
     }
 
     /// The record is stored durably: what waited for it goes on.
@@ -44,7 +45,7 @@ impl Server {
         let (registry, config) = (&self.registry, &self.config);
         let (ledger, sessions) = (&self.ledger, &self.sessions);
         let (revoked, entropy) = (&self.identity.revoked, &mut self.entropy);
-        let (peer, knock) = self
+        let (peer, asked, knock) = self
             .door
             .signed(request, signature, |entered| {
                 let (client, instance) = (&entered.client, entered.instance);
@@ -53,7 +54,9 @@ impl Server {
                 (admitted.is_ok() && trusted).then(|| sessions.draw_id(entropy))
             })
             .ok_or(Misuse::UnknownSignature(request))?;
-        self.knocked(peer, knock);
+        if let Err(reason) = self.knocked(peer, asked, knock) {
+            self.counters.count_drop(reason);
+        }
         Ok(())
     }
 
@@ -78,6 +81,7 @@ impl Server {
         identity.revoked.extend(&self.identity.revoked);
         let before = core::mem::replace(&mut self.identity, identity);
         self.door.identity_changed(&self.config, self.now, before);
+        self.tell_of_own_end();
         self.await_window();
         Ok(())
     }
@@ -111,7 +115,7 @@ impl Server {
     /// The shortest list of records that restores the same state, each in two parts to be
     /// written together. Replace the stored records with it at any time, at once or not
     /// at all; records that were handed out before are in it and count as stored when it
-    /// is.
+    /// is. Some or all of them may be stored behind it all the same.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(Bytes, Bytes)> {
         self.ledger.snapshot()
@@ -249,14 +253,16 @@ impl Server {
         self.sessions.is_heard_on(peer)
     }
 
-    /// Whether a message that begins so, of which 18 bytes suffice, names a session that
-    /// there is and that has not expired. That proves nothing until [`handle_message`](Self::handle_message) has
-    /// taken the message, but nobody else has a reason to send long ones: a host that
-    /// bounds what strangers may send can let it pass.
+    /// The session that a message names which begins so, of which 18 bytes suffice, if there
+    /// is one that has not expired. That proves nothing until
+    /// [`handle_message`](Self::handle_message) has taken the message: whoever has seen the
+    /// id of a session can name it. A host that bounds what strangers may send can let one
+    /// long message pass, as far as it bounds those messages all together and for each
+    /// session.
     #[must_use]
-    pub fn has_session_of(&self, start: &[u8]) -> bool {
-        let session = native::session_of(start);
-        session.is_some_and(|session| self.sessions.lasts(self.now, session))
+    pub fn session_of(&self, start: &[u8]) -> Option<SessionId> {
+        let session = native::session_of(start)?;
+        self.sessions.lasts(self.now, session).then_some(session)
     }
 
     /// The service session.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::client::CERTIFICATE_NOTICE;
 use crate::error::ConfigError;
 #[cfg(test)]
 use crate::guard::Guard;
@@ -17,6 +18,7 @@ use crate::suite::{Suite, Suites};
 /// | for | bytes |
 /// |---|---|
 /// | itself | 256 KiB, a quarter of it the budgets of strangers |
+/// | each handshake that may begin in a `registration_window` and a second | 4, for the latest 1,048,576 |
 /// | signatures on certificates that were found good | 64 each, the latest 65,536 |
 /// | each client, up to `max_clients` | 8 KiB, and 1 KiB for each job that it reports and that is meant for it |
 /// | a registration until the client's first message | 12 times its context and site information |
@@ -39,10 +41,20 @@ pub struct ServerConfig {
     /// The carrier is trusted end to end, so the bearer suite needs no channel binding.
     /// Default: false.
     pub trusted_path: bool,
+    /// The carrier moves single datagrams, whose senders may forge their addresses: an answer
+    /// to a stranger is at most three times as long as what came, or it is not sent. A
+    /// Challenge that is too short for its answer is told how long to be, which may be more
+    /// than a datagram if the server's chain has over 3 KiB. Default: false.
+    pub datagram: bool,
     /// How long a cookie and the keys behind it live. Default: 60 s.
     pub registration_window: Duration,
-    /// How long a token lives, at most. Default: 24 h.
+    /// How long a token and a session live, at most. Default: 24 h. More than 68 years count
+    /// as that. None outlives a certificate of its client; and when a minute, or this
+    /// time if it is shorter, is all that is left of one, its client is refused.
     pub session_lifetime: Duration,
+    /// How long before the end of a certificate, its own or a client's, the host is told:
+    /// [`CertificateEnds`](crate::ServerAction::CertificateEnds). Default: 14 days.
+    pub certificate_notice: Duration,
     /// Time between a client's heartbeats. Default: 10 s.
     pub heartbeat_interval: Duration,
     /// Silence after which a client counts as dead. Default: 600 s.
@@ -65,6 +77,12 @@ pub struct ServerConfig {
     /// stay below `challenge_budget`. Strangers share 4,096 places: with more clients than
     /// that, allow as many times more. Default: 8.
     pub peer_budget: u32,
+    /// Registers that are worked on for one Challenge; more are dropped for the price of a
+    /// hash. The last one is kept for the connection that the Challenge came on: who only
+    /// saw the answer to it uses up none that its client needs. Copies of a Register that was
+    /// good do not count and get the same reply. Default: 2, one and one more if the first
+    /// was damaged on its way.
+    pub register_attempts: u16,
     /// Clients that may be registered at once; 8 KiB each. Default: 1,000,000.
     pub max_clients: usize,
     /// Jobs that may run at once; 1 KiB each. Default: 1,024.
@@ -102,14 +120,17 @@ impl ServerConfig {
             project,
             suites: Suites::default(),
             trusted_path: false,
+            datagram: false,
             registration_window: Duration::from_secs(60),
             session_lifetime: Duration::from_secs(24 * 3600),
+            certificate_notice: CERTIFICATE_NOTICE,
             heartbeat_interval: Duration::from_secs(10),
             dead_after: Duration::from_secs(600),
             poll_interval: Duration::from_secs(1),
             min_task_timeout: Duration::ZERO,
             challenge_budget: 1000,
             peer_budget: 8,
+            register_attempts: 2,
             max_clients: 1_000_000,
             max_jobs: 1024,
             max_jobs_per_client: 1024,
@@ -134,9 +155,9 @@ impl ServerConfig {
         }
         let bounds = [
             (
-                self.registration_window.is_zero(),
+                self.registration_window.as_micros() == 0,
                 "registration_window",
-                "longer than zero",
+                "at least 1 µs",
             ),
             (
                 self.heartbeat_interval.as_millis() < 2,
@@ -155,6 +176,11 @@ impl ServerConfig {
             ),
             (self.challenge_budget == 0, "challenge_budget", "at least 1"),
             (self.peer_budget == 0, "peer_budget", "at least 1"),
+            (
+                self.register_attempts == 0,
+                "register_attempts",
+                "at least 1",
+            ),
             (
                 self.inline_limit > MAX_INLINE,
                 "inline_limit",

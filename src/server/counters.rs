@@ -18,6 +18,8 @@ pub struct ServerCounters {
     pub bytes_received: u64,
     /// Sessions that were granted.
     pub registrations: u64,
+    /// Timers that were due.
+    pub timers_fired: u64,
     /// Clients that speak another version of the protocol have asked to come in so often, and
     /// were told which one this server speaks: update the older side.
     pub other_versions: u64,

@@ -3,7 +3,9 @@
 //! The ledger knows names of clients, but neither links nor sessions. Everything durable
 //! is in [`State`] and changes only by applying a [`Record`], so that what is restored
 //! from the records is what was there. Around it stands what a restart may forget: what
-//! waits for a record to be stored, and which jobs each site has reported.
+//! waits for a record to be stored, which jobs each site has reported, and what has come
+//! of an upload behind its last block. A change is a record first: one that would not fit
+//! those before it is refused, and changes nothing.
 //!
 //! Records must be stored in the order in which they are given: one is confirmed only
 //! when all before it are stored.
@@ -11,6 +13,8 @@
 mod assign;
 mod heartbeat;
 mod job;
+#[cfg(any(test, fuzzing))]
+mod lives;
 mod pull;
 mod record;
 mod restore;
@@ -31,6 +35,7 @@ use bytes::Bytes;
 use self::heartbeat::Seen;
 use self::record::Record;
 use self::state::State;
+use self::task::Task;
 use crate::error::Misuse;
 use crate::identity::Name;
 use crate::link::native::server::Handle;
@@ -38,10 +43,13 @@ use crate::message::{
     Failure, JobId, PeerId, PullReply, RecordId, Reply, RequestId, ReturnCode, Ssid, SubmitReply,
     TaskId,
 };
+use crate::records::Damaged;
 use crate::server::{ServerAction, ServerConfig};
 use crate::waiting::Waiting;
 
 pub use self::job::Sites;
+#[cfg(any(test, fuzzing))]
+pub use self::lives::server_lives;
 pub use self::task::{Assignee, NewTask, TaskState, TaskView};
 
 /// Where a reply goes: nothing to the ledger, which only hands it back.
@@ -98,7 +106,6 @@ impl Out<'_> {
 pub(crate) struct Ledger {
     config: Arc<ServerConfig>,
     state: State,
-    next_record: u64,
     /// Changes of the job table in this process that sites may know of.
     generation: u64,
     /// What each record that is not confirmed yet holds up.
@@ -142,7 +149,8 @@ impl Ledger {
     /// An empty ledger under a fresh service session.
     pub(crate) fn new(config: Arc<ServerConfig>, ssid: Ssid, out: &mut Out<'_>) -> Self {
         let mut ledger = Self::with(config, State::new(ssid));
-        ledger.commit(Record::Ssid(ssid), Bytes::new(), Awaited::Nothing, out);
+        // There is nothing that it could contradict.
+        let _ = ledger.commit(Record::Ssid(ssid), Bytes::new(), Awaited::Nothing, out);
         ledger
     }
 
@@ -150,7 +158,6 @@ impl Ledger {
         Self {
             config,
             state,
-            next_record: 0,
             generation: 0,
             awaited: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
@@ -168,13 +175,6 @@ impl Ledger {
     /// Records that the host has not confirmed yet.
     pub(crate) fn unconfirmed_records(&self) -> usize {
         self.awaited.len()
-    }
-
-    /// Takes the next number for a record, from the one counter of the whole server.
-    pub(crate) fn next_record(&mut self) -> RecordId {
-        let record = RecordId(self.next_record);
-        self.next_record = self.next_record.saturating_add(1);
-        record
     }
 
     pub(crate) fn sites(&self, job: JobId) -> Option<&Sites> {
@@ -206,7 +206,7 @@ impl Ledger {
             });
         }
         let record = Record::JobStarted { job, sites };
-        self.commit(record, Bytes::new(), Awaited::JobStart { job }, out);
+        self.commit(record, Bytes::new(), Awaited::JobStart { job }, out)?;
         self.starting.insert(job);
         Ok(())
     }
@@ -218,18 +218,18 @@ impl Ledger {
     /// When there is no such job.
     pub(crate) fn end_job(&mut self, job: JobId, out: &mut Out<'_>) -> Result<(), Misuse> {
         let ended = self.state.jobs.get(&job).ok_or(Misuse::UnknownJob(job))?;
-        let mut pulls = Vec::new();
-        for task in ended.tasks() {
-            let waiting = self.unconfirmed.remove(&task).and_then(|entry| entry.to);
-            if let Some(task) = self.state.tasks.get(&task) {
-                pulls.extend(waiting.filter(|_| task.is_open()));
-                if let Some(client) = task.client() {
-                    self.leaving.remove(&(job, client.clone()));
-                }
-            }
-        }
+        let tasks: Vec<TaskId> = ended.tasks().collect();
+        let waits = |task: &TaskId| {
+            let open = self.state.tasks.get(task).is_some_and(Task::is_open);
+            self.unconfirmed.get(task)?.to.filter(|_| open)
+        };
+        let pulls = tasks.iter().filter_map(waits).collect();
         let end = Awaited::JobEnd { job, pulls };
-        self.commit(Record::JobEnded { job }, Bytes::new(), end, out);
+        self.commit(Record::JobEnded { job }, Bytes::new(), end, out)?;
+        for task in tasks {
+            self.unconfirmed.remove(&task);
+        }
+        self.leaving.retain(|(of, _), _| *of != job);
         self.starting.remove(&job);
         self.ending.insert(job);
         Ok(())
@@ -242,8 +242,8 @@ impl Ledger {
         }
         let client = client.clone();
         let record = Record::Disabled { client };
-        self.commit(record, Bytes::new(), Awaited::Nothing, out);
-        true
+        self.commit(record, Bytes::new(), Awaited::Nothing, out)
+            .is_ok()
     }
 
     /// Lets a name register again; false if it could anyway.
@@ -253,8 +253,8 @@ impl Ledger {
         }
         let client = client.clone();
         let record = Record::Enabled { client };
-        self.commit(record, Bytes::new(), Awaited::Nothing, out);
-        true
+        self.commit(record, Bytes::new(), Awaited::Nothing, out)
+            .is_ok()
     }
 
     pub(crate) fn is_disabled(&self, client: &Name) -> bool {
@@ -333,27 +333,37 @@ impl Ledger {
         }
     }
 
-    /// Hands a record to the host and applies it.
+    /// Applies a record and hands it to the host.
+    ///
+    /// # Errors
+    /// When it does not fit those before it, and could not be replayed: it is not handed
+    /// out, and nothing has changed.
     fn commit(
         &mut self,
         record: Record,
         payload: Bytes,
         awaited: Awaited,
         out: &mut Out<'_>,
-    ) -> RecordId {
-        let id = self.next_record();
+    ) -> Result<RecordId, Damaged> {
+        let (_, id) = self.state.records.next()?;
+        let header = record.encode(id.0);
+        if let Err(error) = self.state.append(record, payload.clone()) {
+            tracing::error!(record = %id, "a record does not fit those before it: please report this");
+            return Err(error);
+        }
         out.actions.push_back(ServerAction::Persist {
             record: id,
-            header: record.encode().into(),
-            payload: payload.clone().into(),
+            header: header.into(),
+            payload: payload.into(),
         });
         self.awaited.insert(id, awaited);
-        let applied = self.state.apply(record, payload);
-        debug_assert_eq!(applied, Ok(()), "a record that is made here applies");
-        id
+        Ok(id)
     }
 
     /// Commits a record that must be stored before its task goes on; `to` waits for it.
+    ///
+    /// # Errors
+    /// As [`Ledger::commit`].
     fn commit_for(
         &mut self,
         task: TaskId,
@@ -361,9 +371,10 @@ impl Ledger {
         payload: Bytes,
         to: Option<ReplyTo>,
         out: &mut Out<'_>,
-    ) {
-        let record = self.commit(record, payload, Awaited::Task(task), out);
+    ) -> Result<(), Damaged> {
+        let record = self.commit(record, payload, Awaited::Task(task), out)?;
         self.unconfirmed.insert(task, Unconfirmed { record, to });
+        Ok(())
     }
 }
 
@@ -377,7 +388,7 @@ impl Ledger {
 #[cfg(test)]
 impl core::hash::Hash for Ledger {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        (&self.state, self.next_record, self.generation).hash(state);
+        (&self.state, self.generation).hash(state);
         (&self.awaited, &self.unconfirmed, &self.leaving).hash(state);
         (&self.starting, &self.ending, &self.seen).hash(state);
     }

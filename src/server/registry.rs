@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::ledger::Ledger;
 use super::{Joined, Server, ServerAction, ServerConfig};
+use crate::Instant;
 use crate::identity::{Name, Revoked};
 use crate::link::native::server::{Beginning, Entered, Handle, Process, Sessions, Standing};
 use crate::link::native::session::Session;
 use crate::message::{InstanceId, Properties, RejectReason};
+use crate::time::left_until;
 use crate::wire::native::{Denial, Denied};
 
 /// Instances that were replaced, for each name: two processes that both restart often
@@ -28,6 +30,9 @@ pub(crate) struct Registry {
     renewing: usize,
     /// The processes whose place another one of this name has taken.
     replaced: BTreeMap<Name, VecDeque<Process>>,
+    /// Whose certificate ends soon, and when, if the host was told: this server's and those
+    /// of clients that have a session.
+    ends_told: BTreeMap<Name, u64>,
 }
 
 impl Registry {
@@ -74,11 +79,13 @@ impl Server {
     /// A proven client gets a session, which waits for its first valid message.
     pub(super) fn enter(&mut self, entered: Entered, session: Session) {
         let name = entered.client.clone();
+        self.tell_of_own_end();
         if !entered.dates_checked {
             self.actions.push_back(ServerAction::DatesUnchecked {
                 client: name.clone(),
             });
         }
+        self.tell_of_end(&name, entered.not_after);
         let begun = self.sessions.insert(Beginning {
             id: session.id,
             protection: session.protection,
@@ -106,10 +113,34 @@ impl Server {
         if let Some((older, _)) = older {
             self.sessions.remove(older);
         }
-        self.sessions
-            .look_at(session, self.now + self.config.registration_window);
+        self.look_at(session, self.now + self.config.registration_window);
         self.keep_watch();
         self.counters.registrations += 1;
+    }
+
+    /// Tells the host, once, if the certificate of `owner` ends soon.
+    pub(super) fn tell_of_end(&mut self, owner: &Name, not_after: Option<u64>) {
+        let wall = self.wall.map(|wall| wall.unix_time(self.now));
+        let Some((not_after, wall)) = not_after.zip(wall) else {
+            return;
+        };
+        let Some(left) = left_until(not_after, wall, self.config.certificate_notice) else {
+            return;
+        };
+        let told = &mut self.registry.ends_told;
+        if told.insert(owner.clone(), not_after) != Some(not_after) {
+            self.actions.push_back(ServerAction::CertificateEnds {
+                owner: owner.clone(),
+                not_after,
+                left,
+            });
+        }
+    }
+
+    /// As [`Self::tell_of_end`], of this server's own.
+    pub(super) fn tell_of_own_end(&mut self) {
+        let (name, not_after) = (self.identity.name().clone(), self.identity.not_after());
+        self.tell_of_end(&name, not_after);
     }
 
     /// The first valid message has come in a session: it stands, and the one before ends.
@@ -182,6 +213,7 @@ impl Server {
         });
         if !self.registry.knows(&self.sessions, &name) {
             self.registry.replaced.remove(&name);
+            self.registry.ends_told.remove(&name);
         }
         if ended.is_some_and(|it| !it.is_provisional()) {
             self.ledger.forget_reports(&name);
@@ -216,12 +248,17 @@ impl Server {
         if let Some(standing) = self.sessions.get(session) {
             let left = self.death_of(standing).since(self.awake());
             let at = (self.now + left).min(self.sessions.end_of(standing));
-            self.sessions.look_at(session, at);
+            self.look_at(session, at);
         }
     }
 
+    /// Sets when to look at a session next: later than now, so that one look follows another.
+    fn look_at(&mut self, session: Handle, at: Instant) {
+        self.sessions.look_at(session, at.max(self.now.next()));
+    }
+
     /// When the client counts as dead if nothing comes, in time without sleep.
-    fn death_of(&self, standing: &Standing) -> crate::Instant {
+    fn death_of(&self, standing: &Standing) -> Instant {
         standing.alive_at() + self.config.dead_after
     }
 

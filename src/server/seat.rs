@@ -44,6 +44,7 @@ impl Server {
             site_info: Properties::new(),
             context: Properties::new(),
             certificates: Box::default(),
+            not_after: None,
             dates_checked: true,
             lifetime: self.config.session_lifetime.as_secs(),
         };

@@ -1,14 +1,15 @@
 //! Attacks through a connection, or through the number that it had.
 
+use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::Signer;
 use fedlink::message::{JobId, Payload, PeerId, Properties};
-use fedlink::{Assignee, Carrier, ClientAction, NewTask, Sites, Suite};
+use fedlink::{Assignee, Carrier, ClientAction, NewTask, Phase, Sites, Suite};
 
 use crate::SECOND;
-use crate::common::pair::Setup;
+use crate::common::pair::{Pair, Setup};
 use crate::common::pki::name;
-use crate::ways::{give_signer, next_heartbeat, until_token};
+use crate::ways::{give_signer, next_heartbeat, take_key, until_sign, until_token};
 
 #[test]
 fn a_bearer_token_is_worth_nothing_on_another_connection() {
@@ -149,4 +150,103 @@ fn what_was_not_sent_yet_does_not_go_to_who_has_the_number_of_its_connection_nex
         .unwrap();
     pair.server.handle_disconnected(pair.now, pair.peer);
     assert_eq!(pair.server.poll_transmit(), None);
+}
+
+/// A bearer session with a channel binding on connection 1.
+fn bound() -> Pair {
+    let mut pair = Setup::new(Suite::Bearer)
+        .client(|config| config.trusted_path = false)
+        .server(|config| config.trusted_path = false)
+        .build();
+    let (now, binding) = (pair.now, Some([1; 32]));
+    pair.server.handle_connected(now, pair.peer, binding);
+    let carrier = Carrier {
+        host_name: None,
+        tls_exporter: binding,
+    };
+    pair.client.handle_connected(now, carrier).unwrap();
+    pair
+}
+
+/// Delivers a message to the server on this connection; whether it was taken, and how many
+/// answers there were on any connection.
+fn answers_on(pair: &mut Pair, peer: u64, message: &BytesMut) -> (Result<(), Dropped>, usize) {
+    let peer = PeerId(peer);
+    let taken = pair.server.handle_message(pair.now, peer, message.clone());
+    let answers = std::iter::from_fn(|| pair.server.poll_transmit());
+    (taken, answers.count())
+}
+
+/// A Register leaks behind the carrier that protects it, for example from a log, and is sent
+/// on connections of somebody else: its reply would hold the token.
+///
+/// ```text
+/// site-1 on connection 1: Challenge, Register
+/// somebody on connections 2 (another binding) and 3 (none): the same Register
+/// ```
+#[test]
+fn a_register_is_not_answered_again_on_another_connection() {
+    let mut pair = bound();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    pair.deliver_to_server(challenge);
+    let reply = pair.to_client.pop().unwrap();
+    pair.deliver_to_client(reply);
+    let register = pair.to_server.pop().unwrap();
+    pair.server
+        .handle_connected(pair.now, PeerId(2), Some([2; 32]));
+    pair.server.handle_connected(pair.now, PeerId(3), None);
+    assert_eq!(answers_on(&mut pair, 1, &register), (Ok(()), 1));
+    let elsewhere = (Err(Dropped::Repeated), 0);
+    for _ in 0..2 {
+        assert_eq!(answers_on(&mut pair, 2, &register), elsewhere);
+        assert_eq!(answers_on(&mut pair, 3, &register), elsewhere);
+    }
+    assert_eq!(pair.server.counters().registrations, 1);
+    // On its own connection it is answered again, and the session stands.
+    pair.deliver_to_server(register);
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+    assert!(pair.server.is_registered(&name("site-1")));
+}
+
+/// The same before the Register has come where it was meant for, and while its token is
+/// being signed.
+#[test]
+fn a_register_that_comes_elsewhere_first_makes_no_session_and_is_in_nobodys_way() {
+    let mut pair = bound();
+    let key = take_key(&mut pair);
+    pair.client.register(pair.now).unwrap();
+    let (request, bytes) = until_sign(&mut pair);
+    pair.server
+        .signed(pair.now, request, &key.sign(&bytes))
+        .unwrap();
+    pair.drain();
+    let reply = pair.to_client.pop().unwrap();
+    pair.deliver_to_client(reply);
+    let register = pair.to_server.pop().unwrap();
+    pair.server
+        .handle_connected(pair.now, PeerId(2), Some([2; 32]));
+    // Its proof is of another connection.
+    let (taken, _) = answers_on(&mut pair, 2, &register);
+    assert_eq!(taken, Ok(()));
+    assert!(pair.take_server().is_empty(), "nothing is signed for it");
+    pair.deliver_to_server(register.clone());
+    assert_eq!(
+        answers_on(&mut pair, 2, &register),
+        (Err(Dropped::Repeated), 0)
+    );
+    let (request, bytes) = until_sign(&mut pair);
+    let signature = key.sign(&bytes);
+    pair.server.signed(pair.now, request, &signature).unwrap();
+    let reply = pair.server.poll_transmit().expect("it is answered");
+    assert_eq!(reply.peer, pair.peer);
+    assert_eq!(pair.server.poll_transmit(), None);
+    assert_eq!(
+        answers_on(&mut pair, 2, &register),
+        (Err(Dropped::Repeated), 0)
+    );
+    assert_eq!(pair.server.counters().registrations, 1);
 }

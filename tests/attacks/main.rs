@@ -7,8 +7,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod amplification;
 mod availability;
 mod connections;
+mod crowd;
+mod names;
+mod registers;
 mod registration;
 mod sessions;
 mod sleep;

@@ -40,6 +40,36 @@ fn a_register_that_arrives_after_its_window_is_dropped() {
     assert_eq!(pair.server_drops, [Dropped::Cookie]);
 }
 
+/// What is remembered of a Register lasts exactly as long as its cookie: any sooner, and it
+/// would make a second session.
+#[test]
+fn a_register_makes_one_session_up_to_the_last_moment_of_its_cookie() {
+    let moment = Duration::from_micros(1);
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    let end = pair.now + pair.server_config.registration_window;
+    // As late as it may come, and as early.
+    for early in [moment, 59 * SECOND] {
+        let mut pair = Pair::sealed();
+        assert_eq!(pair.challenge_and_prove(), register);
+        pair.now = end - early;
+        pair.deliver_to_server(register.clone());
+        let reply = pair.to_client.pop().expect("it is answered");
+        while pair.now < end - moment {
+            pair.now = (pair.now + 7 * SECOND).min(end - moment);
+            pair.server.handle_timeout(pair.now);
+            pair.deliver_to_server(register.clone());
+            assert_eq!(pair.to_client.pop(), Some(reply.clone()));
+        }
+        assert_eq!(pair.server.counters().registrations, 1);
+        assert!(pair.server_drops.is_empty());
+        pair.now = end;
+        pair.deliver_to_server(register.clone());
+        assert_eq!(pair.server_drops, [Dropped::Cookie]);
+        assert_eq!(pair.server.counters().registrations, 1);
+    }
+}
+
 #[test]
 fn an_older_register_does_not_undo_a_newer_one() {
     let mut pair = Pair::sealed();
@@ -87,6 +117,44 @@ fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
             .iter()
             .any(|action| matches!(action, ClientAction::Rejected(_)))
     );
+}
+
+/// The same while a sealed Register is out: the server has proved itself, but anybody can
+/// have written what is not sealed.
+///
+/// ```text
+/// client: Challenge, Register
+/// to the client: Refusal in clear, "disabled", with the client's nonce
+/// to the client: RegisterReply
+/// ```
+#[test]
+fn a_clear_refusal_from_anybody_does_not_stop_a_register_that_is_out() {
+    for suite in [Suite::Sealed, Suite::Bearer] {
+        let mut pair = Setup::new(suite).build();
+        let reply = pair.challenge();
+        // The nonce stands behind the suite.
+        let (version, nonce) = (reply[0], reply[3..19].to_vec());
+        pair.deliver_to_client(reply);
+        let register = pair.to_server.pop().unwrap();
+        let mut forged = BytesMut::from(&[version, 5][..]);
+        forged.extend_from_slice(&nonce);
+        // Clear; rejected: disabled; no message; no wait.
+        forged.extend_from_slice(&[0, 0, 1, 0, 0]);
+        pair.deliver_to_client(forged);
+        assert!(pair.client_drops.is_empty(), "{:?}", pair.client_drops);
+        let rejected = |it: &ClientAction| matches!(it, ClientAction::Rejected(_));
+        let rejected = pair.take_client().iter().any(rejected);
+        // In the bearer suite the carrier protects it.
+        assert_eq!(rejected, suite == Suite::Bearer, "{suite}");
+        pair.deliver_to_server(register);
+        pair.run();
+        let expected = if rejected {
+            Phase::Rejected
+        } else {
+            Phase::Active
+        };
+        assert_eq!(pair.client.phase(), expected, "{suite}");
+    }
 }
 
 #[test]
@@ -269,11 +337,14 @@ fn nobody_talks_both_ends_into_a_worse_suite() {
     assert!(pair.to_server.is_empty(), "it did not say who it is");
 }
 
-/// Every bit of a Register is changed on the way; the genuine one comes last.
+/// Every byte of a Register is changed on the way; the genuine one comes last.
 #[test]
 fn a_register_that_was_changed_anywhere_is_dropped_and_in_nobodys_way() {
     let mut pair = Setup::new(Suite::Sealed)
-        .server(|config| config.peer_budget = 50)
+        .server(|config| {
+            config.peer_budget = 50;
+            config.register_attempts = u16::MAX;
+        })
         .build();
     let register = pair.challenge_and_prove();
     for at in 0..register.len() {
@@ -290,6 +361,31 @@ fn a_register_that_was_changed_anywhere_is_dropped_and_in_nobodys_way() {
     pair.pass(SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
     assert_eq!(pair.server.counters().registrations, 1);
+}
+
+/// The same from other connections, by somebody who sees what is on its way but cannot hold
+/// it up, where no more Registers than usual are worked on.
+#[test]
+fn changed_registers_from_elsewhere_leave_the_genuine_one_its_attempt() {
+    let mut pair = Pair::sealed();
+    let register = pair.challenge_and_prove();
+    let (mut worked_on, mut over_budget) = (0, 0);
+    for at in 0..register.len() {
+        let mut changed = register.clone();
+        changed[at] ^= 1 << (at % 8);
+        let peer = PeerId(1000 + at as u64);
+        match pair.server.handle_message(pair.now, peer, changed) {
+            Err(Dropped::Unauthentic) => worked_on += 1,
+            Err(Dropped::OverBudget) => over_budget += 1,
+            other => assert!(other.is_err(), "byte {at}"),
+        }
+        assert_eq!(pair.server.poll_transmit(), None, "byte {at}");
+    }
+    assert!(worked_on == 1 && over_budget > 100, "{over_budget}");
+    pair.deliver_to_server(register);
+    pair.pass(SECOND);
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.client.counters().retries, 0);
 }
 
 /// Two processes of one site want its place. Whoever registers last has it, and the other

@@ -29,11 +29,17 @@ pub(crate) fn with_signer() -> (Pair, LocalSigner) {
 
 /// The server's key is elsewhere from now on; the key. The client connects.
 pub(crate) fn give_signer(pair: &mut Pair) -> LocalSigner {
+    let key = take_key(pair);
+    pair.connect();
+    key
+}
+
+/// The server's key is elsewhere from now on; the key.
+pub(crate) fn take_key(pair: &mut Pair) -> LocalSigner {
     let (chain, key) = pair.pki.server("coordinator");
     let identity =
         Identity::with_key_elsewhere(name("coordinator"), chain, pair.pki.roots()).unwrap();
     pair.server.set_identity(pair.now, identity).unwrap();
-    pair.connect();
     key
 }
 

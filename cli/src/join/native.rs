@@ -8,6 +8,7 @@ use fedlink_host::kit::SiteKit;
 
 use super::JoinError;
 use super::words::why;
+use crate::certificates::{self, Whose};
 use crate::federation::{Happened, HostedSite, SiteNews};
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
@@ -35,6 +36,7 @@ pub(super) async fn run(
 /// The site, and what people are told of it.
 struct Seat<'a> {
     options: &'a JoinOptions,
+    name: &'a str,
     process: HostedSite,
     /// How it leaves, once it does.
     leaving: Leaving,
@@ -52,13 +54,14 @@ enum Leaving {
 impl<'a> Seat<'a> {
     async fn open(
         options: &'a JoinOptions,
-        kit: &SiteKit,
+        kit: &'a SiteKit,
         share: Share,
     ) -> Result<Self, JoinError> {
         let wines = share.len();
         let process = HostedSite::start(parties::client_host(kit)?, Arc::new(share)).await?;
         let seat = Self {
             options,
+            name: &kit.config.name,
             process,
             leaving: Leaving::No,
         };
@@ -132,6 +135,13 @@ impl<'a> Seat<'a> {
                     why(*reason, WHO),
                     wait.as_secs_f64()
                 ));
+            }
+            ClientAction::CertificateEnds { owner, left, .. } => {
+                let whose = match owner.as_str() == self.name {
+                    true => Whose::Site,
+                    false => Whose::Coordinator,
+                };
+                tracing::warn!("{}", certificates::ends(owner.as_str(), *left, whose));
             }
             ClientAction::ResultRefused { refusal, .. } => {
                 tracing::warn!(?refusal, "the coordinator did not take a result");

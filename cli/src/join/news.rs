@@ -2,9 +2,12 @@
 //! programs as JSON.
 
 use std::fmt;
+use std::time::Duration;
 
 use fedlink::message::{JobId, TaskId};
 use serde::{Serialize, Serializer};
+
+use crate::certificates::when;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,6 +36,11 @@ pub(super) enum News {
     /// An answer that was dropped.
     Suspects {
         what: String,
+    },
+    /// Of this site or of the server, and how long it still counts.
+    CertificateEnds {
+        owner: String,
+        seconds: u64,
     },
     JobStarted {
         job: Id,
@@ -104,6 +112,7 @@ impl News {
         matches!(
             self,
             Self::Suspects { .. }
+                | Self::CertificateEnds { .. }
                 | Self::JobNotStarted { .. }
                 | Self::Failed { .. }
                 | Self::Refused { .. }
@@ -161,6 +170,11 @@ impl fmt::Display for News {
                 "{why}: tries again in {seconds:.1} s (attempt {attempt})"
             ),
             Self::Suspects { what } => write!(f, "an answer was dropped: {what}"),
+            Self::CertificateEnds { owner, seconds } => write!(
+                f,
+                "the certificate of {owner} {}: ask whoever runs the project for a new startup kit of {owner}",
+                when(Duration::from_secs(*seconds))
+            ),
             Self::JobStarted { job } => write!(f, "job {job}: takes part"),
             Self::JobNotStarted { job, why } => write!(f, "job {job}: cannot take part: {why}"),
             Self::JobAborted { job } => write!(f, "job {job}: aborted by the server"),

@@ -135,6 +135,12 @@ impl<'a> Seat<'a> {
                 let hint = hint(rejection.reason);
                 return Err(JoinError::rejected(WHO, &rejection, hint));
             }
+            ClientAction::CertificateEnds { owner, left, .. } => {
+                self.tell(&News::CertificateEnds {
+                    owner: owner.to_string(),
+                    seconds: left.as_secs(),
+                });
+            }
             ClientAction::Suspect {
                 suspicion,
                 repeated,

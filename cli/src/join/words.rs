@@ -22,6 +22,7 @@ pub(super) fn why(reason: RetryReason, who: &str) -> String {
         RetryReason::ServerNewer => {
             format!("the {who} speaks a newer version of the protocol: update this program")
         }
+        RetryReason::ChallengeTooShort => format!("the {who} wants to be asked at more length"),
         RetryReason::SignerSilent => "the key has not signed in time".to_owned(),
         RetryReason::Replaced => "another process has registered under this name".to_owned(),
         RetryReason::Heartbeat(code) => format!("a heartbeat failed ({code})"),

@@ -172,6 +172,24 @@ fn names_that_hide_something_are_told_by_their_code_points() {
 }
 
 #[test]
+fn a_kit_that_was_moved_away_is_made_anew() {
+    // What people are told to do when a site's certificate ends.
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("wine");
+    make(&folder, &plan(), &names(&["site-1"])).unwrap();
+    let (kit, old) = (folder.join("sites/site-1"), place.path().join("old"));
+    fs::rename(&kit, &old).unwrap();
+    add(&folder, &names(&["site-1"])).unwrap();
+    let certificate = |kit: &Path| fs::read(kit.join("certificate.pem")).unwrap();
+    assert_ne!(certificate(&kit), certificate(&old));
+    // Only these two take the place of the old ones.
+    for file in ["certificate.pem", "key.pem"] {
+        fs::copy(kit.join(file), old.join(file)).unwrap();
+    }
+    assert_eq!(SiteKit::load(&old).unwrap().config.name, "site-1");
+}
+
+#[test]
 fn a_site_is_not_added_with_another_roots_key() {
     let place = TempDir::new().unwrap();
     let [wine, beer] = ["wine", "beer"].map(|name| place.path().join(name));

@@ -186,7 +186,7 @@ fn a_field_with_a_value_that_it_cannot_have() {
         (change("\"site-1\"", "\"a\\nb\""), "name: "),
         (
             change("\"site-1\"", "\"site\\u200b-1\""),
-            "holds U+200B, which cannot be seen",
+            "name: the name holds U+200B",
         ),
         (change("\"coordinator\"", "\"\""), "server.name: "),
         (

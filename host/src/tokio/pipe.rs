@@ -52,10 +52,19 @@ pub(super) struct Reader {
 /// What has come.
 pub(super) enum Received {
     Message(BytesMut),
-    /// The next message exceeds the limit and begins like this. It stays next.
-    TooLong([u8; START_BYTES]),
+    /// The next message exceeds the limit. It stays next.
+    TooLong(Long),
     /// The peer has closed the stream between two messages.
     Closed,
+}
+
+/// A message that is longer than its connection may send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Long {
+    /// How it begins.
+    pub(super) start: [u8; START_BYTES],
+    /// Its length in bytes.
+    pub(super) len: usize,
 }
 
 impl Reader {
@@ -72,7 +81,8 @@ impl Reader {
                 Ok(None) => {}
                 Err(error) if (START_BYTES..=MAX_MESSAGE).contains(&error.len) => {
                     if let Some(start) = start(self.frames.buffer()) {
-                        return Ok(Received::TooLong(start));
+                        let len = error.len;
+                        return Ok(Received::TooLong(Long { start, len }));
                     }
                 }
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),

@@ -3,6 +3,7 @@
 mod handle;
 mod limits;
 mod peer;
+mod vouched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +22,12 @@ use super::clock::{Alarm, Clock};
 use super::commit::GroupCommit;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
-use super::pipe::CLOSE_TIMEOUT;
+use super::pipe::{CLOSE_TIMEOUT, Long};
 use crate::storage::{Record, Storage};
 use crate::{HostError, seed, unix_time};
 use limits::Crowd;
-use peer::{Input, Peer};
+use peer::{Input, Peer, Verdict};
+use vouched::{Voucher, Vouchers};
 
 pub use limits::Limits;
 
@@ -104,6 +106,10 @@ impl ServerHost {
         let (config, identity, now) = (self.config, self.identity, clock.now());
         let server = Server::restore(config, identity, seed()?, now, self.records)?;
         let (sender, inputs) = mpsc::channel(MAX_INPUTS);
+        let (vouchers, patience) = (
+            Vouchers::new(&self.limits),
+            self.limits.time_before_registration,
+        );
         let door = Door {
             crowd: Crowd::new(&self.limits),
             limits: Arc::new(self.limits),
@@ -125,6 +131,11 @@ impl ServerHost {
             inputs,
             peers: BTreeMap::new(),
             messages: Vec::with_capacity(MAX_INPUTS),
+            vouchers,
+            vouched: Vec::new(),
+            closing: Vec::new(),
+            patience,
+            roll_call: None,
             commits: GroupCommit::new(self.storage),
             events,
             commands,
@@ -186,6 +197,15 @@ struct Running {
     peers: BTreeMap<PeerId, Peer>,
     /// What has come since the machine was told last.
     messages: Vec<(PeerId, BytesMut)>,
+    vouchers: Vouchers,
+    /// What vouches for some of them, and whose they are.
+    vouched: Vec<(PeerId, Voucher)>,
+    /// Those who were vouched for and are not who they said.
+    closing: Vec<PeerId>,
+    /// How long connections stay whose session is over.
+    patience: Duration,
+    /// When to look at who is still registered; none while there are no connections.
+    roll_call: Option<tokio::time::Instant>,
     commits: GroupCommit,
     events: EventQueue<ServerAction>,
     commands: mpsc::Receiver<Command<Server>>,
@@ -240,6 +260,7 @@ impl Running {
                     }
                 }
                 () = self.events.deliver() => {}
+                () = reach(self.roll_call) => self.call_the_roll(),
             }
         }
     }
@@ -265,11 +286,18 @@ impl Running {
                 tracing::debug!(peer = %transmit.peer, "a message was dropped: the queue is full");
             }
         }
+        for id in self.closing.drain(..) {
+            tracing::debug!(peer = %id, "a session was named by somebody who does not have it");
+            self.peers.remove(&id);
+        }
     }
 
     fn take(&mut self, input: Input) {
         match input {
-            Input::Message(id, message) => self.messages.push((id, message)),
+            Input::Message(id, message, voucher) => {
+                self.messages.push((id, message));
+                self.vouched.extend(voucher.map(|voucher| (id, voucher)));
+            }
             Input::Connected {
                 id,
                 tls_exporter,
@@ -279,12 +307,12 @@ impl Running {
                 self.server.set_wall_clock(now, unix_time());
                 self.server.handle_connected(now, id, tls_exporter);
                 self.peers.insert(id, peer);
+                self.roll_call = self.roll_call.or_else(|| later(self.patience));
             }
-            Input::Vouch(id, start, answer) => {
+            Input::Ask(id, long, answer) => {
                 self.take_messages();
-                let registered = self.peers.get(&id).is_some_and(Peer::is_registered);
                 // The connection may be gone.
-                let _ = answer.send(registered || self.server.has_session_of(&start));
+                let _ = answer.send(self.judge(id, long));
             }
             Input::Disconnected(id) => {
                 let now = self.take_messages();
@@ -294,21 +322,66 @@ impl Running {
         }
     }
 
+    /// Whether a peer may send a message that is longer than a stranger's, or more of them.
+    fn judge(&self, id: PeerId, long: Option<Long>) -> Verdict {
+        if self.peers.get(&id).is_some_and(Peer::is_registered) {
+            return Verdict::Registered;
+        }
+        let named = long.and_then(|long| Some((self.server.session_of(&long.start)?, long.len)));
+        let Some((session, len)) = named else {
+            return Verdict::Stranger("a message before the registration is too long");
+        };
+        match self.vouchers.give(session, len) {
+            Ok(voucher) => Verdict::Vouched(voucher),
+            Err(why) => Verdict::Stranger(why),
+        }
+    }
+
     /// Gives the machine all messages that have come; gives the time.
     fn take_messages(&mut self) -> Instant {
         let now = self.clock.now();
-        let senders = self.messages.iter().map(|(id, _)| *id);
-        let strangers: Vec<PeerId> = senders
-            .filter(|id| self.peers.get(id).is_some_and(|it| !it.is_registered()))
-            .collect();
+        let mut senders: Vec<PeerId> = self.messages.iter().map(|(id, _)| *id).collect();
+        senders.dedup();
         self.server.handle_batch(now, self.messages.drain(..));
-        for id in strangers {
-            if let Some(peer) = self.peers.get(&id)
-                && self.server.has_session_on(id)
-            {
-                peer.registered();
+        for id in senders {
+            self.see(id);
+        }
+        for (id, voucher) in self.vouched.drain(..) {
+            drop(voucher);
+            let proved = self.peers.get(&id).is_some_and(Peer::is_registered);
+            if !proved {
+                self.closing.push(id);
             }
         }
         now
+    }
+
+    /// A connection is its session's, or a stranger's.
+    fn see(&self, id: PeerId) {
+        if let Some(peer) = self.peers.get(&id) {
+            peer.set_registered(self.server.has_session_on(id));
+        }
+    }
+
+    /// Sessions end, and go on on other connections, without a message on this one.
+    fn call_the_roll(&mut self) {
+        self.peers.keys().for_each(|id| self.see(*id));
+        self.roll_call = None;
+        if !self.peers.is_empty() {
+            self.roll_call = later(self.patience);
+        }
+    }
+}
+
+/// So long from now; none if the clock cannot say when that is.
+fn later(span: Duration) -> Option<tokio::time::Instant> {
+    tokio::time::Instant::now().checked_add(span)
+}
+
+/// Waits until then; for ever without.
+async fn reach(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -17,8 +17,17 @@ use super::record::{Gate, Record, Store, StoredTask};
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Held {
     tasks: BTreeMap<TaskId, HeldTask>,
-    /// Lets the server tell a lost reply from a task that arrived.
-    last: BTreeMap<JobId, TaskId>,
+    /// Lets the server tell a lost reply from a task that arrived. Each job of a task is
+    /// there.
+    last: BTreeMap<JobId, Last>,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(Hash))]
+struct Last {
+    task: TaskId,
+    /// It is in the records.
+    stored: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +69,10 @@ impl Held {
             let record = Record::Task(held.stored.clone());
             store.persist(cx, &record, held.whole(), Gate::Task(task));
         }
+        let job = held.stored.job;
         self.tasks.insert(task, held);
+        let stored = !comes_again;
+        self.put_last(job, Last { task, stored }, cx.config.max_jobs);
         if comes_again {
             self.give(cx, task)
         } else {
@@ -74,7 +86,6 @@ impl Held {
         let held = self.tasks.get_mut(&task).filter(|held| !held.given)?;
         let job = held.stored.job;
         held.give(cx, false);
-        self.set_last(job, task, cx.config.max_jobs);
         Some(job)
     }
 
@@ -100,9 +111,34 @@ impl Held {
     }
 
     /// Drops the tasks of the job that the host has not seen.
-    pub(crate) fn drop_unseen(&mut self, job: JobId) {
-        self.tasks
-            .retain(|_, held| held.given || held.stored.job != job);
+    pub(crate) fn drop_unseen(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
+        let of_job = self.tasks.iter().filter(|(_, held)| held.stored.job == job);
+        let unseen = of_job.filter(|(_, held)| !held.given);
+        let unseen: Vec<TaskId> = unseen.map(|(task, _)| *task).collect();
+        for task in unseen {
+            store.note(cx, &Record::Dropped { job, task });
+            self.forget_task(job, task);
+        }
+    }
+
+    /// The host does not get this task of the job; the last one is another.
+    pub(crate) fn forget_task(&mut self, job: JobId, task: TaskId) {
+        if self
+            .tasks
+            .get(&task)
+            .is_none_or(|held| held.stored.job != job)
+        {
+            return;
+        }
+        self.tasks.remove(&task);
+        if self.last(job) == Some(task) {
+            self.last.remove(&job);
+            let mut others = self.tasks.iter();
+            if let Some((task, held)) = others.find(|(_, held)| held.stored.job == job) {
+                let (task, stored) = (*task, !held.comes_again);
+                self.last.insert(job, Last { task, stored });
+            }
+        }
     }
 
     /// Drops all that is known of the job.
@@ -112,7 +148,7 @@ impl Held {
     }
 
     pub(crate) fn last(&self, job: JobId) -> Option<TaskId> {
-        self.last.get(&job).copied()
+        self.last.get(&job).map(|last| last.task)
     }
 
     /// Whether the task came before.
@@ -120,7 +156,7 @@ impl Held {
         self.tasks.contains_key(&task) || self.last(job) == Some(task)
     }
 
-    /// Whether the host was given a task of the job, and has not said that it has ended.
+    /// Whether a task of the job came, and the host has not said that it has ended.
     pub(crate) fn has_job(&self, job: JobId) -> bool {
         self.last.contains_key(&job)
     }
@@ -150,10 +186,15 @@ impl Held {
         self.set_last(job, task, limit);
     }
 
+    /// Takes the last task of the job over.
+    pub(crate) fn set_last(&mut self, job: JobId, task: TaskId, limit: usize) {
+        self.put_last(job, Last { task, stored: true }, limit);
+    }
+
     /// Sets the last task of the job. Past `limit` jobs one is forgotten of which no task
     /// is left: nobody may ever say that it has ended.
-    pub(crate) fn set_last(&mut self, job: JobId, task: TaskId, limit: usize) {
-        self.last.insert(job, task);
+    fn put_last(&mut self, job: JobId, last: Last, limit: usize) {
+        self.last.insert(job, last);
         if self.last.len() > limit {
             let idle = self
                 .last
@@ -166,15 +207,28 @@ impl Held {
         }
     }
 
+    /// The tasks that the records hold.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stored(&self) -> BTreeMap<TaskId, (StoredTask, Payload)> {
+        let stored = self.tasks.iter().filter(|(_, held)| !held.comes_again);
+        stored
+            .map(|(task, held)| (*task, (held.stored.clone(), held.payload.clone())))
+            .collect()
+    }
+
+    /// The last task of each job that the records hold.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stored_last(&self) -> BTreeMap<JobId, TaskId> {
+        let stored = self.last.iter().filter(|(_, last)| last.stored);
+        stored.map(|(job, last)| (*job, last.task)).collect()
+    }
+
     pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         for held in self.tasks.values().filter(|held| !held.comes_again) {
             held.snapshot(records);
         }
-        for (job, task) in &self.last {
-            let (job, task) = (*job, *task);
-            if self.tasks.get(&task).is_some_and(|held| held.comes_again) {
-                continue;
-            }
+        for (job, last) in self.last.iter().filter(|(_, last)| last.stored) {
+            let (job, task) = (*job, last.task);
             records.push(Record::Last { job, task }.with(Bytes::new()));
         }
     }

@@ -247,6 +247,15 @@ impl Outbox {
         self.entries.remove(&task);
     }
 
+    /// The results and their payloads.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stored_results(&self) -> BTreeMap<TaskId, (StoredResult, Payload)> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(task, entry)| (*task, (entry.result.clone(), entry.payload.clone())))
+            .collect()
+    }
+
     pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         for entry in self.entries.values() {
             records.push(Record::Result(entry.result.clone()).with(entry.payload.bytes().clone()));

@@ -180,12 +180,17 @@ impl Pulls {
     }
 
     /// Gives up whatever is under way for the job.
-    pub(crate) fn end(&mut self, cx: &mut Cx<'_>, job: JobId) {
+    pub(crate) fn end(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
         self.blocked.remove(&job);
         self.drop_requests(cx, job);
         cx.timers.disarm(Timer::Pull(job));
+        if let Some(fetch) = self.fetch_mut(job) {
+            fetch.forget(cx, store);
+        }
         self.jobs.remove(&job);
-        self.earlier.remove(&job);
+        if let Some(fetch) = self.earlier.remove(&job) {
+            fetch.forget(cx, store);
+        }
     }
 
     /// Takes the reply to a request of this part. `known` tells whether a task came before.
@@ -204,7 +209,7 @@ impl Pulls {
         match (reply, part) {
             (Reply::PullTask(PullReply::Task(head)), None) if is_sound(&head, &payload) => {
                 self.asked.remove(&id);
-                self.on_task(cx, known, StoredTask { job, head }, payload)
+                self.on_task(cx, store, known, StoredTask { job, head }, payload)
             }
             (Reply::PullTask(PullReply::TryAgain { after, timeout }), None) => {
                 self.asked.remove(&id);
@@ -221,11 +226,11 @@ impl Pulls {
                 if part == (offset, payload.len()) =>
             {
                 self.asked.remove(&id);
-                self.on_part(cx, store, job, id, offset, payload.into_bytes())
+                let bytes = payload.into_bytes();
+                self.on_part(cx, store, known, (job, id), offset, bytes)
             }
             (Reply::Fetch(FetchReply::Gone), Some(_)) => {
-                self.drop_requests(cx, job);
-                self.poll_again(cx, job);
+                self.drop_fetch(cx, store, job);
                 Pulled::Nothing
             }
             _ => {
@@ -350,6 +355,42 @@ impl Pulls {
         self.earlier.remove(&job);
     }
 
+    /// What is dropped of a task of which nothing is held.
+    pub(crate) fn forget_task(&mut self, job: JobId, task: TaskId) {
+        if self
+            .earlier
+            .get(&job)
+            .is_some_and(|fetch| fetch.task.head.task == task)
+        {
+            self.earlier.remove(&job);
+        }
+    }
+
+    /// Where the payload of a task is that is being fetched.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn place_of(&self, task: TaskId) -> Option<Place> {
+        self.jobs.values().find_map(|pull| match &pull.state {
+            State::Fetching(fetch) if fetch.task.head.task == task => {
+                Some(fetch.task.head.payload.place)
+            }
+            _ => None,
+        })
+    }
+
+    /// The fetches of which blocks are stored.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stored(&self) -> BTreeMap<JobId, (StoredTask, Vec<Bytes>)> {
+        let under_way = self.jobs.values().filter_map(|pull| match &pull.state {
+            State::Fetching(fetch) => Some(&**fetch),
+            State::Idle | State::Waiting { .. } | State::Asking | State::Storing => None,
+        });
+        let stored = self.earlier.values().chain(under_way);
+        let stored = stored.map(|fetch| (fetch.task.job, (fetch.task.clone(), fetch.stored())));
+        stored
+            .filter(|(_, (_, blocks))| !blocks.is_empty())
+            .collect()
+    }
+
     pub(crate) fn snapshot(&self, records: &mut Vec<(Bytes, Bytes)>) {
         for fetch in self.earlier.values() {
             fetch.snapshot(records);
@@ -394,6 +435,7 @@ impl Pulls {
     fn on_task(
         &mut self,
         cx: &mut Cx<'_>,
+        store: &mut Store,
         known: impl Fn(JobId, TaskId) -> bool,
         task: StoredTask,
         payload: Parts,
@@ -407,12 +449,16 @@ impl Pulls {
             self.poll_again(cx, job);
             return Pulled::Nothing;
         }
-        let earlier = self.earlier.remove(&job);
         let size = match task.head.payload.place {
             Place::Inline => payload.len() as u64,
             Place::Apart { size, .. } => size,
         };
-        if size > cx.config.max_payload {
+        let too_large = size > cx.config.max_payload;
+        let mut earlier = self.earlier.remove(&job);
+        if let Some(fetch) = earlier.take_if(|fetch| too_large || fetch.task != task) {
+            fetch.forget(cx, store);
+        }
+        if too_large {
             self.poll_again(cx, job);
             return Pulled::Unfit(task, "the payload is larger than this site accepts");
         }
@@ -421,12 +467,13 @@ impl Pulls {
             let payload = task.head.payload.clone().with(payload);
             return Pulled::Task(task, payload, pull.since);
         }
-        let fetch = earlier
-            .filter(|fetch| fetch.task == task)
-            .or_else(|| Fetch::new(task.clone()));
-        let Some(mut fetch) = fetch else {
-            self.poll_again(cx, job);
-            return Pulled::Unfit(task, "the payload has too many blocks");
+        let fetch = earlier.map_or_else(|| Fetch::new(task.clone()), Ok);
+        let mut fetch = match fetch {
+            Ok(fetch) => fetch,
+            Err(why) => {
+                self.poll_again(cx, job);
+                return Pulled::Unfit(task, why);
+            }
         };
         fetch.resume(cx);
         pull.state = State::Fetching(Box::new(fetch));

@@ -9,11 +9,12 @@ use crate::client::ClientAction;
 use crate::client::cx::Cx;
 use crate::error::Misuse;
 use crate::message::{JobId, Outcome, Place, Properties, RecordId, Ssid, TaskHead, TaskId};
+use crate::records::{Damaged, IN_SNAPSHOT, Records};
 
 /// The first byte of every record; another one belongs to another version.
 pub(crate) const VERSION: u8 = 3;
 
-/// One line of the client's log. Applying one twice is the same as once.
+/// One line of the client's log. Each is stored behind its number: see [`crate::records`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Record {
     /// A whole task. Its payload follows, or is the blocks that were stored before.
@@ -34,6 +35,10 @@ pub(crate) enum Record {
     },
     /// The last task that was held for the job.
     Last { job: JobId, task: TaskId },
+    /// What is stored of this task is no longer wanted, and the host has not seen it.
+    Dropped { job: JobId, task: TaskId },
+    /// The first record of a snapshot: the number of the last record whose effect it holds.
+    Snapshot { last: u64 },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,28 +91,26 @@ impl StoredTask {
 }
 
 impl Record {
-    /// What stands before the payload.
-    pub(crate) fn header(&self) -> Bytes {
-        self.encoded().into()
-    }
-
-    /// Both parts of the record.
+    /// Both parts of the record, in a snapshot.
     pub(crate) fn with(&self, payload: Bytes) -> (Bytes, Bytes) {
-        (self.header(), payload)
+        (self.header(IN_SNAPSHOT), payload)
     }
 
-    /// The record and its payload, which shares the memory of `bytes`.
-    pub(crate) fn decode(bytes: &Bytes) -> Option<(Self, Bytes)> {
+    /// The number, the record and its payload, which shares the memory of `bytes`.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<(u64, Self, Bytes)> {
         let (version, body) = bytes.split_first()?;
         if *version != VERSION {
             return None;
         }
-        let (record, payload) = postcard::take_from_bytes(body).ok()?;
-        Some((record, bytes.slice_ref(payload)))
+        let ((number, record), payload) = postcard::take_from_bytes(body).ok()?;
+        Some((number, record, bytes.slice_ref(payload)))
     }
 
-    fn encoded(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![VERSION]).expect("a record encodes into memory")
+    /// What stands before the payload.
+    fn header(&self, number: u64) -> Bytes {
+        postcard::to_extend(&(number, self), vec![VERSION])
+            .expect("a record encodes into memory")
+            .into()
     }
 }
 
@@ -123,20 +126,44 @@ pub(crate) enum Gate {
     Open,
 }
 
-/// The records that the host has not confirmed yet.
+/// The records that were handed out, and those that the host has not confirmed yet.
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Store {
+    records: Records,
     waiting: BTreeMap<RecordId, Gate>,
 }
 
 impl Store {
+    /// One whose records are in a snapshot.
+    pub(crate) fn up_to(last: u64) -> Self {
+        Self {
+            records: Records::up_to(last),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// The number of the last record.
+    pub(crate) fn last(&self) -> u64 {
+        self.records.last()
+    }
+
+    /// Whether a replay has to apply the record of this number.
+    pub(crate) fn replay(&mut self, number: u64) -> Result<bool, Damaged> {
+        self.records.replay(number)
+    }
+
     pub(crate) fn persist(&mut self, cx: &mut Cx<'_>, record: &Record, payload: Bytes, gate: Gate) {
-        let id = cx.records.next_id();
+        let Ok((records, id)) = self.records.next() else {
+            // After 2^64 records: what waits for this one waits for ever.
+            tracing::error!("there are no more numbers for records");
+            return;
+        };
+        self.records = records;
         self.waiting.insert(id, gate);
         cx.act(ClientAction::Persist {
             record: id,
-            header: record.header().into(),
+            header: record.header(id.0).into(),
             payload: payload.into(),
         });
     }

@@ -8,7 +8,7 @@ mod restore;
 use super::*;
 
 use crate::Instant;
-use crate::client::cx::{Ask, Asks, Records};
+use crate::client::cx::{Ask, Asks};
 use crate::client::{ClientConfig, ClientCounters, RetryReason, Task};
 use crate::entropy::Entropy;
 use crate::identity::Name;
@@ -31,7 +31,6 @@ struct Rig {
     actions: Waiting<ClientAction>,
     timers: Timers<Timer>,
     asks: Asks,
-    records: Records,
     counters: ClientCounters,
     ssid: Option<Ssid>,
     context: Properties,
@@ -50,7 +49,6 @@ impl Rig {
             actions: Waiting::default(),
             timers: Timers::default(),
             asks: Asks::default(),
-            records: Records::default(),
             counters: ClientCounters::default(),
             ssid: Some(SSID),
             context: Properties::new().with("site", "one"),
@@ -85,7 +83,6 @@ impl Rig {
             actions: &mut self.actions,
             timers: &mut self.timers,
             asks: &mut self.asks,
-            records: &mut self.records,
             counters: &mut self.counters,
             ssid: self.ssid,
             context: &self.context,
@@ -185,6 +182,22 @@ impl Rig {
 
     fn session(&mut self) {
         self.with(|work, cx| work.on_session(cx));
+    }
+
+    fn snapshot(&self) -> Vec<Bytes> {
+        let records = self.work.snapshot().into_iter();
+        records
+            .map(|(header, payload)| [header, payload].concat().into())
+            .collect()
+    }
+
+    /// What a snapshot holds.
+    fn kept(&self) -> Vec<(Bytes, Bytes)> {
+        let mut records = self.work.snapshot();
+        let head = records.remove(0);
+        let (_, head, _) = Record::decode(&head.0).unwrap();
+        assert!(matches!(head, Record::Snapshot { .. }));
+        records
     }
 }
 

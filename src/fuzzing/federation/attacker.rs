@@ -110,6 +110,7 @@ fn refusal(client_nonce: &[u8; 16], script: &mut Script<'_>) -> BytesMut {
         Denial::Rejected(RejectReason::Disabled),
         Denial::Busy,
         Denial::NoCommonSuite,
+        Denial::TooShort(2_000),
     ];
     let denied = Denied {
         retry_after: (script.below(2) == 0).then_some(u64::MAX >> script.below(64)),

@@ -54,6 +54,12 @@ impl RsaChain {
         self.0.leaf.common_name()
     }
 
+    /// When the first of the certificates ends, in Unix seconds.
+    #[must_use]
+    pub fn not_after(&self) -> u64 {
+        self.0.not_after()
+    }
+
     /// Judges whether the chain is that of `expected` in this role, by the rules of
     /// [`verify`](crate::identity::verify).
     ///

@@ -10,6 +10,7 @@ use crate::identity::{ChainError, Name, Revoked, Role, Verified};
 /// A chain of certificates, the private key of its leaf, and the roots.
 pub(crate) struct RsaProof {
     chain_pem: Bytes,
+    not_after: u64,
     signer: RsaSigner,
     roots: RsaRoots,
 }
@@ -38,6 +39,7 @@ impl RsaProof {
         }
         Ok(Self {
             chain_pem: Bytes::copy_from_slice(chain_pem),
+            not_after: chain.not_after(),
             signer,
             roots,
         })
@@ -46,6 +48,11 @@ impl RsaProof {
     /// The certificates to send: in PEM, the leaf first.
     pub(crate) fn chain_pem(&self) -> &Bytes {
         &self.chain_pem
+    }
+
+    /// When the first of the certificates ends, in Unix seconds.
+    pub(in crate::identity) fn not_after(&self) -> u64 {
+        self.not_after
     }
 
     /// Signs `message` with the leaf's key.

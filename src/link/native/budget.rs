@@ -92,6 +92,11 @@ impl Budgets {
         }
     }
 
+    /// A secret for another purpose.
+    pub(crate) fn key_for(&self, label: &str) -> Hash {
+        digest::code(&self.key, label, &[])
+    }
+
     /// Whether `peer` may begin one more handshake. The peer's own budget comes first, so
     /// that one loud peer does not use up what the others share.
     pub(crate) fn challenge(&mut self, peer: PeerId, now: Instant) -> Result<(), Beyond> {

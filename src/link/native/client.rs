@@ -31,6 +31,8 @@ pub(crate) struct Link {
     sent: u64,
     /// The latest message of the handshake.
     handshake_transmit: Option<u64>,
+    /// Bytes that the next challenge has to have, says somebody.
+    least: usize,
     /// What the server of the session proved itself with.
     server_certificates: Vec<CertificateId>,
 }

@@ -100,14 +100,15 @@ impl Cookies {
 
     /// Erases secrets that are too old. Call it before any input is handled.
     pub(crate) fn rotate(&mut self, now: Instant, entropy: &mut Entropy) {
+        let kept = self.kept();
         self.previous
-            .take_if(|previous| now.since(previous.from) >= self.window * 2);
+            .take_if(|previous| now.since(previous.from) >= kept);
         let age = now.since(self.current.from);
         if age < self.window {
             return;
         }
         let expired = core::mem::replace(&mut self.current, Epoch::new(now, entropy));
-        self.previous = Some(expired).filter(|it| it.used && age < self.window * 2);
+        self.previous = Some(expired).filter(|it| it.used && age < kept);
     }
 
     /// When [`Cookies::rotate`] has something to do next, while there is a secret behind a
@@ -115,7 +116,7 @@ impl Cookies {
     pub(crate) fn next_end(&self) -> Option<Instant> {
         let current = self.current.used.then(|| self.current.from + self.window);
         let previous = self.previous.as_ref();
-        let previous = previous.map(|previous| previous.from + self.window * 2);
+        let previous = previous.map(|previous| previous.from + self.kept());
         current.into_iter().chain(previous).min()
     }
 
@@ -143,6 +144,11 @@ impl Cookies {
         secret
     }
 
+    /// The number of the latest cookie.
+    pub(crate) fn latest(&self) -> u64 {
+        self.number
+    }
+
     /// What the cookie stands for, if it is ours and still counts. What its stamp says is
     /// not to be believed before that.
     pub(crate) fn check(
@@ -153,7 +159,9 @@ impl Cookies {
     ) -> Option<Checked> {
         use subtle::ConstantTimeEq;
         let Stamp { number, issued } = Stamp::reveal(&self.stamps, reply.cookie.stamp);
-        if issued > now || now.since(issued) >= self.window {
+        // A cookie stops counting at the end of time at the latest.
+        let until = issued + self.window;
+        if issued > now || until <= now {
             return None;
         }
         let epoch = [Some(&self.current), self.previous.as_ref()]
@@ -163,12 +171,17 @@ impl Cookies {
         let code = epoch.code(exchange, reply);
         bool::from(code.ct_eq(&reply.cookie.code)).then(|| Checked {
             number,
-            until: issued + self.window,
+            until,
             secret: reply
                 .server_share
                 .is_some()
                 .then(|| epoch.secret(exchange, reply)),
         })
+    }
+
+    /// How long secrets are kept.
+    const fn kept(&self) -> Duration {
+        self.window.saturating_mul(2)
     }
 }
 

@@ -3,7 +3,7 @@
 mod door;
 mod sessions;
 
-pub(crate) use door::{Admission, Door, Entered, Knock, Opening};
+pub(crate) use door::{Admission, Door, Entered, Knock, Opened, Opening};
 #[cfg(test)]
 pub(crate) use sessions::looks;
 pub(crate) use sessions::{Beginning, Handle, Process, Sessions, Standing};

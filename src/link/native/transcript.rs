@@ -72,6 +72,11 @@ pub(crate) fn session(th2: &Hash, proof: &[u8]) -> Hash {
     digest::hash("fedlink v2 session", &[th2, proof])
 }
 
+/// Names a Register as it came: its bytes, and the binding of the connection.
+pub(crate) fn copy(register: &[u8], binding: &Binding) -> Hash {
+    digest::hash("fedlink v1 copy", &[register, &binding.bytes()])
+}
+
 /// What the server's proof signs.
 pub(crate) fn server_proof(th1: &Hash) -> Vec<u8> {
     labelled(b"fedlink v2 server proof", th1)

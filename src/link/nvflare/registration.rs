@@ -47,6 +47,7 @@ type Entries = Vec<(Value, Value)>;
 pub(super) struct Server {
     key: RsaPublicKey,
     certificates: Vec<CertificateId>,
+    not_after: Option<u64>,
 }
 
 impl Link {
@@ -82,10 +83,12 @@ impl Link {
         }
         match check_server(cx, &nonce, answer) {
             Ok((server, evidence, dates_checked)) => {
+                let not_after = server.not_after;
                 self.register(cx, Some(server), evidence);
                 self.handshake_event(HandshakeEvent::Proven {
                     to_sign: None,
                     dates_checked,
+                    not_after,
                 });
             }
             Err(suspicion) => self.handshake_event(HandshakeEvent::Suspect(suspicion)),
@@ -207,6 +210,7 @@ fn check_server(
     let server = Server {
         key: verified.key,
         certificates: verified.certificates,
+        not_after: verified.not_after,
     };
     Ok((server, evidence, verified.dates_checked))
 }

@@ -59,11 +59,15 @@ impl Settings {
         const LEAST_FRAME: usize = 2 << 20;
         let bounds = [
             (
-                self.heartbeat_interval.is_zero(),
+                self.heartbeat_interval.as_micros() == 0,
                 "heartbeat_interval",
-                "longer than zero",
+                "at least 1 µs",
             ),
-            (self.ping_after.is_zero(), "ping_after", "longer than zero"),
+            (
+                self.ping_after.as_micros() == 0,
+                "ping_after",
+                "at least 1 µs",
+            ),
             (
                 !(LEAST_FRAME..=MAX_FRAME).contains(&self.max_frame),
                 "max_frame",

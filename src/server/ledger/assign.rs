@@ -31,15 +31,15 @@ impl Ledger {
         self.check_size(&task)?;
 
         let input = shelf::id_of(&task.payload);
-        if self.state.shelf.put(input, task.payload.clone()) {
+        if !self.state.shelf.contains(&input) {
             let record = Record::Payload {
                 id: input,
                 labels: labels(&task.payload),
             };
             let bytes = task.payload.bytes().clone();
-            self.commit(record, bytes, Awaited::Nothing, out);
+            self.commit(record, bytes, Awaited::Nothing, out)?;
         }
-        let id = TaskId::from_bytes(entropy.uuid());
+        let id = self.new_task(entropy);
         let created = self.state.next_order;
         let entry = Entry {
             task: id,
@@ -50,7 +50,7 @@ impl Ledger {
             headers: task.headers,
         };
         let record = Record::Task { entry, input };
-        self.commit_for(id, record, Bytes::new(), None, out);
+        self.commit_for(id, record, Bytes::new(), None, out)?;
         Ok(id)
     }
 
@@ -60,9 +60,11 @@ impl Ledger {
     /// When there is no such task, or it has a result.
     pub(crate) fn withdraw(&mut self, task: TaskId, out: &mut Out<'_>) -> Result<(), Misuse> {
         self.open_task(task)?;
-        self.send_away(task, out);
         let record = Record::Withdrawn { task };
-        self.commit_for(task, record, Bytes::new(), None, out);
+        let record = self.commit(record, Bytes::new(), Awaited::Task(task), out)?;
+        self.send_away(task, out);
+        let entry = Unconfirmed { record, to: None };
+        self.unconfirmed.insert(task, entry);
         Ok(())
     }
 
@@ -82,8 +84,7 @@ impl Ledger {
         self.check_assignee(job, &to)?;
         self.check_room()?;
 
-        self.send_away(old, out);
-        let new = TaskId::from_bytes(entropy.uuid());
+        let new = self.new_task(entropy);
         let created = self.state.next_order;
         let record = Record::Reassigned {
             old,
@@ -92,7 +93,8 @@ impl Ledger {
             owner: owner(to, created),
         };
         let awaited = Awaited::Reassignment { old, new };
-        let record = self.commit(record, Bytes::new(), awaited, out);
+        let record = self.commit(record, Bytes::new(), awaited, out)?;
+        self.send_away(old, out);
         for task in [old, new] {
             let entry = Unconfirmed { record, to: None };
             self.unconfirmed.insert(task, entry);
@@ -111,7 +113,7 @@ impl Ledger {
             return Err(Misuse::UnknownTask(task));
         }
         let record = Record::Taken { task };
-        self.commit(record, Bytes::new(), Awaited::Nothing, out);
+        self.commit(record, Bytes::new(), Awaited::Nothing, out)?;
         Ok(())
     }
 
@@ -119,6 +121,17 @@ impl Ledger {
     pub(crate) fn tasks(&self, job: JobId) -> impl Iterator<Item = TaskView<'_>> {
         let tasks = self.state.jobs.get(&job).into_iter().flat_map(Job::tasks);
         tasks.filter_map(|id| self.state.tasks.get(&id)?.view())
+    }
+
+    /// An id that no task has.
+    fn new_task(&self, entropy: &mut Entropy) -> TaskId {
+        // A host that gives each process the same seed draws what it drew before.
+        loop {
+            let id = TaskId::from_bytes(entropy.uuid());
+            if !self.state.tasks.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     /// The task, if it can still be withdrawn.
@@ -166,6 +179,10 @@ impl Ledger {
         if self.state.tasks.len() >= limit {
             let what = "tasks";
             return Err(Misuse::Full { what, limit });
+        }
+        // Nobody gets there. It is looked at before the payload is recorded.
+        if self.state.next_order == u64::MAX {
+            return Err(Misuse::Unfit);
         }
         Ok(())
     }

@@ -31,7 +31,8 @@ impl Sites {
 }
 
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
+#[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Job {
     pub(super) sites: Sites,
     /// All tasks by the order of their creation.
@@ -69,6 +70,18 @@ impl Job {
     /// The oldest task that waits for whoever asks.
     pub(super) fn first_queued(&self) -> Option<TaskId> {
         self.queue.first_key_value().map(|(_, task)| *task)
+    }
+
+    /// Whether no other task has the places of this one.
+    pub(super) fn has_room_for(&self, entry: &Entry) -> bool {
+        let owner = entry.owner.as_ref();
+        !self.tasks.contains_key(&entry.created) && owner.is_none_or(|owner| self.is_free(owner))
+    }
+
+    /// Whether no other task has this place among those of its site.
+    pub(super) fn is_free(&self, owner: &Owner) -> bool {
+        let open = self.open.get(&owner.client);
+        open.is_none_or(|open| !open.contains_key(&owner.order))
     }
 
     pub(super) fn add(&mut self, entry: &Entry) {

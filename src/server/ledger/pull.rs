@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::record::Record;
+use super::submit::UNFIT;
 use super::task::Owner;
 use super::{Ledger, Out, ReplyTo};
 use crate::identity::Name;
@@ -53,7 +54,12 @@ impl Ledger {
                 order: self.state.next_order,
             };
             let record = Record::Claimed { task, owner };
-            self.commit_for(task, record, Bytes::new(), Some(to), out);
+            if self
+                .commit_for(task, record, Bytes::new(), Some(to), out)
+                .is_err()
+            {
+                out.invalid(to, UNFIT);
+            }
         } else {
             out.actions.push_back(ServerAction::TaskWanted {
                 client: client.clone(),

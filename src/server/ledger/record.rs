@@ -8,19 +8,26 @@ use super::shelf::PayloadId;
 use super::task::{Entry, Owner};
 use super::upload::Block;
 use crate::identity::Name;
-use crate::message::{Digest, JobId, Outcome, PayloadHead, Properties, Ssid, TaskId};
+use crate::message::{Digest, JobId, Outcome, PayloadHead, Place, Properties, Ssid, TaskId};
 
 /// The first byte of each record. Any change of what follows is a new version.
 pub(super) const VERSION: u8 = 2;
 
 /// One change of the durable state. A payload follows the record, outside serde.
 ///
-/// Applying a record again changes nothing, so a snapshot may hold the effect of records
-/// that are stored behind it. The order is the number in storage.
+/// Each is stored behind its number: see [`crate::records`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Record {
     /// The service session; the first record of a store.
     Ssid(Ssid),
+    /// The first record of a snapshot.
+    Snapshot {
+        ssid: Ssid,
+        /// The number of the last record whose effect the snapshot holds.
+        last: u64,
+        /// The next place in the order of tasks.
+        next_order: u64,
+    },
     JobStarted {
         job: JobId,
         sites: Sites,
@@ -68,6 +75,10 @@ pub(super) enum Record {
         /// The checked list of digests, with the block of index 0.
         list: Vec<u8>,
     },
+    /// What has come of an upload is dropped: it was wrong, or another takes its place.
+    UploadDropped {
+        task: TaskId,
+    },
     Result {
         task: TaskId,
         result: ResultHead,
@@ -89,8 +100,8 @@ pub(super) struct ResultHead {
     pub(super) outcome: Outcome,
     pub(super) headers: Properties,
     pub(super) context: Properties,
-    /// If it says that the payload is apart and no payload follows, the blocks recorded
-    /// before are the payload.
+    /// If it says that the payload is apart, the blocks recorded before are the payload,
+    /// and nothing follows.
     pub(super) labels: PayloadHead,
 }
 
@@ -106,31 +117,36 @@ impl Record {
         }
     }
 
-    pub(super) fn encode(&self) -> Bytes {
+    /// The record behind its number.
+    pub(super) fn encode(&self, number: u64) -> Bytes {
         /// Most records are shorter.
         const LENGTH: usize = 256;
         let mut encoded = Vec::with_capacity(LENGTH);
         encoded.push(VERSION);
-        postcard::to_extend(self, encoded)
+        postcard::to_extend(&(number, self), encoded)
             .expect("postcard writes every record into memory")
             .into()
     }
 
-    /// The record and the payload behind it, which is shared, not copied.
-    pub(super) fn decode(stored: &Bytes) -> Option<(Self, Bytes)> {
+    /// The number, the record, and the payload behind it, which is shared, not copied.
+    pub(super) fn decode(stored: &Bytes) -> Option<(u64, Self, Bytes)> {
         let (&version, body) = stored.split_first()?;
         if version != VERSION {
             return None;
         }
-        let (record, rest) = postcard::take_from_bytes::<Self>(body).ok()?;
+        let ((number, record), rest) = postcard::take_from_bytes::<(u64, Self)>(body).ok()?;
         let payload = stored.slice_ref(rest);
-        (payload.is_empty() || record.has_payload()).then_some((record, payload))
+        let fits = payload.is_empty() || record.has_payload();
+        fits.then_some((number, record, payload))
     }
 
     fn has_payload(&self) -> bool {
         match self {
-            Self::Payload { .. } | Self::Block { .. } | Self::Result { .. } => true,
+            Self::Payload { .. } | Self::Block { .. } => true,
+            Self::Result { result, .. } => result.labels.place == Place::Inline,
             Self::Ssid(_)
+            | Self::Snapshot { .. }
+            | Self::UploadDropped { .. }
             | Self::JobStarted { .. }
             | Self::JobEnded { .. }
             | Self::Disabled { .. }

@@ -11,6 +11,7 @@ use super::task::{Phase, Task};
 use super::{Ledger, Out};
 use crate::error::ConfigError;
 use crate::message::Ssid;
+use crate::records::{Damaged, IN_SNAPSHOT, Records};
 use crate::server::{ServerAction, ServerConfig};
 
 impl Ledger {
@@ -30,7 +31,7 @@ impl Ledger {
         let mut state = None;
         for (index, stored) in records.into_iter().enumerate() {
             ConfigError::of_version(index, &stored, record::VERSION)?;
-            replay(&mut state, &stored).ok_or(ConfigError::Record { index })?;
+            replay(&mut state, &stored).map_err(|_| ConfigError::Record { index })?;
         }
         let Some(mut state) = state else {
             return Ok(Self::new(config, fresh, out));
@@ -49,8 +50,15 @@ impl Ledger {
     pub(crate) fn snapshot(&self) -> Vec<(Bytes, Bytes)> {
         let state = &self.state;
         let mut records = Vec::new();
-        let mut add = |record: Record, payload: Bytes| records.push((record.encode(), payload));
-        add(Record::Ssid(state.ssid), Bytes::new());
+        let mut add = |record: Record, payload: Bytes| {
+            records.push((record.encode(IN_SNAPSHOT), payload));
+        };
+        let head = Record::Snapshot {
+            ssid: state.ssid,
+            last: state.records.last(),
+            next_order: state.next_order,
+        };
+        add(head, Bytes::new());
         for client in &state.disabled {
             let client = client.clone();
             add(Record::Disabled { client }, Bytes::new());
@@ -102,17 +110,36 @@ impl Ledger {
     }
 }
 
-fn replay(state: &mut Option<State>, stored: &Bytes) -> Option<()> {
-    let (record, payload) = Record::decode(stored)?;
-    match (state.as_mut(), record) {
-        (Some(state), record) => state.apply(record, payload).ok(),
-        (None, Record::Ssid(ssid)) => {
-            *state = Some(State::new(ssid));
-            Some(())
-        }
-        // Every store begins with its service session.
-        (None, _) => None,
+/// Applies a record, unless a snapshot before it holds its effect. A snapshot takes the
+/// place of all before it.
+fn replay(state: &mut Option<State>, stored: &Bytes) -> Result<(), Damaged> {
+    let (number, record, payload) = Record::decode(stored).ok_or(Damaged)?;
+    if let Record::Ssid(ssid) | Record::Snapshot { ssid, .. } = &record
+        && state.as_ref().is_some_and(|state| state.ssid != *ssid)
+    {
+        return Err(Damaged);
     }
+    let state = match record {
+        Record::Snapshot {
+            ssid,
+            last,
+            next_order,
+        } => {
+            *state = Some(State {
+                records: Records::up_to(last),
+                next_order,
+                ..State::new(ssid)
+            });
+            return Ok(());
+        }
+        Record::Ssid(ssid) => state.get_or_insert_with(|| State::new(ssid)),
+        // Every store begins with its service session.
+        _ => state.as_mut().ok_or(Damaged)?,
+    };
+    if state.records.replay(number)? {
+        state.apply(record, payload)?;
+    }
+    Ok(())
 }
 
 /// All tasks, job by job, in the order of their creation.

@@ -21,22 +21,26 @@ pub(super) fn id_of(payload: &Payload) -> PayloadId {
 
 /// The payloads of all open and unread tasks.
 #[derive(Debug, Default)]
-#[cfg_attr(test, derive(Clone, Hash))]
+#[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Shelf(BTreeMap<PayloadId, Shared>);
 
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
+#[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
+#[cfg_attr(test, derive(Hash))]
 struct Shared {
     payload: Payload,
     users: usize,
 }
 
 impl Shelf {
-    /// Puts a payload up, used by nobody yet; false if it is there already.
-    pub(super) fn put(&mut self, id: PayloadId, payload: Payload) -> bool {
-        let before = self.0.len();
+    pub(super) fn contains(&self, id: &PayloadId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// Puts a payload up, used by nobody yet, unless it is there already.
+    pub(super) fn put(&mut self, id: PayloadId, payload: Payload) {
         self.0.entry(id).or_insert(Shared { payload, users: 0 });
-        self.0.len() > before
     }
 
     /// The payload for one more user.

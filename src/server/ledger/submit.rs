@@ -9,9 +9,16 @@ use super::{Awaited, Ledger, Out, ReplyTo};
 use crate::guard::Guard;
 use crate::identity::Name;
 use crate::message::limits::MAX_PROPERTIES;
-use crate::message::{Place, Push, PushReply, Refusal, Reply, SubmitReply, SubmitResult, TaskId};
+use crate::message::{
+    PayloadHead, Place, Push, PushReply, Refusal, Reply, SubmitReply, SubmitResult, TaskId,
+};
+use crate::records::Damaged;
 use crate::time::millis;
-use crate::transfer::{CHUNK, Layout};
+use crate::transfer::{BadDigest, CHUNK, Layout};
+
+/// What a client is told whose request would make a record that does not fit the others.
+/// None does: this keeps a fault here from doing worse.
+pub(super) const UNFIT: &str = "the request does not fit what is recorded";
 
 impl Ledger {
     /// A client submits a result, or asks how much of it has arrived. What waits for
@@ -25,32 +32,33 @@ impl Ledger {
         out: &mut Out<'_>,
     ) {
         let task = request.task;
-        let judged = match self.judge(client, &request) {
-            Verdict::Answer(reply) => Some(reply),
-            Verdict::NotYet => None,
+        match self.judge(client, &request) {
+            Verdict::Answer(reply) => out.answer(to, Reply::SubmitResult(reply)),
+            Verdict::NotYet => {}
             Verdict::BeingStored => {
                 if let Some(waiting) = self.unconfirmed.get_mut(&task) {
                     waiting.to = Some(to);
                 }
-                None
             }
-            Verdict::Take => match self.arrived(&request, payload) {
-                Ok(bytes) => {
+            Verdict::Take => match self.arrived(&request, payload, out) {
+                Ok(Arrived::Whole(place, bytes)) => {
                     let result = ResultHead {
                         outcome: request.outcome,
                         headers: request.headers,
                         context: request.context,
-                        labels: request.payload,
+                        labels: PayloadHead {
+                            place,
+                            ..request.payload
+                        },
                     };
                     let record = Record::Result { task, result };
-                    self.commit_for(task, record, bytes, Some(to), out);
-                    None
+                    if self.commit_for(task, record, bytes, Some(to), out).is_err() {
+                        out.invalid(to, UNFIT);
+                    }
                 }
-                Err(reply) => Some(reply),
+                Ok(Arrived::Not(reply)) => out.answer(to, Reply::SubmitResult(reply)),
+                Err(why) => out.invalid(to, why),
             },
-        };
-        if let Some(reply) = judged {
-            out.answer(to, Reply::SubmitResult(reply));
         }
     }
 
@@ -80,10 +88,24 @@ impl Ledger {
             return;
         }
         let reply = match self.state.uploads.put(task, request.offset, bytes) {
-            Some(wanted) => PushReply::Wanted(wanted),
+            Some(Ok(wanted)) => {
+                if self.record_blocks(task, out).is_err() {
+                    self.state.uploads.refuse(task, layout);
+                    out.invalid(to, UNFIT);
+                    return;
+                }
+                PushReply::Wanted(wanted)
+            }
+            Some(Err(BadDigest)) => {
+                if self.drop_upload(task, out).is_err() {
+                    out.invalid(to, UNFIT);
+                    return;
+                }
+                self.state.uploads.refuse(task, layout);
+                PushReply::Unknown
+            }
             None => PushReply::Unknown,
         };
-        self.record_blocks(task, out);
         out.answer(to, Reply::Push(reply));
     }
 
@@ -113,44 +135,75 @@ impl Ledger {
         }
     }
 
-    /// What of a result's payload is to be recorded with it, once it is here: nothing if it
-    /// came in chunks, of which each block is recorded already. Or what to answer instead.
-    fn arrived(&mut self, request: &SubmitResult, inline: Bytes) -> Result<Bytes, SubmitReply> {
-        let refused = |refusal| Err(SubmitReply::Refused(refusal));
+    /// How much of a result's payload is here. An upload is started if there is to be one.
+    ///
+    /// # Errors
+    /// When the request makes no sense, and why.
+    fn arrived(
+        &mut self,
+        request: &SubmitResult,
+        inline: Bytes,
+        out: &mut Out<'_>,
+    ) -> Result<Arrived, &'static str> {
+        let refused = |refusal| Ok(Arrived::Not(SubmitReply::Refused(refusal)));
         let fits = request.headers.size() <= MAX_PROPERTIES
             && request.context.size() <= MAX_PROPERTIES
             && request.payload.labels_fit();
         let (size, layout) = match request.payload.place {
             Place::Inline => (inline.len() as u64, None),
+            Place::Apart { .. } if !inline.is_empty() => {
+                return Err("a payload that is announced as apart follows");
+            }
             Place::Apart { size, digest } => (size, Some(Layout { size, digest })),
         };
         if !fits || size > self.config.max_payload {
             return refused(Refusal::TooBig);
         }
         let Some(layout) = layout else {
-            return Ok(inline);
+            return Ok(Arrived::Whole(Place::Inline, inline));
         };
         // It would never find room.
         let limit = self.config.max_upload_bytes;
         if size > limit {
             return refused(Refusal::TooBig);
         }
-        match self.state.uploads.announce(request.task, layout, limit) {
-            Announced::Complete => Ok(Bytes::new()),
-            Announced::Wanted(offset) => Err(SubmitReply::SendFrom(offset)),
-            Announced::NoRoom => Err(SubmitReply::Later(millis(self.config.poll_interval))),
+        let task = request.task;
+        match self.state.uploads.announced(task, layout, limit) {
+            Announced::Complete => Ok(Arrived::Whole(request.payload.place, Bytes::new())),
+            Announced::Wanted(offset) => Ok(Arrived::Not(SubmitReply::SendFrom(offset))),
+            // It has no blocks that could be recorded before it.
+            Announced::New(_) if size == 0 => Ok(Arrived::Whole(Place::Inline, Bytes::new())),
+            Announced::New(reassembler) => {
+                self.drop_upload(task, out).map_err(|_| UNFIT)?;
+                self.state.uploads.start(task, *reassembler);
+                Ok(Arrived::Not(SubmitReply::SendFrom(0)))
+            }
+            Announced::NoRoom => Ok(Arrived::Not(SubmitReply::Later(millis(
+                self.config.poll_interval,
+            )))),
             Announced::Bad => refused(Refusal::BadDigest),
             Announced::TooBig => refused(Refusal::TooBig),
         }
     }
 
     /// Records checked blocks, so that the upload goes on after a restart.
-    fn record_blocks(&mut self, task: TaskId, out: &mut Out<'_>) {
+    fn record_blocks(&mut self, task: TaskId, out: &mut Out<'_>) -> Result<(), Damaged> {
         while let Some(block) = self.state.uploads.next_block(task) {
             let bytes = block.bytes.clone();
             let record = Record::block(task, &block);
-            self.commit(record, bytes, Awaited::Nothing, out);
+            self.commit(record, bytes, Awaited::Nothing, out)?;
         }
+        Ok(())
+    }
+
+    /// Drops what has come of an upload, here and in the records.
+    fn drop_upload(&mut self, task: TaskId, out: &mut Out<'_>) -> Result<(), Damaged> {
+        if self.state.uploads.is_recorded(task) {
+            let record = Record::UploadDropped { task };
+            self.commit(record, Bytes::new(), Awaited::Nothing, out)?;
+        }
+        self.state.uploads.forget(task);
+        Ok(())
     }
 }
 
@@ -160,4 +213,12 @@ enum Verdict {
     NotYet,
     BeingStored,
     Take,
+}
+
+/// What has come of a result's payload.
+enum Arrived {
+    /// All of it: where it is once the result is recorded, and the bytes to record with it.
+    Whole(Place, Bytes),
+    /// Something else is to be answered.
+    Not(SubmitReply),
 }

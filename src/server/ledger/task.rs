@@ -88,14 +88,16 @@ pub(super) struct Entry {
 
 /// A task in the table.
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
+#[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Task {
     pub(super) entry: Entry,
     pub(super) phase: Phase,
 }
 
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
+#[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum Phase {
     Open(Input),
     Done(Input, Box<TaskResult>),
@@ -106,6 +108,7 @@ pub(super) enum Phase {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, fuzzing), derive(PartialEq))]
 #[cfg_attr(test, derive(Hash))]
 pub(super) struct Input {
     pub(super) id: PayloadId,
@@ -113,7 +116,8 @@ pub(super) struct Input {
 }
 
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
+#[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct TaskResult {
     pub(super) head: ResultHead,
     pub(super) payload: Payload,
@@ -126,9 +130,6 @@ impl TaskResult {
             return None;
         };
         let (layout, parts) = (Layout { size, digest }, self.payload.parts());
-        if parts.len() as u64 != layout.blocks() {
-            return None;
-        }
         let list = &self.payload.blocks().list;
         let block = |(index, bytes): (u64, &Bytes)| Block {
             layout,

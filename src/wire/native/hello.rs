@@ -117,6 +117,8 @@ pub(crate) enum Denial {
     Busy,
     /// No suite in common.
     NoCommonSuite,
+    /// The answer is so long that the message has to have so many bytes, on datagrams.
+    TooShort(u32),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +157,7 @@ impl Denied {
     pub(crate) fn rejection(&self) -> Option<RejectReason> {
         match self.denial {
             Denial::Rejected(reason) => Some(reason),
-            Denial::Busy | Denial::NoCommonSuite => None,
+            Denial::Busy | Denial::NoCommonSuite | Denial::TooShort(_) => None,
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn server(server: &mut Server, dice: &mut Dice, seen: Option<(PeerId, &[u8])
         Done::Misused
     } else {
         // Whatever names no session draws on budgets, so it is not without a trace.
-        let known = seen.filter(|(_, message)| server.has_session_of(message));
+        let known = seen.filter(|(_, message)| server.session_of(message).is_some());
         let peer = known.map_or(PeerId(0), |(peer, _)| peer);
         match unwanted(dice, known.map(|(_, message)| message)) {
             Some(message) => {

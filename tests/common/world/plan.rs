@@ -153,7 +153,7 @@ impl Plan {
         habits.heavy &= persons <= FEW;
         let weather = Weather::draw(draw, suite);
         let client = config::client(draw, suite, bound, carriage);
-        let server = config::server(draw, suite, bound, habits.heavy, persons, count);
+        let server = config::server(draw, suite, bound, carriage, habits.heavy, persons, count);
         let mut faults: Vec<Timed> = tail
             .chunks(FAULT)
             .map(|bytes| Timed::draw(&mut Draw::new(bytes), storm, persons, relays))

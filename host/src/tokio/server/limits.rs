@@ -11,7 +11,10 @@ use fedlink::frame::{MAX_MESSAGE, MAX_STRANGER};
 /// `queued_bytes`, and its client connects again when its machine says.
 ///
 /// Whoever has not registered can hold `message_before_registration` bytes for
-/// `time_before_registration` on each of his connections, and no more.
+/// `time_before_registration` on each of his connections. Those who name sessions can hold
+/// `vouched_bytes` more, all together. A connection counts as registered for as long as a
+/// session was heard on it last; when that has ended or goes on elsewhere, it is a
+/// stranger's again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections in all; further ones are closed at once. Default: 10,000. The operating
@@ -23,15 +26,24 @@ pub struct Limits {
     /// How long a connection may take to become ready, that is, for the TLS handshake.
     /// Default: 10 s.
     pub handshake_time: Duration,
-    /// How long a connection may go on without one authentic message of a session. A client
-    /// that is told to come again in half a minute should find it standing. Default: 90 s.
+    /// How long a connection may go on without one authentic message of a session, and again
+    /// when its session is over. A client that is told to come again in half a minute should
+    /// find it standing. Default: 90 s.
     pub time_before_registration: Duration,
     /// Bytes of messages that may come before such a message. Default: 128 KiB, twice what
     /// the largest registration takes.
     pub bytes_before_registration: usize,
-    /// The longest such message in bytes; longer ones are for those who name a session
-    /// that exists. Default: 32 KiB, the protocol's limit.
+    /// The longest such message in bytes; a longer one is for those who name a session
+    /// that exists, within the next two limits. Default: 32 KiB, the protocol's limit.
     pub message_before_registration: usize,
+    /// Bytes of longer messages that may be on their way, or wait to be judged, from all who
+    /// name a session and have not proved that it is theirs: a session's id travels in
+    /// clear. One such message may come on a connection; if it is not authentic, the
+    /// connection is closed. Default: 64 MiB, 32 messages of 2 MiB.
+    pub vouched_bytes: usize,
+    /// Connections on which such messages of one session may be on their way. Default: 1,
+    /// since a client has one connection at a time.
+    pub vouched_connections_per_session: usize,
     /// The longest message in bytes. Default: 2 MiB, the protocol's limit; more counts as
     /// that.
     pub message: usize,
@@ -54,11 +66,20 @@ impl Default for Limits {
             time_before_registration: Duration::from_secs(90),
             bytes_before_registration: 128 << 10,
             message_before_registration: MAX_STRANGER,
+            vouched_bytes: 64 << 20,
+            vouched_connections_per_session: 1,
             message: MAX_MESSAGE,
             queued_bytes: 8 << 20,
             write_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(25 * 3600),
         }
+    }
+}
+
+impl Limits {
+    /// The longest message for which nothing is asked.
+    pub(super) fn of_strangers(&self) -> usize {
+        self.message_before_registration.min(self.message)
     }
 }
 

@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Limits;
 use super::limits::Place;
+use super::vouched::Voucher;
 use crate::tokio::accept::Accepted;
-use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Reader, Received, START_BYTES, Writer};
+use crate::tokio::pipe::{CLOSE_TIMEOUT, Long, Pipe, Reader, Received, Writer};
 
 /// What connections tell the task of the machine.
 pub(super) enum Input {
@@ -23,10 +24,21 @@ pub(super) enum Input {
         tls_exporter: Option<[u8; 32]>,
         peer: Peer,
     },
-    Message(PeerId, BytesMut),
-    /// Asks whether a message that begins so may be long, or one too many.
-    Vouch(PeerId, [u8; START_BYTES], oneshot::Sender<bool>),
+    /// With what vouches for it, if it is longer than a stranger's may be.
+    Message(PeerId, BytesMut, Option<Voucher>),
+    /// Asks for more than a stranger may send: for this message to come, or else for any.
+    Ask(PeerId, Option<Long>, oneshot::Sender<Verdict>),
     Disconnected(PeerId),
+}
+
+/// What a peer may send that asks for more than a stranger may.
+pub(super) enum Verdict {
+    /// It has registered.
+    Registered,
+    /// It names a session: this message may come.
+    Vouched(Voucher),
+    /// No more, and why.
+    Stranger(&'static str),
 }
 
 /// The machine's end of a connection. Dropping it closes the connection when everything
@@ -46,6 +58,8 @@ struct Shared {
     since: Instant,
     /// The milliseconds from then to the last message.
     heard: AtomicU64,
+    /// The milliseconds from then to when the latest session was over.
+    stranger: AtomicU64,
 }
 
 impl Shared {
@@ -55,6 +69,7 @@ impl Shared {
             registered: AtomicBool::new(false),
             since: Instant::now(),
             heard: AtomicU64::new(0),
+            stranger: AtomicU64::new(0),
         }
     }
 
@@ -63,13 +78,28 @@ impl Shared {
     }
 
     fn hear(&self) {
-        let millis = self.since.elapsed().as_millis();
-        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        self.heard.store(millis, Ordering::Relaxed);
+        self.heard.store(self.millis(), Ordering::Relaxed);
     }
 
     fn heard(&self) -> Instant {
         self.since + Duration::from_millis(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// Since when nobody is registered here.
+    fn stranger(&self) -> Instant {
+        self.since + Duration::from_millis(self.stranger.load(Ordering::Relaxed))
+    }
+
+    fn set_registered(&self, registered: bool) {
+        let before = self.registered.swap(registered, Ordering::Relaxed);
+        if before && !registered {
+            self.stranger.store(self.millis(), Ordering::Relaxed);
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        let millis = self.since.elapsed().as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX)
     }
 }
 
@@ -93,9 +123,9 @@ impl Peer {
         true
     }
 
-    /// Lifts the limits for strangers.
-    pub(super) fn registered(&self) {
-        self.shared.registered.store(true, Ordering::Relaxed);
+    /// Lifts the limits for strangers, or sets them again.
+    pub(super) fn set_registered(&self, registered: bool) {
+        self.shared.set_registered(registered);
     }
 
     pub(super) fn is_registered(&self) -> bool {
@@ -141,7 +171,7 @@ pub(super) async fn serve(
     }
     tracing::debug!(%id, ?address, "a connection stands");
     let Pipe { mut reader, writer } = Pipe::new(incoming.stream, Framing::Native);
-    reader.set_limit(limits.message_before_registration);
+    reader.set_limit(limits.of_strangers());
     let mut outgoing = Outgoing {
         writer,
         queue: queued,
@@ -178,14 +208,15 @@ pub(super) async fn serve(
 async fn overdue(shared: Arc<Shared>, limits: Arc<Limits>) {
     loop {
         let now = Instant::now();
-        let (deadline, look) = if shared.is_registered() {
+        // It may become the other meanwhile.
+        let (deadline, other) = if shared.is_registered() {
             let deadline = after(shared.heard(), limits.idle_time);
-            (deadline, deadline)
+            (deadline, limits.time_before_registration)
         } else {
-            let deadline = after(shared.since, limits.time_before_registration);
-            // It may register meanwhile.
-            (deadline, deadline.min(after(now, limits.idle_time)))
+            let deadline = after(shared.stranger(), limits.time_before_registration);
+            (deadline, limits.idle_time)
         };
+        let look = deadline.min(after(now, other));
         if deadline <= now {
             return;
         }
@@ -237,46 +268,63 @@ struct Incoming {
 impl Incoming {
     /// Hands on what comes, until the peer closes the connection or breaks a limit.
     async fn take_all(&mut self) -> io::Result<()> {
+        let mut voucher = None;
         loop {
             match self.reader.next().await? {
-                Received::Message(message) => self.take(message).await?,
-                Received::TooLong(start) => {
-                    if !self.vouched(start).await {
-                        return Err(too_much("a message before the registration is too long"));
-                    }
-                    self.reader.set_limit(self.limits.message);
+                Received::Message(message) => {
+                    self.reader.set_limit(self.limits.of_strangers());
+                    self.take(message, voucher.take()).await?;
+                }
+                Received::TooLong(long) => {
+                    voucher = self.let_pass(long).await?;
+                    // Until it has come.
+                    self.reader.set_limit(long.len);
                 }
                 Received::Closed => return Ok(()),
             }
         }
     }
 
-    async fn take(&mut self, message: BytesMut) -> io::Result<()> {
-        self.shared.hear();
-        if self.shared.is_registered() {
-            self.reader.set_limit(self.limits.message);
-        } else {
-            self.bytes = self.bytes.saturating_add(message.len());
-            if self.bytes > self.limits.bytes_before_registration {
-                let start = message.first_chunk().copied();
-                let vouched = match start {
-                    Some(start) => self.vouched(start).await,
-                    None => false,
-                };
-                if !vouched {
-                    return Err(too_much("too many bytes before the registration"));
-                }
-            }
+    /// Whether a message may come that is longer than a stranger's, and what vouches for it
+    /// if its sender has not registered.
+    async fn let_pass(&mut self, long: Long) -> io::Result<Option<Voucher>> {
+        if long.len > self.limits.message {
+            return Err(too_much("a message is longer than any may be"));
         }
-        self.tell(Input::Message(self.id, message)).await
+        if self.shared.is_registered() {
+            return Ok(None);
+        }
+        match self.ask(Some(long)).await? {
+            Verdict::Registered => Ok(None),
+            Verdict::Vouched(voucher) => Ok(Some(voucher)),
+            Verdict::Stranger(why) => Err(too_much(why)),
+        }
     }
 
-    /// Whether the peer has registered, or names a session that exists, by what all the
-    /// messages before have shown.
-    async fn vouched(&mut self, start: [u8; START_BYTES]) -> bool {
+    async fn take(&mut self, message: BytesMut, voucher: Option<Voucher>) -> io::Result<()> {
+        self.shared.hear();
+        if self.shared.is_registered() {
+            self.bytes = 0;
+        } else {
+            // What is vouched for has a limit of its own.
+            if voucher.is_none() {
+                self.bytes = self.bytes.saturating_add(message.len());
+            }
+            if self.bytes > self.limits.bytes_before_registration
+                && !matches!(self.ask(None).await?, Verdict::Registered)
+            {
+                return Err(too_much("too many bytes before the registration"));
+            }
+        }
+        self.tell(Input::Message(self.id, message, voucher)).await
+    }
+
+    /// Asks for more than a stranger may send, by what all the messages before have shown.
+    async fn ask(&mut self, long: Option<Long>) -> io::Result<Verdict> {
         let (answer, answered) = oneshot::channel();
-        let asked = self.tell(Input::Vouch(self.id, start, answer)).await;
-        asked.is_ok() && answered.await.unwrap_or(false)
+        self.tell(Input::Ask(self.id, long, answer)).await?;
+        let verdict = answered.await;
+        verdict.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Hands an input on. It is not lost if the future is dropped.
@@ -334,7 +382,7 @@ mod tests {
             told.recv().await,
             Some(Input::Disconnected(PeerId(2)))
         ));
-        let Some(Input::Message(PeerId(1), message)) = told.recv().await else {
+        let Some(Input::Message(PeerId(1), message, None)) = told.recv().await else {
             panic!("the message is lost");
         };
         assert_eq!(message, b"abc"[..]);

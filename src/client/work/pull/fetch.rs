@@ -5,9 +5,12 @@ use bytes::Bytes;
 use crate::client::cx::Cx;
 use crate::client::{ClientAction, Direction};
 use crate::message::{BLOCK, Payload, Place, RequestId, TaskId};
-use crate::transfer::{BadDigest, Layout, Reassembler, WINDOW, Window};
+use crate::transfer::{BadDigest, Layout, Reassembler, Unfit, WINDOW, Window};
 
 use crate::client::work::record::{Gate, Record, Store, StoredTask};
+
+/// Why a task is refused whose payload is not what was announced.
+pub(crate) const BAD_DIGEST: &str = "the payload does not match its digest";
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -25,16 +28,21 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    /// Nothing if the payload is not apart, or has too many blocks.
-    pub(crate) fn new(task: StoredTask) -> Option<Self> {
+    /// # Errors
+    /// When the payload is not apart, or there is none like it, and why.
+    pub(crate) fn new(task: StoredTask) -> Result<Self, &'static str> {
         let Place::Apart { size, digest } = task.head.payload.place else {
-            return None;
+            return Err("the payload is not apart");
         };
         let layout = Layout { size, digest };
-        Some(Self {
+        let reassembler = Reassembler::new(layout).map_err(|unfit| match unfit {
+            Unfit::TooManyBlocks => "the payload has too many blocks",
+            Unfit::BadDigest => BAD_DIGEST,
+        })?;
+        Ok(Self {
             task,
             failures: 0,
-            reassembler: Reassembler::new(layout)?,
+            reassembler,
             window: Window::new(layout, 0),
             stored: 0,
             resumed_at: 0,
@@ -44,10 +52,18 @@ impl Fetch {
 
     /// A fetch of an earlier process, of which the list of digests was stored.
     pub(crate) fn restore(task: StoredTask, list: Bytes) -> Option<Self> {
-        let mut fetch = Self::new(task)?;
+        let mut fetch = Self::new(task).ok()?;
         fetch.reassembler.put(0, list).ok()?;
         fetch.cut = true;
         Some(fetch)
+    }
+
+    /// Nobody wants the payload any more: it is not to come back.
+    pub(crate) fn forget(&self, cx: &mut Cx<'_>, store: &mut Store) {
+        if self.stored > 0 {
+            let (job, task) = (self.task.job, self.task.head.task);
+            store.note(cx, &Record::Dropped { job, task });
+        }
     }
 
     /// A block that was stored. One that does not match is fetched again.
@@ -61,6 +77,14 @@ impl Fetch {
             let _ = self.reassembler.put(offset, block);
             self.stored = self.reassembler.checked_blocks();
         }
+    }
+
+    /// The blocks that are stored.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stored(&self) -> Vec<Bytes> {
+        (0..self.stored)
+            .filter_map(|index| self.reassembler.block(index))
+            .collect()
     }
 
     /// The records that bring the fetch back to where it is.

@@ -8,9 +8,9 @@ use crate::client::RetryReason;
 use crate::client::backoff;
 use crate::client::cx::{Cx, Timer};
 use crate::client::work::record::Store;
-use crate::message::{Fetch as FetchPart, JobId, Request, RequestId, ReturnCode};
+use crate::message::{Fetch as FetchPart, JobId, Request, RequestId, ReturnCode, TaskId};
 
-use super::fetch::Fetch;
+use super::fetch::{BAD_DIGEST, Fetch};
 use super::{Asked, Pulled, Pulls, State};
 
 impl Pulls {
@@ -18,22 +18,36 @@ impl Pulls {
         &mut self,
         cx: &mut Cx<'_>,
         store: &mut Store,
-        job: JobId,
-        id: RequestId,
+        known: impl Fn(JobId, TaskId) -> bool,
+        (job, id): (JobId, RequestId),
         offset: u64,
         bytes: Bytes,
     ) -> Pulled {
         let Some(fetch) = self.fetch_mut(job) else {
             return Pulled::Nothing;
         };
-        if fetch.put(cx, store, id, offset, bytes).is_err() {
+        let put = fetch.put(cx, store, id, offset, bytes);
+        // Another job may have had it meanwhile.
+        let came_before = known(job, fetch.task.head.task);
+        if put.is_err() || came_before {
             let task = fetch.task.clone();
-            self.drop_requests(cx, job);
-            self.poll_again(cx, job);
-            return Pulled::Unfit(task, "the payload does not match its digest");
+            self.drop_fetch(cx, store, job);
+            return match came_before {
+                true => Pulled::Nothing,
+                false => Pulled::Unfit(task, BAD_DIGEST),
+            };
         }
         self.fetch_parts(cx, job);
         self.take_complete(job)
+    }
+
+    /// Ends a fetch that will never be whole, and asks for a task again.
+    pub(super) fn drop_fetch(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
+        if let Some(fetch) = self.fetch_mut(job) {
+            fetch.forget(cx, store);
+        }
+        self.drop_requests(cx, job);
+        self.poll_again(cx, job);
     }
 
     pub(super) fn on_part_lost(

@@ -29,7 +29,7 @@ struct Receiver(Option<Reassembler>);
 
 impl Receiver {
     fn new(payload: &Payload) -> Self {
-        Self(Reassembler::new(Layout::of(payload)))
+        Self(Reassembler::new(Layout::of(payload)).ok())
     }
 
     fn wanted(&self) -> u64 {

@@ -408,7 +408,7 @@ fn what_lies_a_window_ahead_of_a_gap_is_not_asked_for() {
         Reply::Fetch(FetchReply::Bytes { offset: 0 }),
         bytes,
     );
-    assert!(rig.work.snapshot().is_empty(), "no block is stored");
+    assert!(rig.kept().is_empty(), "no block is stored");
     let gap = rig.asks.pop().unwrap();
     let mut furthest = 0;
     while let Some(ask) = rig.asks.pop() {
@@ -557,4 +557,48 @@ fn a_task_that_the_host_has_is_not_refused_when_it_comes_again_and_cannot_be_tak
     let head = head(TASK, &Payload::new("weights"), 1 << 20);
     rig.with(|work, cx| work.on_unfit(cx, id, head, "it has changed"));
     assert_eq!(rig.work.outbox_len(), 0);
+}
+
+#[test]
+fn an_empty_payload_with_another_digest_is_refused() {
+    let mut rig = Rig::pulling();
+    let id = rig.ask().id;
+    let mut head = head(TASK, &Payload::new(""), 0);
+    head.payload.place = Place::Apart {
+        size: 0,
+        digest: Payload::new("x").digest(),
+    };
+    rig.reply(id, Reply::PullTask(PullReply::Task(head)));
+    assert_eq!(rig.store(), []);
+    let Request::SubmitResult(result) = rig.ask().request else {
+        panic!();
+    };
+    assert_eq!((result.task, result.outcome), (TASK, Outcome::Failed));
+    let why = result.headers.get("error");
+    assert_eq!(why, Some("the payload does not match its digest"));
+}
+
+/// A server that gives one task for two jobs: what one of them came to is not overwritten.
+#[test]
+fn a_payload_that_comes_after_its_task_came_for_another_job_is_dropped() {
+    let other = JobId::from_bytes([9; 16]);
+    let mut rig = Rig::pulling();
+    let first = rig.ask().id;
+    rig.with(|work, cx| work.job_started(cx, other)).unwrap();
+    rig.with(|work, cx| work.pull_task(cx, other)).unwrap();
+    let second = rig.ask().id;
+    let large = payload(CHUNK);
+    rig.reply(first, large_task(&large));
+    let list = rig.asks().remove(0);
+    rig.reply_with(second, task(TASK, "weights"), "weights");
+    assert_eq!(assigned(&rig.store()).job, other);
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    rig.store();
+    let bytes = chunk(&large, 0, CHUNK).unwrap();
+    let offset = 0;
+    rig.reply_with(list.id, Reply::Fetch(FetchReply::Bytes { offset }), bytes);
+    let actions = rig.store();
+    let given = |action: &ClientAction| matches!(action, ClientAction::TaskAssigned(_));
+    assert!(!actions.iter().any(given));
+    assert_eq!((rig.work.outbox_len(), rig.work.held_len()), (1, 0));
 }

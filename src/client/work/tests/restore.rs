@@ -7,16 +7,18 @@ use crate::message::SubmitResult;
 /// A restart from the log, one from a snapshot, and ones from repeated records.
 fn logs(rig: &Rig) -> Vec<Vec<Bytes>> {
     let log = rig.log.clone();
-    let snapshot: Vec<Bytes> = rig
-        .work
-        .snapshot()
-        .into_iter()
-        .map(|(header, payload)| [header, payload].concat().into())
-        .collect();
+    let snapshot = rig.snapshot();
     let stuttered = log.iter().flat_map(|r| [r.clone(), r.clone()]).collect();
     let twice = [log.clone(), log.clone()].concat();
     let both = [log.clone(), snapshot.clone()].concat();
-    vec![log, snapshot, stuttered, twice, both]
+    let overlap = [snapshot.clone(), log.clone()].concat();
+    vec![log, snapshot, stuttered, twice, both, overlap]
+}
+
+/// A record as it is in a snapshot, where it needs none before it.
+fn alone(record: &Record, payload: impl Into<Bytes>) -> Bytes {
+    let (header, payload) = record.with(payload.into());
+    [header, payload].concat().into()
 }
 
 fn submission(rig: &mut Rig) -> SubmitResult {
@@ -101,11 +103,92 @@ fn a_settled_result_does_not_come_back() {
         rig.restart(log);
         assert_eq!(rig.store(), []);
         assert!(rig.work.is_idle());
-        assert_eq!(rig.work.snapshot().len(), 1);
+        assert_eq!(rig.kept().len(), 1);
     }
     rig.restart(receipt_not_stored);
     rig.session();
     assert_eq!(submission(&mut rig).task, TASK);
+}
+
+/// The host of a snapshot stores behind it what was on its way, and dies between the
+/// records.
+#[test]
+fn what_a_snapshot_holds_does_not_come_back_with_records_behind_it() {
+    let mut rig = Rig::holding();
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    rig.store();
+    let id = rig.ask().id;
+    rig.reply(id, Reply::SubmitResult(SubmitReply::Accepted));
+    rig.store();
+    let snapshot = rig.snapshot();
+    for to in 0..=rig.log.len() {
+        let mut restored = Rig::new();
+        restored.restart([&snapshot[..], &rig.log[..to]].concat());
+        assert_eq!(restored.store(), []);
+        assert!(restored.work.is_idle());
+        assert_eq!(restored.snapshot(), snapshot);
+    }
+}
+
+#[test]
+fn a_record_that_is_missing_is_noticed() {
+    let mut rig = Rig::holding();
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    rig.store();
+    let log = vec![rig.log[1].clone()];
+    let restored = Rig::new().with(|_, cx| Work::restore(log, cx).err());
+    assert_eq!(restored, Some(ConfigError::Record { index: 0 }));
+}
+
+#[test]
+fn a_snapshot_of_a_task_that_is_being_stored_says_that_it_is_the_last() {
+    let mut rig = Rig::holding();
+    rig.submit(Outcome::Ok, &Payload::new("result"));
+    rig.store();
+    let submit = rig.ask().id;
+    rig.reply(submit, Reply::SubmitResult(SubmitReply::Accepted));
+    rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+    let id = rig.ask().id;
+    let second = TaskId::from_bytes([7; 16]);
+    rig.reply_with(id, task(second, "more"), "more");
+    let snapshot = rig.snapshot();
+    rig.restart(snapshot);
+    assert_eq!(assigned(&rig.store()).id, second);
+    rig.with(|work, cx| work.pull_task(cx, JOB)).unwrap();
+    let Request::PullTask(pull) = rig.ask().request else {
+        panic!();
+    };
+    assert_eq!(pull.last_task, Some(second));
+}
+
+#[test]
+fn a_task_that_the_host_never_saw_does_not_come_back_after_an_abort() {
+    let mut rig = Rig::pulling();
+    let id = rig.ask().id;
+    rig.reply_with(id, task(TASK, "weights"), "weights");
+    rig.with(|work, cx| work.lists(cx, &[JOB], &[]));
+    rig.store();
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log);
+        assert_eq!(rig.store(), []);
+        assert!(rig.work.is_idle());
+        assert_eq!(rig.kept(), []);
+    }
+}
+
+#[test]
+fn blocks_of_a_task_that_is_gone_do_not_come_back() {
+    let mut rig = half_fetched(&payload(BLOCK * 2 + CHUNK));
+    rig.session();
+    let id = rig.asks().remove(0).id;
+    rig.reply(id, Reply::Fetch(FetchReply::Gone));
+    rig.store();
+    for log in logs(&rig) {
+        let mut rig = Rig::new();
+        rig.restart(log);
+        assert_eq!(rig.kept(), []);
+    }
 }
 
 #[test]
@@ -113,12 +196,12 @@ fn the_tasks_of_an_ended_job_do_not_come_back() {
     let mut rig = Rig::holding();
     rig.with(|work, cx| work.job_ended(cx, JOB)).unwrap();
     rig.store();
-    assert!(rig.work.snapshot().is_empty());
+    assert!(rig.kept().is_empty());
     for log in logs(&rig) {
         let mut rig = Rig::new();
         rig.restart(log);
         assert_eq!(rig.store(), []);
-        assert!(rig.work.snapshot().is_empty());
+        assert!(rig.kept().is_empty());
     }
 }
 
@@ -209,13 +292,14 @@ fn of_a_fetch_nothing_is_kept_when_its_job_has_another_task_or_ends() {
     let kept = |more: &[Bytes]| {
         let mut rig = Rig::new();
         rig.restart([&fetching[..], more].concat());
-        rig.work.snapshot().len()
+        rig.kept().len()
     };
     // The task under way with its list, and one block.
     assert_eq!(kept(&[]), 2);
-    assert_eq!(kept(&[Record::JobEnded(JOB).header()]), 0);
+    assert_eq!(kept(&[alone(&Record::JobEnded(JOB), "")]), 0);
     let whole = Rig::holding();
-    assert_eq!(kept(&whole.log), whole.work.snapshot().len());
+    let (_, task, payload) = Record::decode(&whole.log[0]).unwrap();
+    assert_eq!(kept(&[alone(&task, payload)]), whole.kept().len());
 }
 
 /// What a host has stored that was given a task of three blocks.
@@ -247,7 +331,7 @@ fn the_bytes_of_a_large_task_are_stored_once_and_copied_nowhere() {
             assert!(log.iter().any(inside));
         }
         // The list, three blocks, the task, and that it is the last of its job.
-        assert_eq!(rig.work.snapshot().len(), 6);
+        assert_eq!(rig.kept().len(), 6);
     }
 }
 
@@ -269,12 +353,12 @@ fn a_large_task_of_which_a_block_was_changed_in_storage_is_fetched_again() {
 fn a_large_task_that_was_stored_in_one_piece_is_still_read() {
     let payload = payload(BLOCK * 2 + CHUNK);
     let rig = whole_in_blocks(&payload);
-    let record = [&rig.log.last().unwrap()[..], payload.bytes()].concat();
+    let (_, task, _) = Record::decode(rig.log.last().unwrap()).unwrap();
     let mut rig = Rig::new();
-    rig.restart(vec![record.into()]);
+    rig.restart(vec![alone(&task, payload.bytes().clone())]);
     let actions = rig.store();
     assert_eq!(assigned(&actions).payload, payload);
-    assert_eq!(rig.work.snapshot().len(), 2);
+    assert_eq!(rig.kept().len(), 2);
 }
 
 #[test]
@@ -333,14 +417,14 @@ fn a_restored_payload_shares_the_memory_of_its_record() {
     let rig = Rig::holding();
     let record = rig.log[0].clone();
     let end = record.as_ptr_range().end;
-    let (_, payload) = Record::decode(&record).unwrap();
+    let (_, _, payload) = Record::decode(&record).unwrap();
     assert_eq!(payload.as_ptr_range().end, end);
     assert_eq!(payload, "weights");
 }
 
 /// The job of a record that tells its last task.
 fn last_of(record: &(Bytes, Bytes)) -> Option<JobId> {
-    match Record::decode(&record.0)?.0 {
+    match Record::decode(&record.0)?.1 {
         Record::Last { job, .. } => Some(job),
         _ => None,
     }
@@ -351,12 +435,12 @@ fn of_forgotten_jobs_the_latest_are_remembered_beside_those_with_tasks() {
     let mut log = Rig::holding().log;
     log.extend((2..10).map(|n| {
         let (job, task) = (JobId::from_bytes([n; 16]), TASK);
-        Record::Last { job, task }.header()
+        alone(&Record::Last { job, task }, "")
     }));
     let mut rig = Rig::new();
     rig.config.max_jobs = 3;
     rig.restart(log);
-    let records = rig.work.snapshot();
+    let records = rig.kept();
     let kept: Vec<JobId> = records.iter().filter_map(last_of).collect();
     assert_eq!(kept, [1, 8, 9].map(|n| JobId::from_bytes([n; 16])));
 }
@@ -368,11 +452,11 @@ fn a_job_of_which_nothing_but_its_last_task_is_left_can_be_aborted_and_ended() {
         task: TASK,
     };
     let mut rig = Rig::new();
-    rig.restart(vec![last.header()]);
+    rig.restart(vec![alone(&last, "")]);
     rig.with(|work, cx| work.lists(cx, &[JOB], &[]));
     assert_eq!(rig.actions(), [ClientAction::AbortJobs(vec![JOB])]);
     assert_eq!(rig.with(|work, cx| work.job_ended(cx, JOB)), Ok(()));
-    assert_eq!(rig.work.snapshot(), []);
+    assert_eq!(rig.kept(), []);
 }
 
 /// Answers up to `limit` requests for parts and drops the others.

@@ -17,7 +17,8 @@ use crate::link::native::transcript::{self, Binding, Keys};
 use crate::message::SessionId;
 use crate::suite::Suite;
 use crate::wire::native::{
-    self, Applicant, Challenge, ChallengeReply, Denied, Grant, RefusalSeal, lp_pair, take_lp_pair,
+    self, Applicant, Challenge, ChallengeReply, Denial, Denied, Grant, RefusalSeal, lp_pair,
+    take_lp_pair,
 };
 
 /// Answers to one challenge that are checked, signatures and all: what somebody on the
@@ -27,6 +28,10 @@ const MAX_CHECKED: u8 = 4;
 /// Bytes of a padded challenge. A reply with a chain of the usual two certificates stays
 /// below three times that.
 const PADDED_CHALLENGE: usize = 1200;
+
+/// The longest that a challenge is padded to: enough for three times as much to hold the
+/// longest chain. Anybody may have said that it has to be long.
+const MAX_PADDED_CHALLENGE: usize = 6 << 10;
 
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -102,10 +107,12 @@ impl Link {
                 .map(|secret| x25519_dalek::PublicKey::from(secret).to_bytes()),
             padding: Vec::new(),
         };
+        let mut least = core::mem::take(&mut self.least).min(MAX_PADDED_CHALLENGE);
         if cx.config.datagram {
-            let len = native::challenge(&challenge).len();
-            challenge.padding = vec![0; PADDED_CHALLENGE.saturating_sub(len)];
+            least = least.max(PADDED_CHALLENGE);
         }
+        let len = native::challenge(&challenge).len();
+        challenge.padding = vec![0; least.saturating_sub(len)];
         let hello_c = native::challenge(&challenge);
         self.transmit_handshake(hello_c.clone().into());
         self.handshake = Handshake::Challenged(Box::new(Challenged {
@@ -166,6 +173,7 @@ impl Link {
             .server
             .as_ref()
             .is_none_or(|server| server.dates_checked);
+        let not_after = signing.server.as_ref().and_then(|server| server.not_after);
         let bytes = transcript::client_proof(&signing.th2);
         let proof = cx.identity.proof().filter(|_| signing.server.is_some());
         let mut to_sign = None;
@@ -180,6 +188,7 @@ impl Link {
         Ok(Event::Handshake(HandshakeEvent::Proven {
             to_sign,
             dates_checked,
+            not_after,
         }))
     }
 
@@ -268,6 +277,9 @@ impl Link {
         let denied: Denied = denied.ok_or(Dropped::Malformed)?;
         if protected {
             self.handshake = Handshake::Idle;
+        } else if let Denial::TooShort(least) = denied.denial {
+            // For one challenge: on a path where so long a one is lost, the next is not.
+            self.least = usize::try_from(least).unwrap_or(usize::MAX);
         }
         Ok(Event::Handshake(HandshakeEvent::Denied {
             denied,

@@ -4,26 +4,29 @@
 mod inspect;
 mod opening;
 mod pending;
+mod proven;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-pub(crate) use opening::Opening;
+pub(crate) use opening::{Opened, Opening};
 use pending::{Pending, PendingChallenge};
+use proven::{Proven, Registered};
 
 use crate::Instant;
-use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::guard::Guard;
-use crate::identity::{self, CertificateId, Identity, Key, Known, Name};
+use crate::identity::{self, CertificateId, Chain, Identity, Key, Known, Name};
+use crate::link::native::attempts::Attempts;
 use crate::link::native::budget::{Beyond, Budgets};
 use crate::link::native::cookie::{Cookies, Exchange};
 use crate::link::native::seal;
 use crate::link::native::session::Session;
 use crate::link::native::transcript::{self, Binding, Keys};
+use crate::message::limits::MAX_AMPLIFICATION;
 use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid};
 use crate::server::ServerConfig;
 use crate::suite::Suite;
@@ -44,9 +47,8 @@ const MAX_SIGNING_CHALLENGES: usize = MAX_SIGNING / 2;
 pub(crate) struct Door {
     cookies: Cookies,
     budgets: Budgets,
-    /// The newest registration of each name, until its cookie ends.
-    remembered: BTreeMap<Name, Remembered>,
-    forget: BTreeSet<(Instant, Name)>,
+    attempts: Attempts,
+    proven: Proven,
     signing: BTreeMap<SignatureId, Pending>,
     next_signature: u64,
     /// The identity before the latest change, while cookies made under it count.
@@ -55,18 +57,11 @@ pub(crate) struct Door {
     known: Known,
 }
 
-#[cfg_attr(test, derive(Clone, Hash))]
-struct Remembered {
-    number: u64,
-    register: Hash,
-    /// None while a signature is awaited.
-    reply: Option<Bytes>,
-    until: Instant,
-}
-
 /// What the door needs of the house.
 pub(crate) struct Admission<'a> {
     pub(crate) now: Instant,
+    /// Bytes of the message that came.
+    pub(crate) asked: usize,
     pub(crate) config: &'a ServerConfig,
     pub(crate) identity: &'a Identity,
     pub(crate) entropy: &'a mut Entropy,
@@ -102,6 +97,8 @@ pub(crate) struct Entered {
     pub(crate) context: Properties,
     pub(crate) certificates: Box<[CertificateId]>,
     pub(crate) dates_checked: bool,
+    /// When the first of its certificates ends, in Unix seconds.
+    pub(crate) not_after: Option<u64>,
     /// Seconds that the session may last.
     pub(crate) lifetime: u64,
 }
@@ -110,6 +107,8 @@ pub(crate) struct Entered {
 pub(crate) enum Knock {
     /// Something goes back; nothing is kept.
     Answer(Bytes),
+    /// The message is to come again, and longer, says what goes back.
+    TooShort(Bytes),
     /// A key that is elsewhere has to sign first.
     Sign(SignatureId, Bytes),
     /// Somebody has proved who they are. The session, which waits for its first valid
@@ -121,11 +120,13 @@ pub(crate) enum Knock {
 
 impl Door {
     pub(crate) fn new(config: &ServerConfig, now: Instant, entropy: &mut Entropy) -> Self {
+        let cookies = Cookies::new(config.registration_window, now, entropy);
+        let budgets = Budgets::new(config.challenge_budget, config.peer_budget, now, entropy);
         Self {
-            cookies: Cookies::new(config.registration_window, now, entropy),
-            budgets: Budgets::new(config.challenge_budget, config.peer_budget, now, entropy),
-            remembered: BTreeMap::new(),
-            forget: BTreeSet::new(),
+            attempts: Attempts::new(config, &budgets.key_for("fedlink v1 attempts")),
+            cookies,
+            budgets,
+            proven: Proven::default(),
             signing: BTreeMap::new(),
             next_signature: 0,
             previous: None,
@@ -136,18 +137,7 @@ impl Door {
     /// Forgets what is too old. Call it before any input is handled.
     pub(crate) fn rotate(&mut self, now: Instant, entropy: &mut Entropy) {
         self.cookies.rotate(now, entropy);
-        while self.forget.first().is_some_and(|(until, _)| *until <= now) {
-            let Some((_, name)) = self.forget.pop_first() else {
-                break;
-            };
-            if self
-                .remembered
-                .get(&name)
-                .is_some_and(|known| known.until <= now)
-            {
-                self.remembered.remove(&name);
-            }
-        }
+        self.proven.forget(now);
         self.previous.take_if(|(_, until)| *until <= now);
         self.signing.retain(|_, pending| pending.until() > now);
     }
@@ -156,7 +146,7 @@ impl Door {
     /// else by `latest`.
     pub(crate) fn next_end(&self, latest: Instant) -> Option<Instant> {
         let secrets = self.cookies.next_end();
-        let idle = self.remembered.is_empty() && self.previous.is_none() && self.signing.is_empty();
+        let idle = self.proven.len() == 0 && self.previous.is_none() && self.signing.is_empty();
         let rest = (!idle).then_some(latest);
         secrets.into_iter().chain(rest).min()
     }
@@ -215,13 +205,22 @@ impl Door {
             suite,
             client_nonce: challenge.client_nonce,
             server_nonce: admission.entropy.uuid(),
-            server_share: None,
+            // As long as the one to come.
+            server_share: (suite == Suite::Sealed).then_some([0; 32]),
             cookie: Cookie::EMPTY,
         };
+        let least = pending::len_of_reply(&reply, chain).div_ceil(MAX_AMPLIFICATION);
+        if admission.config.datagram && admission.asked < least {
+            let least = u32::try_from(least).unwrap_or(u32::MAX);
+            let denied = Denied::new(Denial::TooShort(least), "a longer challenge is needed");
+            let refusal = native::refusal(&challenge.client_nonce, &denied);
+            return Knock::TooShort(refusal.into());
+        }
         let exchange = Exchange { hello_c, chain };
         let secret =
             self.cookies
                 .issue(admission.now, &exchange, &mut reply, suite == Suite::Sealed);
+        self.attempts.begin(self.cookies.latest(), peer);
         let hello_s = native::challenge_reply(&reply);
         let th0 = transcript::hello(hello_c, &hello_s, binding);
         let keys = match (&secret, challenge.client_share) {
@@ -234,6 +233,7 @@ impl Door {
         let to_sign = transcript::server_proof(&transcript::server(&th0, chain));
         let pending = PendingChallenge {
             peer,
+            asked: admission.asked,
             hello_s,
             keys,
             chain: chain.to_vec(),
@@ -250,55 +250,65 @@ impl Door {
         }
     }
 
-    /// Checks together what several Registers are signed with. Those that are found good
-    /// are not checked again when their turn comes; if there is a bad one, all are.
+    /// Checks together what several Registers are signed with: first the proofs, then the
+    /// certificates. Those that are found good are not checked again when their turn comes;
+    /// if there is a bad one, all are.
     pub(crate) fn check_together(
         &mut self,
         identity: &Identity,
         wall: Option<u64>,
         openings: &mut [&mut Opening],
     ) {
-        let (mut of_certificates, mut proofs, mut tried) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut proofs, mut proving) = (Vec::new(), Vec::new());
         for opening in openings {
-            if let Some(trial) = opening.on_trial(identity, wall, &mut self.known) {
-                of_certificates.extend(trial.of_certificates);
-                proofs.push(trial.proof);
-                tried.push((opening, trial.verified));
+            if let Some(proof) = opening.proof() {
+                proofs.push(proof);
+                proving.push(opening);
             }
         }
-        let certificates = of_certificates.len();
-        let all = [of_certificates, proofs].concat();
-        if tried.len() < 2 || !identity::are_good(&all) {
+        if proofs.len() < 2 || !identity::are_good(&proofs) {
             return;
         }
-        for check in &all[..certificates] {
-            self.known.remember(check);
+        let mut of_certificates = Vec::new();
+        for opening in &mut proving {
+            opening.proven = true;
+            opening.on_trial(identity, wall, &mut self.known, &mut of_certificates);
         }
-        for (opening, verified) in tried {
-            opening.proven = Some(verified);
+        if identity::are_good(&of_certificates) {
+            for check in &of_certificates {
+                self.known.remember(check);
+            }
+        } else {
+            for opening in proving {
+                opening.verified = None;
+            }
         }
     }
 
+    /// Judges a Register. Nothing depends on the name that it claims before its proof was
+    /// found good, now or when the same Register came before.
     pub(crate) fn register(
         &mut self,
         peer: PeerId,
         admission: &mut Admission<'_>,
-        message: &[u8],
         register: &Register,
-        mut opening: Opening,
+        opened: Opened,
     ) -> Result<Knock, Dropped> {
-        let applicant = &opening.applicant;
-        let (number, until) = (opening.number, opening.until);
-        let hash = digest::bare(message);
-        let known = self.remembered.get(&applicant.name);
-        if let Some(known) = known.filter(|_| admission.config.keeps(Guard::CookieOnce)) {
-            if number < known.number || (number == known.number && hash != known.register) {
-                return Err(Dropped::Repeated);
-            }
-            if number == known.number {
-                return Ok(known.reply.clone().map_or(Knock::Wait, Knock::Answer));
-            }
+        let Opened {
+            number,
+            until,
+            copy,
+            opening,
+        } = opened;
+        let once = admission.config.keeps(Guard::CookieOnce);
+        if let Some(before) = self.proven.of_cookie(number).filter(|_| once) {
+            return match &before.reply {
+                _ if before.copy != copy => Err(Dropped::Repeated),
+                Some(reply) => Ok(Knock::Answer(reply.clone())),
+                None => Ok(Knock::Wait),
+            };
         }
+        let mut opening = opening.ok_or(Dropped::Repeated)?;
         let verified = match opening.judge(admission, register, &mut self.known) {
             Ok(verified) => verified,
             Err(denied) => {
@@ -306,16 +316,18 @@ impl Door {
                 return Ok(Knock::Answer(answer));
             }
         };
+        let name = opening.applicant.name.clone();
+        let newest = self.proven.newest_of(&name);
+        if newest.is_some_and(|newest| once && number < newest) {
+            return Err(Dropped::Repeated);
+        }
         // As many as there may be clients: one each, forgotten within a window.
-        if self.remembered.len() >= admission.config.max_clients
-            && !self.remembered.contains_key(&opening.applicant.name)
-        {
+        if newest.is_none() && self.proven.len() >= admission.config.max_clients {
             let denied = Denied::new(Denial::Busy, "the server is full");
             return Ok(Knock::Answer(opening.refuse(admission.entropy, &denied)));
         }
-        let name = opening.applicant.name.clone();
         let shown = opening.shown.clone();
-        let (pending, to_sign) = opening.grant(peer, admission, register, &verified);
+        let (pending, to_sign) = opening.grant(peer, admission, number, &verified);
         let mut begin = || (admission.draw_id)(admission.entropy);
         let knock = match shown.proof() {
             _ if register.reply.suite == Suite::Plain => pending.finish(begin(), &[]),
@@ -328,47 +340,45 @@ impl Door {
         };
         let reply = match &knock {
             Knock::Entered(_, _, reply) => Some(reply.clone()),
-            Knock::Answer(_) | Knock::Sign(..) | Knock::Wait => None,
+            Knock::Answer(_) | Knock::TooShort(_) | Knock::Sign(..) | Knock::Wait => None,
         };
-        let newest = Remembered {
-            number,
-            register: hash,
+        let registered = Registered {
+            client: name,
+            copy,
             reply,
             until,
         };
-        if let Some(older) = self.remembered.insert(name.clone(), newest) {
-            self.forget.remove(&(older.until, name.clone()));
-        }
-        self.forget.insert((until, name));
+        self.proven.insert(number, registered);
         Ok(knock)
     }
 
-    /// A signature has come from elsewhere: what it was for, and where that goes. `begin`
-    /// draws the id of a session, if who asked to come in still may.
+    /// A signature has come from elsewhere: where what it was for goes, how many bytes had
+    /// come from there, and what it was for. `begin` draws the id of a session, if who asked
+    /// to come in still may.
     pub(crate) fn signed(
         &mut self,
         id: SignatureId,
         signature: &[u8; 64],
         begin: impl FnOnce(&Entered) -> Option<SessionId>,
-    ) -> Option<(PeerId, Knock)> {
+    ) -> Option<(PeerId, usize, Knock)> {
         match self.signing.remove(&id)? {
             Pending::Challenge(pending) => {
-                Some((pending.peer, Knock::Answer(pending.finish(signature))))
+                let (peer, asked) = (pending.peer, pending.asked);
+                Some((peer, asked, Knock::Answer(pending.finish(signature))))
             }
             Pending::Register(pending) => {
-                let peer = pending.peer;
-                let known = self.remembered.get_mut(&pending.entered.client);
+                let (peer, asked) = (pending.peer, pending.asked);
                 // Signatures may come in any order: a newer Register stays the newest.
-                let newest = known.filter(|known| known.number == pending.number);
+                let newest = self.proven.reply_of(pending.number);
                 let begun = newest.and_then(|known| Some((known, begin(&pending.entered)?)));
                 let Some((known, session)) = begun else {
-                    return Some((peer, Knock::Wait));
+                    return Some((peer, asked, Knock::Wait));
                 };
                 let knock = pending.finish(session, signature);
                 if let Knock::Entered(_, _, reply) = &knock {
-                    known.reply = Some(reply.clone());
+                    *known = Some(reply.clone());
                 }
-                Some((peer, knock))
+                Some((peer, asked, knock))
             }
         }
     }
@@ -395,11 +405,12 @@ impl Door {
     /// Checks the cookie and opens what the client said of itself. Keeps nothing of it.
     pub(crate) fn open(
         &mut self,
+        peer: PeerId,
         admission: &Admission<'_>,
         message: &[u8],
         register: &Register,
         clear: usize,
-    ) -> Result<Opening, Dropped> {
+    ) -> Result<Opened, Dropped> {
         let identities = [
             Some(admission.identity),
             self.previous.as_ref().map(|(it, _)| it),
@@ -420,11 +431,23 @@ impl Door {
                 Some((identity, chain, cookie))
             })
             .ok_or(Dropped::Cookie)?;
-        // Only who has a cookie draws on what is there for all who have one.
-        if !self.budgets.register(admission.now) {
+        let binding = admission.binding_of(&register.challenge);
+        let opened = Opened {
+            number: cookie.number,
+            until: cookie.until,
+            copy: transcript::copy(message, binding),
+            opening: None,
+        };
+        let proven = self.proven.of_cookie(opened.number).is_some();
+        if proven && admission.config.keeps(Guard::CookieOnce) {
+            return Ok(opened);
+        }
+        // Only who has a cookie draws on what is there for all who have one, and for each
+        // cookie only so often.
+        if !self.attempts.are_left(opened.number, peer) || !self.budgets.register(admission.now) {
             return Err(Dropped::OverBudget);
         }
-        let binding = admission.binding_of(&register.challenge);
+        self.attempts.count(opened.number);
         let th0 = transcript::hello(&register.hello_c, &register.hello_s, binding);
         let keys = match (cookie.secret, register.challenge.client_share) {
             (Some(secret), Some(share)) => {
@@ -447,19 +470,23 @@ impl Door {
             Suite::Bearer => binding.clone(),
             Suite::Plain | Suite::Sealed => Binding::None,
         };
-        Ok(Opening {
-            number: cookie.number,
-            until: cookie.until,
+        let opening = Opening {
             client_nonce: register.challenge.client_nonce,
             th3: transcript::session(&th2, proof),
             th2,
             proof: proof.to_vec(),
+            chain: Chain::parse(&applicant.chain),
             applicant,
             keys,
             bound_to,
             shown: identity_used.clone(),
             suite,
-            proven: None,
+            proven: false,
+            verified: None,
+        };
+        Ok(Opened {
+            opening: Some(opening),
+            ..opened
         })
     }
 }
@@ -479,11 +506,11 @@ fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge)
     config.suites.best_common(&offered)
 }
 
-/// Budgets are left out: they are about time.
+/// Budgets and attempts are left out: of these, servers of the checker have enough.
 #[cfg(test)]
 impl core::hash::Hash for Door {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
         assert!(self.signing.is_empty() && self.previous.is_none());
-        (&self.cookies, &self.remembered, self.next_signature).hash(state);
+        (&self.cookies, &self.proven, self.next_signature).hash(state);
     }
 }

@@ -37,6 +37,10 @@ use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
 pub(crate) use self::ids::Handle;
 pub(crate) use self::standing::{Process, Standing};
 
+/// The longest that a session lasts, 68 years: half of what the table can say in seconds, so
+/// that the start of its time moves on no more often than once in as long.
+pub(crate) const LONGEST: Duration = Duration::from_secs(1 << 31);
+
 /// What a new session begins with.
 pub(crate) struct Beginning {
     pub(crate) id: SessionId,
@@ -56,7 +60,7 @@ pub(crate) struct Beginning {
 /// All sessions.
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Sessions {
-    /// Where the table's time begins.
+    /// Where the table's time begins. It moves on when an end lies too far from it.
     started: Instant,
     ids: Ids,
     table: Slab<Standing>,
@@ -98,7 +102,7 @@ impl Sessions {
 
     pub(crate) fn insert(&mut self, new: Beginning) -> Option<Handle> {
         let handle = self.ids.handle_of(new.id)?;
-        let expires_at = new.expires_at.since(self.started).as_secs();
+        let expires_at = self.in_table_time(new.expires_at);
         let binding = match new.bound_to {
             Binding::TlsExporter(value) => Some(value),
             Binding::None => None,
@@ -109,7 +113,7 @@ impl Sessions {
             new.instance,
             handle.mark,
             new.alive_at,
-            u32::try_from(expires_at).unwrap_or(u32::MAX),
+            expires_at,
         );
         if let Some((leaf, issuers)) = new.certificates.split_first() {
             standing.certify(leaf, self.issuers.hold(issuers));
@@ -124,6 +128,21 @@ impl Sessions {
         );
         self.bound.extend(binding.map(|value| (place, value)));
         Some(handle)
+    }
+
+    /// The seconds from the start of the table's time to the end of a session, which lasts
+    /// for [`LONGEST`] at most.
+    fn in_table_time(&mut self, end: Instant) -> u32 {
+        let seconds = end.since(self.started).as_secs();
+        if let Ok(seconds) = u32::try_from(seconds) {
+            return seconds;
+        }
+        let moved = seconds.saturating_sub(LONGEST.as_secs());
+        self.started = self.started + Duration::from_secs(moved);
+        // What would end before the new start has ended.
+        let moved = u32::try_from(moved).unwrap_or(u32::MAX);
+        self.table.iter_mut().for_each(|it| it.expire_sooner(moved));
+        u32::try_from(LONGEST.as_secs()).unwrap_or(u32::MAX)
     }
 
     /// A session stands for its client from now on. Gives the one that did before.

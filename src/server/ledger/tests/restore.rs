@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::error::ConfigError;
-use crate::server::ledger::record::Record;
+use crate::message::ReturnCode;
+use crate::records::Damaged;
+use crate::server::ledger::record::{Record, ResultHead};
+use crate::server::ledger::task::{Entry, Owner};
 
 const OTHER: JobId = JobId::from_bytes([7; 16]);
 
@@ -93,7 +96,7 @@ fn a_snapshot_may_hold_what_is_stored_again_behind_it() {
     let log = &world.log;
     for at in 1..=log.len() {
         // A payload and its first task are recorded at once: no snapshot is between them.
-        if let Some((Record::Payload { .. }, _)) = Record::decode(&log[at - 1]) {
+        if let Some((_, Record::Payload { .. }, _)) = Record::decode(&log[at - 1]) {
             continue;
         }
         let snapshot = World::restored(log[..at].to_vec()).snapshot();
@@ -106,6 +109,227 @@ fn a_snapshot_may_hold_what_is_stored_again_behind_it() {
             );
         }
     }
+}
+
+#[test]
+fn a_part_of_what_a_snapshot_holds_changes_nothing_behind_it() {
+    let (world, _) = life();
+    let (log, snapshot) = (&world.log, world.snapshot());
+    for from in 0..log.len() {
+        for to in from..log.len() {
+            let records = [&snapshot[..], &log[from..to]].concat();
+            assert_eq!(
+                World::restored(records).snapshot(),
+                snapshot,
+                "a snapshot of all, then {from} to {to}"
+            );
+        }
+    }
+}
+
+/// The task behind the snapshot shares a payload that nothing else has any more.
+#[test]
+fn a_payload_that_is_gone_is_not_missed_behind_a_snapshot() {
+    let mut world = World::new();
+    world.start(OTHER, Sites::All).unwrap();
+    let model = bytes(10, 0);
+    world
+        .call(|ledger, entropy, out| {
+            let new = task("validate", &model);
+            ledger.assign(entropy, OTHER, Assignee::Anyone, new, out)
+        })
+        .unwrap();
+    world.store();
+    world.end(JOB).unwrap();
+    world.store();
+    let from = world.log.len();
+    world.start(JOB, Sites::All).unwrap();
+    world.assign("a", &model);
+    world.end(OTHER).unwrap();
+    world.end(JOB).unwrap();
+    world.store();
+    let snapshot = world.snapshot();
+    for from in [from - 1, from] {
+        let records = [&snapshot[..], &world.log[from..]].concat();
+        assert_eq!(World::restored(records).snapshot(), snapshot);
+    }
+}
+
+#[test]
+fn a_record_that_is_missing_is_noticed() {
+    let (world, _) = life();
+    for missing in 0..world.log.len() - 1 {
+        let mut log = world.log.clone();
+        log.remove(missing);
+        assert_eq!(unreadable(log), missing);
+    }
+}
+
+#[test]
+fn a_seed_that_comes_again_gives_no_task_the_id_of_another() {
+    let mut world = World::new();
+    let first = world.assign("a", &bytes(1, 0));
+    world.store();
+    world.entropy = Entropy::new(&mut [3; 32]);
+    let second = world.assign("a", &bytes(1, 1));
+    world.entropy = Entropy::new(&mut [3; 32]);
+    let third = world.reassign(second, "a").unwrap();
+    assert!(first != second && first != third && second != third);
+    world.store();
+    assert_eq!(
+        World::restored(world.log.clone()).snapshot(),
+        world.snapshot()
+    );
+}
+
+/// Records that do not fit: a job, a payload, a claimed task, one that waits and one that
+/// is done.
+#[test]
+fn a_record_that_contradicts_those_before_it_is_named_and_changes_nothing() {
+    let mut world = World::new();
+    world.call(|ledger, _, out| ledger.disable(&name("x"), out));
+    let own = world.assign("a", &bytes(1, 0));
+    let waiting = world.assign_anyone(&bytes(1, 0));
+    let done = world.assign("a", &bytes(1, 0));
+    world.store();
+    world.submit("a", done, &bytes(3, 0));
+    world.store();
+    let state = &world.ledger.state;
+    let (payload, _) = state.shelf.iter().next().unwrap();
+    let (payload, next) = (*payload, state.next_order);
+    let unknown = TaskId::from_bytes([9; 16]);
+    let owner = |order| Owner {
+        client: name("a"),
+        order,
+    };
+    let entry = |task, created, order: Option<u64>| Entry {
+        task,
+        job: JOB,
+        created,
+        owner: order.map(owner),
+        name: String::new(),
+        headers: Properties::new(),
+    };
+    let new = |entry| Record::Task {
+        entry,
+        input: payload,
+    };
+    let large = bytes(INLINE + 1, 0);
+    let block = |task, index| Record::Block {
+        task,
+        size: large.len() as u64,
+        digest: large.digest(),
+        index,
+        list: large.blocks().list.to_vec(),
+    };
+    let result = |task, payload: &Payload| Record::Result {
+        task,
+        result: ResultHead {
+            outcome: Outcome::Ok,
+            headers: Properties::new(),
+            context: Properties::new(),
+            labels: payload.head(INLINE),
+        },
+    };
+    let reassigned = |old, new, created| Record::Reassigned {
+        old,
+        new,
+        created,
+        owner: Some(owner(created)),
+    };
+    let claimed = |task, order| Record::Claimed {
+        task,
+        owner: owner(order),
+    };
+    let other_job = Entry {
+        job: OTHER,
+        ..entry(unknown, next, None)
+    };
+    let client = name("x");
+    let contradictions = [
+        Record::Ssid(Ssid::from_bytes([8; 16])),
+        Record::JobStarted {
+            job: JOB,
+            sites: Sites::All,
+        },
+        Record::JobEnded { job: OTHER },
+        Record::Disabled { client },
+        Record::Enabled { client: name("y") },
+        Record::Task {
+            entry: entry(unknown, next, None),
+            input: [0; 32],
+        },
+        new(other_job.clone()),
+        new(entry(own, next, None)),
+        new(entry(unknown, 0, None)),
+        new(entry(unknown, next, Some(0))),
+        new(entry(unknown, u64::MAX, None)),
+        new(entry(unknown, next, Some(u64::MAX))),
+        claimed(own, next),
+        claimed(done, next),
+        claimed(unknown, next),
+        claimed(waiting, 0),
+        claimed(waiting, u64::MAX),
+        Record::Withdrawn { task: done },
+        Record::Withdrawn { task: unknown },
+        reassigned(done, unknown, next),
+        reassigned(unknown, unknown, next),
+        reassigned(own, waiting, next),
+        reassigned(own, unknown, 0),
+        block(own, 1),
+        block(waiting, 0),
+        block(done, 0),
+        block(unknown, 0),
+        Record::UploadDropped { task: own },
+        result(own, &large),
+        result(waiting, &bytes(0, 0)),
+        result(done, &bytes(0, 0)),
+        result(unknown, &bytes(0, 0)),
+        Record::Taken { task: own },
+        Record::Taken { task: unknown },
+        Record::Closed {
+            entry: entry(own, next, None),
+            taken: true,
+        },
+        Record::Closed {
+            entry: other_job,
+            taken: true,
+        },
+    ];
+    for record in contradictions {
+        let mut state = world.ledger.state.clone();
+        let refused = state.append(record.clone(), Bytes::new());
+        assert_eq!(refused, Err(Damaged), "{record:?}");
+        assert!(state == world.ledger.state, "{record:?} has changed it");
+
+        let number = world.log.len() as u64 + 1;
+        let log = [&world.log[..], &[record.encode(number)]].concat();
+        assert_eq!(unreadable(log), world.log.len(), "{record:?}");
+    }
+}
+
+#[test]
+fn a_record_that_would_not_fit_is_not_made() {
+    let mut world = World::new();
+    let waiting = world.assign_anyone(&bytes(1, 0));
+    let own = world.assign("b", &bytes(1, 0));
+    world.store();
+    world.ledger.state.next_order = u64::MAX;
+    let before = world.ledger.state.clone();
+
+    let new = task("train", &bytes(2, 0));
+    assert_eq!(world.try_assign(Assignee::Anyone, new), Err(Misuse::Unfit));
+    assert_eq!(world.reassign(own, "a"), Err(Misuse::Unfit));
+    let to = world.ask("a", JOB, None);
+    assert!(matches!(
+        world.answer(to).unwrap().reply,
+        Reply::Failed(failure) if failure.code == ReturnCode::InvalidRequest
+    ));
+    assert!(world.unstored.is_empty());
+    assert!(world.ledger.state == before);
+    assert_eq!(world.states()[&waiting], TaskState::Queued);
+    // It was not told to ask again, nor is it waited for.
+    assert_eq!(world.ledger.unconfirmed_records(), 0);
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Results on their way to the host.
 
 use super::*;
-use crate::message::{BLOCK, Refusal, ReturnCode};
-use crate::server::ledger::record::Record;
+use crate::message::{BLOCK, Digest, PayloadHead, Place, Refusal, ReturnCode};
 
 fn with_task() -> (World, TaskId) {
     let mut world = World::new();
@@ -242,23 +241,87 @@ fn an_inline_result_takes_the_place_of_an_unfinished_upload() {
     assert_eq!(world.results()[0].payload.len(), 3);
 }
 
+/// A result that is announced as apart, whatever it is.
+fn apart(task: TaskId, payload: &Payload, size: u64, digest: Digest) -> SubmitResult {
+    let place = Place::Apart { size, digest };
+    SubmitResult {
+        payload: PayloadHead {
+            place,
+            ..payload.head(INLINE)
+        },
+        ..result_of(task, payload)
+    }
+}
+
+#[test]
+fn an_empty_payload_with_another_digest_is_refused_and_recorded_nowhere() {
+    let (mut world, task) = with_task();
+    let other = apart(task, &bytes(0, 0), 0, bytes(1, 0).digest());
+    assert_eq!(
+        world.submit_as("a", other, &bytes(0, 0)),
+        refused(Refusal::BadDigest)
+    );
+    assert!(world.unstored.is_empty());
+    assert_eq!(world.states()[&task], TaskState::Assigned);
+    assert!(World::restored(world.log.clone()).results().is_empty());
+}
+
+#[test]
+fn a_payload_that_is_announced_as_apart_does_not_follow() {
+    let (mut world, task) = with_task();
+    let large = bytes(CHUNK, 0);
+    world.submit("a", task, &large);
+    world.upload(task, &large, 0, u64::MAX);
+    world.store();
+    let to = world.send("a", result_of(task, &large), Bytes::from_static(b"x"));
+    let Reply::Failed(failure) = world.answer(to).unwrap().reply else {
+        panic!("it is taken");
+    };
+    assert_eq!(failure.code, ReturnCode::InvalidRequest);
+    assert!(world.unstored.is_empty());
+    assert_eq!(world.submit("a", task, &large), None);
+}
+
+#[test]
+fn what_was_dropped_of_an_upload_does_not_come_back() {
+    let (one, two) = (bytes(CHUNK, 0), bytes(CHUNK, 1));
+    for wrong in [false, true] {
+        let (mut world, task) = with_task();
+        let three = bytes(BLOCK + CHUNK, 2);
+        world.submit("a", task, &three);
+        let reached = world.upload(task, &three, 0, BLOCK as u64 + 64);
+        if wrong {
+            for _ in 0..2 {
+                world.push("a", task, reached, bytes(CHUNK, 9).bytes().clone());
+            }
+        } else {
+            world.submit("a", task, &one);
+        }
+        world.store();
+        let mut restored = World::restored(world.log.clone());
+        assert_eq!(restored.snapshot(), world.snapshot());
+        assert_eq!(
+            restored.submit("a", task, &three),
+            Some(SubmitReply::SendFrom(0))
+        );
+        assert_eq!(
+            restored.submit("a", task, &two),
+            Some(SubmitReply::SendFrom(0))
+        );
+    }
+}
+
 #[test]
 fn an_empty_payload_may_be_announced_apart() {
     let (mut world, task) = with_task();
     let empty = bytes(0, 0);
-    let apart = SubmitResult {
-        payload: crate::message::PayloadHead {
-            place: crate::message::Place::Apart {
-                size: 0,
-                digest: empty.digest(),
-            },
-            ..empty.head(INLINE)
-        },
-        ..result_of(task, &empty)
-    };
+    let apart = apart(task, &empty, 0, empty.digest());
     assert_eq!(world.submit_as("a", apart, &empty), None);
     world.store();
     assert!(world.results()[0].payload.is_empty());
+    for log in [world.log.clone(), world.snapshot()] {
+        assert!(World::restored(log).results()[0].payload.is_empty());
+    }
 }
 
 #[test]
@@ -422,23 +485,4 @@ fn a_large_result_comes_back_from_records_a_snapshot_and_both() {
     world.taken(task).unwrap();
     world.store();
     assert!(World::restored(world.log.clone()).results().is_empty());
-}
-
-#[test]
-fn a_result_whose_payload_follows_its_record_is_still_read() {
-    let (world, task, payload) = with_large_result();
-    let (record, _) = Record::decode(world.log.last().unwrap()).unwrap();
-    assert!(matches!(record, Record::Result { .. }));
-    let whole = [&world.log.last().unwrap()[..], payload.bytes()].concat();
-    let is_block =
-        |stored: &&Bytes| matches!(Record::decode(stored), Some((Record::Block { .. }, _)));
-    let mut log: Vec<Bytes> = world.log[..world.log.len() - 1].to_vec();
-    log.retain(|stored| !is_block(&stored));
-    log.push(whole.into());
-    let mut restored = World::restored(log);
-    let results = restored.results();
-    assert_eq!((results.len(), results[0].task), (1, task));
-    assert_eq!(results[0].payload.bytes(), payload.bytes());
-    let mut again = World::restored(restored.snapshot());
-    assert_eq!(again.results()[0].payload.bytes(), payload.bytes());
 }

@@ -53,7 +53,9 @@ impl Coordinator {
                 let wait = scene.dice().millis(0, 3_000);
                 scene.after(wait, self.mine(ServerEvent::Signed(request, signature)));
             }
-            ServerAction::HeartbeatReceived { .. } | ServerAction::TaskWanted { .. } => {}
+            ServerAction::HeartbeatReceived { .. }
+            | ServerAction::CertificateEnds { .. }
+            | ServerAction::TaskWanted { .. } => {}
             other => panic!("{WHO} wants what nobody asked for: {other:?}"),
         }
     }

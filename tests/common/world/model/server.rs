@@ -108,6 +108,7 @@ impl ServerModel {
             ServerAction::ResultReceived(_)
             | ServerAction::JobMissingOnClient { .. }
             | ServerAction::HeartbeatReceived { .. }
+            | ServerAction::CertificateEnds { .. }
             | ServerAction::TaskWanted { .. }
             | ServerAction::Persist { .. }
             | ServerAction::Sign { .. } => {}

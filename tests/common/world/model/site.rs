@@ -175,6 +175,7 @@ impl SiteModel {
             | ClientAction::TransferProgress { .. }
             | ClientAction::Sign { .. }
             | ClientAction::Persist { .. }
+            | ClientAction::CertificateEnds { .. }
             | ClientAction::DatesUnchecked
             | ClientAction::Suspect { .. } => {}
             other => panic!("nobody asked for {other:?}"),

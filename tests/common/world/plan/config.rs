@@ -33,6 +33,7 @@ pub fn server(
     draw: &mut Draw<'_>,
     suite: Suite,
     bound: bool,
+    carriage: Carriage,
     heavy: bool,
     clients: usize,
     jobs: usize,
@@ -40,6 +41,7 @@ pub fn server(
     let mut config = ServerConfig::new(name("world"));
     config.suites = Suites::new([suite]).unwrap();
     config.trusted_path = suite == Suite::Bearer && !bound;
+    config.datagram = carriage == Carriage::Datagram;
     config.inline_limit = INLINE;
     config.heartbeat_interval = Duration::from_secs(draw.pick(&[10, 3]));
     config.registration_window = Duration::from_secs(draw.pick(&[60, 10]));

@@ -137,7 +137,9 @@ impl Site {
                 scene.tally.count(Case::Rejected);
                 self.rejected(scene, &rejection);
             }
-            ClientAction::ClearAuth | ClientAction::TryAgain { .. } => {}
+            ClientAction::ClearAuth
+            | ClientAction::CertificateEnds { .. }
+            | ClientAction::TryAgain { .. } => {}
             other => panic!("{} wants what nobody asked for: {other:?}", self.name),
         }
     }

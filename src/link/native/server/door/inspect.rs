@@ -11,7 +11,7 @@ impl Door {
     }
 
     pub(crate) fn registration_of(&self, name: &Name) -> (Option<u64>, usize) {
-        let newest = self.remembered.get(name).map(|known| known.number);
+        let newest = self.proven.newest_of(name);
         let pending = self.signing.values();
         let pending = pending.filter(|it| it.client() == Some(name));
         (newest, pending.count())

@@ -1,5 +1,7 @@
 //! A Register whose cookie and seal are right: who sent it, and what becomes of it.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 use subtle::ConstantTimeEq;
 
@@ -8,7 +10,8 @@ use super::{Admission, Entered};
 use crate::Instant;
 use crate::digest::Hash;
 use crate::entropy::Entropy;
-use crate::identity::{self, Chain, ChainError, Check, Identity, Known, PublicKey, Role, Verified};
+use crate::identity::{self, Chain, ChainError, Check, Identity, Known, Role, Verified};
+use crate::link::native::server::sessions::LONGEST;
 use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
 use crate::message::limits::{MAX_STRANGER_PROPERTIES, MAX_TEXT};
 use crate::message::{PeerId, RejectReason, Token};
@@ -16,58 +19,72 @@ use crate::suite::Suite;
 use crate::time::millis;
 use crate::wire::native::{self, Applicant, Denied, Grant, RefusalSeal, Register};
 
+/// No session is granted that would end sooner than this with a certificate: clients that
+/// come again and again in its last moments would get ever shorter ones.
+const LEAST_GRANT: Duration = Duration::from_secs(60);
+
+/// A Register whose cookie is right.
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct Opened {
+    /// The number of its cookie.
+    pub(super) number: u64,
+    /// When that ends.
+    pub(super) until: Instant,
+    /// Its bytes and the binding of its connection.
+    pub(super) copy: Hash,
+    /// Not opened if a Register with this cookie has been proved.
+    pub(super) opening: Option<Opening>,
+}
+
+impl Opened {
+    /// What is to be proved.
+    pub(crate) fn opening(&mut self) -> Option<&mut Opening> {
+        self.opening.as_mut()
+    }
+}
+
 /// A Register whose cookie and seal are right.
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Opening {
-    /// The number of its cookie, and when that ends.
-    pub(super) number: u64,
-    pub(super) until: Instant,
     pub(super) client_nonce: [u8; 16],
     pub(super) suite: Suite,
     pub(super) th2: Hash,
     pub(super) th3: Hash,
     pub(super) proof: Vec<u8>,
     pub(super) applicant: Applicant,
+    /// Its chain, read.
+    pub(super) chain: Result<Chain, ChainError>,
     pub(super) keys: Option<Keys>,
     pub(super) bound_to: Binding,
     /// The identity that the client was shown, which signs its token too.
     pub(super) shown: Identity,
-    /// What its chain proves, if that and its proof were found good together with others.
-    pub(super) proven: Option<Verified>,
-}
-
-/// What a client has proved if some signatures are good.
-pub(super) struct Trial {
-    pub(super) verified: Verified,
-    /// Those that are not known to be good.
-    pub(super) of_certificates: Vec<Check>,
-    pub(super) proof: Check,
+    /// Whether its proof was found good together with others.
+    pub(super) proven: bool,
+    /// What its chain proves, if that was found good together with others.
+    pub(super) verified: Option<Verified>,
 }
 
 impl Opening {
-    /// What is left to check if all but the signatures is right.
+    /// Looks at all of the chain but the signatures, and gives those that are not known to
+    /// be good. What it proves counts if they are.
     pub(super) fn on_trial(
-        &self,
+        &mut self,
         identity: &Identity,
         wall: Option<u64>,
         known: &mut Known,
-    ) -> Option<Trial> {
-        if self.suite == Suite::Plain {
-            return None;
-        }
-        let mut of_certificates = Vec::new();
+        of_certificates: &mut Vec<Check>,
+    ) {
+        let before = of_certificates.len();
         let verified = self.verify_chain(identity, wall, &mut |check| {
             if !known.holds(check) {
                 of_certificates.push(check.clone());
             }
             true
         });
-        let verified = verified.ok()?;
-        Some(Trial {
-            proof: self.proof_of(verified.key)?,
-            of_certificates,
-            verified,
-        })
+        self.verified = verified.ok();
+        if self.verified.is_none() {
+            of_certificates.truncate(before);
+        }
     }
 
     fn verify_chain(
@@ -76,55 +93,51 @@ impl Opening {
         wall: Option<u64>,
         good: &mut dyn FnMut(&Check) -> bool,
     ) -> Result<Verified, ChainError> {
-        let chain = Chain::parse(&self.applicant.chain)?;
+        let chain = self.chain.as_ref().map_err(Clone::clone)?;
         let trust = (&identity.roots, &identity.revoked);
         let parties = (Role::Client, &self.applicant.name);
-        identity::verify_with(&chain, trust, parties, wall, good)
+        identity::verify_with(chain, trust, parties, wall, good)
     }
 
-    /// The client's proof, if it has the length of one.
-    fn proof_of(&self, key: PublicKey) -> Option<Check> {
+    /// The client's proof, if it has the length of one; none in the plain suite.
+    pub(super) fn proof(&self) -> Option<Check> {
+        let chain = self.chain.as_ref().ok()?;
+        if self.suite == Suite::Plain {
+            return None;
+        }
         Some(Check {
-            key,
+            key: chain.key(),
             signature: self.proof[..].try_into().ok()?,
             message: transcript::client_proof(&self.th2).into(),
         })
     }
 
-    /// Every check, the cheap ones first.
+    /// Every check. That the client has the key that it shows comes first: who has only
+    /// seen a site's certificate learns nothing of what is known of the site, neither from
+    /// the answer nor from the time that it takes.
     pub(super) fn judge(
         &self,
         admission: &Admission<'_>,
         register: &Register,
         known: &mut Known,
     ) -> Result<Option<Verified>, Denied> {
-        let (identity, wall) = (admission.identity, admission.wall);
-        let verified = match &self.proven {
-            _ if self.suite == Suite::Plain => None,
-            Some(verified) => Some(verified.clone()),
-            None => {
-                let verified = known.judge(|good| self.verify_chain(identity, wall, good));
-                Some(verified.map_err(|error| {
-                    Denied::rejected(
-                        RejectReason::Unauthenticated,
-                        format!("the client's certificates are not accepted: {error}"),
-                    )
-                })?)
-            }
+        let verified = match self.suite {
+            Suite::Plain => None,
+            Suite::Bearer | Suite::Sealed => Some(self.verify(admission, known)?),
         };
-        (admission.admit)(&self.applicant.name, self.applicant.instance)?;
-        if let Some(verified) = &verified
-            && self.proven.is_none()
-        {
-            let proof = self.proof_of(verified.key);
-            if !proof.is_some_and(|proof| proof.is_good()) {
+        let not_after = verified.as_ref().and_then(|verified| verified.not_after);
+        if let Some((not_after, wall)) = not_after.zip(admission.wall) {
+            let left = Duration::from_secs(not_after.saturating_sub(wall));
+            if left < LEAST_GRANT.min(admission.config.session_lifetime) {
                 return Err(Denied::rejected(
                     RejectReason::Unauthenticated,
-                    "the client's proof does not match this exchange",
+                    format!(
+                        "a certificate of the client ends in {} s: renew it",
+                        left.as_secs()
+                    ),
                 ));
             }
         }
-        // After the proof: the answer names the project.
         let project = transcript::project(&self.client_nonce, &admission.config.project);
         if !bool::from(project.ct_eq(&register.challenge.project)) {
             return Err(Denied::rejected(
@@ -135,7 +148,31 @@ impl Opening {
                 ),
             ));
         }
+        (admission.admit)(&self.applicant.name, self.applicant.instance)?;
         Ok(verified)
+    }
+
+    fn verify(&self, admission: &Admission<'_>, known: &mut Known) -> Result<Verified, Denied> {
+        let unauthenticated = |message| Denied::rejected(RejectReason::Unauthenticated, message);
+        let not_accepted = |error: ChainError| {
+            unauthenticated(format!(
+                "the client's certificates are not accepted: {error}"
+            ))
+        };
+        if let Err(error) = &self.chain {
+            return Err(not_accepted(error.clone()));
+        }
+        if !self.proven && !self.proof().is_some_and(|proof| proof.is_good()) {
+            let message = "the client's proof does not match this exchange";
+            return Err(unauthenticated(message.to_owned()));
+        }
+        if let Some(verified) = &self.verified {
+            return Ok(verified.clone());
+        }
+        let (identity, wall) = (admission.identity, admission.wall);
+        known
+            .judge(|good| self.verify_chain(identity, wall, good))
+            .map_err(not_accepted)
     }
 
     pub(super) fn refuse(&self, entropy: &mut Entropy, denied: &Denied) -> Bytes {
@@ -159,23 +196,24 @@ impl Opening {
         &mut self,
         peer: PeerId,
         admission: &mut Admission<'_>,
-        register: &Register,
+        number: u64,
         verified: &Option<Verified>,
     ) -> (PendingRegister, Vec<u8>) {
-        let suite = register.reply.suite;
+        let suite = self.suite;
         let config = admission.config;
         let token = (suite != Suite::Plain && self.applicant.want_token)
             .then(|| Token::from_bytes(admission.entropy.uuid()));
         let issued = admission
             .wall
             .unwrap_or(admission.now.as_micros() / 1_000_000);
-        let not_after = verified
-            .as_ref()
-            .and_then(|verified| verified.not_after)
-            .filter(|_| admission.wall.is_some());
+        let not_after = verified.as_ref().and_then(|verified| verified.not_after);
         let expires = issued
-            .saturating_add(config.session_lifetime.as_secs())
-            .min(not_after.unwrap_or(u64::MAX));
+            .saturating_add(config.session_lifetime.min(LONGEST).as_secs())
+            .min(
+                not_after
+                    .filter(|_| admission.wall.is_some())
+                    .unwrap_or(u64::MAX),
+            );
         let grant = Grant {
             token,
             token_signature: Vec::new(),
@@ -202,7 +240,8 @@ impl Opening {
         );
         let pending = PendingRegister {
             peer,
-            number: self.number,
+            asked: admission.asked,
+            number,
             client_nonce: self.client_nonce,
             entered: Entered {
                 client: self.applicant.name.clone(),
@@ -213,6 +252,7 @@ impl Opening {
                 context: core::mem::take(&mut self.applicant.context),
                 certificates,
                 dates_checked,
+                not_after,
                 lifetime: expires.saturating_sub(issued),
             },
             keys: self.keys.take(),

@@ -11,7 +11,11 @@ use crate::link::native::seal;
 use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::Keys;
 use crate::message::{PeerId, SessionId};
-use crate::wire::native::{self, Grant, lp_pair};
+use crate::suite::Suite;
+use crate::wire::native::{self, ChallengeReply, Grant, TAG, lp_pair};
+
+/// Bytes of an Ed25519 signature.
+const SIGNATURE_LENGTH: usize = 64;
 
 #[cfg_attr(test, derive(Clone))]
 pub(super) enum Pending {
@@ -22,6 +26,8 @@ pub(super) enum Pending {
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct PendingChallenge {
     pub(super) peer: PeerId,
+    /// Bytes of the message that asks for it.
+    pub(super) asked: usize,
     pub(super) hello_s: Vec<u8>,
     pub(super) keys: Option<Keys>,
     pub(super) chain: Vec<u8>,
@@ -31,6 +37,8 @@ pub(super) struct PendingChallenge {
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct PendingRegister {
     pub(super) peer: PeerId,
+    /// Bytes of the message that asks for it.
+    pub(super) asked: usize,
     /// The number of its cookie.
     pub(super) number: u64,
     pub(super) client_nonce: [u8; 16],
@@ -63,6 +71,18 @@ impl Pending {
             Self::Register(it) => it.peer,
         }
     }
+}
+
+/// How long the whole answer to a challenge is.
+pub(super) fn len_of_reply(reply: &ChallengeReply, chain: &[u8]) -> usize {
+    let (proof, tag) = match reply.suite {
+        Suite::Plain => (0, 0),
+        Suite::Bearer => (SIGNATURE_LENGTH, 0),
+        Suite::Sealed => (SIGNATURE_LENGTH, TAG),
+    };
+    // Both behind their lengths.
+    let protected = 4 + chain.len() + 4 + proof;
+    native::challenge_reply(reply).len() + protected + tag
 }
 
 impl PendingChallenge {

@@ -89,6 +89,11 @@ impl<T> Slab<T> {
             .filter_map(|(at, it)| Some((at, it.as_ref()?)))
     }
 
+    /// All entries, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.pages.iter_mut().flatten().flatten()
+    }
+
     fn slot(&mut self, place: Place) -> Option<&mut Option<T>> {
         #[cfg(test)]
         super::looks::note();

@@ -114,6 +114,11 @@ impl Standing {
         self.expires_at
     }
 
+    /// The table's time begins so many seconds later.
+    pub(super) fn expire_sooner(&mut self, seconds: u32) {
+        self.expires_at = self.expires_at.saturating_sub(seconds);
+    }
+
     /// Whether its time is not up so long after the start of the table's time.
     pub(super) fn lasts(&self, elapsed: Duration) -> bool {
         elapsed < Duration::from_secs(self.expires_at.into())

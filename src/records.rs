@@ -1,0 +1,89 @@
+//! The numbers of records, by which a replay tells what a snapshot holds already.
+//!
+//! The records of a store are numbered from 1, across restarts. A snapshot begins with the
+//! number of the last record whose effect it holds, and its own records have the number
+//! [`IN_SNAPSHOT`]. So records that were on their way when a snapshot was taken may be
+//! stored behind it, all or some of them: they are passed over.
+
+use crate::error::Misuse;
+use crate::message::RecordId;
+
+/// The number of a record in a snapshot, which is applied wherever it stands.
+pub(crate) const IN_SNAPSHOT: u64 = 0;
+
+/// A record is missing, or contradicts those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Damaged;
+
+impl From<Damaged> for Misuse {
+    fn from(_: Damaged) -> Self {
+        Self::Unfit
+    }
+}
+
+/// How many records a machine has handed out, or a replay has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(crate) struct Records {
+    last: u64,
+}
+
+impl Records {
+    /// As many as a snapshot says.
+    pub(crate) fn up_to(last: u64) -> Self {
+        Self { last }
+    }
+
+    /// The number of the last record.
+    pub(crate) fn last(self) -> u64 {
+        self.last
+    }
+
+    /// With one record more, and its number.
+    ///
+    /// # Errors
+    /// When there are no more numbers.
+    pub(crate) fn next(self) -> Result<(Self, RecordId), Damaged> {
+        let last = self.last.checked_add(1).ok_or(Damaged)?;
+        Ok((Self { last }, RecordId(last)))
+    }
+
+    /// Whether a replay has to apply the record of this number; it counts as seen from now
+    /// on.
+    ///
+    /// # Errors
+    /// When records before it are missing.
+    pub(crate) fn replay(&mut self, number: u64) -> Result<bool, Damaged> {
+        let (after, next) = self.next()?;
+        if number == next.0 {
+            *self = after;
+            return Ok(true);
+        }
+        if number > next.0 {
+            return Err(Damaged);
+        }
+        Ok(number == IN_SNAPSHOT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_takes_each_number_once_and_misses_none() {
+        let mut records = Records::up_to(2);
+        assert_eq!(records.replay(4), Err(Damaged));
+        for (number, applies) in [(1, false), (2, false), (3, true), (3, false), (0, true)] {
+            assert_eq!(records.replay(number), Ok(applies), "{number}");
+        }
+        assert_eq!(records.last(), 3);
+        assert_eq!(records.replay(5), Err(Damaged));
+        assert_eq!(records.replay(4), Ok(true));
+    }
+
+    #[test]
+    fn the_numbers_come_to_an_end() {
+        assert_eq!(Records::up_to(u64::MAX).next(), Err(Damaged));
+    }
+}
