@@ -45,7 +45,7 @@ impl Ids {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Handle {
     pub(crate) fn at(place: Place) -> Self {
         let mark = [4; 8];
