@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use crate::interrupt::Interrupt;
 use crate::options::{DemoOptions, DemoTransport};
-use crate::print;
+use crate::output;
 use report::Report;
 use screen::Screen;
 use setup::Setup;
@@ -43,6 +43,6 @@ pub fn run(options: &DemoOptions) -> Result<bool, DemoError> {
     stage.screen.clear();
     ran?;
     let report = Report::new(&setup, &stage, started.elapsed().as_secs_f64());
-    print::report(&report, options.json).map_err(DemoError::Output)?;
+    output::report(&report, options.json)?;
     Ok(report.ok)
 }

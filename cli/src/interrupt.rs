@@ -1,31 +1,49 @@
-//! Ctrl-C: the first asks a command to end, the second ends the process.
+//! Signals that ask a command to end: the first Ctrl-C (or TERM) asks, the second one ends
+//! the process. HUP, which a terminal sends when it goes, asks as well.
 
-use std::process;
+use std::{fs, io, process};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tokio::sync::watch;
 
 use crate::exec;
 
-/// What a shell reports of a process that Ctrl-C has ended.
-const INTERRUPTED: i32 = 130;
+/// What a shell adds to the number of the signal that has ended a process.
+const BY_SIGNAL: i32 = 128;
 
-/// Turns true with the first Ctrl-C, or when the system asks the process to end.
+/// Signals cannot be listened to.
+#[derive(Debug, thiserror::Error)]
+#[error("Ctrl-C cannot be caught: {0}")]
+pub struct SignalError(#[from] io::Error);
+
+/// Turns true with the first signal that asks the process to end.
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
-    /// Begins to listen. To be called once in a process.
+    /// Begins to listen. To be called once in a process. A signal that the process was
+    /// started to ignore stays ignored, as `nohup` and a shell's background jobs want it.
     ///
     /// # Errors
     /// When the system does not let us.
-    pub fn listen() -> Result<Self, ctrlc::Error> {
+    pub fn listen() -> Result<Self, SignalError> {
+        let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
+        let mut signals = Signals::new(wanted.filter(|signal| !ignored(*signal)))?;
         let (sender, receiver) = watch::channel(false);
-        ctrlc::set_handler(move || {
-            if sender.send_replace(true) {
-                exec::kill_all();
-                process::exit(INTERRUPTED);
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                for signal in &mut signals {
+                    let again = sender.send_replace(true);
+                    // A terminal that goes and its shell both send HUP.
+                    if again && signal != SIGHUP {
+                        exec::kill_all();
+                        process::exit(BY_SIGNAL + signal);
+                    }
+                }
+            })?;
         Ok(Self(receiver))
     }
 
@@ -41,5 +59,28 @@ impl Interrupt {
             // Nobody listens any more.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Which signals the process was started to ignore, by what Linux says of it (proc(5)). On
+/// other systems none is known.
+fn ignored(status: &str) -> impl Fn(i32) -> bool + use<> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    move |signal| mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_mask() {
+        let ignored = ignored("SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n");
+        assert!(ignored(SIGHUP));
+        assert!(!ignored(SIGINT));
+        assert!(ignored(13));
+        let unknown = super::ignored("");
+        assert!(!unknown(SIGHUP));
     }
 }

@@ -16,8 +16,9 @@ use fedlink_host::nvflare::{Kit, KitError as NvflareKitError};
 use fedlink_host::store::StoreError;
 use fedlink_host::{CallError, HostError};
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, SignalError};
 use crate::options::JoinOptions;
+use crate::output::Escaped;
 use crate::parties::{self, PartyError};
 use crate::training::{Dataset, Share, partition};
 
@@ -44,7 +45,11 @@ pub enum JoinError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// The other end refuses this site.
-    #[error("the {who} refuses this site ({}): {}\n{hint}", .rejection.reason, .rejection.message)]
+    #[error(
+        "the {who} refuses this site ({}): {}\n{hint}",
+        .rejection.reason,
+        Escaped(&.rejection.message)
+    )]
     Rejected {
         /// What the other end is called.
         who: &'static str,
@@ -55,7 +60,8 @@ pub enum JoinError {
     },
     /// Whoever answers is not the other end.
     #[error(
-        "whoever answers is not the {who} of this kit: {suspicion}\nask whoever runs the project whether its address, its name and its root are still those in this kit"
+        "whoever answers is not the {who} of this kit: {}\nask whoever runs the project whether its address, its name and its root are still those in this kit",
+        Escaped(suspicion)
     )]
     Suspect {
         /// What the other end is called.
@@ -65,11 +71,12 @@ pub enum JoinError {
     },
     /// One of the two ends of TLS does not trust the other.
     #[error(
-        "no connection can be trusted: {0}\nask whoever runs the project for a new kit: the certificates of this one may have ended, or be of another project"
+        "no connection can be trusted: {}\nask whoever runs the project for a new kit: the certificates of this one may have ended, or be of another project",
+        Escaped(.0)
     )]
     Untrusted(String),
     /// The server did not let the site in while it was waited for.
-    #[error("not registered within {} s: {last}", .waited.as_secs())]
+    #[error("not registered within {} s: {}", .waited.as_secs(), Escaped(last))]
     NotRegistered {
         /// For so long.
         waited: Duration,
@@ -77,8 +84,8 @@ pub enum JoinError {
         last: String,
     },
     /// Ctrl-C cannot be caught.
-    #[error("Ctrl-C cannot be caught: {0}")]
-    Signal(#[from] ctrlc::Error),
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// There are no threads.
     #[error("the process cannot start ({0}): close some programs and try again")]
     Runtime(#[source] io::Error),

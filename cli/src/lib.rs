@@ -1,5 +1,7 @@
 //! What the program `fedlink` is made of.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod certificates;
 pub mod demo;
 pub mod exec;
@@ -8,8 +10,8 @@ pub mod interrupt;
 pub mod join;
 pub mod logging;
 pub mod options;
+pub mod output;
 pub mod parties;
-pub mod print;
 pub mod provision;
 pub mod serve;
 pub mod simulate;

@@ -1,11 +1,14 @@
 //! Traces, on the standard error output, as much of them as RUST_LOG asks for.
 
 use std::env::{self, VarError};
-use std::io;
 
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::output;
 
 /// Why traces cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +34,23 @@ pub enum LoggingError {
 /// A RUST_LOG that cannot be understood.
 pub fn start() -> Result<(), LoggingError> {
     let filter = filter(env::var("RUST_LOG"))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = fmt::layer()
+        .with_writer(output::traces())
+        .with_ansi(output::has_colours())
+        // It would be told on an output that may be the one that fails.
+        .log_internal_errors(false)
+        // A trace may quote a peer.
+        .fmt_fields(
+            fmt::format::debug_fn(|writer, field, value| {
+                let value = format!("{value:?}");
+                let value = output::escape(&value);
+                match field.name() {
+                    "message" => write!(writer, "{value}"),
+                    name => write!(writer, "{name}={value}"),
+                }
+            })
+            .delimited(" "),
+        );
     let _ = tracing_subscriber::registry()
         .with(lines)
         .with(filter)

@@ -1,15 +1,18 @@
 //! The program `fedlink`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
 use fedlink_cli::options::{Command, Options};
-use fedlink_cli::print::line;
-use fedlink_cli::{demo, join, logging, provision, serve, simulate};
+use fedlink_cli::{demo, join, logging, output, provision, serve, simulate};
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // Dropped last: it writes what waits.
+    let _output = output::open();
     match logging::start()
         .map_err(Into::into)
         .and_then(|()| run(&options.command))
@@ -17,8 +20,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            let error = format!("fedlink: {error}");
-            error.lines().for_each(|it| eprintln!("{}", line(it)));
+            output::fail(&*error);
             ExitCode::FAILURE
         }
     }
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
 /// False if the command did its work and the outcome is bad.
 fn run(command: &Command) -> Result<bool, Box<dyn Error>> {
     match command {
-        Command::Provision(options) => print!("{}", provision::run(options)?),
+        Command::Provision(options) => output::print(provision::run(options)?)?,
         Command::Demo(options) => return Ok(demo::run(options)?),
         Command::Serve(options) => serve::run(options)?,
         Command::Join(options) => join::run(options)?,

@@ -12,10 +12,10 @@ use fedlink_host::{CallError, HostError, random_id};
 
 use crate::certificates::{self, Whose};
 use crate::federation::{Coordinator, HostedCoordinator, News, Plan};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, SignalError};
 use crate::options::ServeOptions;
+use crate::output;
 use crate::parties::{self, PartyError};
-use crate::print;
 use crate::training::{Dataset, Evaluation, Model};
 
 /// Why a coordinator cannot run, or go on.
@@ -40,8 +40,8 @@ pub enum ServeError {
     )]
     ForeignJob(JobId),
     /// Ctrl-C cannot be caught.
-    #[error("Ctrl-C cannot be caught: {0}")]
-    Signal(#[from] ctrlc::Error),
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// There are no threads.
     #[error("the process cannot start ({0}): close some programs and try again")]
     Runtime(#[source] io::Error),
@@ -84,7 +84,10 @@ struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     async fn open(options: &'a ServeOptions, kit: &'a ServerKit) -> Result<Self, ServeError> {
+        tracing::info!(target: "fedlink", "fedlink {} starts", env!("CARGO_PKG_VERSION"));
         let host = parties::server_host(kit).await?;
+        let state = kit.state.display();
+        tracing::info!(target: "fedlink", "what outlives this process is stored in {state}");
         let mut desk = Self {
             options,
             name: &kit.config.name,
@@ -194,10 +197,20 @@ impl<'a> Desk<'a> {
     fn tell(&mut self, action: &ServerAction) {
         match action {
             ServerAction::ClientJoined(joined) if joined.renewed => {}
-            ServerAction::ClientJoined(joined) | ServerAction::ClientReplaced(joined) => {
+            ServerAction::ClientJoined(joined) => {
                 let (client, address) = (&joined.client, &joined.address);
                 self.say(format!("{client} has joined from {address}"));
                 self.present.insert(client.clone());
+            }
+            ServerAction::ClientReplaced(joined) => {
+                let (client, address) = (&joined.client, &joined.address);
+                self.say(format!(
+                    "{client} is replaced: another process of that name has joined from {address}"
+                ));
+                self.present.insert(client.clone());
+            }
+            ServerAction::ResultReceived(result) => {
+                tracing::info!(target: "fedlink", "a result of {} is stored", result.client);
             }
             ServerAction::ClientLeft { client, reason, .. } => {
                 self.say(format!("{client} has left: {reason}"));
@@ -237,16 +250,14 @@ impl<'a> Desk<'a> {
             News::Finished(model) => {
                 let holdout = Dataset::load(self.options.seed).holdout;
                 let shown = show(model.evaluate(&holdout));
-                println!("the federation's model: {shown}");
+                output::output(&format!("the federation's model: {shown}"));
                 self.result = Some(model);
             }
         }
     }
 
     fn say(&self, line: impl AsRef<str>) {
-        if !self.options.quiet {
-            eprintln!("{}", print::line(line.as_ref()));
-        }
+        output::tell(self.options.quiet, line);
     }
 }
 

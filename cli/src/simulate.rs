@@ -26,7 +26,7 @@ use fedlink::identity::Name;
 
 use crate::interrupt::Interrupt;
 use crate::options::SimulateOptions;
-use crate::print;
+use crate::output;
 use plan::Plan;
 use report::{Real, Report};
 use screen::Screen;
@@ -58,7 +58,7 @@ pub fn run(options: &SimulateOptions) -> Result<bool, SimulateError> {
         plot::draw(path, &plan, &runs)?;
     }
     let report = Report::new(&plan, runs, real);
-    print::report(&report, options.json).map_err(SimulateError::Output)?;
+    output::report(&report, options.json)?;
     Ok(report.ok)
 }
 

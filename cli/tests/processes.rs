@@ -1,121 +1,11 @@
 //! A project as people run it: one process for the coordinator and for each site.
 
-use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+mod common;
+
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
-/// Ends a test that would otherwise hang.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-fn fedlink() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_fedlink"))
-}
-
-/// A process, and what it says.
-struct Process {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = fedlink()
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// Reads on until a line has this in it.
-    fn says(&self, what: &str) {
-        let mut said = Vec::new();
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(what) => return,
-                Ok(line) => said.push(line),
-                Err(_) => panic!("never said {what:?}, but {said:#?}"),
-            }
-        }
-    }
-
-    /// Ends it without a warning.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    #[cfg(unix)]
-    fn interrupt(&self) {
-        let id = self.child.id().to_string();
-        let status = Command::new("kill").args(["-INT", &id]).status();
-        assert!(status.unwrap().success());
-    }
-
-    /// Waits for its end; gives whether it was a success, and what it printed.
-    fn end(&mut self) -> (bool, String) {
-        while self.lines.recv_timeout(PATIENCE).is_ok() {}
-        let mut printed = String::new();
-        let mut stdout = self.child.stdout.take().unwrap();
-        stdout.read_to_string(&mut printed).unwrap();
-        (self.child.wait().unwrap().success(), printed)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A project of these sites, with waits that are short enough for a test.
-fn provision(folder: &Path, sites: &str) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
-    let made = fedlink()
-        .args(["provision", "--project", "wine", "--sites", sites])
-        .args(["--host", &format!("127.0.0.1:{port}")])
-        .args(["--out", folder.to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    append(
-        &folder.join("server/fedlink.toml"),
-        "\n[timeouts]\nheartbeat_seconds = 1\n",
-    );
-    for kit in fs::read_dir(folder.join("sites")).unwrap() {
-        append(
-            &kit.unwrap().path().join("fedlink.toml"),
-            "\n[timeouts]\nmaintenance_seconds = 1\nretry_min_seconds = 1\nretry_max_seconds = 2\n",
-        );
-    }
-}
-
-fn append(file: &Path, text: &str) {
-    let mut file = OpenOptions::new().append(true).open(file).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-}
-
-fn kit(folder: &Path, which: &str) -> String {
-    folder.join(which).to_str().unwrap().to_owned()
-}
+use common::{Process, fedlink, kit, provision};
 
 #[test]
 fn a_run_outlives_the_death_of_a_site_and_of_the_coordinator() {
@@ -145,7 +35,7 @@ fn a_run_outlives_the_death_of_a_site_and_of_the_coordinator() {
     coordinator.says("round   2");
     porto.kill();
     let mut porto = Process::start(&join_porto);
-    coordinator.says("porto has joined");
+    coordinator.says("porto is replaced: another process of that name has joined");
 
     coordinator.says("round   4");
     coordinator.kill();

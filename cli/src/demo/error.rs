@@ -8,6 +8,8 @@ use fedlink_host::store::StoreError;
 use fedlink_host::tls::TlsError;
 use fedlink_host::{CallError, HostError, Stopped};
 
+use crate::interrupt::SignalError;
+use crate::output::PrintError;
 use crate::parties::PartyError;
 use crate::provision::ProvisionError;
 
@@ -64,11 +66,11 @@ pub enum DemoError {
     #[error("interrupted")]
     Interrupted,
     /// Ctrl-C cannot be caught.
-    #[error("Ctrl-C cannot be caught: {0}")]
-    Signal(#[from] ctrlc::Error),
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// The result could not be printed.
-    #[error("the result could not be printed: {0}")]
-    Output(#[source] io::Error),
+    #[error(transparent)]
+    Output(#[from] PrintError),
 }
 
 impl From<Stopped> for DemoError {

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output;
 use crate::training::Evaluation;
 
 /// Progress bars, and lines above them.
@@ -53,8 +54,8 @@ impl Screen {
     pub(super) fn say(&self, line: impl AsRef<str>) {
         match &self.output {
             // What cannot be shown is not worth failing for.
-            Output::Terminal(bars) => drop(bars.println(line)),
-            Output::Lines => eprintln!("{}", line.as_ref()),
+            Output::Terminal(bars) => drop(bars.println(output::escape(line.as_ref()))),
+            Output::Lines => output::say(line),
             Output::Nothing => {}
         }
     }

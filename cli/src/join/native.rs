@@ -12,8 +12,8 @@ use crate::certificates::{self, Whose};
 use crate::federation::{Happened, HostedSite, SiteNews};
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
+use crate::output;
 use crate::parties;
-use crate::print;
 use crate::training::Share;
 
 /// What the other end is called.
@@ -171,9 +171,7 @@ impl<'a> Seat<'a> {
     }
 
     fn say(&self, line: impl AsRef<str>) {
-        if !self.options.quiet {
-            eprintln!("{}", print::line(line.as_ref()));
-        }
+        output::tell(self.options.quiet, line);
     }
 }
 

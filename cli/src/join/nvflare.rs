@@ -20,7 +20,7 @@ use super::words::why;
 use crate::exec::Program;
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
-use crate::print;
+use crate::output;
 
 /// What the other end is called.
 const WHO: &str = "server";
@@ -281,7 +281,7 @@ impl<'a> Seat<'a> {
         if self.options.json {
             self.tell(&registration);
         } else {
-            println!("{registration}");
+            output::output(&registration.to_string());
         }
     }
 
@@ -291,10 +291,11 @@ impl<'a> Seat<'a> {
 
     fn tell(&self, news: &News) {
         if self.options.json {
-            // All of it is text and numbers.
-            println!("{}", serde_json::to_string(news).unwrap_or_default());
-        } else if !self.options.quiet || news.is_warning() {
-            eprintln!("{}", print::line(&news.to_string()));
+            output::event(news);
+        } else if news.is_warning() {
+            output::say(news.to_string());
+        } else {
+            output::tell(self.options.quiet, news.to_string());
         }
     }
 }

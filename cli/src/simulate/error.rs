@@ -1,12 +1,13 @@
 //! Why a simulation could not run to its end.
 
-use std::io;
 use std::path::PathBuf;
 
 use fedlink::error::{ConfigError, Misuse};
 use fedlink::identity::NameError;
 
+use crate::interrupt::SignalError;
 use crate::options::Span;
+use crate::output::PrintError;
 
 /// Why a simulation could not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +58,8 @@ pub enum SimulateError {
     #[error("interrupted")]
     Interrupted,
     /// Ctrl-C cannot be caught.
-    #[error("Ctrl-C cannot be caught: {0}")]
-    Signal(#[from] ctrlc::Error),
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// The picture could not be drawn.
     #[error("{} could not be written: {reason}", .path.display())]
     Plot {
@@ -68,6 +69,6 @@ pub enum SimulateError {
         reason: String,
     },
     /// The figures could not be printed.
-    #[error("the figures could not be printed: {0}")]
-    Output(#[source] io::Error),
+    #[error(transparent)]
+    Output(#[from] PrintError),
 }
