@@ -74,7 +74,7 @@ pub(crate) fn session(th2: &Hash, proof: &[u8]) -> Hash {
 
 /// Names a Register as it came: its bytes, and the binding of the connection.
 pub(crate) fn copy(register: &[u8], binding: &Binding) -> Hash {
-    digest::hash("fedlink v1 copy", &[register, &binding.bytes()])
+    digest::hash("fedlink v2 copy", &[register, &binding.bytes()])
 }
 
 /// What the server's proof signs.

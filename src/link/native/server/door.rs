@@ -123,7 +123,7 @@ impl Door {
         let cookies = Cookies::new(config.registration_window, now, entropy);
         let budgets = Budgets::new(config.challenge_budget, config.peer_budget, now, entropy);
         Self {
-            attempts: Attempts::new(config, &budgets.key_for("fedlink v1 attempts")),
+            attempts: Attempts::new(config, &budgets.key_for("fedlink v2 attempts")),
             cookies,
             budgets,
             proven: Proven::default(),
