@@ -1,0 +1,58 @@
+//! What documents name exists: files, and the tests that hold a claim.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const DOCUMENTS: [&str; 1] = ["SECURITY.md"];
+const CODE: [&str; 4] = ["src", "tests", "host", "cli"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All code below a folder.
+fn code_of(folder: &Path, code: &mut String) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            code_of(&path, code);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            code.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// Words between backticks, outside blocks of code.
+fn quoted(document: &str) -> impl Iterator<Item = &str> {
+    let prose = document.split("```").step_by(2);
+    prose.flat_map(|text| text.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn what_a_document_names_is_there() {
+    let mut code = String::new();
+    for folder in CODE {
+        code_of(&root().join(folder), &mut code);
+    }
+    let (mut files, mut tests) = (0, 0);
+    for name in DOCUMENTS {
+        let document = fs::read_to_string(root().join(name)).unwrap();
+        for word in quoted(&document) {
+            let is_test = word.matches('_').count() > 3
+                && word.chars().all(|it| it.is_ascii_lowercase() || it == '_');
+            if is_test {
+                tests += 1;
+                let declared = format!("fn {word}(");
+                assert!(code.contains(&declared), "{name}: there is no test {word}");
+            } else if word.contains('/') && !word.contains(' ') {
+                files += 1;
+                assert!(root().join(word).exists(), "{name}: there is no {word}");
+            }
+        }
+    }
+    assert!(files >= 10 && tests >= 3, "{files} files, {tests} tests");
+}
