@@ -70,7 +70,8 @@ pub enum ServerTimer {
 /// Then take what it wants with [`poll_transmit`](Self::poll_transmit) and
 /// [`poll_action`](Self::poll_action), in any order, and call
 /// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout)
-/// says. Nothing that it does takes longer the more clients there are.
+/// says. No message and no timer takes longer the more clients there are; commands that
+/// concern all of them, such as [`set_revoked`](Self::set_revoked), do.
 #[cfg_attr(test, derive(Clone))]
 pub struct Server {
     config: Arc<ServerConfig>,

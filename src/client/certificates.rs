@@ -1,5 +1,5 @@
-//! Certificates that end: the host is told days before, and no grant is asked for that could
-//! end no later than the one there is.
+//! Certificates that end: the host is told days before, and no grant is asked for that would
+//! end when the one there is does.
 
 use core::time::Duration;
 
@@ -79,9 +79,9 @@ impl Client {
             expires: auth.expires,
             ends_at: self.now + lifetime,
         };
-        let no_later = |it: Span| it.issued < span.issued && it.expires >= span.expires;
+        let same_end = |it: Span| it.issued < span.issued && it.expires == span.expires;
         let not_after = self.identity.not_after();
-        let cut = before.is_some_and(no_later) || not_after.is_some_and(|it| it <= span.expires);
+        let cut = before.is_some_and(same_end) || not_after.is_some_and(|it| it <= span.expires);
         if !cut {
             // However short it is, it is not renewed without a pause.
             let wait = self.entropy.span(lifetime / 10 * 8..=lifetime / 10 * 9);

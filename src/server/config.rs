@@ -79,7 +79,8 @@ pub struct ServerConfig {
     pub peer_budget: u32,
     /// Registers that are worked on for one Challenge; more are dropped for the price of a
     /// hash. The last one is kept for the connection that the Challenge came on: who only
-    /// saw the answer to it uses up none that its client needs. Copies of a Register that was
+    /// saw the answer to it uses up none that its client needs, unless it can send in the
+    /// name of that connection, as on datagrams. Copies of a Register that was
     /// good do not count and get the same reply. Default: 2, one and one more if the first
     /// was damaged on its way.
     pub register_attempts: u16,

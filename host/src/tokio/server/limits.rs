@@ -14,7 +14,9 @@ use fedlink::frame::{MAX_MESSAGE, MAX_STRANGER};
 /// `time_before_registration` on each of his connections. Those who name sessions can hold
 /// `vouched_bytes` more, all together. A connection counts as registered for as long as a
 /// session was heard on it last; when that has ended or goes on elsewhere, it is a
-/// stranger's again.
+/// stranger's again, after `time_before_registration` at the latest. So a site that is
+/// enrolled and means harm can hold a message of `message` bytes for as long on each of its
+/// connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections in all; further ones are closed at once. Default: 10,000. The operating

@@ -61,8 +61,15 @@ impl Deadlines {
             self.0.pop();
         }
         if self.0.len() > 2 * live + STALE {
-            self.0.retain(|Reverse(it)| counts(it.place, it.low));
-            self.0.shrink_to(live + STALE);
+            let mut entries = core::mem::take(&mut self.0).into_vec();
+            entries.retain(|Reverse(it)| counts(it.place, it.low));
+            if entries.len() > live {
+                // A deadline that was set again to the same moment.
+                entries.sort_unstable();
+                entries.dedup();
+            }
+            entries.shrink_to(live + STALE);
+            self.0 = entries.into();
         }
     }
 }
@@ -88,5 +95,19 @@ mod tests {
             }
         }
         assert_eq!(most, 2 * LIVE + STALE);
+    }
+
+    #[test]
+    fn a_deadline_that_is_set_again_to_the_same_moment_takes_no_more_room() {
+        const LIVE: usize = 2;
+        let mut deadlines = Deadlines::default();
+        let [first, second] = [1, 2].map(Instant::from_micros);
+        deadlines.push(first, 0);
+        for _ in 0..1_000 {
+            deadlines.push(second, 1);
+            deadlines.tidy(LIVE, |_, _| true);
+            assert!(deadlines.0.len() <= 2 * LIVE + STALE);
+        }
+        assert_eq!(deadlines.first(), Some((first, 0)));
     }
 }
