@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{Process, fedlink, kit, provision};
+use common::{Process, fedlink, fedlink_with_signals, kit, provision};
 use fedlink::ClientAction;
 use fedlink_cli::parties;
 use fedlink_host::blocking::{BlockingClient, TcpConnect};
@@ -152,7 +152,8 @@ fn hangup_asks_to_end_however_often_it_comes() {
     let folder = folder.path().join("wine");
     provision(&folder, "mosel");
     let server = kit(&folder, "server");
-    let mut coordinator = Process::start(&["serve", "--kit", &server]);
+    let mut command = fedlink_with_signals();
+    let mut coordinator = Process::of(command.args(["serve", "--kit", &server]));
     coordinator.says("waits for");
     coordinator.signal("HUP");
     coordinator.signal("HUP");

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Process, fedlink, kit, provision};
+use common::{Process, fedlink, fedlink_with_signals, kit, provision};
 
 #[test]
 fn a_run_outlives_the_death_of_a_site_and_of_the_coordinator() {
@@ -61,8 +61,8 @@ fn ctrl_c_ends_each_properly_and_the_run_goes_on_later() {
     let serve = ["serve", "--kit", &server, "--sites", "1", "--rounds", "4"];
     let join = ["join", "--kit", &mosel, "--share", "1/1"];
 
-    let mut coordinator = Process::start(&serve);
-    let mut site = Process::start(&join);
+    let mut coordinator = Process::of(fedlink_with_signals().args(serve));
+    let mut site = Process::of(fedlink_with_signals().args(join));
     coordinator.says("round   1");
     site.interrupt();
     assert!(site.end().0);
@@ -70,9 +70,9 @@ fn ctrl_c_ends_each_properly_and_the_run_goes_on_later() {
     coordinator.interrupt();
     assert!(coordinator.end().0);
 
-    let mut coordinator = Process::start(&serve);
+    let mut coordinator = Process::of(fedlink_with_signals().args(serve));
     coordinator.says("goes on in round");
-    let mut site = Process::start(&join);
+    let mut site = Process::of(fedlink_with_signals().args(join));
     coordinator.says("round   4");
     assert!(coordinator.end().0);
     assert!(site.end().0);

@@ -17,6 +17,14 @@ pub(crate) fn fedlink() -> Command {
     Command::new(env!("CARGO_BIN_EXE_fedlink"))
 }
 
+/// The program with signals as they usually are, whatever these tests were started to ignore.
+pub(crate) fn fedlink_with_signals() -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT");
+    command.arg(env!("CARGO_BIN_EXE_fedlink"));
+    command
+}
+
 /// A process, and what it says.
 pub(crate) struct Process {
     child: Child,
