@@ -49,10 +49,17 @@ use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::Transmit;
 use crate::waiting::Waiting;
+use crate::wire::native;
 use certificates::Ends;
-use cx::{Asks, Cx};
+use cx::{Ask, Asks, Cx};
 use state::State;
 use work::{Wish, Work};
+
+/// Bytes of requests, besides heartbeats, that a connection takes before something valid has
+/// come on it. A server that takes this client for a stranger there closes the connection at
+/// more than a stranger may send, instead of saying that it does not know the session. The
+/// heartbeats and a handshake need the rest.
+const EARLY: usize = native::MAX_STRANGER / 2;
 
 /// What the host knows of a connection.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -97,6 +104,8 @@ pub struct Client {
     actions: Waiting<ClientAction>,
     counters: ClientCounters,
     carrier: Option<ChannelBinding>,
+    /// What is left of [`EARLY`], until something valid comes on the connection.
+    early: Option<usize>,
     /// Connections that failed in a row without one valid message.
     lost_carriers: u32,
     host_name: Option<Name>,
@@ -156,6 +165,7 @@ impl Client {
             actions: Waiting::default(),
             counters: ClientCounters::default(),
             carrier: None,
+            early: None,
             lost_carriers: 0,
             host_name: None,
             address: String::new(),
@@ -237,6 +247,7 @@ impl Client {
         }
         self.host_name = carrier.host_name;
         self.carrier = Some(binding);
+        self.early = matches!(self.config.binding, Binding::Native).then_some(EARLY);
         self.timers.disarm(Timer::Connect);
         self.with_link(|link, cx| link.connected(cx));
         self.attempt_connected();
@@ -385,6 +396,7 @@ impl Client {
 
     /// Something valid came in the session, or made one.
     fn alive(&mut self) {
+        self.early = None;
         self.lost_carriers = 0;
         self.timers.disarm(Timer::Silence);
         self.timers.disarm(Timer::Hint);
@@ -430,6 +442,7 @@ impl Client {
         let Some(binding) = self.carrier.take() else {
             return;
         };
+        self.early = None;
         self.link.drop_transmits();
         self.attempt_disconnected();
         self.void_requests();
@@ -511,7 +524,7 @@ impl Client {
             self.timers.disarm(Timer::Request(id.0));
             self.link.cancel(id);
         }
-        while let Some(ask) = self.asks.pop() {
+        while let Some(ask) = self.next_ask() {
             let sent = self.carrier.is_some()
                 && self.with_link(|link, cx| link.request(cx, ask.id, &ask.request, &ask.payload));
             let at = self.now + ask.timeout;
@@ -521,6 +534,21 @@ impl Client {
                 self.timers.arm(Timer::Silence, at);
             }
         }
+    }
+
+    /// The next request that may go. What has to wait until something valid has come needs a
+    /// heartbeat that brings it: at once, since a host that has paused them would never send
+    /// it, and without the host's word, which may be long.
+    fn next_ask(&mut self) -> Option<Ask> {
+        let Some(left) = &mut self.early else {
+            return self.asks.pop();
+        };
+        let next = self.asks.pop_early(left);
+        if next.is_some() || self.asks.is_empty() || self.expects_heartbeat() {
+            return next;
+        }
+        self.send_heartbeat(None, None);
+        self.asks.pop_early(&mut 0)
     }
 
     fn is_active(&self) -> bool {

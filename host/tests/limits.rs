@@ -9,9 +9,10 @@ use std::time::Duration;
 use common::{Federation, Site, grow, hold_task, pattern, start_job, task};
 use fedlink::frame::{Frames, frame_header};
 use fedlink::message::{Outcome, Payload, Properties};
-use fedlink::{Carrier, Client, ClientAction, Phase, Server};
+use fedlink::{Carrier, Client, ClientAction, Phase, Server, ServerAction};
+use fedlink_host::storage::MemoryStorage;
 use fedlink_host::tokio::{
-    Dial, Limits, MemoryAccept, MemoryDial, ServerHandle, Stream, TcpAccept, memory,
+    Dial, Limits, MemoryAccept, MemoryDial, ServerHandle, Stream, TcpAccept, TcpDial, memory,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -219,6 +220,47 @@ async fn who_restores_a_session_on_a_new_connection_may_begin_with_a_long_messag
     );
 }
 
+#[tokio::test]
+async fn a_long_result_reaches_a_server_that_has_forgotten_the_session() {
+    let federation = Federation::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let storage = MemoryStorage::new();
+    let host = federation.coordinator(TcpAccept::new(listener));
+    let host = host.storage(storage.clone(), Vec::new());
+    let (server, events) = host.start().unwrap();
+    let dial = TcpDial::new([address.to_string()]);
+    let (client, mut client_events) = federation.site("site-1", dial).start().unwrap();
+    client.register().await.unwrap();
+    start_job(&server, task("long")).await;
+    let held = hold_task(&client, &mut client_events).await;
+    drop(server);
+    events.finish().await.unwrap();
+
+    let output = Payload::new(pattern(100 << 10));
+    let done = client.submit(held.id, Outcome::Ok, Properties::new(), output);
+    done.await.unwrap();
+    let (storage, records) = storage.reopen();
+    let listener = TcpListener::bind(address).await.unwrap();
+    let host = federation.coordinator(TcpAccept::new(listener));
+    let (server, mut events) = host.storage(storage, records).start().unwrap();
+    let result = common::next_result(&server, &mut events);
+    let result = timeout(Duration::from_secs(60), result).await;
+    let result = result.expect("the site stays out");
+    assert_eq!((result.task, result.again), (held.id, false));
+    assert_eq!(result.payload.len(), 100 << 10);
+    let accepted =
+        |event: &ClientAction| matches!(event, ClientAction::ResultAccepted { .. }).then_some(());
+    common::wait_for(&mut client_events, accepted).await;
+    let left = client.call(|client, _| client.outbox_len()).await;
+    assert_eq!(left.unwrap(), 0);
+    server.stop().await.unwrap();
+    while let Some(event) = events.next().await {
+        let again = matches!(event, ServerAction::ResultReceived(_));
+        assert!(!again, "{event:?}");
+    }
+}
+
 /// A site whose machine is driven by hand on a connection of its own.
 struct ByHand {
     client: Client,
@@ -267,17 +309,37 @@ impl ByHand {
     }
 
     async fn heartbeat_answered(&mut self) {
+        self.wait_for(|action| {
+            matches!(action, ClientAction::HeartbeatAnswered { .. }).then_some(())
+        })
+        .await;
+    }
+
+    /// The next action that `pick` picks.
+    async fn wait_for<T>(&mut self, pick: impl Fn(&ClientAction) -> Option<T>) -> T {
         loop {
-            self.turn().await;
             while let Some(action) = self.client.poll_action() {
-                match action {
-                    ClientAction::HeartbeatDue => {
-                        self.client.heartbeat_ready(Self::NOW, None).unwrap();
-                    }
-                    ClientAction::HeartbeatAnswered { .. } => return,
-                    _ => {}
+                if let Some(picked) = pick(&action) {
+                    return picked;
+                }
+                self.act(action);
+            }
+            self.turn().await;
+        }
+    }
+
+    fn act(&mut self, action: ClientAction) {
+        let now = Self::NOW;
+        match action {
+            ClientAction::HeartbeatDue => self.client.heartbeat_ready(now, None).unwrap(),
+            ClientAction::Persist { record, .. } => self.client.persisted(now, record).unwrap(),
+            ClientAction::StartJobs(jobs) => {
+                for job in jobs {
+                    self.client.job_started(now, job).unwrap();
+                    self.client.pull_task(now, job).unwrap();
                 }
             }
+            _ => {}
         }
     }
 
@@ -384,6 +446,41 @@ async fn one_connection_that_has_proved_nothing_may_send_a_long_message_of_a_ses
     }
     drop(held);
     while hold(dial.clone(), starts[0]).await.is_err() {}
+}
+
+#[tokio::test]
+async fn a_session_goes_on_with_a_long_result_while_a_stranger_names_it() {
+    for paused in [false, true] {
+        let federation = Federation::new();
+        let (dial, accept) = memory();
+        let (server, mut events) = federation.coordinator(accept).start().unwrap();
+        let mut site = ByHand::register(&federation, &dial, "site-1").await;
+        start_job(&server, task("long")).await;
+        site.client.resume_heartbeats(ByHand::NOW);
+        let held = site.wait_for(common::assigned).await;
+        site.client.handle_disconnected(ByHand::NOW);
+        let output = Payload::new(pattern(LONG / 2));
+        let done = (Outcome::Ok, Properties::new(), output);
+        let done = site
+            .client
+            .submit(ByHand::NOW, held.id, done.0, done.1, done.2);
+        done.unwrap();
+        while let Some(action) = site.client.poll_action() {
+            site.act(action);
+        }
+        if paused {
+            site.client.pause_heartbeats(ByHand::NOW);
+        }
+
+        let _stranger = hold(dial.clone(), site.start).await.unwrap();
+        site.reconnect(&dial).await;
+        let accepted = |action: &ClientAction| {
+            matches!(action, ClientAction::ResultAccepted { .. }).then_some(())
+        };
+        site.wait_for(accepted).await;
+        let result = common::next_result(&server, &mut events).await;
+        assert_eq!((result.task, result.again), (held.id, false));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,7 +57,9 @@ impl Client {
     }
 
     /// Releases the heartbeat that [`HeartbeatDue`](super::ClientAction::HeartbeatDue)
-    /// announced, with a context of its own if there is one to give.
+    /// announced, with a context of its own if there is one to give. One that is too long
+    /// for a server that may have forgotten the session stays behind: on a connection on
+    /// which nothing has come.
     ///
     /// # Errors
     /// When the context is larger than 64 KiB.
@@ -76,11 +78,13 @@ impl Client {
     }
 
     /// Sends no heartbeats until they are resumed, in whatever phase, but for one with each
-    /// new session. The server will count the client as
-    /// dead when the pause outlasts its patience.
+    /// new session, and on a new connection as long as much work waits for the server to
+    /// know the session there. The server will count the client as dead when the pause
+    /// outlasts its patience.
     pub fn pause_heartbeats(&mut self, now: Instant) {
         self.advance(now);
         self.set_heartbeats_paused(true);
+        self.settle();
     }
 
     /// Ends a pause, or the sleep of [`suspend`](Self::suspend), with a heartbeat.

@@ -10,6 +10,7 @@ use crate::entropy::Entropy;
 use crate::message::{JobId, Properties, Request, RequestId, Ssid, TaskId};
 use crate::timer::Timers;
 use crate::waiting::Waiting;
+use crate::wire::native;
 
 use super::{ClientAction, ClientConfig, ClientCounters, RetryReason};
 
@@ -86,6 +87,9 @@ impl Cx<'_> {
     }
 }
 
+/// More than a message of a session has around its request.
+const ENVELOPE: usize = 128;
+
 /// A request on its way to the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
@@ -95,6 +99,22 @@ pub(crate) struct Ask {
     pub(crate) payload: Bytes,
     /// Wait for the answer.
     pub(crate) timeout: Duration,
+}
+
+impl Ask {
+    /// Bytes that its message will not exceed.
+    fn max_len(&self) -> usize {
+        ENVELOPE + native::encode(&self.request, Vec::new()).len() + self.payload.len()
+    }
+
+    /// Leaves out the host's context if a stranger could not send it all.
+    fn shorten(&mut self) {
+        if self.max_len() > native::MAX_STRANGER
+            && let Request::Heartbeat(heartbeat) = &mut self.request
+        {
+            heartbeat.context = Properties::new();
+        }
+    }
 }
 
 /// Requests that the parts want to send, drained into the link after every input.
@@ -146,6 +166,31 @@ impl Asks {
 
     pub(crate) fn pop(&mut self) -> Option<Ask> {
         self.queue.pop_front()
+    }
+
+    /// The next request that may go where the server does not know whose messages these
+    /// are: heartbeats and farewells, and others until they take `left` bytes.
+    pub(crate) fn pop_early(&mut self, left: &mut usize) -> Option<Ask> {
+        let place = self.queue.iter().position(|ask| match ask.request {
+            Request::Heartbeat(_) | Request::Quit(_) => true,
+            Request::PullTask(_)
+            | Request::Fetch(_)
+            | Request::SubmitResult(_)
+            | Request::Push(_) => match left.checked_sub(ask.max_len()) {
+                Some(rest) => {
+                    *left = rest;
+                    true
+                }
+                None => false,
+            },
+        })?;
+        let mut ask = self.queue.remove(place)?;
+        ask.shorten();
+        Some(ask)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// The requests cancelled since the last call that had left the queue before.

@@ -117,6 +117,14 @@ impl Client {
         matches!(&self.state, State::Active(active) if active.heartbeats.beat == Beat::Asked(id))
     }
 
+    /// Whether a heartbeat is under way or will be sent again, or cannot be.
+    pub(super) fn expects_heartbeat(&self) -> bool {
+        let State::Active(active) = &self.state else {
+            return true;
+        };
+        matches!(active.heartbeats.beat, Beat::Asked(_)) || self.timers.is_armed(Timer::Heartbeat)
+    }
+
     pub(super) fn heartbeat_answered(&mut self, reply: HeartbeatReply, elapsed: Duration) {
         let State::Active(active) = &mut self.state else {
             return;
