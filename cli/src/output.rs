@@ -67,12 +67,16 @@ pub(crate) fn tell(quiet: bool, line: impl AsRef<str>) {
 pub(crate) fn event(event: &impl serde::Serialize) {
     // What the program tells is text and numbers, which JSON always can.
     let json = serde_json::to_string(event).unwrap_or_default();
-    output(&escape_json(&json));
+    write_output(&escape_json(&json));
 }
 
 /// A line of output of a command that goes on whether it is read or not.
 pub(crate) fn output(line: &str) {
-    let line = format!("{}\n", escape(line));
+    write_output(&escape(line));
+}
+
+fn write_output(escaped: &str) {
+    let line = format!("{escaped}\n");
     match OUTPUT.get() {
         Some(queue) => queue.write(&line),
         None => drop(io::stdout().write_all(line.as_bytes())),

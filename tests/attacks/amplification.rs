@@ -8,13 +8,13 @@ use bytes::BytesMut;
 use fedlink::error::Dropped;
 use fedlink::identity::{Chain, Identity, LocalSigner, Role};
 use fedlink::message::PeerId;
-use fedlink::{Carrier, Client, ClientAction, Phase, RetryReason, ServerAction, Suite, Suites};
+use fedlink::{Client, ClientAction, Phase, RetryReason, ServerAction, Suite, Suites};
 use rcgen::CustomExtension;
 
 use crate::SECOND;
 use crate::common::pair::{Pair, Setup, site_identity};
-use crate::common::pki::{NOW, Pki, name};
-use crate::ways::{next_heartbeat, take_key};
+use crate::common::pki::{Pki, name};
+use crate::ways::{begin, next, next_heartbeat, take_key};
 
 const SUITES: [Suite; 3] = [Suite::Plain, Suite::Bearer, Suite::Sealed];
 
@@ -94,17 +94,7 @@ fn client(pair: &Pair, pki: &Pki, suite: Suite, datagram: bool) -> Client {
     config.trusted_path = true;
     config.datagram = datagram;
     let identity = site_identity(pki, "site-1", pair.pki.roots());
-    let mut client = Client::new(Arc::new(config), identity, [9; 32], pair.now).unwrap();
-    client.set_wall_clock(pair.now, NOW);
-    client
-        .handle_connected(pair.now, Carrier::default())
-        .unwrap();
-    client.register(pair.now).unwrap();
-    client
-}
-
-fn next(client: &mut Client) -> BytesMut {
-    BytesMut::from(&client.poll_transmit().unwrap().header[..])
+    begin(Arc::new(config), identity, 9, pair.now)
 }
 
 /// Runs a handshake as far as it goes, with each Register sent three times. A client that is

@@ -7,12 +7,12 @@ use fedlink::error::Dropped;
 use fedlink::identity::Identity;
 use fedlink::message::PeerId;
 use fedlink::{
-    Carrier, Client, ClientAction, ClientConfig, Instant, Server, ServerAction, ServerConfig,
-    Suite, Suites,
+    Client, ClientAction, ClientConfig, Instant, Server, ServerAction, ServerConfig, Suite, Suites,
 };
 
 use crate::common::pair::{server_identity, site_identity};
 use crate::common::pki::{NOW, Pki, name};
+use crate::ways::begin;
 
 pub(crate) struct Crowd {
     pub(crate) now: Instant,
@@ -47,14 +47,7 @@ impl Crowd {
 
     /// A client that has begun to register.
     fn client(&self, identity: Identity, seed: u8) -> Client {
-        let config = self.config.clone();
-        let mut client = Client::new(config, identity, [seed; 32], self.now).unwrap();
-        client.set_wall_clock(self.now, NOW);
-        client
-            .handle_connected(self.now, Carrier::default())
-            .unwrap();
-        client.register(self.now).unwrap();
-        client
+        begin(self.config.clone(), identity, seed, self.now)
     }
 
     /// One more site begins to register.

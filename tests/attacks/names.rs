@@ -6,10 +6,11 @@ use bytes::BytesMut;
 use fedlink::error::Dropped;
 use fedlink::identity::{Identity, LocalSigner, Revoked, Signer};
 use fedlink::message::PeerId;
-use fedlink::{Carrier, Client, ClientAction, Rejection, Suite};
+use fedlink::{Client, ClientAction, Rejection, Suite};
 
 use crate::common::pair::{Pair, Setup, site_identity};
-use crate::common::pki::{NOW, Pki, name};
+use crate::common::pki::{Pki, name};
+use crate::ways::{begin, next};
 
 /// What the server knows of `site-1` when the stranger's Register comes.
 #[derive(Clone, Copy, Debug)]
@@ -111,17 +112,7 @@ fn stranger(pair: &Pair, shown: Shown) -> Client {
         }
     };
     let config = Arc::clone(&pair.client_config);
-    let mut client = Client::new(config, identity, [9; 32], pair.now).unwrap();
-    client.set_wall_clock(pair.now, NOW);
-    client
-        .handle_connected(pair.now, Carrier::default())
-        .unwrap();
-    client.register(pair.now).unwrap();
-    client
-}
-
-fn next(client: &mut Client) -> BytesMut {
-    BytesMut::from(&client.poll_transmit().unwrap().header[..])
+    begin(config, identity, 9, pair.now)
 }
 
 #[test]

@@ -1,13 +1,34 @@
 //! Ways to a moment at which an attack may begin.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
-use fedlink::ServerAction;
 use fedlink::identity::{Identity, LocalSigner, Signer};
 use fedlink::message::SignatureId;
+use fedlink::{Carrier, Client, ClientConfig, Instant, ServerAction};
 
 use crate::SECOND;
 use crate::common::pair::Pair;
-use crate::common::pki::name;
+use crate::common::pki::{NOW, name};
+
+/// A client on a connection without a binding that has begun to register.
+pub(crate) fn begin(
+    config: Arc<ClientConfig>,
+    identity: Identity,
+    seed: u8,
+    now: Instant,
+) -> Client {
+    let mut client = Client::new(config, identity, [seed; 32], now).unwrap();
+    client.set_wall_clock(now, NOW);
+    client.handle_connected(now, Carrier::default()).unwrap();
+    client.register(now).unwrap();
+    client
+}
+
+/// The next message of a client, which has no payload.
+pub(crate) fn next(client: &mut Client) -> BytesMut {
+    BytesMut::from(&client.poll_transmit().unwrap().header[..])
+}
 
 /// The next heartbeat, taken off the wire.
 pub(crate) fn next_heartbeat(pair: &mut Pair) -> BytesMut {
