@@ -61,6 +61,10 @@ use work::{Wish, Work};
 /// heartbeats and a handshake need the rest.
 const EARLY: usize = native::MAX_STRANGER / 2;
 
+/// So many connections lost in a row, each before anything valid had come on it, put the
+/// session in doubt: a server that takes this client for a stranger may close them.
+const DOUBTFUL_CARRIERS: u32 = 3;
+
 /// What the host knows of a connection.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Carrier {
@@ -108,6 +112,8 @@ pub struct Client {
     early: Option<usize>,
     /// Connections that failed in a row without one valid message.
     lost_carriers: u32,
+    /// Connections in a row that were lost before anything valid had come on them.
+    unanswered_carriers: u32,
     host_name: Option<Name>,
     address: String,
     site_info: Properties,
@@ -167,6 +173,7 @@ impl Client {
             carrier: None,
             early: None,
             lost_carriers: 0,
+            unanswered_carriers: 0,
             host_name: None,
             address: String::new(),
             site_info: Properties::new(),
@@ -398,6 +405,7 @@ impl Client {
     fn alive(&mut self) {
         self.early = None;
         self.lost_carriers = 0;
+        self.unanswered_carriers = 0;
         self.timers.disarm(Timer::Silence);
         self.timers.disarm(Timer::Hint);
     }
@@ -442,12 +450,18 @@ impl Client {
         let Some(binding) = self.carrier.take() else {
             return;
         };
-        self.early = None;
+        let unanswered = self.early.take().is_some();
         self.link.drop_transmits();
         self.attempt_disconnected();
         self.void_requests();
         self.timers.disarm(Timer::Silence);
         self.timers.disarm(Timer::Hint);
+        if unanswered && self.is_active() {
+            self.unanswered_carriers = self.unanswered_carriers.saturating_add(1);
+            if self.unanswered_carriers == DOUBTFUL_CARRIERS {
+                self.session_seems_gone();
+            }
+        }
         self.work(|work, cx| work.on_disconnected(cx));
         self.farewell_disconnected();
         if binding != ChannelBinding::None && self.link.suite() == Some(Suite::Bearer) {

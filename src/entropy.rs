@@ -55,6 +55,13 @@ impl Entropy {
         x25519_dalek::StaticSecret::from(*bytes)
     }
 
+    /// A secret that has one copy.
+    pub(crate) fn seed(&mut self) -> Seed {
+        let mut seed = Seed::zeros();
+        self.fill(seed.expose_mut());
+        seed
+    }
+
     pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         self.fill(&mut out);
@@ -106,7 +113,7 @@ impl Entropy {
 #[cfg(test)]
 impl core::hash::Hash for Entropy {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        (self.key.expose(), self.still).hash(state);
+        (&self.key, self.still).hash(state);
     }
 }
 

@@ -39,7 +39,7 @@ impl Seed {
         Ok(seed)
     }
 
-    fn zeros() -> Self {
+    pub(crate) fn zeros() -> Self {
         Self(Box::new(Zeroizing::new([0; 32])))
     }
 
@@ -72,6 +72,13 @@ impl From<&mut [u8; 32]> for Seed {
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed")
+    }
+}
+
+#[cfg(test)]
+impl core::hash::Hash for Seed {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.expose().hash(state);
     }
 }
 

@@ -69,6 +69,30 @@ fn timers_named(pair: &mut Pair, span: Duration) -> Vec<Timer> {
     named
 }
 
+/// A server that has lost the session may close each connection, instead of saying so.
+#[test]
+fn connections_that_are_lost_unanswered_put_the_session_in_doubt() {
+    for answered in [false, true] {
+        let mut pair = registered();
+        for lost in 1..=4 {
+            pair.disconnect();
+            pair.connect();
+            if answered {
+                pair.pass(SECOND);
+            } else {
+                pair.pass_silently(SECOND);
+            }
+            let doubted = retries(&mut pair).contains(&RetryReason::SessionSilent);
+            // The first connection was answered, so the fourth loss is the third in doubt.
+            assert_eq!(doubted, !answered && lost == 4, "{lost}");
+        }
+        pair.pass(30 * SECOND);
+        assert_eq!(pair.client.phase(), Phase::Active);
+        let registrations = if answered { 1 } else { 2 };
+        assert_eq!(pair.server.counters().registrations, registrations);
+    }
+}
+
 mod a_session_in_doubt {
     use super::*;
 

@@ -124,9 +124,17 @@ mod retry {
         for _ in 0..8 {
             pair.disconnect();
             for action in pair.take_client() {
-                if let ClientAction::Retry { at, reason, .. } = action {
-                    assert_eq!(reason, RetryReason::Disconnected);
-                    waits.push(at.since(pair.now));
+                match action {
+                    ClientAction::Retry {
+                        at,
+                        reason: RetryReason::Disconnected,
+                        ..
+                    } => waits.push(at.since(pair.now)),
+                    ClientAction::Retry { reason, .. } => {
+                        // Beside it, the session is in doubt.
+                        assert_eq!((reason, waits.len()), (RetryReason::SessionSilent, 3));
+                    }
+                    _ => {}
                 }
             }
             pair.client

@@ -38,6 +38,7 @@ impl Hash for Client {
         (self.instance, &self.entropy, &self.state, &self.link).hash(state);
         (&self.work, &self.timers, &self.asks).hash(state);
         (&self.carrier, self.lost_carriers, self.heartbeats_paused).hash(state);
+        self.unanswered_carriers.hash(state);
         // Few and short messages never use it up.
         self.early.map(|left| left / 1024).hash(state);
         (self.ssid, self.next_signature).hash(state);

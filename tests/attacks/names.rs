@@ -8,6 +8,7 @@ use fedlink::identity::{Identity, LocalSigner, Revoked, Signer};
 use fedlink::message::PeerId;
 use fedlink::{Client, ClientAction, Rejection, Suite};
 
+use crate::SECOND;
 use crate::common::pair::{Pair, Setup, site_identity};
 use crate::common::pki::{Pki, name};
 use crate::ways::{begin, next};
@@ -113,6 +114,32 @@ fn stranger(pair: &Pair, shown: Shown) -> Client {
     };
     let config = Arc::clone(&pair.client_config);
     begin(config, identity, 9, pair.now)
+}
+
+/// In suite bearer the cookie of another can be seen, and answered with a proof of one's own.
+/// Once it was used, its answer is silence, whether its owner has registered again or not.
+#[test]
+fn who_saw_a_cookie_does_not_learn_whether_its_owner_registers_again() {
+    let mut pair = Setup::new(Suite::Bearer)
+        .server(|config| config.register_attempts = 100)
+        .build();
+    let register = pair.challenge_and_prove();
+    let mut changed = register.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    pair.deliver_to_server(register);
+    pair.pass(SECOND);
+    let silence = |pair: &mut Pair| {
+        let (now, copy) = (pair.now, changed.clone());
+        assert!(pair.server.handle_message(now, STRANGER, copy).is_err());
+        assert_eq!(pair.server.poll_transmit(), None);
+    };
+    silence(&mut pair);
+    for again in 2..=9 {
+        pair.restart_client();
+        pair.register();
+        assert_eq!(pair.server.counters().registrations, again);
+        silence(&mut pair);
+    }
 }
 
 #[test]

@@ -40,6 +40,45 @@ fn one_cookie_takes_nothing_from_sites_that_join() {
     assert!(retries > 0);
 }
 
+/// Half of all cookies of a window are strangers'. Then a Register comes with each of
+/// theirs, again and again.
+///
+/// ```text
+/// strangers on 2,950 connections: 2,950 Challenges, 50 a second
+/// all of them, twice a second, one after another: Register
+/// every half second another site: Challenge, Register
+/// ```
+#[test]
+fn cookies_that_were_saved_up_take_nothing_from_sites_that_join() {
+    for oldest_first in [true, false] {
+        let mut crowd = Crowd::new(|config| config.challenge_budget = BUDGET);
+        let mut registers = Vec::new();
+        for number in 0..59 * u64::from(BUDGET) / 2 {
+            let peer = PeerId(1000 + number);
+            registers.push((peer, crowd.worthless(peer)));
+            crowd.tick(crowd.now + SECOND * 2 / BUDGET);
+        }
+        if !oldest_first {
+            registers.reverse();
+        }
+        let mut worked_on = 0;
+        for (slice, sent) in (0..20 * 25).zip(registers.chunks(118).cycle()) {
+            for (peer, register) in sent {
+                worked_on += usize::from(crowd.send(*peer, register).is_ok());
+            }
+            if slice % 25 == 24 {
+                crowd.join();
+                crowd.tick(crowd.now);
+            }
+            crowd.tick(crowd.now + SECOND / 50);
+        }
+        crowd.tick(crowd.now + SECOND);
+        assert_eq!(crowd.joined(), (20, 0));
+        // What sites leave is the strangers'.
+        assert!(worked_on > 1000, "{worked_on}");
+    }
+}
+
 /// Cookies are saved up for twenty seconds; then a Register comes with each at once.
 ///
 /// ```text

@@ -19,6 +19,8 @@ pub(crate) struct Attempts {
     /// By the number of the cookie: the mark of the connection that it was given on, and how
     /// many Registers.
     places: Vec<[u16; 2]>,
+    /// The number of the latest cookie.
+    latest: u64,
 }
 
 impl Attempts {
@@ -34,11 +36,13 @@ impl Attempts {
             limit: config.register_attempts,
             factor: u64::from_be_bytes(factor) | 1,
             places: vec![[0; 2]; places],
+            latest: 0,
         }
     }
 
-    /// A cookie is given out on this connection.
+    /// A cookie is given out on this connection. Its number is the highest so far.
     pub(crate) fn begin(&mut self, number: u64, peer: PeerId) {
+        self.latest = number;
         let mark = self.mark(peer);
         if let Some(place) = self.place(number) {
             *place = [mark, 0];
@@ -59,6 +63,19 @@ impl Attempts {
     pub(crate) fn count(&mut self, number: u64) {
         if let Some([_, count]) = self.place(number) {
             *count = count.saturating_add(1);
+        }
+    }
+
+    /// No Register with this cookie is worked on any more. Nobody learns from the answer to
+    /// one whether its sender has registered again.
+    pub(crate) fn spend(&mut self, number: u64) {
+        let age = self.latest.saturating_sub(number);
+        let limit = self.limit;
+        // Otherwise the place is a newer cookie's by now.
+        if usize::try_from(age).is_ok_and(|age| age < self.places.len())
+            && let Some([_, count]) = self.place(number)
+        {
+            *count = limit;
         }
     }
 
@@ -84,6 +101,7 @@ impl Clone for Attempts {
             limit: u16::MAX,
             factor: self.factor,
             places: vec![[0; 2]],
+            latest: self.latest,
         }
     }
 }
@@ -139,6 +157,16 @@ mod tests {
             attempts.begin(number, PeerId(5));
             assert_eq!(worked_on(&mut attempts, number, 5, 9), 2);
         }
+    }
+
+    #[test]
+    fn a_cookie_that_is_spent_has_none_and_takes_none_from_a_newer_one() {
+        let mut attempts = attempts(2, 1, 1);
+        (1..=3).for_each(|number| attempts.begin(number, PeerId(5)));
+        attempts.spend(2);
+        assert_eq!(worked_on(&mut attempts, 2, 5, 9), 0);
+        attempts.spend(1);
+        assert_eq!(worked_on(&mut attempts, 3, 5, 9), 2);
     }
 
     #[test]

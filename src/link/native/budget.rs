@@ -60,6 +60,11 @@ impl Bucket {
 
     /// `rate` units a second, at most one second's worth at once.
     fn draw(&mut self, rate: u64, now: Instant) -> bool {
+        self.draw_above(0, rate, now)
+    }
+
+    /// The same, if at least `floor` micro-units are there.
+    fn draw_above(&mut self, floor: u64, rate: u64, now: Instant) -> bool {
         let since = u64::try_from(now.since(self.filled).as_micros()).unwrap_or(u64::MAX);
         self.filled = self.filled.max(now);
         let full = rate.saturating_mul(UNIT);
@@ -68,11 +73,11 @@ impl Bucket {
             .saturating_add(since.saturating_mul(rate))
             .min(full);
         match self.left.checked_sub(UNIT) {
-            Some(left) => {
+            Some(left) if self.left >= floor => {
                 self.left = left;
                 true
             }
-            None => false,
+            Some(_) | None => false,
         }
     }
 }
@@ -109,9 +114,16 @@ impl Budgets {
         Ok(())
     }
 
-    /// Whether one more handshake may be ended, by somebody who was let begin.
-    pub(crate) fn register(&mut self, now: Instant) -> bool {
-        self.registers.draw(2 * self.rate, now)
+    /// Whether one more handshake may be ended, by somebody who was let begin and has used
+    /// up `age` of `window`. The share of the budget that is left must be at least as large as
+    /// that of the window that is used up: the newest cookies are always served first, so
+    /// that a stranger who has saved up a window's worth takes nothing from those who join
+    /// meanwhile.
+    pub(crate) fn register(&mut self, now: Instant, age: Duration, window: Duration) -> bool {
+        let full = 2 * self.rate * UNIT;
+        let floor = u128::from(full) * age.as_micros() / window.as_micros().max(1);
+        let floor = u64::try_from(floor).unwrap_or(full).min(full);
+        self.registers.draw_above(floor, 2 * self.rate, now)
     }
 
     /// Whether one more message of `peer` is looked at, as far as that takes no more than a
@@ -212,8 +224,21 @@ mod tests {
         let mut budgets = budgets(10, 1000);
         let challenge = |budgets: &mut Budgets| budgets.challenge(PeerId(1), start).is_ok();
         while challenge(&mut budgets) {}
-        let ended = (0..50).filter(|_| budgets.register(start));
+        let ended = (0..50).filter(|_| budgets.register(start, Duration::ZERO, SECOND));
         assert_eq!(ended.count(), 20);
         assert!(budgets.look(PeerId(1), start));
+    }
+
+    #[test]
+    fn the_older_a_cookie_the_more_of_the_budget_must_be_left() {
+        let start = Instant::default();
+        let mut budgets = budgets(10, 1000);
+        let window = 60 * SECOND;
+        let mut ended = |age: u32| {
+            let may = |_: &i32| budgets.register(start, age * SECOND, window);
+            (0..50).filter(may).count()
+        };
+        // Of 20, each needs its share of the window left.
+        assert_eq!([60, 45, 30, 30, 3, 0].map(&mut ended), [1, 5, 5, 0, 9, 0]);
     }
 }

@@ -3,12 +3,12 @@
 use core::time::Duration;
 
 use x25519_dalek::StaticSecret;
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::permutation::Permutation;
 use crate::Instant;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
+use crate::seed::Seed;
 use crate::wire::native::{ChallengeReply, Cookie, challenge_reply};
 
 /// The secrets behind cookies and shares. They live for one window and are kept for one
@@ -25,16 +25,13 @@ pub(crate) struct Cookies {
     number: u64,
 }
 
-#[derive(Zeroize, ZeroizeOnDrop)]
 #[cfg_attr(test, derive(Clone, Hash))]
 struct Epoch {
-    #[zeroize(skip)]
     from: Instant,
     /// Whether a cookie was made with them.
-    #[zeroize(skip)]
     used: bool,
-    code_key: Hash,
-    share_key: Hash,
+    code_key: Seed,
+    share_key: Seed,
 }
 
 impl Epoch {
@@ -42,8 +39,8 @@ impl Epoch {
         Self {
             from,
             used: false,
-            code_key: entropy.bytes(),
-            share_key: entropy.bytes(),
+            code_key: entropy.seed(),
+            share_key: entropy.seed(),
         }
     }
 }
@@ -75,6 +72,8 @@ impl Stamp {
 pub(crate) struct Checked {
     /// Later cookies have higher numbers, and no two the same.
     pub(crate) number: u64,
+    /// How long ago it was given out.
+    pub(crate) age: Duration,
     /// When it stops counting.
     pub(crate) until: Instant,
     /// The secret of the share that came with it.
@@ -171,6 +170,7 @@ impl Cookies {
         let code = epoch.code(exchange, reply);
         bool::from(code.ct_eq(&reply.cookie.code)).then(|| Checked {
             number,
+            age: now.since(issued),
             until,
             secret: reply
                 .server_share
@@ -198,7 +198,7 @@ impl Epoch {
         let mut hello_s = challenge_reply(reply);
         hello_s.truncate(hello_s.len().saturating_sub(Cookie::LEN));
         digest::code(
-            &self.code_key,
+            self.code_key.expose(),
             "fedlink v2 cookie",
             &[
                 &reply.cookie.stamp,
@@ -211,7 +211,7 @@ impl Epoch {
 
     fn secret(&self, exchange: &Exchange<'_>, reply: &ChallengeReply) -> StaticSecret {
         StaticSecret::from(digest::code(
-            &self.share_key,
+            self.share_key.expose(),
             "fedlink v2 share",
             &[
                 &reply.cookie.stamp,
@@ -248,7 +248,8 @@ mod tests {
         (51..110).for_each(|second| cookies.rotate(at(second), &mut entropy));
         let again = cookies.check(at(109), &exchange, &reply).unwrap();
         assert_eq!(secret.to_bytes(), again.secret.unwrap().to_bytes());
-        assert_eq!((again.number, again.until), (1, at(110)));
+        let age = Duration::from_secs(59);
+        assert_eq!((again.number, again.age, again.until), (1, age, at(110)));
         assert!(cookies.check(at(110), &exchange, &reply).is_none());
         assert!(cookies.check(at(49), &exchange, &reply).is_none());
         let other = Exchange {

@@ -348,7 +348,9 @@ impl Door {
             reply,
             until,
         };
-        self.proven.insert(number, registered);
+        if let Some(older) = self.proven.insert(number, registered) {
+            self.attempts.spend(older);
+        }
         Ok(knock)
     }
 
@@ -444,7 +446,10 @@ impl Door {
         }
         // Only who has a cookie draws on what is there for all who have one, and for each
         // cookie only so often.
-        if !self.attempts.are_left(opened.number, peer) || !self.budgets.register(admission.now) {
+        let window = admission.config.registration_window;
+        if !self.attempts.are_left(opened.number, peer)
+            || !self.budgets.register(admission.now, cookie.age, window)
+        {
             return Err(Dropped::OverBudget);
         }
         self.attempts.count(opened.number);

@@ -59,12 +59,14 @@ impl Proven {
         self.newest.len()
     }
 
-    /// This one is its name's newest.
-    pub(super) fn insert(&mut self, number: u64, registered: Registered) {
-        if let Some(older) = self.newest.insert(registered.client.clone(), number) {
+    /// This one is its name's newest. Gives the number of the cookie in whose place it is.
+    pub(super) fn insert(&mut self, number: u64, registered: Registered) -> Option<u64> {
+        let older = self.newest.insert(registered.client.clone(), number);
+        if let Some(older) = older {
             self.by_cookie.remove(&older);
         }
         self.by_cookie.insert(number, registered);
+        older
     }
 
     /// The reply to the Register of this cookie, if it is still its name's newest.
@@ -108,7 +110,8 @@ mod tests {
         let mut proven = Proven::default();
         let name = Name::new("site-1").unwrap();
         for number in 1..5 {
-            proven.insert(number, registered("site-1", 10 * number));
+            let older = proven.insert(number, registered("site-1", 10 * number));
+            assert_eq!(older, (number > 1).then(|| number - 1));
             assert_eq!(proven.newest_of(&name), Some(number));
             assert!(proven.of_cookie(number - 1).is_none());
         }
