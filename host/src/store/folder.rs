@@ -1,7 +1,7 @@
 //! The directory of a store: its names, and its lock.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{Obstacle, StoreError};
@@ -29,6 +29,16 @@ pub struct SetAside {
     pub from: u64,
     /// How many they are.
     pub bytes: u64,
+}
+
+impl SetAside {
+    fn new(path: PathBuf, from: u64, bytes: &[u8]) -> Self {
+        Self {
+            path,
+            from,
+            bytes: bytes.len() as u64,
+        }
+    }
 }
 
 /// A directory that this process has for itself.
@@ -114,8 +124,12 @@ impl Folder {
     }
 
     /// Keeps a copy of bytes that are at `from` of the current file, durably, under a name
-    /// that nothing has.
+    /// that nothing has; or leaves it at the latest copy, if that is one of the same bytes:
+    /// what follows may fail again and again, and must not fill the disk with copies.
     pub(super) fn set_aside(&self, bytes: &[u8], from: u64) -> Result<SetAside, StoreError> {
+        if let Some(path) = self.latest_aside_with(bytes)? {
+            return Ok(SetAside::new(path, from, bytes));
+        }
         let (path, mut file) = self.free_name(|path| options().create_new(true).open(path))?;
         if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
             // Part of a copy is of no use, and would take space each time that this fails.
@@ -123,11 +137,7 @@ impl Folder {
             return Err(failed(&path)(error));
         }
         self.sync()?;
-        Ok(SetAside {
-            path,
-            from,
-            bytes: bytes.len() as u64,
-        })
+        Ok(SetAside::new(path, from, bytes))
     }
 
     /// Keeps the whole current file, which has this content, like that. It must be replaced
@@ -137,6 +147,9 @@ impl Folder {
         file: &File,
         content: &[u8],
     ) -> Result<SetAside, StoreError> {
+        if let Some(path) = self.latest_aside_with(content)? {
+            return Ok(SetAside::new(path, 0, content));
+        }
         let current = self.current_path();
         let Ok((path, ())) = self.free_name(|path| fs::hard_link(&current, path)) else {
             // Not every file system can give a file two names.
@@ -144,11 +157,34 @@ impl Folder {
         };
         file.sync_all().map_err(failed(&path))?;
         self.sync()?;
-        Ok(SetAside {
-            path,
-            from: 0,
-            bytes: content.len() as u64,
-        })
+        Ok(SetAside::new(path, 0, content))
+    }
+
+    /// The file that was set aside last, if it holds these bytes.
+    fn latest_aside_with(&self, bytes: &[u8]) -> Result<Option<PathBuf>, StoreError> {
+        let names = (1_u64..).map(|number| self.aside_path(number));
+        let Some(latest) = names
+            .take_while(|path| path.symlink_metadata().is_ok())
+            .last()
+        else {
+            return Ok(None);
+        };
+        if !is_file(&latest).unwrap_or(false) {
+            return Ok(None);
+        }
+        let read = || {
+            let mut file = options().read(true).open(&latest)?;
+            if file.metadata()?.len() != bytes.len() as u64 || !same(&mut file, bytes)? {
+                return Ok(None);
+            }
+            file.sync_all()?;
+            Ok(Some(latest.clone()))
+        };
+        read().map_err(failed(&latest))
+    }
+
+    fn aside_path(&self, number: u64) -> PathBuf {
+        self.path.join(format!("{ASIDE}{number}"))
     }
 
     /// Makes something under the first name for what is set aside that nothing has.
@@ -158,7 +194,7 @@ impl Folder {
     ) -> Result<(PathBuf, T), StoreError> {
         let mut number = 1_u64;
         loop {
-            let path = self.path.join(format!("{ASIDE}{number}"));
+            let path = self.aside_path(number);
             match make(&path) {
                 Ok(made) => return Ok((path, made)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
@@ -188,6 +224,19 @@ impl Folder {
             .and_then(|()| self.lock.sync_all())
             .map_err(failed(&path))
     }
+}
+
+/// Whether a file goes on with these bytes.
+fn same(file: &mut File, bytes: &[u8]) -> io::Result<bool> {
+    let mut piece = [0; 1 << 14];
+    for expected in bytes.chunks(piece.len()) {
+        let piece = &mut piece[..expected.len()];
+        file.read_exact(piece)?;
+        if piece != expected {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {

@@ -134,6 +134,49 @@ fn what_is_set_aside_is_never_written_over() {
     }
 }
 
+/// What follows may fail, so that the same bytes are found again the next time.
+#[test]
+fn the_same_bytes_are_set_aside_once() {
+    let place = TempDir::new().unwrap();
+    let (bytes, starts) = unsynced(place.path());
+    let torn = &bytes[..bytes.len() - 1];
+    let asides = |place: &Path| {
+        let names = fs::read_dir(place)
+            .unwrap()
+            .map(|it| it.unwrap().file_name());
+        let is_aside = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(ASIDE);
+        names.filter(is_aside).count()
+    };
+    for _ in 0..3 {
+        assert_eq!(opened(place.path(), torn).unwrap().len(), 2);
+        assert_eq!(asides(place.path()), 1);
+    }
+    let mut other = torn.to_vec();
+    *other.last_mut().unwrap() ^= 1;
+    opened(place.path(), &other).unwrap();
+    assert_eq!(asides(place.path()), 2);
+    assert_eq!(files(place.path())[&format!("{ASIDE}1")], torn[starts[1]..]);
+
+    // The whole file, where the next one cannot be written.
+    let place = TempDir::new().unwrap();
+    let (mut store, _) = FileStore::open(place.path()).unwrap();
+    store.append(&[&[7; 20_000]]).unwrap();
+    drop(store);
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(place.path().join(CURRENT));
+    file.unwrap().set_len(20_000).unwrap();
+    fs::create_dir(place.path().join(NEXT)).unwrap();
+    for _ in 0..3 {
+        FileStore::open(place.path()).unwrap_err();
+        assert_eq!(asides(place.path()), 1);
+    }
+    fs::remove_dir(place.path().join(NEXT)).unwrap();
+    let (store, _) = FileStore::open(place.path()).unwrap();
+    assert_eq!(store.set_aside().unwrap().bytes, 20_000);
+    assert_eq!(asides(place.path()), 1);
+}
+
 #[test]
 fn a_torn_end_that_is_longer_than_the_rest_is_set_aside_with_it_and_not_copied() {
     let place = TempDir::new().unwrap();
