@@ -11,8 +11,16 @@ mod hosted;
 mod order;
 mod site;
 
+use fedlink::identity::Name;
+
 pub use coordinator::{Coordinator, News, Plan};
 pub use drill::Drill;
 pub use hosted::{Happened, HostedCoordinator, HostedSite};
 pub use order::Order;
 pub use site::{Site, SiteNews, Trained, Training};
+
+/// Names for a line that people read.
+pub fn names<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
+    let names: Vec<&str> = names.into_iter().map(Name::as_str).collect();
+    names.join(", ")
+}

@@ -147,6 +147,14 @@ pub struct ServeOptions {
     /// How many rounds the sites train
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = rounds())]
     pub rounds: u32,
+    /// How many results a round needs at least; one of each site that was waited for unless
+    /// given
+    #[arg(long, value_name = "N", value_parser = sites())]
+    pub min_results: Option<usize>,
+    /// Ends a round so long after it began, as in 90s or 10m, without the sites that have not
+    /// answered, as soon as it has --min-results; it waits for all that are there unless given
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<Span>,
     /// Pads each model to this many MiB
     #[arg(long, value_name = "MIB", default_value_t = 0, value_parser = payload())]
     pub payload_mib: usize,

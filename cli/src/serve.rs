@@ -9,11 +9,12 @@ use fedlink::identity::Name;
 use fedlink::message::JobId;
 use fedlink_host::kit::{KitError, ServerKit};
 use fedlink_host::{CallError, HostError, random_id};
+use tokio::time::Instant;
 
 use crate::certificates::{self, Whose};
-use crate::federation::{Coordinator, HostedCoordinator, News, Plan};
+use crate::federation::{Coordinator, HostedCoordinator, News, Plan, names};
 use crate::interrupt::{Interrupt, SignalError};
-use crate::options::ServeOptions;
+use crate::options::{ServeOptions, Span};
 use crate::output;
 use crate::parties::{self, PartyError};
 use crate::training::{Dataset, Evaluation, Model};
@@ -39,6 +40,16 @@ pub enum ServeError {
         "the stored job {0} is none of `fedlink serve`: give the kit another folder for state, or move this one away"
     )]
     ForeignJob(JobId),
+    /// No round could ever end.
+    #[error(
+        "--min-results {minimum} can never be reached by {sites} sites: give at most --min-results {sites}"
+    )]
+    Minimum {
+        /// Results that each round needs.
+        minimum: usize,
+        /// Sites that take part.
+        sites: usize,
+    },
     /// Ctrl-C cannot be caught.
     #[error(transparent)]
     Signal(#[from] SignalError),
@@ -56,6 +67,7 @@ const FAREWELL: Duration = Duration::from_secs(20);
 /// # Errors
 /// When it cannot start or go on.
 pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
+    reachable(options, options.sites)?;
     let interrupt = Interrupt::listen()?;
     let kit = ServerKit::load(&options.kit)?;
     if options.repair {
@@ -79,6 +91,9 @@ struct Desk<'a> {
     /// Whether the training has begun.
     begun: bool,
     present: BTreeSet<Name>,
+    /// The latest round, and when its deadline passes, if that is still to come.
+    round: u32,
+    deadline: Option<Instant>,
     result: Option<Model>,
 }
 
@@ -94,6 +109,8 @@ impl<'a> Desk<'a> {
             process: HostedCoordinator::start(host)?,
             begun: false,
             present: BTreeSet::new(),
+            round: 0,
+            deadline: None,
             result: None,
         };
         desk.say(format!(
@@ -103,6 +120,7 @@ impl<'a> Desk<'a> {
             kit.config.listen.join(", ")
         ));
         desk.resume().await?;
+        desk.set_deadline();
         if !desk.begun {
             desk.say(format!("waits for {} sites", options.sites));
         }
@@ -116,9 +134,10 @@ impl<'a> Desk<'a> {
         let Some(job) = stored.map_err(CallError::from)? else {
             return Ok(());
         };
+        let minimum = self.minimum();
         self.begun = self
             .process
-            .begin(move |server, now| Coordinator::resume(server, now, job))
+            .begin(move |server, now| Coordinator::resume(server, now, job, minimum))
             .await?;
         let server = self.process.server();
         let runs = server.call(move |server, _| server.sites(job).is_some());
@@ -126,7 +145,12 @@ impl<'a> Desk<'a> {
             return Err(ServeError::ForeignJob(job));
         }
         if let Some((round, rounds)) = self.process.round() {
-            self.say(format!("goes on in round {round} of {rounds}"));
+            let members = self.process.members().unwrap_or_default();
+            reachable(self.options, members.len())?;
+            self.say(format!(
+                "goes on in round {round} of {rounds} with {}",
+                names(&members)
+            ));
         }
         Ok(())
     }
@@ -135,6 +159,12 @@ impl<'a> Desk<'a> {
         while self.result.is_none() {
             let action = tokio::select! {
                 action = self.process.next() => action,
+                () = reached(self.deadline) => {
+                    self.deadline = None;
+                    self.process.deadline_passed().await?;
+                    self.take_news();
+                    continue;
+                }
                 () = interrupt.wait() => {
                     self.say("stops; started again, it goes on where it was");
                     return Ok(());
@@ -172,10 +202,30 @@ impl<'a> Desk<'a> {
         if !self.begun && self.present.len() >= self.options.sites {
             self.begin().await?;
         }
+        self.take_news();
+        Ok(())
+    }
+
+    fn take_news(&mut self) {
         while let Some(news) = self.process.poll_news() {
             self.news(news);
         }
-        Ok(())
+        self.set_deadline();
+    }
+
+    /// A round that has just begun has all its time before it.
+    fn set_deadline(&mut self) {
+        let Some((round, _)) = self.process.round().filter(|(it, _)| *it != self.round) else {
+            return;
+        };
+        self.round = round;
+        let span = self.options.deadline;
+        self.deadline = span.and_then(|Span(span)| Instant::now().checked_add(span));
+    }
+
+    /// Results that a round needs: one of each site unless told otherwise.
+    fn minimum(&self) -> usize {
+        self.options.min_results.unwrap_or(usize::MAX)
     }
 
     async fn begin(&mut self) -> Result<(), ServeError> {
@@ -185,11 +235,13 @@ impl<'a> Desk<'a> {
             seed: self.options.seed,
             padding: self.options.payload_mib << 20,
         };
-        let members = self.present.clone();
+        let (members, minimum) = (self.present.clone(), self.minimum());
         self.say(format!("begins with {} sites", members.len()));
         self.begun = self
             .process
-            .begin(move |server, now| Coordinator::start(server, now, plan, members).map(Some))
+            .begin(move |server, now| {
+                Coordinator::start(server, now, plan, members, minimum).map(Some)
+            })
             .await?;
         Ok(())
     }
@@ -244,6 +296,17 @@ impl<'a> Desk<'a> {
             News::Failed { site, error } => {
                 tracing::warn!(%site, "a site could not train: {error}");
             }
+            News::Waiting {
+                round,
+                results,
+                minimum,
+                missing,
+            } => {
+                let missing = names(&missing);
+                self.say(format!(
+                    "round {round} waits for {missing}: it has {results} of the {minimum} results that it needs"
+                ));
+            }
             News::Skipped { site, round } => {
                 self.say(format!("round {round} goes on without {site}"));
             }
@@ -258,6 +321,22 @@ impl<'a> Desk<'a> {
 
     fn say(&self, line: impl AsRef<str>) {
         output::tell(self.options.quiet, line);
+    }
+}
+
+/// When this is reached; never if it is none.
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether each round can have as many results as it needs.
+fn reachable(options: &ServeOptions, sites: usize) -> Result<(), ServeError> {
+    match options.min_results {
+        Some(minimum) if minimum > sites => Err(ServeError::Minimum { minimum, sites }),
+        Some(_) | None => Ok(()),
     }
 }
 

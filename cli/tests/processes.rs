@@ -78,6 +78,50 @@ fn ctrl_c_ends_each_properly_and_the_run_goes_on_later() {
     assert!(site.end().0);
 }
 
+/// The accuracy with whoever remains would be another one, and nobody would be told.
+#[cfg(unix)]
+#[test]
+fn a_round_waits_for_a_site_that_has_left_and_comes_to_the_same_model() {
+    let last_line = |disturbed: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("wine");
+        provision(&folder, "mosel,porto");
+        let [server, mosel, porto] =
+            ["server", "sites/mosel", "sites/porto"].map(|which| kit(&folder, which));
+        let serve = ["serve", "--kit", &server, "--rounds", "8"];
+        let [join_mosel, join_porto] = [(&mosel, "1/2"), (&porto, "2/2")]
+            .map(|(kit, share)| ["join", "--kit", kit, "--share", share]);
+
+        let mut coordinator = Process::of(fedlink_with_signals().args(serve));
+        let mut mosel = Process::start(&join_mosel);
+        let mut porto = Process::of(fedlink_with_signals().args(join_porto));
+        if disturbed {
+            coordinator.says("round   1");
+            porto.interrupt();
+            assert!(porto.end().0);
+            coordinator.says("waits for porto: it has 1 of the 2 results that it needs");
+            // Nor does a restart make it forget whom it needs.
+            coordinator.interrupt();
+            assert!(coordinator.end().0);
+            coordinator = Process::of(fedlink_with_signals().args(serve));
+            coordinator.says("with mosel, porto");
+            porto = Process::of(fedlink_with_signals().args(join_porto));
+        }
+        coordinator.says("round   8");
+        let (ok, printed) = coordinator.end();
+        assert!(ok && mosel.end().0 && porto.end().0);
+        printed
+    };
+    assert_eq!(last_line(true), last_line(false));
+}
+
+#[test]
+fn a_minimum_that_no_round_can_reach_is_refused() {
+    let serve = ["serve", "--kit", "nowhere", "--sites", "2"];
+    let told = failure(&[&serve[..], &["--min-results", "3"]].concat());
+    assert!(told.contains("--min-results 3 can never be reached by 2 sites"));
+}
+
 #[test]
 fn a_site_gives_up_on_a_stranger_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

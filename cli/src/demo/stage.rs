@@ -7,7 +7,7 @@ use super::audit::Audit;
 use super::director::{Director, Fault};
 use super::screen::Screen;
 use super::setup::Setup;
-use crate::federation::{News, SiteNews};
+use crate::federation::{News, SiteNews, names};
 use crate::training::Model;
 
 /// Sees every action before the application does.
@@ -81,6 +81,11 @@ impl Stage {
             } => self.screen.round(round, evaluation, results),
             News::Failed { site, error } => {
                 self.screen.say(format!("{site} could not train: {error}"));
+            }
+            News::Waiting { round, missing, .. } => {
+                let missing = names(&missing);
+                self.screen
+                    .say(format!("round {round} waits for {missing}"));
             }
             News::Skipped { site, round } => {
                 self.screen

@@ -43,7 +43,19 @@ pub enum News {
         /// In its own words, or what is wrong with its result.
         error: String,
     },
-    /// A round goes on without a site that is not there.
+    /// A round waits: too few sites that could still give it a result are there, or its
+    /// deadline has passed.
+    Waiting {
+        /// The round.
+        round: u32,
+        /// Results so far.
+        results: usize,
+        /// The results that it needs.
+        minimum: usize,
+        /// The sites without a result.
+        missing: Vec<Name>,
+    },
+    /// A round goes on without a site that is not there, or is too late.
     Skipped {
         /// The site.
         site: Name,
@@ -63,6 +75,8 @@ pub enum News {
 pub struct Coordinator {
     plan: Plan,
     holdout: Vec<Example>,
+    /// Results without which a round does not end.
+    minimum: usize,
     members: BTreeSet<Name>,
     /// Members that are not there.
     absent: BTreeSet<Name>,
@@ -74,11 +88,17 @@ pub struct Coordinator {
     open: BTreeMap<Name, TaskId>,
     /// Results of this round; none where it is of no use.
     results: BTreeMap<Name, (TaskId, Option<Checkpoint>)>,
+    /// Whether the deadline of this round has passed.
+    late: bool,
+    /// The sites that this round was last said to wait for.
+    waits_for: Vec<Name>,
     news: VecDeque<News>,
 }
 
 impl Coordinator {
-    /// Starts the job on these sites.
+    /// Starts the job on these sites. A round ends when all sites that are there have given
+    /// a result, and at least `minimum` of them one that counts: at least 1, and no more than
+    /// there are members.
     ///
     /// # Errors
     /// When the job exists, or the server has no room for it.
@@ -87,26 +107,35 @@ impl Coordinator {
         now: Instant,
         plan: Plan,
         members: BTreeSet<Name>,
+        minimum: usize,
     ) -> Result<Self, Misuse> {
         server.start_job(now, plan.job, Sites::Named(members.clone()))?;
         let mut coordinator = Self::with(plan, members, 1, Model::default());
+        coordinator.set_minimum(minimum);
         coordinator.assign_round(server, now)?;
         Ok(coordinator)
     }
 
     /// Goes on with the job of this id where another process stopped. `None` when the
     /// server does not run it, or when no [`Coordinator`] gave its tasks. A job without
-    /// any task is ended: nobody can have worked on it.
+    /// any task is ended: nobody can have worked on it. `minimum` is as for
+    /// [`start`](Self::start).
     ///
     /// # Errors
     /// When the server has no room for the tasks that are still to be given.
-    pub fn resume(server: &mut Server, now: Instant, job: JobId) -> Result<Option<Self>, Misuse> {
+    pub fn resume(
+        server: &mut Server,
+        now: Instant,
+        job: JobId,
+        minimum: usize,
+    ) -> Result<Option<Self>, Misuse> {
         if server.sites(job).is_some() && server.tasks(job).next().is_none() {
             server.end_job(now, job)?;
         }
         let Some(mut coordinator) = Self::find(server, job) else {
             return Ok(None);
         };
+        coordinator.set_minimum(minimum);
         // The other process may have stopped while it gave out the tasks of this round.
         coordinator.assign_round(server, now)?;
         Ok(Some(coordinator))
@@ -136,9 +165,25 @@ impl Coordinator {
         }
     }
 
+    /// The deadline of the current round has passed: the round ends as soon as it has the
+    /// minimum of results, without the other ones.
+    ///
+    /// # Errors
+    /// When the server refuses a command: it is out of room.
+    pub fn deadline_passed(&mut self, server: &mut Server, now: Instant) -> Result<(), Misuse> {
+        self.late = true;
+        self.end_round_if_complete(server, now)
+    }
+
     /// What has happened, the oldest first.
     pub fn poll_news(&mut self) -> Option<News> {
         self.news.pop_front()
+    }
+
+    /// The sites that take part.
+    #[must_use]
+    pub fn members(&self) -> &BTreeSet<Name> {
+        &self.members
     }
 
     /// The current round, from 1; after the last one, one more.
@@ -169,14 +214,21 @@ impl Coordinator {
         Self {
             plan,
             holdout: Dataset::load(plan.seed).holdout,
+            minimum: members.len(),
             members,
             absent: BTreeSet::new(),
             round,
             model,
             open: BTreeMap::new(),
             results: BTreeMap::new(),
+            late: false,
+            waits_for: Vec::new(),
             news: VecDeque::new(),
         }
+    }
+
+    fn set_minimum(&mut self, minimum: usize) {
+        self.minimum = minimum.min(self.members.len()).max(1);
     }
 
     /// Reads the state of the job from its tasks.
@@ -287,35 +339,63 @@ impl Coordinator {
         }
     }
 
-    /// A site is not there: the round goes on without it, unless nothing else is left of
-    /// the round.
     fn gone(&mut self, server: &mut Server, now: Instant, site: &Name) -> Result<(), Misuse> {
         if !self.members.contains(site) {
             return Ok(());
         }
         self.absent.insert(site.clone());
-        if self.open.len() + self.results.len() > 1 {
-            self.skip(server, now, site)?;
-        }
-        self.end_round_if_complete(server, now)
+        self.settle(server, now)
     }
 
     /// A site is there again: it takes part from the next round on, or at once if this one
-    /// waits for sites that are not there.
+    /// could not reach its minimum without it.
     fn back(&mut self, server: &mut Server, now: Instant, site: &Name) -> Result<(), Misuse> {
-        if !self.absent.remove(site) {
+        let was_absent = self.absent.remove(site);
+        let failed = match self.results.get(site) {
+            Some((task, None)) if self.is_short() => Some(*task),
+            Some(_) | None => None,
+        };
+        if failed.is_some() {
+            self.results.remove(site);
+        }
+        if was_absent || failed.is_some() {
+            self.settle(server, now)?;
+        }
+        match failed {
+            Some(task) => server.taken(now, task),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the sites that are there cannot give this round its minimum.
+    fn is_short(&self) -> bool {
+        let there = |site: &&Name| !self.absent.contains(*site);
+        let awaited = self.open.keys().filter(there).count();
+        self.counting() + awaited < self.minimum
+    }
+
+    /// Results of this round that count.
+    fn counting(&self) -> usize {
+        let counts = |(_, update): &&(TaskId, Option<Checkpoint>)| update.is_some();
+        self.results.values().filter(counts).count()
+    }
+
+    /// Some site has come or gone: where the others cannot reach the minimum, all that are
+    /// there take part; where they can, the round goes on without those that are not.
+    fn settle(&mut self, server: &mut Server, now: Instant) -> Result<(), Misuse> {
+        if self.is_finished() {
             return Ok(());
         }
-        let open = self.open.keys();
-        let stranded = open.filter(|site| self.absent.contains(*site));
-        let stranded: Vec<Name> = stranded.cloned().collect();
-        if !stranded.is_empty() {
+        if self.is_short() && !self.members.is_subset(&self.absent) {
             self.assign_round(server, now)?;
         }
-        for site in &stranded {
-            self.skip(server, now, site)?;
+        if !self.is_short() {
+            let gone = self.open.keys().filter(|site| self.absent.contains(*site));
+            for site in gone.cloned().collect::<Vec<_>>() {
+                self.skip(server, now, &site)?;
+            }
         }
-        Ok(())
+        self.end_round_if_complete(server, now)
     }
 
     /// Takes back the task of this site, if it has one without a result.
@@ -337,10 +417,40 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Says whom this round waits for, once for the same sites.
+    fn tell_of_waiting(&mut self) {
+        if !self.late && !self.is_short() {
+            return;
+        }
+        let has_none = |site: &&Name| !matches!(self.results.get(*site), Some((_, Some(_))));
+        let missing: Vec<Name> = self.members.iter().filter(has_none).cloned().collect();
+        if self.waits_for == missing {
+            return;
+        }
+        self.waits_for.clone_from(&missing);
+        self.news.push_back(News::Waiting {
+            round: self.round,
+            results: self.counting(),
+            minimum: self.minimum,
+            missing,
+        });
+    }
+
     fn end_round_if_complete(&mut self, server: &mut Server, now: Instant) -> Result<(), Misuse> {
-        if !self.open.is_empty() || self.results.is_empty() {
+        if self.counting() < self.minimum {
+            self.tell_of_waiting();
             return Ok(());
         }
+        if self.late {
+            for site in self.open.keys().cloned().collect::<Vec<_>>() {
+                self.skip(server, now, &site)?;
+            }
+        }
+        if !self.open.is_empty() {
+            return Ok(());
+        }
+        self.late = false;
+        self.waits_for.clear();
         let results = core::mem::take(&mut self.results);
         // In the order of names: sums of floating-point numbers depend on it.
         let updates = || results.values().filter_map(|(_, update)| update.as_ref());

@@ -1,8 +1,10 @@
 //! The applications on the hosts that run over networks.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fedlink::error::Misuse;
+use fedlink::identity::Name;
 use fedlink::{ClientAction, Server, ServerAction};
 use fedlink_host::tokio::{ClientHandle, ClientHost, Events, ServerHandle, ServerHost};
 use fedlink_host::{CallError, HostError};
@@ -176,6 +178,25 @@ impl HostedCoordinator {
                 .await??;
         }
         Ok(())
+    }
+
+    /// Tells the coordinator that the deadline of its round has passed.
+    ///
+    /// # Errors
+    /// When the server refuses what the coordinator asks, or the host has stopped.
+    pub async fn deadline_passed(&self) -> Result<(), CallError> {
+        if let Some(coordinator) = self.coordinator.clone() {
+            self.handle
+                .call(move |server, now| lock(&coordinator).deadline_passed(server, now))
+                .await??;
+        }
+        Ok(())
+    }
+
+    /// The sites that take part, once a coordinator has begun.
+    #[must_use]
+    pub fn members(&self) -> Option<BTreeSet<Name>> {
+        Some(lock(self.coordinator.as_ref()?).members().clone())
     }
 
     /// What has happened, the oldest first.

@@ -223,6 +223,15 @@ impl Training {
     }
 }
 
+#[cfg(test)]
+impl Trained {
+    /// The same of a site that could not train.
+    pub(super) fn failed(mut self, error: &str) -> Self {
+        self.result = Err(error.to_owned());
+        self
+    }
+}
+
 fn progress(order: Order) -> Progress {
     let done = u64::from(order.round - 1) * 1000 / u64::from(order.rounds);
     Progress::from_permille(u16::try_from(done).unwrap_or(u16::MAX))

@@ -54,12 +54,14 @@ pub(super) const SERVE: &str = "\
 Runs the coordinator of a project.
 
 Waits for its sites, trains a model of red wines across them, and prints what each round
-came to. Ctrl-C ends it properly. Started again, it goes on where it was.";
+came to. A round with fewer results than --min-results never ends: it waits, and says for
+whom. Started again with another --min-results, it goes on with that. Ctrl-C ends it properly. Started again, it goes on where it was.";
 
 pub(super) const SERVE_EXAMPLES: &str = "\
 Examples:
   fedlink serve --kit wine/server
   fedlink serve --kit wine/server --sites 3 --rounds 50
+  fedlink serve --kit wine/server --sites 3 --min-results 2 --deadline 10m
 ";
 
 pub(super) const JOIN: &str = "\

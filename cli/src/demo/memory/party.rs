@@ -48,7 +48,8 @@ impl Hub {
     /// The first process of the coordinator.
     pub(super) fn new(setup: &Setup, now: Instant) -> Result<Self, DemoError> {
         let (mut server, records) = open_server(setup, 0, now)?;
-        let coordinator = Coordinator::start(&mut server, now, setup.plan, setup.members())?;
+        let (members, all) = (setup.members(), setup.members().len());
+        let coordinator = Coordinator::start(&mut server, now, setup.plan, members, all)?;
         Ok(Self {
             server,
             coordinator,
@@ -63,7 +64,8 @@ impl Hub {
         let process = self.process + 1;
         drop(self);
         let (mut server, records) = open_server(setup, process, now)?;
-        let coordinator = Coordinator::resume(&mut server, now, setup.plan.job)?;
+        let all = setup.members().len();
+        let coordinator = Coordinator::resume(&mut server, now, setup.plan.job, all)?;
         Ok(Self {
             coordinator: coordinator.ok_or(DemoError::NotRestored)?,
             drill: Drill::resume(&server, setup.drill),

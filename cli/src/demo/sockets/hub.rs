@@ -22,7 +22,10 @@ pub(super) async fn run(
     let mut hub = Hub::open(&shared, listener)?;
     let (plan, members) = (shared.setup.plan, shared.setup.members());
     hub.process
-        .begin(move |server, now| Coordinator::start(server, now, plan, members).map(Some))
+        .begin(move |server, now| {
+            let all = members.len();
+            Coordinator::start(server, now, plan, members, all).map(Some)
+        })
         .await?;
     let mut phase = shared.phase.subscribe();
     loop {
@@ -93,9 +96,10 @@ impl Hub {
             .map_err(DemoError::Socket)?;
         let mut hub = Self::open(shared, listener)?;
         let (job, drill) = (shared.setup.plan.job, shared.setup.drill);
+        let all = shared.setup.members().len();
         let resumed = hub
             .process
-            .begin(move |server, now| Coordinator::resume(server, now, job))
+            .begin(move |server, now| Coordinator::resume(server, now, job, all))
             .await?;
         if !resumed {
             return Err(DemoError::NotRestored);
