@@ -306,6 +306,28 @@ fn an_upload_goes_on_where_the_connection_was_cut() {
     assert!(counters.bytes_sent_twice <= 2 << 20, "{counters:?}");
 }
 
+/// A server that has lost the session takes the client for a stranger, and closes the
+/// connection at more than a stranger may send, 32 KiB.
+#[test]
+fn a_new_connection_takes_no_long_message_before_the_server_has_answered_on_it() {
+    let mut pair = working();
+    let task = pull(&mut pair);
+    pair.disconnect();
+    submit(&mut pair, &task, Payload::new(vec![5; 300_000]));
+    pair.drain();
+    pair.store_held();
+    for _ in 0..3 {
+        pair.connect();
+        pair.drain();
+        let sent: usize = pair.to_server.iter().map(BytesMut::len).sum();
+        assert!((1..32 << 10).contains(&sent), "{sent}");
+        pair.disconnect();
+    }
+    pair.connect();
+    pair.pass(10 * SECOND);
+    assert_eq!(results(&pair.take_server()), [false]);
+}
+
 #[test]
 fn a_session_is_renewed_before_it_expires_and_work_goes_on() {
     let mut pair = Setup::new(Suite::Sealed)
