@@ -25,6 +25,7 @@ pub(crate) struct Entropy {
 
 impl Entropy {
     /// Takes the bytes of a seed and wipes the caller's.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn new(seed: &mut [u8; 32]) -> Self {
         Self::of(seed.into())
     }

@@ -66,7 +66,7 @@ impl RsaSigner {
     ///
     /// If the machine computes wrongly.
     pub fn sign(&self, message: &[u8], seed: &mut [u8; 32]) -> Result<Vec<u8>, SigningFault> {
-        self.sign_with(message, &mut Entropy::new(seed))
+        self.sign_with(message, &mut Entropy::of(seed.into()))
     }
 
     /// The same, drawing from the machine's own generator.

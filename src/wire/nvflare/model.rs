@@ -1,18 +1,19 @@
 //! Models as hosts see them: an .npz in, an .npz out, and headers as text.
 //!
-//! A task's archive has `NAME.npy` for each numpy array of its data and `NAME.safetensors`
-//! for each torch tensor, with one tensor named `t`. Names of nested data are joined with
-//! `/`. `shareable.fobs` has the rest of the task.
+//! A task's archive has `NAME.npy` for each numpy array or number of its data and
+//! `NAME.safetensors` for each torch tensor, with one tensor named `t`. Names of nested data
+//! are joined with `/`. `shareable.fobs` has the rest of the task; a result has no rest.
 
 mod from_host;
 mod scalar;
+mod shape;
 mod to_host;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::fobs::{self, ArrayKind, FobsError};
+use super::fobs::{self, ArrayKind};
 use super::npy::{Array, NpyError};
 use super::npz::{self, NpzError};
 use super::safetensors;
@@ -76,9 +77,9 @@ pub enum ModelError {
     /// An array that the task did not have, where the data are not a dict of arrays.
     #[error("there is no place for array `{0}`: give back those of the task")]
     NoPlace(String),
-    /// `shareable.fobs` cannot be read.
-    #[error("`shareable.fobs`: {0}")]
-    Fobs(#[from] FobsError),
+    /// Arrays stand in one list with something else.
+    #[error("the task has a list of arrays and other data, which no result of arrays can have")]
+    Mixed,
     /// What came is not a Shareable.
     #[error("not a Shareable of NVFlare")]
     NotShareable,

@@ -114,6 +114,7 @@ pub(crate) fn headers(shareable: &Value) -> Option<&Value> {
 }
 
 /// The entries of a Shareable without its headers.
+#[cfg(test)]
 pub(crate) fn into_entries(shareable: Value) -> Option<Vec<(Value, Value)>> {
     SHAREABLE.data(&shareable)?;
     let Value::Map(pairs) = shareable else {

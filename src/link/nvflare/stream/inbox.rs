@@ -255,7 +255,8 @@ impl<H> Incoming<H> {
             let len = bytes.len() as u64;
             let end = offset.checked_add(len).ok_or(Refused::Contradiction)?;
             let ahead = offset.checked_sub(self.whole_until);
-            let in_window = ahead.is_some_and(|ahead| ahead <= super::WINDOW + super::CHUNK as u64);
+            let in_window =
+                ahead.is_some_and(|ahead| ahead <= super::PEER_WINDOW + super::CHUNK as u64);
             if end > self.total || !in_window || self.early.len() >= MAX_EARLY {
                 return Err(Refused::Contradiction);
             }

@@ -206,7 +206,7 @@ fn a_large_result_goes_as_the_server_acknowledges_it() {
     let (mut rig, id) = uploading();
     // A window, and not one chunk more.
     let sent = rig.kinds.iter().filter(|kind| **kind == Kind::Data).count();
-    assert_eq!(sent, 64);
+    assert_eq!(sent, 16);
     rig.quiet();
     // A heartbeat is not held up by it.
     rig.wait(11 * SECOND);
@@ -219,7 +219,7 @@ fn a_large_result_goes_as_the_server_acknowledges_it() {
     let stream = Headers::new()
         .with(key::ORIGIN, cell.as_str())
         .with(key::DESTINATION, given_server().as_str());
-    rig.ack(&stream, id, 60 << 20);
+    rig.ack(&stream, id, 12 << 20);
     rig.seen.retain(|seen| seen.topic != topic::JOB_HEARTBEAT);
     let submit = rig.take(topic::SUBMIT_UPDATE);
     assert!(submit.body.is_some());

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{MEMBER, ModelError, REST, TENSOR, array_parts, data_mut, parse, scalar, split_name};
+use super::{ModelError, REST, TENSOR, parse, scalar, shape, split_name};
 use crate::message::Properties;
 use crate::wire::nvflare::fobs::{self, ArrayKind};
 use crate::wire::nvflare::npz;
 use crate::wire::nvflare::safetensors;
-use crate::wire::nvflare::typed::{self, DATA_KIND, ORDERED_DICT, TUPLE};
+use crate::wire::nvflare::typed::{self, DATA_KIND};
 use crate::wire::nvflare::value::Value;
 
 /// The kinds of data that NVFlare knows.
@@ -60,41 +60,25 @@ pub(crate) fn from_host(
     if !ok || (payload.is_empty() && given.metrics.is_empty()) {
         return Ok(content);
     }
-    let Members { rest, mut arrays } = Members::read(payload)?;
-    content.entries = rest;
-    let mut data = match (data_mut(&mut content.entries), shape) {
-        (Some(data), _) => core::mem::replace(data, Value::Nil),
-        (None, Some(shape)) if !payload.is_empty() => shape.clone(),
-        _ => Value::Map(Vec::new()),
+    let mut arrays = arrays(payload)?;
+    let mut data = match shape {
+        Some(shape) if !payload.is_empty() => shape.clone(),
+        Some(_) | None => Value::Map(Vec::new()),
     };
-    fill(&mut data, &mut arrays)?;
+    shape::fill(&mut data, &mut arrays)?;
     add_others(&mut data, arrays)?;
 
-    let dxo = content
-        .entries
-        .iter()
-        .find(|(key, _)| key.as_str() == Some("DXO"))
-        .map(|(_, dxo)| dxo);
     let only_metrics = payload.is_empty();
-    let kind = match (given.kind, dxo.and_then(|dxo| dxo.get("kind"))) {
-        (Some(kind), _) => DATA_KIND.of(kind),
-        (None, Some(kind)) => kind.clone(),
-        (None, None) => DATA_KIND.of(if only_metrics { "METRICS" } else { "WEIGHTS" }),
-    };
-    let mut meta = dxo
-        .and_then(|dxo| dxo.get("meta")?.as_map())
-        .unwrap_or_default()
-        .to_vec();
-    meta.extend(given.meta);
+    let kind = given.kind.as_deref();
+    let kind = kind.unwrap_or(if only_metrics { "METRICS" } else { "WEIGHTS" });
+    let kind = DATA_KIND.of(kind);
+    let mut meta = given.meta;
     if only_metrics {
         data = Value::Map(given.metrics);
     } else if !given.metrics.is_empty() {
         meta.push((INITIAL_METRICS.into(), Value::Map(given.metrics)));
     }
     let dxo = Value::map([("kind", kind), ("data", data), ("meta", Value::Map(meta))]);
-    content
-        .entries
-        .retain(|(key, _)| key.as_str() != Some("DXO"));
     content.entries.push(("DXO".into(), dxo));
     content
         .headers
@@ -138,83 +122,32 @@ impl Given {
     }
 }
 
-/// What the archive of a result has.
-#[derive(Default)]
-struct Members {
-    /// The entries of `shareable.fobs`.
-    rest: Vec<(Value, Value)>,
-    /// Arrays and tensors by the names of their members.
-    arrays: BTreeMap<String, Value>,
-}
-
-impl Members {
-    fn read(payload: &Bytes) -> Result<Self, ModelError> {
-        let mut members = Self::default();
-        if payload.is_empty() {
-            return Ok(members);
+/// Arrays and tensors of a result by the names of their members. What a task has besides is
+/// none of a result's, and ignored if it comes back.
+fn arrays(payload: &Bytes) -> Result<BTreeMap<String, Value>, ModelError> {
+    let mut arrays = BTreeMap::new();
+    if payload.is_empty() {
+        return Ok(arrays);
+    }
+    for member in npz::read(payload)? {
+        if member.name == REST {
+            continue;
         }
-        for member in npz::read(payload)? {
-            if member.name == REST {
-                let rest = fobs::decode(member.bytes)?.value;
-                members.rest = typed::into_entries(rest).ok_or(ModelError::NotShareable)?;
-                continue;
+        let Some((_, kind)) = split_name(&member.name) else {
+            return Err(ModelError::Member(member.name));
+        };
+        let bytes = match kind {
+            ArrayKind::Numpy => {
+                parse(&member.name, &member.bytes)?;
+                member.bytes
             }
-            let Some((_, kind)) = split_name(&member.name) else {
-                return Err(ModelError::Member(member.name));
-            };
-            let bytes = match kind {
-                ArrayKind::Numpy => {
-                    parse(&member.name, &member.bytes)?;
-                    member.bytes
-                }
-                ArrayKind::Tensor => safetensors::rename(&member.bytes, TENSOR)
-                    .map(fobs::join)
-                    .ok_or_else(|| ModelError::Tensor(member.name.clone()))?,
-            };
-            members
-                .arrays
-                .insert(member.name, typed::native(kind.of_type(), bytes));
-        }
-        Ok(members)
+            ArrayKind::Tensor => safetensors::rename(&member.bytes, TENSOR)
+                .map(fobs::join)
+                .ok_or_else(|| ModelError::Tensor(member.name.clone()))?,
+        };
+        arrays.insert(member.name, typed::native(kind.of_type(), bytes));
     }
-}
-
-/// Puts each array where it is referred to. Of a dict, entries whose array was not given
-/// are left out.
-fn fill(value: &mut Value, arrays: &mut BTreeMap<String, Value>) -> Result<(), ModelError> {
-    if let Some(name) = reference(value) {
-        *value = arrays
-            .remove(name)
-            .ok_or_else(|| ModelError::Missing(name.to_owned()))?;
-        return Ok(());
-    }
-    let given = |value: &Value, arrays: &BTreeMap<String, Value>| {
-        reference(value).is_none_or(|name| arrays.contains_key(name))
-    };
-    if let Some(Value::List(pairs)) = ORDERED_DICT.data_mut(value) {
-        pairs.retain(|pair| match TUPLE.data(pair).and_then(Value::as_list) {
-            Some([_, value]) => given(value, arrays),
-            _ => true,
-        });
-    }
-    match value {
-        Value::Map(pairs) => {
-            pairs.retain(|(_, value)| given(value, arrays));
-            pairs
-                .iter_mut()
-                .try_for_each(|(_, value)| fill(value, arrays))
-        }
-        Value::List(items) => items.iter_mut().try_for_each(|item| fill(item, arrays)),
-        _ => Ok(()),
-    }
-}
-
-/// The member that stands for this array.
-fn reference(value: &Value) -> Option<&str> {
-    match array_parts(value)? {
-        (_, MEMBER, name) => name.as_str(),
-        _ => None,
-    }
+    Ok(arrays)
 }
 
 /// Adds what nothing refers to under its own name.

@@ -1,5 +1,6 @@
 //! Numbers, truth values and text as the text of headers, and back.
 
+use crate::wire::nvflare::npy::Array;
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
 
@@ -18,6 +19,32 @@ pub(super) fn to_text(value: &Value) -> Option<String> {
             data => to_text(data),
         },
         Value::Nil | Value::Bytes(_) | Value::List(_) => None,
+    }
+}
+
+/// A number of numpy's own as an array without dimensions, which it is for a program.
+/// These types are all that NVFlare can send.
+pub(super) fn to_array(value: &Value) -> Option<Array> {
+    let (name, data) = typed::typed(value)?;
+    let float = || match data {
+        Value::Float(value) => Some(*value),
+        _ => int(data).map(|value| value as f64),
+    };
+    let array = match name {
+        "numpy.float64" => Array::new([], [float()?]),
+        "numpy.float32" => Array::new([], [float()? as f32]),
+        "numpy.int64" => Array::new([], [int(data)?]),
+        "numpy.int32" => Array::new([], [i32::try_from(int(data)?).ok()?]),
+        _ => return None,
+    };
+    array.ok()
+}
+
+fn int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(value) => Some(*value),
+        Value::UInt(value) => i64::try_from(*value).ok(),
+        _ => None,
     }
 }
 

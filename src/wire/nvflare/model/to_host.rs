@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{MEMBER, ModelError, REST, TENSOR, array_parts, data_mut, member_name, scalar};
+use super::{MEMBER, ModelError, REST, TENSOR, array_parts, data_mut, member_name, scalar, shape};
 use crate::message::Properties;
 use crate::message::limits::MAX_PROPERTIES;
 use crate::wire::nvflare::fobs::{self, ArrayKind};
 use crate::wire::nvflare::npz::{MAX_NAME, NpzError, Writer};
 use crate::wire::nvflare::safetensors;
-use crate::wire::nvflare::typed::{self, ORDERED_DICT, TUPLE};
+use crate::wire::nvflare::typed::{self, NDARRAY, ORDERED_DICT, TUPLE};
 use crate::wire::nvflare::value::Value;
 
 /// Bytes of at least this many leave the main body of the rest, so as not to be copied.
@@ -25,8 +25,8 @@ pub(crate) struct HostTask {
     pub(crate) headers: Properties,
     /// The .npz, to be read one part after another.
     pub(crate) parts: Vec<Bytes>,
-    /// The data with a reference in place of each array, if they are more than arrays by
-    /// name: the result of the task gets the same shape.
+    /// How the arrays of the data are nested, with a reference in place of each, if they are
+    /// not just arrays by name: those of the result are nested alike.
     pub(crate) shape: Option<Value>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn to_host(
     let mut shape = None;
     if let Some(data) = data_mut(entries) {
         apart.take_out(data)?;
-        shape = (!is_flat(data)).then(|| data.clone());
+        shape = shape::of_arrays(data).filter(|shape| !is_flat(shape));
     }
     for (_, value) in entries {
         apart.put_in(value)?;
@@ -129,6 +129,9 @@ struct Apart<'a> {
 impl Apart<'_> {
     /// Makes each array below a member of the archive and leaves a reference to it.
     fn take_out(&mut self, value: &mut Value) -> Result<(), ModelError> {
+        if let Some(array) = scalar::to_array(value) {
+            *value = typed::native(NDARRAY, array.to_npy());
+        }
         if let Some((kind, bytes)) = self.array(value)? {
             let name = self.name(kind)?;
             self.writer.add(&name, as_member(kind, &name, &bytes)?)?;
