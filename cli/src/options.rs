@@ -221,6 +221,26 @@ pub struct JoinOptions {
     /// hyphen follow after --
     #[arg(long, value_names = ["PROGRAM", "ARGUMENTS"], num_args = 1.., requires = "nvflare")]
     pub exec: Option<Vec<OsString>>,
+    /// With --nvflare: executors of jobs, by their classes, whose work the training does; those
+    /// of the Client API need not be named
+    #[arg(
+        long,
+        value_name = "CLASSES",
+        value_delimiter = ',',
+        requires = "nvflare"
+    )]
+    pub accept_executors: Vec<String>,
+    /// With --nvflare: filters of jobs, by their classes, that the training applies itself
+    #[arg(
+        long,
+        value_name = "CLASSES",
+        value_delimiter = ',',
+        requires = "nvflare"
+    )]
+    pub accept_filters: Vec<String>,
+    /// With --nvflare: arrays may go back with another type or shape than they came with
+    #[arg(long, requires = "nvflare")]
+    pub accept_changed_arrays: bool,
     /// With --exec: more arguments of the program
     #[arg(
         last = true,

@@ -1,6 +1,9 @@
 //! What a site needs in a federation of NVIDIA FLARE 2.9: its start-up kit, and the TLS
 //! that goes with it.
 
+mod app;
+mod deployments;
+mod difference;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod kit;
@@ -8,6 +11,7 @@ mod kit;
 mod testing;
 mod tls;
 
+pub use deployments::{Accepted, Deployments};
 #[cfg(feature = "grpc")]
 pub use grpc::GrpcDial;
 pub use kit::{Credentials, Kit, KitError, KitWarning, Scheme, Security};

@@ -42,6 +42,11 @@ pub(super) enum News {
         owner: String,
         seconds: u64,
     },
+    /// It was deployed, and asks for something that nobody here does.
+    JobRefused {
+        job: Id,
+        why: String,
+    },
     JobStarted {
         job: Id,
     },
@@ -113,6 +118,7 @@ impl News {
             self,
             Self::Suspects { .. }
                 | Self::CertificateEnds { .. }
+                | Self::JobRefused { .. }
                 | Self::JobNotStarted { .. }
                 | Self::Failed { .. }
                 | Self::Refused { .. }
@@ -175,6 +181,7 @@ impl fmt::Display for News {
                 "the certificate of {owner} {}: ask whoever runs the project for a new startup kit of {owner}",
                 when(Duration::from_secs(*seconds))
             ),
+            Self::JobRefused { job, why } => write!(f, "job {job}: refused: {why}"),
             Self::JobStarted { job } => write!(f, "job {job}: takes part"),
             Self::JobNotStarted { job, why } => write!(f, "job {job}: cannot take part: {why}"),
             Self::JobAborted { job } => write!(f, "job {job}: aborted by the server"),

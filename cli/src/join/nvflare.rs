@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedlink::message::JobId;
+use fedlink::nvflare::{ControlId, Decision};
 use fedlink::{Binding, ClientAction, RejectReason, RetryReason};
-use fedlink_host::nvflare::Kit;
+use fedlink_host::nvflare::{Accepted, Deployments, Kit};
 use fedlink_host::store::FileStore;
 use fedlink_host::tokio::ClientHost;
-use fedlink_host::trainer::{SiteEvent, Trainer, TrainingSite};
+use fedlink_host::trainer::{SiteEvent, TrainingSite};
 use fedlink_host::{CallError, HostError};
 use tokio::time::{Instant, sleep_until};
 
@@ -53,6 +54,7 @@ pub(super) async fn run(
 struct Seat<'a> {
     options: &'a JoinOptions,
     kit: &'a Kit,
+    deployments: Arc<Deployments>,
     site: TrainingSite,
     watch: Watch,
     /// What went wrong last, until the server answers.
@@ -65,10 +67,12 @@ impl<'a> Seat<'a> {
     async fn open(options: &'a JoinOptions, kit: &'a Kit) -> Result<Self, JoinError> {
         let watch = Watch::default();
         let host = host(options, kit, watch.clone())?;
+        let deployments = Arc::new(deployments(options));
         let seat = Self {
             options,
             kit,
-            site: start(options, kit, host).await?,
+            site: start(options, kit, host, Arc::clone(&deployments)).await?,
+            deployments,
             watch,
             trouble: None,
             registered: false,
@@ -175,6 +179,21 @@ impl<'a> Seat<'a> {
                     attempt,
                 });
             }
+            ClientAction::ResourcesWanted { request, .. } => {
+                self.decide(request, Decision::Accept).await?;
+            }
+            ClientAction::Deploy {
+                request, job, app, ..
+            } => {
+                let decision = self.deployments.deployed(job, &app);
+                if let Decision::Refuse(why) = &decision {
+                    self.tell(&News::JobRefused {
+                        job: job.into(),
+                        why: why.clone(),
+                    });
+                }
+                self.decide(request, decision).await?;
+            }
             ClientAction::AbortJobs(jobs) => {
                 self.each(&jobs, |job| News::JobAborted { job: job.into() })
             }
@@ -210,7 +229,10 @@ impl<'a> Seat<'a> {
                 job: job.into(),
                 why: reason,
             },
-            SiteEvent::JobEnded(job) => News::JobEnded { job: job.into() },
+            SiteEvent::JobEnded(job) => {
+                self.deployments.ended(job);
+                News::JobEnded { job: job.into() }
+            }
             SiteEvent::Assigned {
                 job,
                 task,
@@ -255,6 +277,14 @@ impl<'a> Seat<'a> {
             },
             _ => return,
         });
+    }
+
+    async fn decide(&self, request: ControlId, decision: Decision) -> Result<(), JoinError> {
+        let decided = self.site.client().call(move |client, now| {
+            // After some seconds nobody waits for it any more.
+            let _ = client.decide(now, request, &decision);
+        });
+        Ok(decided.await.map_err(CallError::from)?)
     }
 
     async fn leave(&mut self, reason: &str) -> Result<(), JoinError> {
@@ -305,6 +335,7 @@ fn host(options: &JoinOptions, kit: &Kit, watch: Watch) -> Result<ClientHost, Jo
     let mut config = kit.client_config();
     if let Binding::Nvflare(settings) = &mut config.binding {
         settings.on_replaced = options.on_replaced.into();
+        settings.host_decides = true;
     }
     let dial = WatchedDial {
         dial: kit.dial()?,
@@ -320,11 +351,22 @@ fn host(options: &JoinOptions, kit: &Kit, watch: Watch) -> Result<ClientHost, Jo
     })
 }
 
+/// What jobs may ask for, as the options say.
+fn deployments(options: &JoinOptions) -> Deployments {
+    let accepted = Accepted {
+        executors: options.accept_executors.iter().cloned().collect(),
+        filters: options.accept_filters.iter().cloned().collect(),
+        changed_arrays: options.accept_changed_arrays,
+    };
+    Deployments::new(accepted, options.state.clone())
+}
+
 /// Starts the host with the trainers that the options ask for.
 async fn start(
     options: &JoinOptions,
     kit: &Kit,
     host: ClientHost,
+    deployments: Arc<Deployments>,
 ) -> Result<TrainingSite, HostError> {
     match &options.exec {
         Some(program) => {
@@ -332,12 +374,12 @@ async fn start(
                 command: program.iter().chain(&options.arguments).cloned().collect(),
                 site: kit.name.to_string(),
             };
-            let trainers = move |_| -> Box<dyn Trainer> { Box::new(program.clone()) };
+            let trainers = move |job| deployments.trainer(job, Box::new(program.clone()));
             TrainingSite::start(host, trainers).await
         }
         None => {
             let wines = Wines(Arc::new(super::share(options)));
-            let trainers = move |_| -> Box<dyn Trainer> { Box::new(wines.clone()) };
+            let trainers = move |job| deployments.trainer(job, Box::new(wines.clone()));
             TrainingSite::start(host, trainers).await
         }
     }

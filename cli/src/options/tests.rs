@@ -147,6 +147,9 @@ fn what_is_for_nvflare_alone_needs_it() {
         "--on-replaced take-over",
         "--json",
         "--exec true",
+        "--accept-executors A,b.C",
+        "--accept-filters A",
+        "--accept-changed-arrays",
     ] {
         let share = match option {
             "--exec true" => "",

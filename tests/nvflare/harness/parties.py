@@ -14,7 +14,9 @@ from .processes import Process
 from .provision import SERVER, Project
 
 START = 60.0
-TRAINER = Path(__file__).parent.parent / "app" / "exec_trainer"
+APP = Path(__file__).parent.parent / "app"
+# What the executors of the jobs here do, done by a program.
+EXECUTOR = "site_app.NumpyExecutor"
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,15 @@ class FedlinkSite(Party):
         change_kit: Change = as_made,
         label: str = "fedlink",
         trains: bool = True,
+        program: str = "exec_trainer",
+        accepts: Sequence[str] = ("--accept-executors", EXECUTOR),
         on_replaced: str = "stop",
     ) -> None:
         home = place.folder / label
         kit = home / "kit"
         shutil.copytree(place.project.kit(name), kit)
         change_kit(kit)
-        work = ["--exec", TRAINER] if trains else ["--once"]
+        work = [*accepts, "--exec", APP / program] if trains else ["--once"]
         command = [
             *(os.environ["FEDLINK_PROGRAM"], "join", "--nvflare", kit),
             *("--state", home / "state", "--on-replaced", on_replaced, *work),

@@ -9,6 +9,7 @@ from harness.scenario import SCENARIOS
 from . import registration
 from . import refusals
 from . import training
+from . import recipes
 from . import large
 from . import aborts
 from . import restarts
@@ -22,6 +23,7 @@ __all__ = [
     "large",
     "network",
     "race",
+    "recipes",
     "refusals",
     "registration",
     "restarts",
