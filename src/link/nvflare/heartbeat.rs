@@ -1,6 +1,7 @@
 //! Signs of life, farewells, and what became of jobs.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use super::call::{Answer, Call, Purpose};
 use super::cell::{Origin, job_id};
@@ -39,11 +40,14 @@ pub(super) struct Silence {
     unanswered: u32,
 }
 
-/// The outcome of a job, until the server has it.
+/// The outcome of a job, until the server has it and no longer runs the job itself: as long
+/// as it does, heartbeats that do not list the job make it say that the job is missing here.
 pub(super) struct Report {
     code: i64,
     reason: Option<String>,
     told: u32,
+    /// The server has it.
+    known: bool,
 }
 
 impl Link {
@@ -54,8 +58,8 @@ impl Link {
         heartbeat: &Heartbeat,
     ) {
         let running = heartbeat.jobs.iter().map(|report| &report.job);
-        let ended = self.reports.keys();
-        let jobs = running.chain(ended).take(LISTED);
+        let jobs: BTreeSet<&JobId> = running.chain(self.reports.keys()).collect();
+        let jobs = jobs.into_iter().take(LISTED);
         let jobs = jobs.map(|job| Value::from(job.to_string())).collect();
         let headers = Headers::new()
             .with(key::PROJECT_NAME, cx.config.project.as_str())
@@ -159,8 +163,13 @@ impl Link {
         {
             self.forget_report(oldest);
         }
-        let told = 0;
-        self.reports.insert(job, Report { code, reason, told });
+        let report = Report {
+            code,
+            reason,
+            told: 0,
+            known: false,
+        };
+        self.reports.insert(job, report);
         self.send_report(cx, job);
     }
 
@@ -168,7 +177,7 @@ impl Link {
         let Some(report) = self.reports.get_mut(&job) else {
             return;
         };
-        if self.credentials.is_none() || !self.carrier.is_up() {
+        if self.credentials.is_none() || !self.carrier.is_up() || report.known {
             return;
         }
         if report.told >= REPORT_COPIES {
@@ -195,8 +204,11 @@ impl Link {
     }
 
     pub(super) fn report_answered(&mut self, job: JobId, answer: &Answer) {
-        if answer.code == ReturnCode::Ok {
-            self.forget_report(job);
+        if answer.code == ReturnCode::Ok
+            && let Some(report) = self.reports.get_mut(&job)
+        {
+            report.known = true;
+            self.timers.disarm(Timer::Report(job));
         }
     }
 
@@ -210,7 +222,7 @@ impl Link {
     pub(super) fn tell_reports(&mut self, now: Instant) {
         /// Lets the first heartbeat go before.
         const MOMENT: Duration = Duration::from_millis(200);
-        for (job, report) in &mut self.reports {
+        for (job, report) in self.reports.iter_mut().filter(|(_, it)| !it.known) {
             report.told = 0;
             self.timers.arm(Timer::Report(*job), now + MOMENT);
         }

@@ -158,7 +158,7 @@ fn a_failure_is_told_whatever_its_headers_say() {
 }
 
 #[test]
-fn a_job_is_listed_until_the_server_has_its_outcome() {
+fn a_job_is_listed_until_the_server_has_its_outcome_and_no_longer_runs_it() {
     let (mut rig, id) = together();
     rig.client.handle_disconnected(rig.now);
     rig.client.job_ended(rig.now, id).unwrap();
@@ -172,7 +172,14 @@ fn a_job_is_listed_until_the_server_has_its_outcome() {
     rig.answer(&heartbeat, "ok", Headers::new(), None);
     let report = rig.take(topic::REPORT_JOB_FAILURE);
     rig.answer(&report, "ok", Headers::new(), None);
+    // While it runs the job itself, it says that the job is missing here if it is not listed.
+    let heartbeat = next_heartbeat(&mut rig);
+    assert_eq!(listed(&heartbeat), [id.to_string()]);
+    let abort = vec![Value::from(id.to_string())];
+    let headers = Headers::new().with(key::ABORT_JOBS, abort);
+    rig.answer(&heartbeat, "ok", headers, None);
     assert!(listed(&next_heartbeat(&mut rig)).is_empty());
+    assert_eq!(rig.count(topic::REPORT_JOB_FAILURE), 0);
 }
 
 #[test]
