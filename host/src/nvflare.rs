@@ -10,8 +10,12 @@ mod kit;
 #[cfg(test)]
 mod testing;
 mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use deployments::{Accepted, Deployments};
 #[cfg(feature = "grpc")]
 pub use grpc::GrpcDial;
 pub use kit::{Credentials, Kit, KitError, KitWarning, Scheme, Security};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSocketDial;

@@ -25,6 +25,8 @@ use zeroize::Zeroizing;
 #[cfg(feature = "grpc")]
 use super::grpc::GrpcDial;
 use super::tls::client_config;
+#[cfg(feature = "websocket")]
+use super::websocket::WebSocketDial;
 use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
 use crate::kit::is_address;
@@ -103,10 +105,12 @@ impl Kit {
         let name_in = |field, text: &str| Name::new(text).map_err(|e| wrong(field, e.to_string()));
         let server = settings.server().map_err(|(field, it)| wrong(field, it))?;
         let scheme = server.scheme().map_err(|(field, it)| wrong(field, it))?;
-        let address = server.service.target.clone();
+        let (field, address) = settings
+            .target(server)
+            .map_err(|(field, it)| wrong(field, it))?;
         if !is_address(&address) {
             return Err(wrong(
-                "servers[0].service.target",
+                field,
                 format!(
                     "{address:?} is no address: write \"host:port\", as in \"fl.example.org:8002\""
                 ),
@@ -133,7 +137,7 @@ impl Kit {
                 Credentials::read(&startup, &settings.client, &name, unix_time, &mut warnings)?;
             if security != Security::Clear {
                 let host = server_name(socket::host_of(&address))
-                    .map_err(|error| wrong("servers[0].service.target", error.to_string()))?;
+                    .map_err(|error| wrong(field, error.to_string()))?;
                 tls = Some((client_config(&read, security)?, host));
             }
             credentials = Some(read);
@@ -179,7 +183,8 @@ impl Kit {
     ///
     /// # Errors
     ///
-    /// [`KitError::NoGrpc`] if the kit asks for gRPC and this program was built without.
+    /// [`KitError::NoCarrier`] if the kit asks for gRPC or WebSocket and this program was
+    /// built without.
     pub fn dial(&self) -> Result<Box<dyn Dial>, KitError> {
         let dial = TcpDial::new([&self.address]);
         match self.scheme {
@@ -196,7 +201,17 @@ impl Kit {
                 }))
             }
             #[cfg(not(feature = "grpc"))]
-            Scheme::Grpc => Err(KitError::NoGrpc),
+            Scheme::Grpc => Err(KitError::NoCarrier("gRPC", "grpc")),
+            #[cfg(feature = "websocket")]
+            Scheme::Http => {
+                let dial = WebSocketDial::new(&self.address);
+                Ok(Box::new(match &self.tls {
+                    Some((config, name)) => dial.tls(config, name.clone()),
+                    None => dial,
+                }))
+            }
+            #[cfg(not(feature = "websocket"))]
+            Scheme::Http => Err(KitError::NoCarrier("WebSocket", "websocket")),
         }
     }
 
@@ -204,10 +219,13 @@ impl Kit {
     ///
     /// # Errors
     ///
-    /// [`KitError::NoGrpc`] if the kit asks for gRPC: the blocking host has none.
+    /// [`KitError::NoCarrier`] if the kit asks for gRPC or WebSocket: the blocking host has
+    /// neither.
     pub fn connect(&self) -> Result<TcpConnect, KitError> {
-        if self.scheme == Scheme::Grpc {
-            return Err(KitError::NoGrpc);
+        match self.scheme {
+            Scheme::Tcp => {}
+            Scheme::Grpc => return Err(KitError::NoCarrier("gRPC", "grpc")),
+            Scheme::Http => return Err(KitError::NoCarrier("WebSocket", "websocket")),
         }
         let connect = TcpConnect::new([&self.address]);
         Ok(match &self.tls {

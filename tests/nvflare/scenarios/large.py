@@ -31,6 +31,12 @@ def over_grpc(lab: Lab) -> None:
     work(lab, Job("grpc", SITES, LARGE), scheme="grpc")
 
 
+@scenario("large-http")
+def over_http(lab: Lab) -> None:
+    """A model of 64 MiB over WebSocket, pulled from the server: right, and within 96 MiB."""
+    work(lab, Job("http", SITES, LARGE), scheme="http")
+
+
 def work(lab: Lab, job: Job, *, scheme: str = "tcp") -> None:
     federation = Federation(lab, scheme=scheme)
     site = federation.fedlink("site-1")

@@ -21,6 +21,13 @@ def job_grpc(lab: Lab) -> None:
     compare(lab, Job("fedavg", SITES, workflow="fedavg"), scheme="grpc")
 
 
+@scenario("job-http", quick=True)
+def job_http(lab: Lab) -> None:
+    """Three rounds of fedlink and a genuine site over WebSocket, the scheme that kits have by
+    default: each update is used, and the model is that of two genuine sites."""
+    compare(lab, Job("scatter", SITES, workflow="scatter"), scheme="http")
+
+
 def compare(lab: Lab, job: Job, *, scheme: str) -> None:
     genuine = Federation(lab, "genuine", scheme=scheme)
     for site in SITES:

@@ -107,12 +107,13 @@ pub enum KitError {
     /// The certificates cannot be used for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The kit asks for gRPC, and this host has none.
+    /// What the kit asks for is not in this host or this program: its name, and the feature
+    /// with which the tokio host has it.
     #[error(
-        "this project uses gRPC: take the tokio host and build it with the feature `grpc`, \
+        "this project uses {0}: take the tokio host and build it with the feature `{1}`, \
          or have the project provisioned with scheme tcp"
     )]
-    NoGrpc,
+    NoCarrier(&'static str, &'static str),
 }
 
 /// What is not right with a start-up kit, although it can be used.

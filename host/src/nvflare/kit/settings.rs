@@ -10,6 +10,8 @@ pub enum Scheme {
     Tcp,
     /// Each is a message of one gRPC stream.
     Grpc,
+    /// Each is a binary message of one WebSocket.
+    Http,
 }
 
 /// How the carrier is protected (`connection_security`).
@@ -29,6 +31,7 @@ pub enum Security {
 #[derive(Debug, Deserialize)]
 pub(super) struct FedClient {
     servers: Vec<Server>,
+    overseer_agent: Option<OverseerAgent>,
     pub(super) client: Client,
 }
 
@@ -44,8 +47,22 @@ pub(super) struct Server {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Service {
-    pub(super) target: String,
+    /// None in kits of NVFlare 2.7 and before.
+    target: Option<String>,
     scheme: Option<String>,
+}
+
+/// What says where the server is in kits of NVFlare 2.7 and before.
+#[derive(Debug, Deserialize)]
+struct OverseerAgent {
+    #[serde(default)]
+    args: OverseerArguments,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct OverseerArguments {
+    /// `HOST:PORT:PORT`; the second port is for administrators.
+    sp_end_point: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,6 +110,24 @@ impl FedClient {
         }
     }
 
+    /// Where the server is, as `host:port`, and the field that says so.
+    pub(super) fn target(&self, server: &Server) -> Result<(&'static str, String), Fault> {
+        const TARGET: &str = "servers[0].service.target";
+        const SP_END_POINT: &str = "overseer_agent.args.sp_end_point";
+        if let Some(target) = &server.service.target {
+            return Ok((TARGET, target.clone()));
+        }
+        let agent = self.overseer_agent.as_ref();
+        let Some(point) = agent.and_then(|agent| agent.args.sp_end_point.as_deref()) else {
+            let problem = format!("it is missing, and {SP_END_POINT} too");
+            return Err((TARGET, problem));
+        };
+        match point.rsplit_once(':') {
+            Some((target, _)) => Ok((SP_END_POINT, target.to_owned())),
+            None => Err((SP_END_POINT, format!("{point:?} is not HOST:PORT:PORT"))),
+        }
+    }
+
     /// How to protect the carrier. Where nothing is said, a secure site uses both
     /// certificates, as the Python client does.
     pub(super) fn security(&self, secure: bool) -> Security {
@@ -116,11 +151,12 @@ impl Server {
         match self.service.scheme.as_deref() {
             Some("tcp" | "stcp") => Ok(Scheme::Tcp),
             None | Some("grpc" | "grpcs") => Ok(Scheme::Grpc),
+            Some("http" | "https") => Ok(Scheme::Http),
             Some(other) => Err((
                 "servers[0].service.scheme",
                 format!(
                     "fedlink does not speak {other:?}: have the project provisioned with \
-                     scheme tcp or grpc"
+                     scheme http, tcp or grpc"
                 ),
             )),
         }

@@ -81,6 +81,7 @@ fn settings_that_provisioning_can_make() {
         folder.read().unwrap()
     };
     assert_eq!(with("\"tcp\"", "\"grpc\"").scheme, Scheme::Grpc);
+    assert_eq!(with("\"tcp\"", "\"http\"").scheme, Scheme::Http);
     assert_eq!(with("mtls", "tls").security, Security::Tls);
     assert_eq!(with("mtls", "clear").security, Security::Clear);
     let named = with("\"identity\"", "\"auth_identity\": \"cn\", \"identity\"");
@@ -176,8 +177,8 @@ fn settings_that_are_damaged() {
         ),
         (
             "\"tcp\"",
-            "\"http\"",
-            "servers[0].service.scheme: fedlink does not speak \"http\"",
+            "\"uds\"",
+            "servers[0].service.scheme: fedlink does not speak \"uds\"",
         ),
     ];
     let root = Root::new();
