@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 from nvflare.fuel.flare_api.flare_api import Session, new_secure_session
@@ -48,7 +49,10 @@ class Admin:
 
     def download(self, job: str, folder: Path) -> Path:
         """Fetches what a finished job has left, and gives its folder."""
-        return Path(self._session.download_job_result(job, str(folder)))
+        download = self._session.download_job_result
+        # Releases before 2.9 choose the folder themselves.
+        where = (str(folder),) if "destination" in signature(download).parameters else ()
+        return Path(download(job, *where))
 
 
 @contextlib.contextmanager

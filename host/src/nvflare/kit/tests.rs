@@ -88,6 +88,39 @@ fn settings_that_provisioning_can_make() {
     assert_eq!(named.server.as_str(), "cn");
 }
 
+/// Kits of NVFlare 2.7 have no target.
+#[test]
+fn the_address_of_older_kits_is_that_of_the_overseer() {
+    let with = |point: &str| {
+        let folder = Folder::new(&Root::new());
+        folder.replace("fed_client.json", "\"target\": \"localhost:8002\",", "");
+        folder.replace(
+            "fed_client.json",
+            "\"servers\"",
+            &format!("{point} \"servers\""),
+        );
+        folder.read()
+    };
+    let agent = |point: &str| {
+        format!(
+            "\"overseer_agent\": {{\"path\": \"nvflare.ha.DummyOverseerAgent\", \"args\": {{\"sp_end_point\": \"{point}\"}}}},"
+        )
+    };
+    let kit = with(&agent("fl.example.org:8002:8003")).unwrap();
+    assert_eq!(kit.address, "fl.example.org:8002");
+    for (point, told) in [
+        ("", "servers[0].service.target: it is missing"),
+        (&agent("fl.example.org")[..], "is not HOST:PORT:PORT"),
+        (
+            &agent("fl.example.org:8003")[..],
+            "overseer_agent.args.sp_end_point: \"fl.example.org\"",
+        ),
+    ] {
+        let error = with(point).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
 #[test]
 fn a_plain_kit_needs_no_certificates() {
     let folder = Folder::new(&Root::new());
@@ -155,7 +188,11 @@ fn settings_that_are_damaged() {
         ("\"servers\": [", "\"servers\": ", "invalid type"),
         ("\"client\": {", "\"clients\": {", "missing field `client`"),
         ("\"servers\"", "\"server\"", "missing field `servers`"),
-        ("\"target\"", "\"targets\"", "missing field `target`"),
+        (
+            "\"target\"",
+            "\"targets\"",
+            "servers[0].service.target: it is missing",
+        ),
         ("\"identity\"", "\"id\"", "missing field `identity`"),
         ("\"name\"", "\"names\"", "missing field `name`"),
         ("\"mtls\"", "\"mutual\"", "unknown variant `mutual`"),
