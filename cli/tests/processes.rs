@@ -51,6 +51,35 @@ fn a_run_outlives_the_death_of_a_site_and_of_the_coordinator() {
     assert!(mosel.end().0 && porto.end().0);
 }
 
+#[test]
+fn sites_take_part_in_the_run_of_a_coordinator_that_lost_its_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("wine");
+    provision(&folder, "mosel,porto");
+    let [server, mosel, porto] =
+        ["server", "sites/mosel", "sites/porto"].map(|which| kit(&folder, which));
+    let serve = ["serve", "--kit", &server, "--rounds", "4"];
+    let coordinator = Process::start(&serve);
+    let mut mosel = Process::start(&["join", "--kit", &mosel, "--share", "1/2"]);
+    let mut porto = Process::start(&["join", "--kit", &porto, "--share", "2/2"]);
+    coordinator.says("round   1");
+    coordinator.kill();
+    fs::remove_dir_all(Path::new(&server).join("state")).unwrap();
+
+    let mut coordinator = Process::start(&serve);
+    coordinator.says("waits for 2 sites");
+    for site in [&mosel, &porto] {
+        site.says("the coordinator does not go on with this run: waits for the next one");
+        site.says("takes part in a run");
+    }
+    coordinator.says("round   4");
+    for site in [&mosel, &porto] {
+        site.says("the coordinator has ended the run");
+    }
+    assert!(coordinator.end().0);
+    assert!(mosel.end().0 && porto.end().0);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_each_properly_and_the_run_goes_on_later() {

@@ -1,10 +1,11 @@
 //! One site's part: it trains when it is asked to, and stops when it is told to.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use fedlink::error::Misuse;
-use fedlink::message::{JobId, Outcome, Payload, Progress, Properties, TaskId};
+use fedlink::message::{JobId, Outcome, Payload, Progress, Properties, Ssid, TaskId};
 use fedlink::{Client, ClientAction, Instant, Task};
 
 use super::Order;
@@ -18,8 +19,18 @@ use crate::training::{Checkpoint, EPOCHS, Share};
 pub struct Site {
     /// The site's own data, which never leaves it.
     share: Arc<Share>,
-    jobs: BTreeSet<JobId>,
+    jobs: BTreeMap<JobId, Begun>,
     news: VecDeque<SiteNews>,
+}
+
+/// What a site knows of a job that runs here.
+#[derive(Debug)]
+struct Begun {
+    /// The service session that it belongs to. A server that has lost its state begins
+    /// another one.
+    ssid: Option<Ssid>,
+    /// What the site was last asked to train.
+    order: Option<Order>,
 }
 
 /// What people may want to know of a site.
@@ -31,8 +42,10 @@ pub enum SiteNews {
     Trained(Order),
     /// The coordinator has aborted a job, and it has stopped.
     Aborted(JobId),
-    /// A job is over.
+    /// The coordinator has no more tasks of a job, although not all of its rounds are over.
     Ended(JobId),
+    /// A job has ended after its last round.
+    Finished(JobId),
 }
 
 /// A task to train, with all that it takes.
@@ -60,7 +73,7 @@ impl Site {
     pub fn new(share: Arc<Share>) -> Self {
         Self {
             share,
-            jobs: BTreeSet::new(),
+            jobs: BTreeMap::new(),
             news: VecDeque::new(),
         }
     }
@@ -80,7 +93,7 @@ impl Site {
             ClientAction::HeartbeatDue => client.heartbeat_ready(now, None)?,
             ClientAction::StartJobs(jobs) => {
                 for job in jobs {
-                    self.start(client, now, job)?;
+                    self.start(client, now, job, client.ssid())?;
                     client.pull_task(now, job)?;
                 }
             }
@@ -115,7 +128,7 @@ impl Site {
             order,
             result,
         } = trained;
-        if !self.jobs.contains(&job) {
+        if !self.jobs.contains_key(&job) {
             return Ok(());
         }
         match result {
@@ -139,8 +152,15 @@ impl Site {
         self.news.pop_front()
     }
 
-    fn start(&mut self, client: &mut Client, now: Instant, job: JobId) -> Result<(), Misuse> {
-        if self.jobs.insert(job) {
+    fn start(
+        &mut self,
+        client: &mut Client,
+        now: Instant,
+        job: JobId,
+        ssid: Option<Ssid>,
+    ) -> Result<(), Misuse> {
+        if let Entry::Vacant(vacant) = self.jobs.entry(job) {
+            vacant.insert(Begun { ssid, order: None });
             client.job_started(now, job)?;
             self.news.push_back(SiteNews::Started(job));
         }
@@ -154,8 +174,13 @@ impl Site {
         job: JobId,
         news: SiteNews,
     ) -> Result<(), Misuse> {
-        if self.jobs.remove(&job) {
-            self.news.push_back(news);
+        if let Some(begun) = self.jobs.remove(&job) {
+            let finished = begun.ssid == client.ssid()
+                && begun.order.is_some_and(|order| order.round == order.rounds);
+            self.news.push_back(match finished {
+                true => SiteNews::Finished(job),
+                false => news,
+            });
         }
         match client.job_ended(now, job) {
             // Its end can be told in two ways at once.
@@ -171,9 +196,12 @@ impl Site {
         task: Task,
     ) -> Result<Option<Training>, Misuse> {
         // A task of before a restart comes before its job is started again.
-        self.start(client, now, task.job)?;
+        self.start(client, now, task.job, Some(task.ssid))?;
         match (task.name.as_str(), Order::parse(&task.headers)) {
             (TRAIN, Some(order)) => {
+                if let Some(begun) = self.jobs.get_mut(&task.job) {
+                    begun.order = Some(order);
+                }
                 client.report_progress(now, task.job, progress(order))?;
                 Ok(Some(Training {
                     task: task.id,

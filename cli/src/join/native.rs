@@ -163,9 +163,12 @@ impl<'a> Seat<'a> {
                     order.round, order.rounds
                 ));
             }
-            SiteNews::Aborted(_) | SiteNews::Ended(_) => {
+            SiteNews::Finished(_) => {
                 self.say("the coordinator has ended the run");
                 self.leaving = Leaving::WhenIdle;
+            }
+            SiteNews::Aborted(_) | SiteNews::Ended(_) => {
+                self.say("the coordinator does not go on with this run: waits for the next one");
             }
         }
     }
