@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod counters;
 mod cx;
+mod failure;
 mod farewell;
 pub(crate) mod heartbeat;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub(crate) use config::CERTIFICATE_NOTICE;
 pub use config::{Binding, ClientConfig, Mode};
 pub use counters::ClientCounters;
 pub use cx::Timer;
+pub use failure::FailureKind;
 pub use state::{Phase, Trigger};
 #[cfg(any(test, fuzzing))]
 pub use work::client_lives;

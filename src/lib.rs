@@ -40,7 +40,7 @@ mod wire;
 
 pub use client::{
     Auth, Binding, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason,
-    Direction, Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
+    Direction, FailureKind, Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
 };
 pub use message::RejectReason;
 pub use seed::Seed;

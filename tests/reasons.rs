@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use common::pair::{Pair, Setup, server_identity, site_identity};
-use common::pki::{NOW, Pki, name};
+use common::pki::{NOT_AFTER, NOT_BEFORE, NOW, Pki, name};
 use fedlink::error::{ConfigError, Dropped, Misuse};
 use fedlink::identity::{ChainError, Identity, Revoked, Signer};
 use fedlink::message::{JobId, Outcome, Payload, Properties, ReturnCode, SignatureId, TaskId};
@@ -283,6 +283,21 @@ mod retry {
         pair.register();
         pair.pass(5 * SECOND);
         assert_eq!(retries(&pair.take_client()), [RetryReason::NoCommonSuite]);
+    }
+
+    #[test]
+    fn certificate_dates() {
+        for wrong in [NOT_BEFORE - 1, NOT_AFTER + 1] {
+            let mut pair = Pair::sealed();
+            pair.server.set_wall_clock(pair.now, wrong);
+            pair.register();
+            let actions = pair.take_client();
+            assert_eq!(retries(&actions), [RetryReason::CertificateDates]);
+            assert_eq!(rejection(&actions), None);
+            pair.server.set_wall_clock(pair.now, NOW);
+            pair.pass(2 * pair.client_config.retry_max);
+            assert_eq!(pair.client.phase(), Phase::Active);
+        }
     }
 
     #[test]

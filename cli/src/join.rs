@@ -1,9 +1,9 @@
 //! `fedlink join`: a site of a project, in a process of its own.
 
+mod ending;
 mod native;
 mod news;
 mod nvflare;
-mod watch;
 mod wines;
 mod words;
 
@@ -71,7 +71,7 @@ pub enum JoinError {
     },
     /// One of the two ends of TLS does not trust the other.
     #[error(
-        "no connection can be trusted: {}\nask whoever runs the project for a new kit: the certificates of this one may have ended, or be of another project",
+        "no connection can be trusted: {}\nonly somebody's help changes that: start this site again afterwards",
         Escaped(.0)
     )]
     Untrusted(String),
@@ -89,23 +89,6 @@ pub enum JoinError {
     /// There are no threads.
     #[error("the process cannot start ({0}): close some programs and try again")]
     Runtime(#[source] io::Error),
-}
-
-impl JoinError {
-    fn rejected(who: &'static str, rejection: &Rejection, hint: &'static str) -> Self {
-        Self::Rejected {
-            who,
-            rejection: rejection.clone(),
-            hint,
-        }
-    }
-
-    fn suspect(who: &'static str, suspicion: &Suspicion) -> Self {
-        Self::Suspect {
-            who,
-            suspicion: suspicion.clone(),
-        }
-    }
 }
 
 /// Runs a site until the run that it takes part in is over, or until Ctrl-C. A site of an

@@ -56,18 +56,21 @@ mod connect;
 mod pipe;
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use fedlink::error::ConfigError;
 use fedlink::frame::Framing;
 use fedlink::identity::Identity;
 use fedlink::{Client, ClientAction, ClientConfig, Instant, Phase};
 
+use crate::clock::WallClock;
+use crate::connectivity::Connectivity;
 use crate::remedy::Remedy;
 use crate::storage::{Compacting, Record, Storage};
-use crate::{HostError, seed, unix_time};
+use crate::{HostError, seed};
 use pipe::Pipe;
 
 pub use connect::{Connect, Connected, TcpConnect, Wire};
@@ -75,6 +78,7 @@ pub use connect::{Connect, Connected, TcpConnect, Wire};
 /// A client and its host in one thread.
 pub struct BlockingClient {
     client: Client,
+    wall: WallClock,
     started: std::time::Instant,
     connect: Box<dyn Connect>,
     framing: Framing,
@@ -84,7 +88,11 @@ pub struct BlockingClient {
     storage: Option<Compacting>,
     /// Actions that the application has not taken.
     actions: VecDeque<ClientAction>,
+    connectivity: Connectivity,
 }
+
+/// How long a server that has closed its end may take to say why.
+const PARTING_TIME: Duration = Duration::from_secs(1);
 
 impl BlockingClient {
     /// A client without records, that stores nothing: results that were not accepted are
@@ -124,10 +132,10 @@ impl BlockingClient {
     ) -> Result<Self, HostError> {
         let now = Instant::default();
         let framing = config.framing();
-        let mut client = Client::restore(config, identity, seed()?, now, records)?;
-        client.set_wall_clock(now, unix_time());
+        let client = Client::restore(config, identity, seed()?, now, records)?;
         Ok(Self {
             client,
+            wall: WallClock::default(),
             started: std::time::Instant::now(),
             connect,
             framing,
@@ -135,6 +143,7 @@ impl BlockingClient {
             connect_at: None,
             storage,
             actions: VecDeque::new(),
+            connectivity: Connectivity::default(),
         })
     }
 
@@ -143,6 +152,13 @@ impl BlockingClient {
     pub fn call<T>(&mut self, call: impl FnOnce(&mut Client, Instant) -> T) -> T {
         let now = self.now();
         call(&mut self.client, now)
+    }
+
+    /// What is known of its connections. [`Retry`](ClientAction::Retry) says that the client
+    /// tries again; why, and whether it helps, is known here.
+    #[must_use]
+    pub fn connectivity(&self) -> &Connectivity {
+        &self.connectivity
     }
 
     /// Whether the client has said goodbye and all its actions were taken.
@@ -160,6 +176,10 @@ impl BlockingClient {
     pub fn next_action(&mut self, patience: Duration) -> Result<Option<ClientAction>, HostError> {
         let end = self.now() + patience;
         loop {
+            if let Some(unix_time) = self.wall.news() {
+                let now = self.now();
+                self.client.set_wall_clock(now, unix_time);
+            }
             self.take_actions()?; // 1
             let action = self.actions.pop_front(); // 2
             if action.is_some() {
@@ -221,7 +241,10 @@ impl BlockingClient {
                     reason,
                 } => match Remedy::of(reason, attempt) {
                     Remedy::Connect => self.connect_at = Some(at),
-                    Remedy::Disconnect if self.pipe.is_some() => self.disconnect(),
+                    Remedy::Disconnect if self.pipe.is_some() => {
+                        self.connectivity.gave_up();
+                        self.disconnect();
+                    }
                     Remedy::Disconnect | Remedy::Nothing => {}
                 },
                 _ => {}
@@ -237,10 +260,28 @@ impl BlockingClient {
         {
             let sent = pipe.send(transmit.header.into_bytes(), transmit.payload.into_bytes());
             if let Err(error) = sent {
-                tracing::debug!(%error, "the connection broke");
+                self.read_rest(&error);
                 self.disconnect();
             }
         }
+    }
+
+    /// Writing has failed: the server may have said why before it closed its end.
+    fn read_rest(&mut self, error: &io::Error) {
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.receive(PARTING_TIME) {
+                Ok(Some(message)) => self.take_message(message),
+                Ok(None) => return self.connectivity.failed(error),
+                Err(said) => return self.connectivity.failed(&said),
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: BytesMut) {
+        self.connectivity.answered();
+        let now = self.now();
+        // Counted and traced by the client.
+        let _ = self.client.handle_message(now, message);
     }
 
     fn connect_if_due(&mut self) -> Result<(), ConfigError> {
@@ -257,11 +298,11 @@ impl BlockingClient {
             Ok(Connected { wire, carrier }) => {
                 let now = self.now();
                 self.pipe = Some(Pipe::new(wire, self.framing));
-                self.client.set_wall_clock(now, unix_time());
+                self.connectivity.connected();
                 self.client.handle_connected(now, carrier)
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot connect to the server");
+                self.connectivity.failed(&error);
                 self.disconnect();
                 Ok(())
             }
@@ -276,14 +317,10 @@ impl BlockingClient {
             return;
         };
         match pipe.receive(patience) {
-            Ok(Some(message)) => {
-                let now = self.now();
-                // Counted and traced by the client.
-                let _ = self.client.handle_message(now, message);
-            }
+            Ok(Some(message)) => self.take_message(message),
             Ok(None) => {}
             Err(error) => {
-                tracing::debug!(%error, "the connection broke");
+                self.connectivity.failed(&error);
                 self.disconnect();
             }
         }

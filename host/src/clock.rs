@@ -3,13 +3,57 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fedlink::Seed;
+use time::OffsetDateTime;
 
 /// Seconds since the Unix epoch, for the dates of certificates; 0 on a machine whose
 /// clock stands before it.
 #[must_use]
 pub fn unix_time() -> u64 {
+    #[cfg(test)]
+    if let Some(faked) = FAKED.get() {
+        return faked;
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What the wall clock says to this thread instead of the truth.
+    pub(crate) static FAKED: std::cell::Cell<Option<u64>> = const { std::cell::Cell::new(None) };
+}
+
+/// The wall clock, for a machine that has to be told when it is set: a system that starts
+/// without the right time gets it later, while connections stand.
+#[derive(Debug, Default)]
+pub(crate) struct WallClock {
+    told: Option<u64>,
+}
+
+impl WallClock {
+    /// The Unix time, unless it is what the machine was told last.
+    pub(crate) fn news(&mut self) -> Option<u64> {
+        let now = unix_time();
+        (self.told.replace(now) != Some(now)).then_some(now)
+    }
+}
+
+/// A moment in Unix seconds, as people write it: `2026-11-30 20:19 UTC`.
+#[must_use]
+pub fn date(unix_time: u64) -> String {
+    let moment = i64::try_from(unix_time).ok();
+    let moment = moment.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    match moment {
+        Some(at) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute()
+        ),
+        None => format!("Unix time {unix_time}"),
+    }
 }
 
 /// Fresh randomness for one machine, from the operating system, which writes the only copy.
@@ -28,4 +72,17 @@ pub fn random_id() -> Result<[u8; 16], getrandom::Error> {
     let mut id = [0; 16];
     getrandom::fill(&mut id)?;
     Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_in_the_calendar() {
+        assert_eq!(date(0), "1970-01-01 00:00 UTC");
+        assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
+        assert_eq!(date(4_102_444_799), "2099-12-31 23:59 UTC");
+        assert_eq!(date(u64::MAX), format!("Unix time {}", u64::MAX));
+    }
 }

@@ -3,6 +3,8 @@
 
 pub mod blocking;
 mod clock;
+mod connectivity;
+mod dates;
 mod error;
 mod hash;
 pub mod kit;
@@ -19,6 +21,8 @@ pub mod trainer;
 #[cfg(test)]
 mod testing;
 
-pub use clock::{random_id, seed, unix_time};
+pub use clock::{date, random_id, seed, unix_time};
+pub use connectivity::{ConnectionFailure, Connectivity};
+pub use dates::explain;
 pub use error::{CallError, HostError, Stopped};
 pub use hash::hash_ahead;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
+use crate::connectivity::ConnectionFailure;
+
 /// Silence after which TCP asks whether the peer is still there. Routers forget idle
 /// connections, some after a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
@@ -27,15 +29,11 @@ pub(crate) fn host_of(address: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// The error of a client that has nowhere to connect to.
-pub(crate) fn no_address() -> io::Error {
-    let message = "there is no address to connect to: give one";
-    io::Error::new(io::ErrorKind::InvalidInput, message)
-}
-
 /// The same error, saying which address it was.
 pub(crate) fn at(address: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{address}: {error}"))
+    let failure = ConnectionFailure::of(error);
+    let text = format!("{address}: {failure}");
+    ConnectionFailure { text, ..failure }.into_error(error.kind())
 }
 
 #[cfg(test)]

@@ -4,19 +4,18 @@
 //! and nobody else's. Sessions are not resumed: each connection shows its certificates
 //! anew, so that one that was withdrawn does not live on in a ticket.
 
-use std::io;
+pub(crate) mod fault;
+
 use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ConnectionCommon, Error, RootCertStore,
-    ServerConfig,
-};
+use rustls::{ClientConfig, ConnectionCommon, RootCertStore, ServerConfig};
 
 use crate::kit::Credentials;
+pub(crate) use fault::Fault;
 
 /// What both ends must name in the handshake, so that no other protocol's peer answers.
 pub const ALPN: &[u8] = b"fedlink/1";
@@ -105,32 +104,6 @@ pub fn channel_binding<Side>(connection: &ConnectionCommon<Side>) -> Result<[u8;
     connection
         .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
         .map_err(|error| TlsError::NotConnected(error.to_string()))
-}
-
-/// The error of a handshake, with what to do about certificates that do not fit.
-pub(crate) fn explain(error: io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|it| it.downcast_ref::<Error>());
-    let remedy = match cause {
-        Some(Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        )) => {
-            "another root than this kit's issued it: take the kit of the server's project, \
-             or see who answers at this address"
-        }
-        Some(Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        )) => "have the server's certificate renewed, or correct the clock of this machine",
-        Some(Error::AlertReceived(
-            AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRequired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::DecryptError,
-        )) => "the server refuses this site's certificate: take the kit of its project",
-        _ => return error,
-    };
-    io::Error::new(error.kind(), format!("{error}; {remedy}"))
 }
 
 const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];

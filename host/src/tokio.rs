@@ -51,6 +51,7 @@ mod clock;
 mod commit;
 mod dial;
 mod events;
+mod explained;
 mod handle;
 mod memory;
 mod pipe;

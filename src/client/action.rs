@@ -249,6 +249,9 @@ pub enum RetryReason {
     ServerOlder,
     /// The server speaks only a newer version of the protocol: update this program.
     ServerNewer,
+    /// By the server's clock this client's certificate counts no more, or not yet, and by
+    /// this client's clock it has not ended: one of the two clocks is wrong.
+    CertificateDates,
     /// The key that is elsewhere did not sign in time.
     SignerSilent,
     /// A heartbeat was not answered, or answered with this code.

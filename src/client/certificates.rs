@@ -65,6 +65,13 @@ impl Client {
         }
     }
 
+    /// Whether this client's certificate has ended by its own clock.
+    pub(super) fn has_ended(&self) -> bool {
+        let wall = self.wall.map(|wall| wall.unix_time(self.now));
+        let ends = self.identity.not_after().zip(wall);
+        ends.is_some_and(|(not_after, wall)| not_after < wall)
+    }
+
     /// Sets when to renew a session that was just granted: early enough for many tries, and
     /// not all clients at once. A grant that a certificate cuts short is the last that this
     /// certificate gives: another one would end at the same moment.

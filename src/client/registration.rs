@@ -276,7 +276,7 @@ impl Client {
         }
         let repeated = attempt.failed_alike(reject_after)
             && attempt.alike.is_some_and(|(before, _)| before == kind);
-        tracing::warn!(%suspicion, repeated, "the server's answer was dropped");
+        tracing::debug!(%suspicion, repeated, "the server's answer was dropped");
         self.tell(ClientAction::Suspect {
             suspicion,
             repeated,
@@ -290,7 +290,11 @@ impl Client {
         let wait = denied
             .retry_after
             .map_or(Duration::ZERO, Duration::from_millis);
-        if protected && let Some(reason) = denied.rejection() {
+        let clocks_differ = denied.is_of_dates() && !self.has_ended();
+        if protected
+            && !clocks_differ
+            && let Some(reason) = denied.rejection()
+        {
             self.rejected(Rejection {
                 reason,
                 message: denied.message,
@@ -298,6 +302,7 @@ impl Client {
             return;
         }
         let reason = match denied.denial {
+            Denial::Rejected(_) if clocks_differ => RetryReason::CertificateDates,
             Denial::Rejected(_) | Denial::Busy => RetryReason::ServerBusy,
             Denial::NoCommonSuite => RetryReason::NoCommonSuite,
             Denial::TooShort(_) => RetryReason::ChallengeTooShort,

@@ -7,7 +7,8 @@ use fedlink_host::CallError;
 use fedlink_host::kit::SiteKit;
 
 use super::JoinError;
-use super::words::why;
+use super::ending::{Peer, ending};
+use super::words::Cause;
 use crate::certificates::{self, Whose};
 use crate::federation::{Happened, HostedSite, SiteNews};
 use crate::interrupt::Interrupt;
@@ -16,8 +17,10 @@ use crate::output;
 use crate::parties;
 use crate::training::Share;
 
-/// What the other end is called.
-const WHO: &str = "coordinator";
+const COORDINATOR: Peer = Peer {
+    who: "coordinator",
+    hint,
+};
 
 /// Runs the site until its run is over, or until Ctrl-C.
 pub(super) async fn run(
@@ -38,6 +41,7 @@ struct Seat<'a> {
     options: &'a JoinOptions,
     name: &'a str,
     process: HostedSite,
+    cause: Cause,
     /// How it leaves, once it does.
     leaving: Leaving,
 }
@@ -58,11 +62,14 @@ impl<'a> Seat<'a> {
         share: Share,
     ) -> Result<Self, JoinError> {
         let wines = share.len();
-        let process = HostedSite::start(parties::client_host(kit)?, Arc::new(share)).await?;
+        let host = parties::client_host(kit)?;
+        let cause = Cause::new(COORDINATOR.who, host.connectivity());
+        let process = HostedSite::start(host, Arc::new(share)).await?;
         let seat = Self {
             options,
             name: &kit.config.name,
             process,
+            cause,
             leaving: Leaving::No,
         };
         seat.say(format!(
@@ -111,17 +118,14 @@ impl<'a> Seat<'a> {
         Ok(client.quit(reason).await.map_err(CallError::from)?)
     }
 
-    async fn tell(&self, action: &ClientAction) -> Result<(), JoinError> {
+    async fn tell(&mut self, action: &ClientAction) -> Result<(), JoinError> {
+        self.cause.learn(action);
+        if let Some(error) = ending(COORDINATOR, action, self.cause.connectivity()) {
+            return Err(error);
+        }
         match action {
             ClientAction::SetAuth(_) => self.say("is registered"),
             ClientAction::ClearAuth => self.say("must register anew"),
-            ClientAction::Rejected(rejection) => {
-                return Err(JoinError::rejected(WHO, rejection, hint(rejection.reason)));
-            }
-            ClientAction::Suspect {
-                suspicion,
-                repeated: true,
-            } => return Err(JoinError::suspect(WHO, suspicion)),
             ClientAction::Retry {
                 at,
                 attempt,
@@ -132,7 +136,7 @@ impl<'a> Seat<'a> {
                 let wait = wait.await.map_err(CallError::from)?;
                 self.say(format!(
                     "{}: tries again in {:.1} s (attempt {attempt})",
-                    why(*reason, WHO),
+                    self.cause.why(*reason),
                     wait.as_secs_f64()
                 ));
             }

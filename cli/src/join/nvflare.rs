@@ -5,26 +5,28 @@ use std::time::Duration;
 
 use fedlink::message::JobId;
 use fedlink::nvflare::{ControlId, Decision};
-use fedlink::{Binding, ClientAction, RejectReason, RetryReason};
+use fedlink::{Binding, ClientAction, RejectReason};
 use fedlink_host::nvflare::{Accepted, Deployments, Kit};
 use fedlink_host::store::FileStore;
 use fedlink_host::tokio::ClientHost;
 use fedlink_host::trainer::{SiteEvent, TrainingSite};
-use fedlink_host::{CallError, HostError};
+use fedlink_host::{CallError, HostError, explain};
 use tokio::time::{Instant, sleep_until};
 
 use super::JoinError;
+use super::ending::{Peer, ending};
 use super::news::News;
-use super::watch::{Watch, WatchedDial};
 use super::wines::Wines;
-use super::words::why;
+use super::words::Cause;
 use crate::exec::Program;
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
 use crate::output;
 
-/// What the other end is called.
-const WHO: &str = "server";
+const SERVER: Peer = Peer {
+    who: "server",
+    hint,
+};
 
 /// How long a site that only looks waits to be let in: several tries, also at a server
 /// that is about to start.
@@ -56,26 +58,24 @@ struct Seat<'a> {
     kit: &'a Kit,
     deployments: Arc<Deployments>,
     site: TrainingSite,
-    watch: Watch,
+    cause: Cause,
     /// What went wrong last, until the server answers.
     trouble: Option<String>,
-    registered: bool,
     leaving: bool,
 }
 
 impl<'a> Seat<'a> {
     async fn open(options: &'a JoinOptions, kit: &'a Kit) -> Result<Self, JoinError> {
-        let watch = Watch::default();
-        let host = host(options, kit, watch.clone())?;
+        let host = host(options, kit)?;
+        let cause = Cause::new(SERVER.who, host.connectivity());
         let deployments = Arc::new(deployments(options));
         let seat = Self {
             options,
             kit,
             site: start(options, kit, host, Arc::clone(&deployments)).await?,
             deployments,
-            watch,
+            cause,
             trouble: None,
-            registered: false,
             leaving: false,
         };
         seat.tell(&News::Calls {
@@ -112,21 +112,18 @@ impl<'a> Seat<'a> {
     }
 
     async fn action(&mut self, action: ClientAction) -> Result<(), JoinError> {
+        self.cause.learn(&action);
+        if let Some(error) = ending(SERVER, &action, self.cause.connectivity()) {
+            return Err(error);
+        }
         match action {
             ClientAction::SetAuth(_) => {
-                self.registered = true;
                 self.trouble = None;
-                self.watch.answered();
                 if !self.options.once {
                     self.tell(&self.registration());
                 }
             }
-            ClientAction::ClearAuth => {
-                self.registered = false;
-                if !self.leaving {
-                    self.tell(&News::RegistersAnew);
-                }
-            }
+            ClientAction::ClearAuth if !self.leaving => self.tell(&News::RegistersAnew),
             ClientAction::HeartbeatAnswered { .. } if self.options.once && !self.leaving => {
                 self.checked();
                 self.leave("it was only to be checked").await?;
@@ -135,24 +132,14 @@ impl<'a> Seat<'a> {
                 self.trouble = None;
                 self.tell(&News::Answers);
             }
-            ClientAction::Rejected(rejection) => {
-                let hint = hint(rejection.reason);
-                return Err(JoinError::rejected(WHO, &rejection, hint));
-            }
             ClientAction::CertificateEnds { owner, left, .. } => {
                 self.tell(&News::CertificateEnds {
                     owner: owner.to_string(),
                     seconds: left.as_secs(),
                 });
             }
-            ClientAction::Suspect {
-                suspicion,
-                repeated,
-            } => {
-                if repeated {
-                    return Err(JoinError::suspect(WHO, &suspicion));
-                }
-                let what = suspicion.to_string();
+            ClientAction::Suspect { suspicion, .. } => {
+                let what = explain(&suspicion);
                 self.tell(&News::Suspects { what: what.clone() });
                 self.trouble = Some(what);
             }
@@ -161,15 +148,7 @@ impl<'a> Seat<'a> {
                 attempt,
                 reason,
             } => {
-                if let Some(refusal) = self.watch.refusal().filter(|_| !self.registered) {
-                    return Err(JoinError::Untrusted(refusal));
-                }
-                let why = match (reason, self.watch.failure()) {
-                    (RetryReason::NotConnected | RetryReason::Disconnected, Some(failure)) => {
-                        format!("there is no connection ({failure})")
-                    }
-                    (reason, _) => why(reason, WHO),
-                };
+                let why = self.cause.why(reason);
                 self.trouble = Some(why.clone());
                 let wait = self.site.client().call(move |_, now| at.since(now));
                 let wait = wait.await.map_err(CallError::from)?;
@@ -331,17 +310,13 @@ impl<'a> Seat<'a> {
 }
 
 /// The client's host, as kit and options say.
-fn host(options: &JoinOptions, kit: &Kit, watch: Watch) -> Result<ClientHost, JoinError> {
+fn host(options: &JoinOptions, kit: &Kit) -> Result<ClientHost, JoinError> {
     let mut config = kit.client_config();
     if let Binding::Nvflare(settings) = &mut config.binding {
         settings.on_replaced = options.on_replaced.into();
         settings.host_decides = true;
     }
-    let dial = WatchedDial {
-        dial: kit.dial()?,
-        watch,
-    };
-    let host = ClientHost::new(Arc::new(config), kit.identity(), dial);
+    let host = ClientHost::new(Arc::new(config), kit.identity(), kit.dial()?);
     Ok(match &options.state {
         Some(folder) => {
             let (store, records) = FileStore::open(folder)?;

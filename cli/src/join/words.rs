@@ -1,9 +1,60 @@
 //! Why something is tried again, in plain words.
 
-use fedlink::RetryReason;
+use fedlink::{ClientAction, RetryReason, Suspicion};
+use fedlink_host::{Connectivity, date, explain, unix_time};
 
-/// `who` is what the other end is called.
-pub(super) fn why(reason: RetryReason, who: &str) -> String {
+/// Why the latest try failed, as far as anything is known.
+#[derive(Debug)]
+pub(super) struct Cause {
+    /// What the other end is called.
+    who: &'static str,
+    connectivity: Connectivity,
+    /// What was wrong with its latest answer.
+    suspicion: Option<Suspicion>,
+}
+
+impl Cause {
+    pub(super) fn new(who: &'static str, connectivity: Connectivity) -> Self {
+        Self {
+            who,
+            connectivity,
+            suspicion: None,
+        }
+    }
+
+    pub(super) fn connectivity(&self) -> &Connectivity {
+        &self.connectivity
+    }
+
+    /// Learns from an action of the client.
+    pub(super) fn learn(&mut self, action: &ClientAction) {
+        match action {
+            ClientAction::Suspect { suspicion, .. } => self.suspicion = Some(suspicion.clone()),
+            ClientAction::SetAuth(_) => self.suspicion = None,
+            _ => {}
+        }
+    }
+
+    /// Why something is tried again.
+    pub(super) fn why(&self, reason: RetryReason) -> String {
+        let words = why(reason, self.who);
+        match reason {
+            RetryReason::NotConnected | RetryReason::Disconnected => {
+                let failure = self.connectivity.failure();
+                failure.map_or(words, |failure| {
+                    format!("there is no connection ({failure})")
+                })
+            }
+            RetryReason::ChallengeSuspect => match &self.suspicion {
+                Some(suspicion) => format!("{words} ({})", explain(suspicion)),
+                None => words,
+            },
+            _ => words,
+        }
+    }
+}
+
+fn why(reason: RetryReason, who: &str) -> String {
     match reason {
         RetryReason::NotConnected => "there is no connection".to_owned(),
         RetryReason::Disconnected => "the connection was lost".to_owned(),
@@ -23,6 +74,10 @@ pub(super) fn why(reason: RetryReason, who: &str) -> String {
             format!("the {who} speaks a newer version of the protocol: update this program")
         }
         RetryReason::ChallengeTooShort => format!("the {who} wants to be asked at more length"),
+        RetryReason::CertificateDates => format!(
+            "the {who} finds that this site's certificate has expired or is not valid yet, which it is by the clock of this machine, {}: correct the clock of the {who} or of this machine",
+            date(unix_time())
+        ),
         RetryReason::SignerSilent => "the key has not signed in time".to_owned(),
         RetryReason::Replaced => "another process has registered under this name".to_owned(),
         RetryReason::Heartbeat(code) => format!("a heartbeat failed ({code})"),

@@ -57,10 +57,15 @@ impl Process {
 
     /// Reads on until a line has this in it.
     pub(crate) fn says(&self, what: &str) {
+        self.line(what);
+    }
+
+    /// The next line that has this in it.
+    pub(crate) fn line(&self, what: &str) -> String {
         let mut said = Vec::new();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(what) => return,
+                Ok(line) if line.contains(what) => return line,
                 Ok(line) => said.push(line),
                 Err(_) => panic!("never said {what:?}, but {said:#?}"),
             }

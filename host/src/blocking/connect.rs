@@ -1,6 +1,6 @@
 //! How the blocking host reaches the server.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use socket2::SockRef;
 
+use crate::connectivity::ConnectionFailure;
 use crate::{socket, tls};
 
 /// How long a connection may take to stand, or one message to be written.
@@ -33,9 +34,41 @@ impl Wire for TcpStream {
     }
 }
 
-impl Wire for StreamOwned<ClientConnection, TcpStream> {
+/// A connection over TLS whose errors say what to do.
+struct TlsWire {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+    config: Arc<rustls::ClientConfig>,
+    /// Which of the server's addresses it is.
+    address: String,
+}
+
+impl Read for TlsWire {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(room);
+        read.map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => error,
+            _ => socket::at(&self.address, &tls::fault::at_site(error, &self.config)),
+        })
+    }
+}
+
+impl Write for TlsWire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl Wire for TlsWire {
     fn wait_at_most(&mut self, patience: Duration) -> io::Result<()> {
-        self.sock.set_read_timeout(Some(patience))
+        self.stream.sock.set_read_timeout(Some(patience))
     }
 }
 
@@ -105,12 +138,17 @@ impl TcpConnect {
         let mut connection = connection.map_err(io::Error::other)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         while connection.is_handshaking() {
-            connection.complete_io(&mut stream).map_err(tls::explain)?;
+            let handshake = connection.complete_io(&mut stream);
+            handshake.map_err(|error| tls::fault::in_handshake(error, config))?;
         }
         let binding = tls::channel_binding(&connection);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
         Ok(Connected {
-            wire: Box::new(StreamOwned::new(connection, stream)),
+            wire: Box::new(TlsWire {
+                stream: StreamOwned::new(connection, stream),
+                config: Arc::clone(config),
+                address: address.to_owned(),
+            }),
             carrier,
         })
     }
@@ -118,14 +156,14 @@ impl TcpConnect {
 
 impl Connect for TcpConnect {
     fn connect(&mut self) -> io::Result<Connected> {
-        let mut failed = socket::no_address();
+        let mut failures = Vec::new();
         for address in &self.addresses {
             match self.connect_to(address) {
                 Ok(connected) => return Ok(connected),
-                Err(error) => failed = socket::at(address, &error),
+                Err(error) => failures.push(socket::at(address, &error)),
             }
         }
-        Err(failed)
+        Err(ConnectionFailure::of_all(failures))
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use fedlink::frame::{Framing, Splitter};
 
 use super::Wire;
+use crate::tls::fault;
 
 /// Room for what one read may bring, so that small messages come many at once.
 const READ_BYTES: usize = 16 << 10;
@@ -57,8 +58,7 @@ impl Pipe {
     pub(super) fn receive(&mut self, patience: Duration) -> io::Result<Option<BytesMut>> {
         loop {
             let message = self.frames.next_frame();
-            let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-            if let Some(message) = message.map_err(invalid)? {
+            if let Some(message) = message.map_err(fault::framing)? {
                 return Ok(Some(message));
             }
             self.wire.wait_at_most(patience.max(SHORTEST_WAIT))?;

@@ -5,9 +5,12 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::dial::Stream;
@@ -81,10 +84,31 @@ async fn make_ready(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<I
             tls_exporter: None,
         });
     };
-    let stream = tls.accept(stream).await?;
+    let stream = match tls.accept(stream).into_fallible().await {
+        Ok(stream) => stream,
+        Err((error, stream)) => {
+            let _ = timeout(PARTING_TIME, part(stream)).await;
+            return Err(tls::fault::at_server(error));
+        }
+    };
     let binding = tls::channel_binding(stream.get_ref().1);
     Ok(Incoming {
         tls_exporter: Some(binding.map_err(io::Error::other)?),
         stream: Box::new(stream),
     })
+}
+
+/// How long a peer that is refused may take to read why.
+const PARTING_TIME: Duration = Duration::from_secs(1);
+
+/// What such a peer may have sent meanwhile, in bytes: the messages of one registration.
+const PARTING_BYTES: u64 = 64 << 10;
+
+/// Lets the peer read why it is refused: where bytes of it were not read, closing the
+/// connection takes back what it has not read either.
+async fn part(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = stream.take(PARTING_BYTES);
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+    Ok(())
 }

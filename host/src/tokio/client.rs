@@ -16,9 +16,11 @@ use super::commit::GroupCommit;
 use super::dial::Dial;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
+use crate::clock::WallClock;
+use crate::connectivity::Connectivity;
 use crate::remedy::Remedy;
 use crate::storage::{Record, Storage};
-use crate::{HostError, seed, unix_time};
+use crate::{HostError, seed};
 use link::{Link, LinkEvent};
 
 /// Calls into a client that a host runs.
@@ -39,6 +41,7 @@ pub struct ClientHost {
     dial: Box<dyn Dial>,
     storage: Option<Box<dyn Storage>>,
     records: Vec<Bytes>,
+    connectivity: Connectivity,
 }
 
 impl ClientHost {
@@ -52,7 +55,15 @@ impl ClientHost {
             dial: Box::new(dial),
             storage: None,
             records: Vec::new(),
+            connectivity: Connectivity::default(),
         }
+    }
+
+    /// What will be known of its connections. [`Retry`](ClientAction::Retry) says that the
+    /// client tries again; why, and whether it helps, is known here.
+    #[must_use]
+    pub fn connectivity(&self) -> Connectivity {
+        self.connectivity.clone()
     }
 
     /// With a storage, and the records that it holds already.
@@ -85,8 +96,9 @@ impl ClientHost {
         let running = Running {
             client,
             clock,
+            wall: WallClock::default(),
             alarm: Alarm::new(),
-            link: Link::new(self.dial, framing, clock.now()),
+            link: Link::new(self.dial, framing, self.connectivity, clock.now()),
             commits: GroupCommit::new(self.storage),
             events,
             commands,
@@ -100,6 +112,7 @@ impl ClientHost {
 struct Running {
     client: Client,
     clock: Clock,
+    wall: WallClock,
     alarm: Alarm,
     link: Link,
     commits: GroupCommit,
@@ -122,8 +135,10 @@ impl Running {
     /// The loop: do what the machine wants, wait until something happens, tell the
     /// machine.
     async fn work(&mut self) -> Result<(), HostError> {
-        self.client.set_wall_clock(self.clock.now(), unix_time());
         loop {
+            if let Some(unix_time) = self.wall.news() {
+                self.client.set_wall_clock(self.clock.now(), unix_time);
+            }
             self.drain();
             if self.ending && self.commits.is_idle() && self.events.is_empty() {
                 return Ok(());
@@ -171,7 +186,10 @@ impl Running {
                     reason,
                 } => match Remedy::of(reason, attempt) {
                     Remedy::Connect => self.link.dial_at(at),
-                    Remedy::Disconnect if self.link.is_up() => self.disconnected(),
+                    Remedy::Disconnect if self.link.is_up() => {
+                        self.link.give_up();
+                        self.disconnected();
+                    }
                     Remedy::Disconnect | Remedy::Nothing => {}
                 },
                 ClientAction::Closed { .. } => self.ending = true,
@@ -197,7 +215,6 @@ impl Running {
                     // An address is never too long.
                     let _ = self.client.set_address(&address.to_string());
                 }
-                self.client.set_wall_clock(now, unix_time());
                 self.client.handle_connected(now, carrier)?;
             }
             LinkEvent::Message(message) => {
@@ -215,3 +232,6 @@ impl Running {
         self.client.handle_disconnected(self.clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;

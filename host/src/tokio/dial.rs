@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::explained::Explained;
+use crate::connectivity::ConnectionFailure;
 use crate::{socket, tls};
 
 /// Makes connections to the server: [`TcpDial`], or a carrier of your own.
@@ -78,14 +80,14 @@ impl TcpDial {
     }
 
     async fn connect_to_any(self) -> io::Result<Connection> {
-        let mut failed = socket::no_address();
+        let mut failures = Vec::new();
         for address in &self.addresses {
             match self.connect(address).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => failed = socket::at(address, &error),
+                Err(error) => failures.push(socket::at(address, &error)),
             }
         }
-        Err(failed)
+        Err(ConnectionFailure::of_all(failures))
     }
 
     async fn connect(&self, address: &str) -> io::Result<Connection> {
@@ -106,9 +108,14 @@ impl TcpDial {
         let connector = TlsConnector::from(Arc::clone(config));
         let handshake = connector.connect(name.clone(), stream);
         let stream = timeout(CONNECT_TIMEOUT, handshake).await?;
-        let stream = stream.map_err(tls::explain)?;
+        let stream = stream.map_err(|error| tls::fault::in_handshake(error, config))?;
         let binding = tls::channel_binding(stream.get_ref().1);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
+        let stream = Explained {
+            stream,
+            config: Arc::clone(config),
+            address: address.to_owned(),
+        };
         Ok(Connection {
             stream: Box::new(stream),
             carrier,

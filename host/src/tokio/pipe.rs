@@ -9,6 +9,7 @@ use fedlink::frame::{Framing, MAX_MESSAGE, Splitter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::dial::Stream;
+use crate::tls::fault;
 
 /// Room for what one read may bring, so that small messages come many at once. An idle
 /// connection holds it; a large message gets room of its own.
@@ -85,7 +86,7 @@ impl Reader {
                         return Ok(Received::TooLong(Long { start, len }));
                     }
                 }
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                Err(error) => return Err(fault::framing(error)),
             }
             let room = self.frames.room(READ_BYTES);
             if self.stream.read_buf(room).await? == 0 {

@@ -3,6 +3,7 @@
 mod handle;
 mod limits;
 mod peer;
+mod refusals;
 mod vouched;
 
 use std::collections::BTreeMap;
@@ -23,10 +24,12 @@ use super::commit::GroupCommit;
 use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
 use super::pipe::{CLOSE_TIMEOUT, Long};
+use crate::clock::WallClock;
 use crate::storage::{Record, Storage};
-use crate::{HostError, seed, unix_time};
+use crate::{HostError, seed};
 use limits::Crowd;
 use peer::{Input, Peer, Verdict};
+use refusals::Refusals;
 use vouched::{Voucher, Vouchers};
 
 pub use limits::Limits;
@@ -115,8 +118,11 @@ impl ServerHost {
             limits: Arc::new(self.limits),
             next: Arc::default(),
             inputs: sender,
+            refusals: Arc::default(),
         };
         let mut doors = JoinSet::new();
+        let refusals = Arc::clone(&door.refusals);
+        doors.spawn(async move { refusals.tell(|line| tracing::warn!("{line}")).await });
         for accept in self.accepts {
             doors.spawn(door.clone().stand_open(accept));
         }
@@ -125,6 +131,7 @@ impl ServerHost {
         let running = Running {
             server,
             clock,
+            wall: WallClock::default(),
             alarm: Alarm::new(),
             door,
             doors,
@@ -153,6 +160,7 @@ struct Door {
     limits: Arc<Limits>,
     next: Arc<AtomicU64>,
     inputs: mpsc::Sender<Input>,
+    refusals: Arc<Refusals>,
 }
 
 impl Door {
@@ -176,6 +184,7 @@ impl Door {
                         id,
                         limits,
                         self.inputs.clone(),
+                        Arc::clone(&self.refusals),
                     ));
                 }
                 Err(why) => {
@@ -190,6 +199,7 @@ impl Door {
 struct Running {
     server: Server,
     clock: Clock,
+    wall: WallClock,
     alarm: Alarm,
     door: Door,
     doors: JoinSet<()>,
@@ -229,9 +239,11 @@ impl Running {
     /// The loop: do what the machine wants, wait until something happens, tell the
     /// machine.
     async fn work(&mut self) -> Result<(), HostError> {
-        self.server.set_wall_clock(self.clock.now(), unix_time());
         let mut batch = Vec::with_capacity(MAX_INPUTS);
         loop {
+            if let Some(unix_time) = self.wall.news() {
+                self.server.set_wall_clock(self.clock.now(), unix_time);
+            }
             self.drain();
             if self.ending && self.commits.is_idle() && self.events.is_empty() {
                 return Ok(());
@@ -304,7 +316,6 @@ impl Running {
                 peer,
             } => {
                 let now = self.take_messages();
-                self.server.set_wall_clock(now, unix_time());
                 self.server.handle_connected(now, id, tls_exporter);
                 self.peers.insert(id, peer);
                 self.roll_call = self.roll_call.or_else(|| later(self.patience));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fedlink::identity::Role;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -17,35 +18,49 @@ pub fn server_name() -> ServerName<'static> {
 
 /// Both ends, each with a certificate of the project.
 pub fn configs(pki: &Pki) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(pki.root().der().to_vec().into()).unwrap();
-    let roots = Arc::new(roots);
-    let leaf = |name: &str, role| {
-        let seed = pki.seed(name);
-        let der = pki.root().leaf(name, role, seed, |params| {
-            let name = name.try_into().unwrap();
-            params.subject_alt_names.push(rcgen::SanType::DnsName(name));
-        });
-        let key = PrivateKeyDer::Pkcs8(pkcs8(seed).into());
-        (vec![der.into()], key)
-    };
-    let (chain, key) = leaf("site-1", Role::Client);
-    let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let (chain, key) = leaf(pki, SERVER, Role::Server);
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(pki), provider());
+    let server = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(Arc::clone(&roots))
-        .with_client_auth_cert(chain, key)
-        .unwrap();
-    let (chain, key) = leaf(SERVER, Role::Server);
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
-        .build()
-        .unwrap();
-    let server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(verifier.build().unwrap())
         .with_single_cert(chain, key)
         .unwrap();
-    (Arc::new(client), Arc::new(server))
+    (client_config(pki, pki), Arc::new(server))
+}
+
+/// A site of the project `own` that trusts the roots of `trusted`.
+pub fn client_config(own: &Pki, trusted: &Pki) -> Arc<ClientConfig> {
+    let (chain, key) = leaf(own, "site-1", Role::Client);
+    let client = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots(trusted))
+        .with_client_auth_cert(chain, key)
+        .unwrap();
+    Arc::new(client)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn roots(pki: &Pki) -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(pki.root().der().to_vec().into()).unwrap();
+    Arc::new(roots)
+}
+
+fn leaf(
+    pki: &Pki,
+    name: &str,
+    role: Role,
+) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let seed = pki.seed(name);
+    let der = pki.root().leaf(name, role, seed, |params| {
+        let name = name.try_into().unwrap();
+        params.subject_alt_names.push(rcgen::SanType::DnsName(name));
+    });
+    let key = PrivateKeyDer::Pkcs8(pkcs8(seed).into());
+    (vec![der.into()], key)
 }

@@ -121,6 +121,10 @@ pub(crate) enum Denial {
     TooShort(u32),
 }
 
+/// How long a client waits at least whose clock and the server's differ: somebody has to
+/// correct one of them, which takes minutes.
+const CLOCK_WAIT_MILLIS: u64 = 30_000;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Denied {
     pub(crate) denial: Denial,
@@ -151,6 +155,20 @@ impl Denied {
     /// For good, by this rule.
     pub(crate) fn rejected(reason: RejectReason, message: impl Into<String>) -> Self {
         Self::new(Denial::Rejected(reason), message)
+    }
+
+    /// By this server's clock, a certificate of the client counts no more, or not yet. The
+    /// client compares its own clock: if the two differ, it comes again.
+    pub(crate) fn out_of_dates(message: impl Into<String>) -> Self {
+        Self {
+            retry_after: Some(CLOCK_WAIT_MILLIS),
+            ..Self::rejected(RejectReason::Unauthenticated, message)
+        }
+    }
+
+    /// Whether it is certificates that do not count at this time, rather than for good.
+    pub(crate) fn is_of_dates(&self) -> bool {
+        self.rejection() == Some(RejectReason::Unauthenticated) && self.retry_after.is_some()
     }
 
     /// Whether the client is refused for good, and by which rule.

@@ -2,6 +2,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BytesMut};
+use fedlink::FailureKind;
 use futures_channel::mpsc::Receiver;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -13,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::watched::Fault;
 use super::*;
+use crate::ConnectionFailure;
 use crate::nvflare::testing::{Folder, Root};
 use crate::nvflare::tls::testing::{certificate, server_config};
 use crate::tokio::Stream;
@@ -308,6 +310,30 @@ async fn a_server_that_refuses_the_certificate() {
     let told = told.unwrap_err();
     assert_eq!(told.kind(), io::ErrorKind::InvalidData);
     assert!(told.to_string().contains("received fatal alert"), "{told}");
+    assert_eq!(ConnectionFailure::of(&told).kind, FailureKind::Permanent);
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_tls_to_a_site_that_does_not() {
+    let root = Root::new();
+    let config = server_config(&root, &certificate(&root, |_| {}), true);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut dial = GrpcDial::new(listener.local_addr().unwrap().to_string());
+    let refuse = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let refused = acceptor.accept(stream).into_fallible().await;
+        let (_, mut stream) = refused.err().unwrap();
+        stream.shutdown().await.unwrap();
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    };
+    let talk = async { dial.dial().await?.stream.read(&mut [0; 9]).await };
+    let ((), told) = tokio::join!(refuse, talk);
+    let told = told.unwrap_err().to_string();
+    assert!(
+        told.contains("one end speaks TLS and the other does not"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -4,42 +4,53 @@
 //! that the server refuses the site's certificate, is known here.
 
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::connectivity::ConnectionFailure;
+use crate::tls::fault;
 use crate::tokio::Stream;
 
 /// A stream whose first error of reading is kept: writing fails for no reason of its own.
 pub(super) struct Watched {
     stream: Box<dyn Stream>,
     fault: Fault,
+    /// Whether anything was read.
+    begun: bool,
 }
 
 /// What went wrong with a connection, if anything did.
 #[derive(Clone, Default)]
-pub(super) struct Fault(Arc<OnceLock<(ErrorKind, String)>>);
+pub(super) struct Fault(Arc<OnceLock<(ErrorKind, ConnectionFailure)>>);
 
 impl Watched {
     pub(super) fn new(stream: Box<dyn Stream>) -> (Self, Fault) {
         let fault = Fault::default();
         let kept = fault.clone();
-        (Self { stream, fault }, kept)
+        let begun = false;
+        let it = Self {
+            stream,
+            fault,
+            begun,
+        };
+        (it, kept)
     }
 }
 
 impl Fault {
     pub(super) fn get(&self) -> Option<io::Error> {
-        let (kind, text) = self.0.get()?;
-        Some(io::Error::new(*kind, text.clone()))
+        let (kind, failure) = self.0.get()?;
+        Some(failure.clone().into_error(*kind))
     }
 
     fn keep<T>(&self, result: io::Result<T>) -> io::Result<T> {
         result.inspect_err(|error| {
             // The first one is the reason of all that follow.
-            let _ = self.0.set((error.kind(), error.to_string()));
+            let _ = self.0.set((error.kind(), ConnectionFailure::of(error)));
         })
     }
 }
@@ -50,7 +61,15 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = room.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, room));
+        let first = !mem::replace(&mut self.begun, true);
+        let came = room.filled().get(before..).unwrap_or_default();
+        let read = match first && fault::is_record(came) {
+            // HTTP/2 would only call it nonsense.
+            true => Err(fault::only_tls()),
+            false => read,
+        };
         Poll::Ready(self.fault.keep(read))
     }
 }

@@ -3,6 +3,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
+use fedlink::FailureKind;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection, StreamOwned};
@@ -10,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::testing::{certificate, server_config};
 use super::*;
+use crate::ConnectionFailure;
 use crate::blocking::Connect;
 use crate::nvflare::testing::{Folder, Root, SERVER_KEY};
 use crate::testing::DAY;
@@ -143,6 +145,35 @@ fn a_site_of_another_root() {
     let root = Root::new();
     let other = Root::other();
     let (address, serving) = serve(server_config(&other, &certificate(&root, |_| {}), true));
-    let told = talk(&folder(&root, address)).unwrap_err().to_string();
+    let told = talk(&folder(&root, address)).unwrap_err();
     assert!(serving.join().unwrap().is_err(), "{told}");
+    // Closing a blocking server's end may take back what it has said.
+    if told.kind() == io::ErrorKind::InvalidData {
+        let failure = ConnectionFailure::of(&told);
+        assert_eq!(failure.kind, FailureKind::Permanent, "{failure}");
+        assert!(
+            failure
+                .text
+                .contains("the server refuses this site's certificate"),
+            "{failure}"
+        );
+    }
+}
+
+#[test]
+fn a_site_without_a_certificate() {
+    let root = Root::new();
+    let (address, serving) = serve(server_config(&root, &certificate(&root, |_| {}), true));
+    let folder = folder(&root, address);
+    folder.replace("fed_client.json", "mtls", "tls");
+    let told = talk(&folder).unwrap_err();
+    assert!(serving.join().unwrap().is_err(), "{told}");
+    if told.kind() == io::ErrorKind::InvalidData {
+        let failure = ConnectionFailure::of(&told);
+        assert_eq!(failure.kind, FailureKind::Permanent, "{failure}");
+        assert!(
+            failure.text.contains("`connection_security` mtls"),
+            "{failure}"
+        );
+    }
 }

@@ -1,6 +1,5 @@
 //! The client's way to the server: none, in the making, or a connection.
 
-use std::io;
 use std::net::IpAddr;
 
 use bytes::BytesMut;
@@ -8,6 +7,7 @@ use fedlink::frame::Framing;
 use fedlink::{Carrier, Instant, Transmit};
 use tokio::time::timeout;
 
+use crate::connectivity::Connectivity;
 use crate::tokio::clock::{Alarm, Clock};
 use crate::tokio::dial::{Dial, Dialing};
 use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Received};
@@ -15,6 +15,7 @@ use crate::tokio::pipe::{CLOSE_TIMEOUT, Pipe, Received};
 pub(super) struct Link {
     dial: Box<dyn Dial>,
     framing: Framing,
+    connectivity: Connectivity,
     state: State,
 }
 
@@ -43,10 +44,16 @@ pub(super) enum LinkEvent {
 }
 
 impl Link {
-    pub(super) fn new(dial: Box<dyn Dial>, framing: Framing, now: Instant) -> Self {
+    pub(super) fn new(
+        dial: Box<dyn Dial>,
+        framing: Framing,
+        connectivity: Connectivity,
+        now: Instant,
+    ) -> Self {
         Self {
             dial,
             framing,
+            connectivity,
             state: State::Waiting(now),
         }
     }
@@ -94,6 +101,7 @@ impl Link {
             State::Dialing(dialing) => match dialing.await {
                 Ok(connection) => {
                     let pipe = Pipe::new(connection.stream, self.framing);
+                    self.connectivity.connected();
                     self.state = State::Up(Box::new(pipe));
                     LinkEvent::Connected {
                         carrier: connection.carrier,
@@ -101,22 +109,36 @@ impl Link {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot connect to the server");
+                    self.connectivity.failed(&error);
                     LinkEvent::Lost
                 }
             },
             State::Up(pipe) => {
                 let result = tokio::select! {
-                    received = pipe.reader.next(), if reading => received.map(|it| match it {
-                        Received::Message(message) => LinkEvent::Message(message),
-                        Received::TooLong(_) | Received::Closed => LinkEvent::Lost,
-                    }),
-                    written = pipe.writer.write() => written.map(|()| LinkEvent::Moved),
+                    received = pipe.reader.next(), if reading => received,
+                    written = pipe.writer.write() => match written {
+                        Ok(()) => return LinkEvent::Moved,
+                        // The server may have said why before it closed its end.
+                        Err(error) => {
+                            let said = timeout(CLOSE_TIMEOUT, pipe.reader.next()).await;
+                            said.unwrap_or(Err(error))
+                        }
+                    },
                 };
-                result.unwrap_or_else(|error: io::Error| {
-                    tracing::debug!(%error, "the connection broke");
-                    LinkEvent::Lost
-                })
+                match result {
+                    Ok(Received::Message(message)) => {
+                        self.connectivity.answered();
+                        LinkEvent::Message(message)
+                    }
+                    Ok(Received::TooLong(_) | Received::Closed) => {
+                        self.connectivity.closed();
+                        LinkEvent::Lost
+                    }
+                    Err(error) => {
+                        self.connectivity.failed(&error);
+                        LinkEvent::Lost
+                    }
+                }
             }
         }
     }
@@ -124,6 +146,12 @@ impl Link {
     /// Breaks the connection, or the attempt to make one.
     pub(super) fn drop_connection(&mut self) {
         self.state = State::Resting;
+    }
+
+    /// Breaks a connection on which no answers come.
+    pub(super) fn give_up(&mut self) {
+        self.connectivity.gave_up();
+        self.drop_connection();
     }
 
     /// Ends the connection in order, if there is one.

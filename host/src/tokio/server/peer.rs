@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Limits;
 use super::limits::Place;
+use super::refusals::Refusals;
 use super::vouched::Voucher;
 use crate::tokio::accept::Accepted;
 use crate::tokio::pipe::{CLOSE_TIMEOUT, Long, Pipe, Reader, Received, Writer};
@@ -140,12 +141,14 @@ pub(super) async fn serve(
     id: PeerId,
     limits: Arc<Limits>,
     inputs: mpsc::Sender<Input>,
+    refusals: Arc<Refusals>,
 ) {
     let address = accepted.address;
     let incoming = match timeout(limits.handshake_time, accepted.ready).await {
         Ok(Ok(incoming)) => incoming,
         Ok(Err(error)) => {
             tracing::debug!(?address, %error, "a connection did not become ready");
+            refusals.note(address, &error);
             return;
         }
         Err(_) => {
@@ -195,7 +198,10 @@ pub(super) async fn serve(
     };
     match ended {
         Ok(()) => tracing::debug!(%id, ?address, "a connection ended"),
-        Err(error) => tracing::debug!(%id, ?address, %error, "a connection was closed"),
+        Err(error) => {
+            tracing::debug!(%id, ?address, %error, "a connection was closed");
+            refusals.note(address, &error);
+        }
     }
     let _ = timeout(CLOSE_TIMEOUT, outgoing.writer.close()).await;
     for last in incoming.untold.into_iter().chain([Input::Disconnected(id)]) {
@@ -367,7 +373,15 @@ mod tests {
         let limits = Arc::new(Limits::default());
         let place = Crowd::new(&limits).admit(None).unwrap();
         let (inputs, mut told) = mpsc::channel(1);
-        tokio::spawn(serve(accepted, place, PeerId(1), limits, inputs.clone()));
+        let refusals = Arc::default();
+        tokio::spawn(serve(
+            accepted,
+            place,
+            PeerId(1),
+            limits,
+            inputs.clone(),
+            refusals,
+        ));
         let Some(Input::Connected { peer, .. }) = told.recv().await else {
             panic!("it is not connected");
         };

@@ -155,9 +155,13 @@ impl Opening {
     fn verify(&self, admission: &Admission<'_>, known: &mut Known) -> Result<Verified, Denied> {
         let unauthenticated = |message| Denied::rejected(RejectReason::Unauthenticated, message);
         let not_accepted = |error: ChainError| {
-            unauthenticated(format!(
-                "the client's certificates are not accepted: {error}"
-            ))
+            let message = format!("the client's certificates are not accepted: {error}");
+            match error {
+                ChainError::Expired { .. } | ChainError::NotYetValid { .. } => {
+                    Denied::out_of_dates(message)
+                }
+                _ => unauthenticated(message),
+            }
         };
         if let Err(error) = &self.chain {
             return Err(not_accepted(error.clone()));

@@ -1,0 +1,75 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fedlink::identity::{ChainError, Name};
+use fedlink::{ServerConfig, Suspicion};
+
+use super::*;
+use crate::clock::FAKED;
+use crate::kit::{Config, Kit, ServerKit, SiteKit};
+use crate::testing::{Root, SERVER, SITE, folder};
+use crate::tokio::{Dialing, MemoryDial, ServerHost, memory};
+
+fn identity<C: Config>(kit: &Kit<C>) -> Identity {
+    let credentials = &kit.credentials;
+    let (name, key) = (name(kit.config.name()), credentials.signer().clone());
+    let (chain, roots) = (credentials.chain().clone(), credentials.roots().clone());
+    Identity::new(name, chain, Arc::new(key), roots).unwrap()
+}
+
+fn name(name: &str) -> Name {
+    Name::new(name).unwrap()
+}
+
+/// Counts its connections.
+struct Counted(MemoryDial, Arc<AtomicUsize>);
+
+impl Dial for Counted {
+    fn dial(&mut self) -> Dialing {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.dial()
+    }
+}
+
+/// A site and its server start without the right time, and both get it later.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_is_known_on_the_connection_that_stands() {
+    let root = Root::new();
+    let site = folder(SITE, &root.site(|_| {}), &root.pem);
+    let site = identity(&SiteKit::load(site.path()).unwrap());
+    let server = folder(SERVER, &root.server(), &root.pem);
+    let server = identity(&ServerKit::load(server.path()).unwrap());
+    FAKED.set(Some(1000));
+    let (dial, accept) = memory();
+    let config = Arc::new(ServerConfig::new(name("wine")));
+    let host = ServerHost::new(config, server).listen(accept);
+    let (_server, _server_events) = host.start().unwrap();
+    let mut config = ClientConfig::new(name("wine"));
+    config.server = Some(name("coordinator"));
+    let connections = Arc::new(AtomicUsize::new(0));
+    let dial = Counted(dial, Arc::clone(&connections));
+    let (client, mut events) = ClientHost::new(Arc::new(config), site, dial)
+        .start()
+        .unwrap();
+    client.register().await.unwrap();
+
+    let mut refused = 0;
+    loop {
+        match events.next().await.unwrap() {
+            ClientAction::Suspect { suspicion, .. } => {
+                let early = matches!(
+                    suspicion,
+                    Suspicion::Chain(ChainError::NotYetValid { position: 0, .. })
+                );
+                assert!(early, "{suspicion}");
+                refused += 1;
+                if refused == 2 {
+                    FAKED.set(None);
+                }
+            }
+            ClientAction::SetAuth(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(refused, 2);
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
