@@ -1,8 +1,12 @@
 //! Arrays in the .npy format of numpy.
 
+mod header;
+
 use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
+
+use header::Header;
 
 /// The first bytes of every .npy file; version 1.0 follows.
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -10,10 +14,6 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 const ALIGN: usize = 64;
 /// Digits that numpy leaves room for.
 const GROWTH: usize = 21;
-/// The longest header that is read, in bytes; numpy itself stops at 10,000.
-const MAX_HEADER: usize = 10_000;
-/// Most dimensions; numpy has 64.
-const MAX_DIMENSIONS: usize = 64;
 
 /// An array: its type, its shape, and its elements one after another.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,22 +80,20 @@ impl Array {
     /// # Errors
     /// When it is not one, holds Python objects, or is not as long as it says.
     pub fn parse(mut file: Bytes) -> Result<Self, NpyError> {
-        let (start, len) = header_range(&file).ok_or(NpyError::Header)?;
+        let (version, start, len) = header_range(&file).ok_or(NpyError::Header)?;
         let header = file
             .get(start..start.saturating_add(len))
-            .and_then(|header| core::str::from_utf8(header).ok())
+            .and_then(|header| Header::read(version, header))
             .ok_or(NpyError::Header)?;
-        let (descr, fortran_order, shape) = parse_header(header).ok_or(NpyError::Header)?;
-        let data = file.split_off(start + len);
-        let array = Self {
-            descr,
-            fortran_order,
-            shape,
-            data,
-        };
-        if array.descr.contains('O') {
-            return Err(NpyError::Objects(array.descr));
+        if header.has_objects {
+            return Err(NpyError::Objects(header.descr));
         }
+        let array = Self {
+            descr: header.descr,
+            fortran_order: header.fortran_order,
+            shape: header.shape,
+            data: file.split_off(start + len),
+        };
         array.check_length()?;
         Ok(array)
     }
@@ -150,7 +148,8 @@ impl Array {
         [&head[..], &self.data].concat().into()
     }
 
-    /// What goes before the data in a file of version 1.0, as numpy writes it.
+    /// What goes before the data, as numpy writes it: version 1.0, which is in Latin-1, or
+    /// version 3.0, which is in UTF-8, where names of fields need it.
     pub(crate) fn head(&self) -> Bytes {
         let descr = if self.descr.starts_with('[') {
             self.descr.clone()
@@ -177,13 +176,19 @@ impl Array {
             self.shape.first()
         };
         let room = growing.map_or(0, |length| GROWTH.saturating_sub(length.to_string().len()));
-        let unpadded = MAGIC.len() + 4 + text.len() + room + 1;
+        let latin: Option<Vec<u8>> = text.chars().map(|it| u8::try_from(it).ok()).collect();
+        let (version, text, length_bytes) = match latin {
+            Some(latin) => (1, latin, 2),
+            None => (3, text.into_bytes(), 4),
+        };
+        let unpadded = MAGIC.len() + 2 + length_bytes + text.len() + room + 1;
         let padding = room + unpadded.next_multiple_of(ALIGN) - unpadded;
+        let length = text.len() + padding + 1;
         let mut head = BytesMut::with_capacity(unpadded + ALIGN);
         head.put_slice(MAGIC);
-        head.put_slice(&[1, 0]);
-        head.put_u16_le(u16::try_from(text.len() + padding + 1).unwrap_or(u16::MAX));
-        head.put_slice(text.as_bytes());
+        head.put_slice(&[version, 0]);
+        head.put_uint_le(length as u64, length_bytes);
+        head.put_slice(&text);
         head.put_bytes(b' ', padding);
         head.put_u8(b'\n');
         head.freeze()
@@ -253,10 +258,11 @@ elements! {
     u8, "|u1"; u16, "<u2"; u32, "<u4"; u64, "<u8";
 }
 
-/// Where the header stands: its start and its length.
-fn header_range(file: &[u8]) -> Option<(usize, usize)> {
+/// The version of a file, and where its header stands: its start and its length.
+fn header_range(file: &[u8]) -> Option<(u8, usize, usize)> {
     let rest = file.strip_prefix(MAGIC)?;
-    let (start, len) = match *rest.first()? {
+    let version = *rest.first()?;
+    let (start, len) = match version {
         1 => (
             10,
             usize::from(u16::from_le_bytes(*rest.get(2..)?.first_chunk()?)),
@@ -267,54 +273,7 @@ fn header_range(file: &[u8]) -> Option<(usize, usize)> {
         }
         _ => return None,
     };
-    (len <= MAX_HEADER).then_some((start, len))
-}
-
-/// Reads the three entries of the header, in any order and with any spacing.
-fn parse_header(header: &str) -> Option<(String, bool, Vec<usize>)> {
-    let after = |key: &str| {
-        let at = header
-            .find(&format!("'{key}'"))
-            .or_else(|| header.find(&format!("\"{key}\"")))?;
-        let rest = header.get(at + key.len() + 2..)?.trim_start();
-        Some(rest.strip_prefix(':')?.trim_start())
-    };
-    let descr = match after("descr")? {
-        text if text.starts_with('[') => list(text)?.to_owned(),
-        text => {
-            let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
-            text.get(1..)?.split_once(quote)?.0.to_owned()
-        }
-    };
-    let order = after("fortran_order")?;
-    let fortran_order = order.starts_with("True");
-    if !fortran_order && !order.starts_with("False") {
-        return None;
-    }
-    let (shape, _) = after("shape")?.strip_prefix('(')?.split_once(')')?;
-    let shape: Vec<usize> = shape
-        .split(',')
-        .map(str::trim)
-        .filter(|length| !length.is_empty())
-        .map(|length| length.trim_end_matches('L').parse().ok())
-        .collect::<Option<_>>()?;
-    (shape.len() <= MAX_DIMENSIONS).then_some((descr, fortran_order, shape))
-}
-
-/// The list at the front of `text`, brackets included.
-fn list(text: &str) -> Option<&str> {
-    let mut depth = 0_usize;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'[' => depth += 1,
-            b']' => depth = depth.checked_sub(1)?,
-            _ => {}
-        }
-        if depth == 0 {
-            return text.get(..=at);
-        }
-    }
-    None
+    Some((version, start, len))
 }
 
 /// Bytes of one element, for types that are plain. Of others the length is not checked.
@@ -404,7 +363,66 @@ mod tests {
         }
         assert!(parse("").is_err());
         assert!(Array::parse(Bytes::from_static(b"\x93NUMPY\x02\x00\xff\xff\xff\xff")).is_err());
-        let many = format!("({})", "1,".repeat(MAX_DIMENSIONS + 1));
+        let many = format!("({})", "1,".repeat(65));
         assert!(parse(&header("'<f8'", &many)).is_err());
+        let deep = format!("{}'<f8'{}", "[('a', ".repeat(999), ")]".repeat(999));
+        assert!(parse(&header(&deep, "(1,)")).is_err());
+    }
+
+    /// What numpy wrote: see `tests/nvflare/npy/make.py`.
+    macro_rules! numpy {
+        ($name:literal) => {
+            Bytes::from_static(include_bytes!(concat!(
+                "../../../tests/nvflare/npy/",
+                $name,
+                ".npy"
+            )))
+        };
+    }
+
+    #[test]
+    fn names_of_fields_are_no_types() {
+        for (file, descr) in [
+            (numpy!("named-o"), "[('Ohm', '<i2'), ('O', '|u1')]"),
+            (numpy!("ohm"), "[('Ohm', '<f4'), ('\u{2126}', '<f8')]"),
+            (
+                numpy!("latin"),
+                "[('gr\u{f6}\u{df}e', '<i2'), (\"it's ['O']\", '|u1')]",
+            ),
+            (
+                numpy!("latin-2"),
+                "[('gr\u{f6}\u{df}e', '<i2'), ('b', '|u1')]",
+            ),
+            (
+                numpy!("utf-8"),
+                "[('gr\u{f6}\u{df}e', '<i2'), ('\u{2126}', '|u1')]",
+            ),
+            (
+                numpy!("nested"),
+                "[('a', [('O', '<f4'), ('b', '|S3')], (2,)), (('Title', 'n'), '<i8')]",
+            ),
+        ] {
+            let array = Array::parse(file.clone()).unwrap();
+            assert_eq!(array.descr(), descr);
+            let written = array.to_npy();
+            assert_eq!(Array::parse(written.clone()), Ok(array));
+            // numpy writes version 2 only when it is told to.
+            if file[6] != 2 {
+                assert_eq!(written, file);
+            }
+        }
+        let plain = Array::parse(numpy!("plain")).unwrap();
+        assert_eq!(plain.values::<i32>(), Ok(vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn objects_are_found_wherever_they_are() {
+        for file in [
+            numpy!("object"),
+            numpy!("object-field"),
+            numpy!("object-nested"),
+        ] {
+            assert!(matches!(Array::parse(file), Err(NpyError::Objects(_))));
+        }
     }
 }
