@@ -45,8 +45,8 @@ pub use client::{
 pub use message::RejectReason;
 pub use seed::Seed;
 pub use server::{
-    Assignee, Joined, NewTask, ResultReceived, Server, ServerAction, ServerConfig, ServerCounters,
-    ServerTimer, Sites, TaskState, TaskView,
+    Assignee, HEARTBEAT_INTERVAL, Joined, NewTask, ResultReceived, Server, ServerAction,
+    ServerConfig, ServerCounters, ServerTimer, Sites, TaskState, TaskView,
 };
 pub use suite::{Suite, Suites};
 pub use time::Instant;

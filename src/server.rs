@@ -25,7 +25,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 pub use action::{Joined, ResultReceived, ServerAction};
-pub use config::ServerConfig;
+pub use config::{HEARTBEAT_INTERVAL, ServerConfig};
 pub use counters::ServerCounters;
 #[cfg(any(test, fuzzing))]
 pub use ledger::server_lives;

@@ -64,8 +64,9 @@ pub(crate) fn repair_hint(error: &StoreError) -> &'static str {
 /// When the kit cannot be put to work.
 pub async fn server_host(kit: &ServerKit) -> Result<ServerHost, PartyError> {
     let (store, records) = FileStore::open(&kit.state)?;
-    let mut host =
-        ServerHost::new(Arc::new(server_config(kit)?), identity(kit)?).storage(store, records);
+    let mut host = ServerHost::new(Arc::new(server_config(kit)?), identity(kit)?)
+        .limits(kit.config.limits.for_host())
+        .storage(store, records);
     for address in &kit.config.listen {
         let listener = TcpListener::bind(address)
             .await
@@ -115,6 +116,7 @@ pub fn server_config(kit: &ServerKit) -> Result<ServerConfig, PartyError> {
     set(&mut settings.heartbeat_interval, times.heartbeat_seconds);
     set(&mut settings.dead_after, times.dead_after_seconds);
     set(&mut settings.session_lifetime, times.session_seconds);
+    config.limits.set_for_machine(&mut settings);
     Ok(settings)
 }
 

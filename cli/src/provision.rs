@@ -31,7 +31,7 @@ pub use plan::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, SiteConfig};
+use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, ServerLimits, SiteConfig};
 
 use crate::options::ProvisionOptions;
 
@@ -108,7 +108,7 @@ pub fn make(folder: &Path, plan: &Plan, sites: &[String]) -> Result<Project, Pro
     )?;
     folder::write(
         &server.join("README.txt"),
-        &SERVER_README.replace("NAME", &plan.server),
+        &(SERVER_README.replace("NAME", &plan.server) + &ServerLimits::describe()),
     )?;
     Kit::<ServerConfig>::load(&server)?;
 
@@ -194,6 +194,10 @@ key.pem is the coordinator's own: keep it secret and do not copy it. If it gets 
 other hands, whoever has it can pretend to be the coordinator.
 fedlink.toml says where the coordinator listens. What must outlive the process goes to
 the folder state, which is made when it is needed.
+
+fedlink.toml may also set limits, in a section at its end. Whatever it does not set is as
+written here; the coordinator must be started again to take changes up.
+
 ";
 
 const SITE_README: &str = "\

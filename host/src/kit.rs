@@ -8,6 +8,7 @@ mod config;
 mod credentials;
 mod error;
 pub(crate) mod file;
+mod limits;
 
 #[cfg(feature = "nvflare")]
 pub(crate) use config::is_address;
@@ -18,6 +19,7 @@ pub use config::{
 pub use credentials::Credentials;
 pub use error::{Fault, KitError, KitWarning};
 pub use file::MAX_FILE_BYTES;
+pub use limits::ServerLimits;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -65,12 +65,10 @@ async fn received(stream: &mut (impl AsyncReadExt + Unpin)) -> usize {
 async fn one_connection_too_many_is_closed_and_its_place_comes_back() {
     let federation = Federation::new();
     let (_server, dial) = server(&federation, |limits| limits.connections = 1);
-    let mut first = connect(dial.clone()).await;
-    let challenge = federation.challenge();
-    send(&mut first, &challenge).await.unwrap();
-    first.read_u8().await.unwrap();
+    let first = ByHand::register(&federation, &dial, "site-1").await;
     assert_eq!(received(&mut connect(dial.clone()).await).await, 0);
     drop(first);
+    let challenge = federation.challenge();
     loop {
         let mut next = connect(dial.clone()).await;
         if send(&mut next, &challenge).await.is_ok() && next.read_u8().await.is_ok() {
@@ -80,7 +78,7 @@ async fn one_connection_too_many_is_closed_and_its_place_comes_back() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_from_one_address_is_closed() {
+async fn one_stranger_too_many_from_one_address_makes_the_oldest_go() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits {
@@ -88,11 +86,108 @@ async fn one_connection_too_many_from_one_address_is_closed() {
         time_before_registration: FOR_EVER,
         ..Limits::default()
     };
-    let host = Federation::new().coordinator(TcpAccept::new(listener));
+    let federation = Federation::new();
+    let host = federation.coordinator(TcpAccept::new(listener));
     let (_server, _events) = host.limits(limits).start().unwrap();
-    let _first = TcpStream::connect(address).await.unwrap();
-    let mut second = TcpStream::connect(address).await.unwrap();
-    assert_eq!(received(&mut second).await, 0);
+    let mut first = TcpStream::connect(address).await.unwrap();
+    let second = TcpStream::connect(address).await.unwrap();
+    assert_eq!(received(&mut first).await, 0);
+    let mut second: Box<dyn Stream> = Box::new(second);
+    send(&mut second, &federation.challenge()).await.unwrap();
+    second.read_u8().await.unwrap();
+}
+
+/// A site that has registered, and has had an answer to a heartbeat.
+async fn join(federation: &Federation, site: &str, dial: impl Dial) -> Site {
+    let mut site = Site::start(federation.site(site, dial)).await;
+    let answered = |event: &ClientAction| matches!(event, ClientAction::HeartbeatAnswered { .. });
+    site.wait_for(|event| answered(event).then_some(())).await;
+    site
+}
+
+/// Dribbles into a connection, a byte at a time, until it is closed.
+async fn dribble(mut stream: TcpStream) {
+    // The beginning of a message of TLS, or of fedlink, that is long.
+    let start = [22, 3, 1, 64, 0].into_iter().chain(std::iter::repeat(1));
+    for byte in start {
+        if stream.write_all(&[byte]).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_of_its_address_keep_no_site_waiting() {
+    const STRANGERS: usize = 20;
+    let federation = Federation::new();
+    let (client_tls, server_tls) = common::tls::configs(&federation.pki);
+    for tls in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut accept = TcpAccept::new(listener);
+        let mut dial = TcpDial::new([address.to_string()]);
+        if tls {
+            accept = accept.tls(Arc::clone(&server_tls));
+            dial = dial.tls(Arc::clone(&client_tls), common::tls::server_name());
+        }
+        let limits = Limits {
+            connections_per_address: STRANGERS,
+            handshake_time: FOR_EVER,
+            time_before_registration: FOR_EVER,
+            ..Limits::default()
+        };
+        let host = federation.coordinator(accept).limits(limits);
+        let (_server, mut events) = host.start().unwrap();
+        tokio::spawn(async move { while events.next().await.is_some() {} });
+
+        let mut strangers = tokio::task::JoinSet::new();
+        let mut sites = Vec::new();
+        for number in 0..10 * STRANGERS {
+            let stream = TcpStream::connect(address).await.unwrap();
+            match number % 2 {
+                0 => strangers.spawn(dribble(stream)),
+                _ => strangers.spawn(async move {
+                    let mut stream = stream;
+                    received(&mut stream).await;
+                }),
+            };
+            if number >= 2 * STRANGERS && number % STRANGERS == 0 {
+                let name = format!("site-{}", number / STRANGERS);
+                sites.push(join(&federation, &name, dial.clone()).await);
+            }
+        }
+        // More sites than strangers may be, all of one address.
+        for number in 10..10 + STRANGERS {
+            sites.push(join(&federation, &format!("site-{number}"), dial.clone()).await);
+        }
+        for site in &sites {
+            let retries = site.client.call(|client, _| client.counters().retries);
+            assert_eq!(retries.await.unwrap(), 0);
+        }
+        while strangers.len() > STRANGERS {
+            strangers.join_next().await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_of_everywhere_keep_no_site_waiting() {
+    const CONNECTIONS: usize = 50;
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |limits| limits.connections = CONNECTIONS);
+    let mut strangers = tokio::task::JoinSet::new();
+    for number in 0..10 * CONNECTIONS {
+        let mut stream = connect(dial.clone()).await;
+        strangers.spawn(async move { received(&mut stream).await });
+        if number % CONNECTIONS == 0 {
+            let site = join(&federation, &format!("site-{number}"), dial.clone()).await;
+            site.quit("done").await;
+        }
+    }
+    while strangers.len() > CONNECTIONS {
+        assert_eq!(strangers.join_next().await.unwrap().unwrap(), 0);
+    }
 }
 
 #[tokio::test]
@@ -528,6 +623,55 @@ async fn a_connection_that_its_session_has_left_stays_no_longer_than_a_strangers
     let stayed = started.elapsed();
     assert!(stayed >= time && stayed <= 3 * time, "{stayed:?}");
     // The other one has it now.
+    site.quit().await;
+}
+
+/// Counts the connections that the server has not closed; no time passes for that.
+async fn open(connections: &mut [Box<dyn Stream>]) -> usize {
+    let mut open = 0;
+    for connection in connections {
+        let closed = timeout(Duration::from_millis(1), received(connection)).await;
+        open += usize::from(closed.is_err());
+    }
+    open
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_hops_holds_one_long_message_and_not_one_a_connection() {
+    const HOPS: usize = 100;
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |_| {});
+    let mut site = ByHand::register(&federation, &dial, "site-1").await;
+    let mut left = Vec::new();
+    for _ in 0..HOPS {
+        let stream = &mut site.stream;
+        stream.write_all(&frame_header(LONG)).await.unwrap();
+        stream.write_all(&site.start).await.unwrap();
+        stream.write_all(&vec![7; LONG - 33]).await.unwrap();
+        left.push(site.reconnect(&dial).await);
+    }
+    let open = open(&mut left).await;
+    assert!(open <= 3, "{open}");
+    site.quit().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_hops_keeps_no_places() {
+    const CONNECTIONS: usize = 10;
+    let federation = Federation::new();
+    let (_server, dial) = server(&federation, |limits| limits.connections = CONNECTIONS);
+    let mut site = ByHand::register(&federation, &dial, "hops").await;
+    let mut left = Vec::new();
+    for number in 1..10 * CONNECTIONS {
+        left.push(site.reconnect(&dial).await);
+        if number % (CONNECTIONS - 1) == 0 {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let other = ByHand::register(&federation, &dial, &format!("site-{number}")).await;
+            drop(other);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    }
+    assert!(open(&mut left).await < CONNECTIONS);
     site.quit().await;
 }
 

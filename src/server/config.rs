@@ -10,6 +10,10 @@ use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
 
+/// The time between two heartbeats of a client, unless [`ServerConfig::heartbeat_interval`] says
+/// otherwise.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Settings of a server.
 ///
 /// # Memory
@@ -125,7 +129,7 @@ impl ServerConfig {
             registration_window: Duration::from_secs(60),
             session_lifetime: Duration::from_secs(24 * 3600),
             certificate_notice: CERTIFICATE_NOTICE,
-            heartbeat_interval: Duration::from_secs(10),
+            heartbeat_interval: HEARTBEAT_INTERVAL,
             dead_after: Duration::from_secs(600),
             poll_interval: Duration::from_secs(1),
             min_task_timeout: Duration::ZERO,

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use fedlink::identity::Name;
 use fedlink_host::kit::{
-    Config, Files, Role, ServerConfig, ServerEntry, ServerTimeouts, SiteConfig, SiteTimeouts,
-    Suite, Transport, VERSION,
+    Config, Files, Role, ServerConfig, ServerEntry, ServerLimits, ServerTimeouts, SiteConfig,
+    SiteTimeouts, Suite, Transport, VERSION,
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,7 @@ impl Plan {
                 .collect(),
             files: Files::default(),
             timeouts: ServerTimeouts::default(),
+            limits: ServerLimits::default(),
         }
     }
 

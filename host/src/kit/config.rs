@@ -1,11 +1,14 @@
 //! What `fedlink.toml` says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use fedlink::HEARTBEAT_INTERVAL;
 use fedlink::identity::Name;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::ServerLimits;
 use super::error::Fault;
 
 /// The version of kits. Another one goes with another release, whose protocol this one does
@@ -69,6 +72,9 @@ pub struct ServerConfig {
     /// Waiting times other than fedlink's own.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: ServerTimeouts,
+    /// What is allowed, above all to those who have not proved who they are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: ServerLimits,
 }
 
 /// Whose kit a folder is.
@@ -229,7 +235,11 @@ impl Config for ServerConfig {
         protection(self.suite, self.transport, self.trusted_path)?;
         seconds("timeouts.heartbeat_seconds", times.heartbeat_seconds)?;
         seconds("timeouts.dead_after_seconds", times.dead_after_seconds)?;
-        seconds("timeouts.session_seconds", times.session_seconds)
+        seconds("timeouts.session_seconds", times.session_seconds)?;
+        self.limits.check()?;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let heartbeat = times.heartbeat_seconds.map_or(HEARTBEAT_INTERVAL, seconds);
+        idle(self.limits.for_host().idle_time, heartbeat)
     }
 
     fn name(&self) -> &str {
@@ -302,6 +312,22 @@ fn seconds(field: &'static str, value: Option<u32>) -> Result<(), Fault> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Sites that only send heartbeats are not idle.
+fn idle(idle: Duration, heartbeat: Duration) -> Result<(), Fault> {
+    if idle <= 2 * heartbeat {
+        return Err(Fault::new(
+            "limits.idle_seconds",
+            format!(
+                "{} s are no more than two heartbeats of {} s: make idle_seconds longer, or \
+                 timeouts.heartbeat_seconds shorter",
+                idle.as_secs(),
+                heartbeat.as_secs()
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

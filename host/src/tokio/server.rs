@@ -1,12 +1,14 @@
 //! Runs one server on tokio.
 
+mod crowd;
 mod handle;
 mod limits;
 mod peer;
 mod refusals;
 mod vouched;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,7 +29,7 @@ use super::pipe::{CLOSE_TIMEOUT, Long};
 use crate::clock::WallClock;
 use crate::storage::{Record, Storage};
 use crate::{HostError, seed};
-use limits::Crowd;
+use crowd::{Crowd, Notice};
 use peer::{Input, Peer, Verdict};
 use refusals::Refusals;
 use vouched::{Voucher, Vouchers};
@@ -40,6 +42,13 @@ pub type ServerHandle = Handle<Server>;
 /// Messages from all connections that may wait for the machine. Each is at most 2 MiB;
 /// whoever has more to say waits at his socket.
 const MAX_INPUTS: usize = 64;
+
+/// Connections with much under way that are looked at for each one that joins them. With two,
+/// those whose session has gone on elsewhere are at most as many as the others, and two.
+const LOOKS: usize = 2;
+
+/// The time between two looks at whose session is over or goes on elsewhere.
+const ROLL_CALL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The wait after a connection could not be accepted, for lack of open files for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -109,10 +118,7 @@ impl ServerHost {
         let (config, identity, now) = (self.config, self.identity, clock.now());
         let server = Server::restore(config, identity, seed()?, now, self.records)?;
         let (sender, inputs) = mpsc::channel(MAX_INPUTS);
-        let (vouchers, patience) = (
-            Vouchers::new(&self.limits),
-            self.limits.time_before_registration,
-        );
+        let vouchers = Vouchers::new(&self.limits);
         let door = Door {
             crowd: Crowd::new(&self.limits),
             limits: Arc::new(self.limits),
@@ -141,7 +147,7 @@ impl ServerHost {
             vouchers,
             vouched: Vec::new(),
             closing: Vec::new(),
-            patience,
+            heavy: Heavy::default(),
             roll_call: None,
             commits: GroupCommit::new(self.storage),
             events,
@@ -165,6 +171,7 @@ struct Door {
 
 impl Door {
     async fn stand_open(self, mut accept: Box<dyn Accept>) {
+        let mut refused = Notice::default();
         loop {
             let accepted = match accept.accept().await {
                 Ok(accepted) => accepted,
@@ -189,7 +196,9 @@ impl Door {
                 }
                 Err(why) => {
                     let address = accepted.address;
-                    tracing::warn!(?address, "a connection was closed at once: {why}");
+                    if let Some(times) = refused.tell(1) {
+                        tracing::warn!(?address, times, "a connection was closed at once: {why}");
+                    }
                 }
             }
         }
@@ -212,8 +221,7 @@ struct Running {
     vouched: Vec<(PeerId, Voucher)>,
     /// Those who were vouched for and are not who they said.
     closing: Vec<PeerId>,
-    /// How long connections stay whose session is over.
-    patience: Duration,
+    heavy: Heavy,
     /// When to look at who is still registered; none while there are no connections.
     roll_call: Option<tokio::time::Instant>,
     commits: GroupCommit,
@@ -221,6 +229,23 @@ struct Running {
     commands: mpsc::Receiver<Command<Server>>,
     /// Nothing more is done but to store and deliver what waits.
     ending: bool,
+}
+
+/// Connections that hold more than a stranger's may, or have done so a moment ago.
+#[derive(Default)]
+struct Heavy {
+    all: BTreeSet<PeerId>,
+    /// The last of them that was looked at.
+    looked_at: PeerId,
+}
+
+impl Heavy {
+    /// The next one in turn.
+    fn next(&mut self) -> Option<PeerId> {
+        let later = (Bound::Excluded(self.looked_at), Bound::Unbounded);
+        let next = self.all.range(later).next().or_else(|| self.all.first());
+        next.inspect(|id| self.looked_at = **id).copied()
+    }
 }
 
 impl Running {
@@ -291,11 +316,15 @@ impl Running {
         }
         self.commits.start(|| self.server.snapshot());
         while let Some(transmit) = self.server.poll_transmit() {
-            let peer = self.peers.get(&transmit.peer);
-            if peer.is_some_and(|peer| {
-                !peer.send(transmit.header.into_bytes(), transmit.payload.into_bytes())
-            }) {
-                tracing::debug!(peer = %transmit.peer, "a message was dropped: the queue is full");
+            let id = transmit.peer;
+            let Some(peer) = self.peers.get(&id) else {
+                continue;
+            };
+            if !peer.send(transmit.header.into_bytes(), transmit.payload.into_bytes()) {
+                tracing::debug!(peer = %id, "a message was dropped: the queue is full");
+            }
+            if peer.is_heavy() {
+                self.is_heavy(id);
             }
         }
         for id in self.closing.drain(..) {
@@ -307,6 +336,9 @@ impl Running {
     fn take(&mut self, input: Input) {
         match input {
             Input::Message(id, message, voucher) => {
+                if let Some(peer) = self.peers.get_mut(&id) {
+                    peer.receives_long = false;
+                }
                 self.messages.push((id, message));
                 self.vouched.extend(voucher.map(|voucher| (id, voucher)));
             }
@@ -318,7 +350,7 @@ impl Running {
                 let now = self.take_messages();
                 self.server.handle_connected(now, id, tls_exporter);
                 self.peers.insert(id, peer);
-                self.roll_call = self.roll_call.or_else(|| later(self.patience));
+                self.roll_call = self.roll_call.or_else(|| later(ROLL_CALL_INTERVAL));
             }
             Input::Ask(id, long, answer) => {
                 self.take_messages();
@@ -327,6 +359,7 @@ impl Running {
             }
             Input::Disconnected(id) => {
                 let now = self.take_messages();
+                self.heavy.all.remove(&id);
                 self.peers.remove(&id);
                 self.server.handle_disconnected(now, id);
             }
@@ -334,8 +367,12 @@ impl Running {
     }
 
     /// Whether a peer may send a message that is longer than a stranger's, or more of them.
-    fn judge(&self, id: PeerId, long: Option<Long>) -> Verdict {
-        if self.peers.get(&id).is_some_and(Peer::is_registered) {
+    fn judge(&mut self, id: PeerId, long: Option<Long>) -> Verdict {
+        if self.server.has_session_on(id) {
+            if let Some(peer) = self.peers.get_mut(&id).filter(|_| long.is_some()) {
+                peer.receives_long = true;
+                self.is_heavy(id);
+            }
             return Verdict::Registered;
         }
         let named = long.and_then(|long| Some((self.server.session_of(&long.start)?, long.len)));
@@ -359,8 +396,7 @@ impl Running {
         }
         for (id, voucher) in self.vouched.drain(..) {
             drop(voucher);
-            let proved = self.peers.get(&id).is_some_and(Peer::is_registered);
-            if !proved {
+            if !self.server.has_session_on(id) {
                 self.closing.push(id);
             }
         }
@@ -377,9 +413,35 @@ impl Running {
     /// Sessions end, and go on on other connections, without a message on this one.
     fn call_the_roll(&mut self) {
         self.peers.keys().for_each(|id| self.see(*id));
+        let heavy: Vec<PeerId> = self.heavy.all.iter().copied().collect();
+        heavy.into_iter().for_each(|id| self.look_at(id));
         self.roll_call = None;
         if !self.peers.is_empty() {
-            self.roll_call = later(self.patience);
+            self.roll_call = later(ROLL_CALL_INTERVAL);
+        }
+    }
+
+    /// A connection holds much. Others that do are looked at, each in its turn.
+    fn is_heavy(&mut self, id: PeerId) {
+        if self.heavy.all.insert(id) {
+            for _ in 0..LOOKS {
+                if let Some(next) = self.heavy.next() {
+                    self.look_at(next);
+                }
+            }
+        }
+    }
+
+    /// Whoever holds much on a connection that its session has left loses the connection.
+    fn look_at(&mut self, id: PeerId) {
+        let peer = self.peers.get(&id).filter(|peer| peer.is_heavy());
+        let left = !self.server.has_session_on(id);
+        if left || peer.is_none() {
+            self.heavy.all.remove(&id);
+        }
+        if let Some(peer) = peer.filter(|_| left) {
+            tracing::debug!(peer = %id, "a connection was closed that its session has left");
+            peer.break_off();
         }
     }
 }

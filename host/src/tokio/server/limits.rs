@@ -1,8 +1,5 @@
 //! What a server's host allows, above all to those who have not proved who they are.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fedlink::frame::{MAX_MESSAGE, MAX_STRANGER};
@@ -14,17 +11,21 @@ use fedlink::frame::{MAX_MESSAGE, MAX_STRANGER};
 /// `time_before_registration` on each of his connections. Those who name sessions can hold
 /// `vouched_bytes` more, all together. A connection counts as registered for as long as a
 /// session was heard on it last; when that has ended or goes on elsewhere, it is a
-/// stranger's again, after `time_before_registration` at the latest. So a site that is
-/// enrolled and means harm can hold a message of `message` bytes for as long on each of its
-/// connections.
+/// stranger's again, and a long message that it has begun closes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections in all; further ones are closed at once. Default: 10,000. The operating
-    /// system must allow as many open files.
+    /// Connections in all. A further one takes the place of a stranger's; without strangers it
+    /// is closed at once. Default: 10,000. The operating system must allow as many open files,
+    /// and as many again for moments in which strangers make room.
     pub connections: usize,
-    /// Connections from one IPv4 address, or one IPv6 network of 64 bits; further ones are
-    /// closed at once. Default: 100. Raise it if sites share an address or a proxy.
+    /// Connections of strangers from one IPv4 address, or one IPv6 network of 64 bits. A further
+    /// one takes the place of another of them: of the oldest that has had no answer yet, or, if
+    /// fewer than half are such, of the oldest that has. Connections that have registered do
+    /// not count. Default: 100.
     pub connections_per_address: usize,
+    /// Connections of strangers from one IPv6 network of 56 bits, which is what one customer
+    /// of a provider may have all of, likewise. Default: 400.
+    pub connections_per_ipv6_network: usize,
     /// How long a connection may take to become ready, that is, for the TLS handshake.
     /// Default: 10 s.
     pub handshake_time: Duration,
@@ -64,6 +65,7 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             connections_per_address: 100,
+            connections_per_ipv6_network: 400,
             handshake_time: Duration::from_secs(10),
             time_before_registration: Duration::from_secs(90),
             bytes_before_registration: 128 << 10,
@@ -82,115 +84,5 @@ impl Limits {
     /// The longest message for which nothing is asked.
     pub(super) fn of_strangers(&self) -> usize {
         self.message_before_registration.min(self.message)
-    }
-}
-
-/// Counts connections, in all and by address.
-#[derive(Clone, Debug)]
-pub(super) struct Crowd(Arc<Counts>);
-
-#[derive(Debug)]
-struct Counts {
-    connections: usize,
-    connections_per_address: usize,
-    present: Mutex<Present>,
-}
-
-#[derive(Debug, Default)]
-struct Present {
-    all: usize,
-    by_address: BTreeMap<IpAddr, usize>,
-}
-
-/// One connection that is counted until this is dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    crowd: Crowd,
-    address: Option<IpAddr>,
-}
-
-impl Crowd {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Counts {
-            connections: limits.connections,
-            connections_per_address: limits.connections_per_address,
-            present: Mutex::default(),
-        }))
-    }
-
-    /// A place for one more connection; an error says which limit there is none by.
-    pub(super) fn admit(&self, address: Option<IpAddr>) -> Result<Place, &'static str> {
-        let address = address.map(network);
-        let mut present = self.present();
-        if present.all >= self.0.connections {
-            return Err("too many connections");
-        }
-        if let Some(address) = address {
-            let count = present.by_address.entry(address).or_default();
-            if *count >= self.0.connections_per_address {
-                return Err("too many connections from one address");
-            }
-            *count += 1;
-        }
-        present.all += 1;
-        Ok(Place {
-            crowd: self.clone(),
-            address,
-        })
-    }
-
-    fn present(&self) -> std::sync::MutexGuard<'_, Present> {
-        let present = self.0.present.lock();
-        present.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut present = self.crowd.present();
-        present.all -= 1;
-        if let Some(address) = self.address
-            && let Some(count) = present.by_address.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                present.by_address.remove(&address);
-            }
-        }
-    }
-}
-
-/// What one party can be expected to have many of counts as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_limited_in_all_and_by_address_and_come_back() {
-        let crowd = Crowd::new(&Limits {
-            connections: 3,
-            connections_per_address: 2,
-            ..Limits::default()
-        });
-        let admit = |address: &str| crowd.admit(Some(address.parse().unwrap()));
-        let first = admit("2001:db8::1").unwrap();
-        let _second = admit("2001:db8::2").unwrap();
-        assert!(admit("2001:db8::3").unwrap_err().contains("one address"));
-        let _third = admit("2001:db8:0:1::3").unwrap();
-        assert_eq!(admit("192.0.2.1").unwrap_err(), "too many connections");
-        assert!(crowd.admit(None).is_err());
-        drop(first);
-        let _again = admit("::ffff:192.0.2.1").unwrap();
-        assert_eq!(crowd.present().by_address.len(), 3);
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Limits;
-use super::limits::Place;
+use super::crowd::Place;
 use super::refusals::Refusals;
 use super::vouched::Voucher;
 use crate::tokio::accept::Accepted;
@@ -47,11 +47,16 @@ pub(super) enum Verdict {
 pub(super) struct Peer {
     queue: mpsc::UnboundedSender<Queued>,
     shared: Arc<Shared>,
-    limit: usize,
+    limits: Arc<Limits>,
+    /// A long message may come that nothing vouches for.
+    pub(super) receives_long: bool,
 }
 
 /// What both ends know of the connection.
 struct Shared {
+    place: Place,
+    /// Whether the machine has answered it.
+    answered: AtomicBool,
     /// Bytes that wait to be sent.
     queued: AtomicUsize,
     registered: AtomicBool,
@@ -64,8 +69,10 @@ struct Shared {
 }
 
 impl Shared {
-    fn new() -> Self {
+    fn new(place: Place) -> Self {
         Self {
+            place,
+            answered: AtomicBool::new(false),
             queued: AtomicUsize::new(0),
             registered: AtomicBool::new(false),
             since: Instant::now(),
@@ -96,6 +103,9 @@ impl Shared {
         if before && !registered {
             self.stranger.store(self.millis(), Ordering::Relaxed);
         }
+        if before != registered {
+            self.place.set_registered(registered);
+        }
     }
 
     fn millis(&self) -> u64 {
@@ -113,9 +123,12 @@ const OVERHEAD: usize = 256;
 impl Peer {
     /// Queues one message; false if there is no room.
     pub(super) fn send(&self, header: Bytes, payload: Bytes) -> bool {
+        if !self.shared.answered.swap(true, Ordering::Relaxed) {
+            self.shared.place.answered();
+        }
         let size = header.len() + payload.len() + OVERHEAD;
         let queued = self.shared.queued.load(Ordering::Relaxed);
-        if queued > 0 && queued + size > self.limit {
+        if queued > 0 && queued + size > self.limits.queued_bytes {
             return false;
         }
         self.shared.queued.fetch_add(size, Ordering::Relaxed);
@@ -129,22 +142,33 @@ impl Peer {
         self.shared.set_registered(registered);
     }
 
-    pub(super) fn is_registered(&self) -> bool {
-        self.shared.is_registered()
+    /// Whether the connection holds more than a stranger's may.
+    pub(super) fn is_heavy(&self) -> bool {
+        let queued = self.shared.queued.load(Ordering::Relaxed);
+        self.receives_long || queued > self.limits.bytes_before_registration
+    }
+
+    /// Closes the connection at once, whatever waits.
+    pub(super) fn break_off(&self) {
+        self.shared.place.break_off();
     }
 }
 
 /// Makes an accepted connection ready and serves it until it ends.
 pub(super) async fn serve(
     accepted: Accepted,
-    _place: Place,
+    place: Place,
     id: PeerId,
     limits: Arc<Limits>,
     inputs: mpsc::Sender<Input>,
     refusals: Arc<Refusals>,
 ) {
     let address = accepted.address;
-    let incoming = match timeout(limits.handshake_time, accepted.ready).await {
+    let ready = tokio::select! {
+        ready = timeout(limits.handshake_time, accepted.ready) => ready,
+        () = place.breaking() => return,
+    };
+    let incoming = match ready {
         Ok(Ok(incoming)) => incoming,
         Ok(Err(error)) => {
             tracing::debug!(?address, %error, "a connection did not become ready");
@@ -157,18 +181,22 @@ pub(super) async fn serve(
         }
     };
     let (queue, queued) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::new());
+    let shared = Arc::new(Shared::new(place));
     let connected = Input::Connected {
         id,
         tls_exporter: incoming.tls_exporter,
         peer: Peer {
             queue,
             shared: Arc::clone(&shared),
-            limit: limits.queued_bytes,
+            limits: Arc::clone(&limits),
+            receives_long: false,
         },
     };
     // A machine that takes nothing in all this time leaves its strangers no more than others.
-    let told = timeout(limits.time_before_registration, inputs.send(connected)).await;
+    let told = tokio::select! {
+        told = timeout(limits.time_before_registration, inputs.send(connected)) => told,
+        () = shared.place.breaking() => return,
+    };
     if !matches!(told, Ok(Ok(()))) {
         return;
     }
@@ -185,7 +213,7 @@ pub(super) async fn serve(
     let mut incoming = Incoming {
         id,
         reader,
-        shared,
+        shared: Arc::clone(&shared),
         inputs,
         untold: None,
         bytes: 0,
@@ -195,6 +223,7 @@ pub(super) async fn serve(
         ended = outgoing.send_all() => ended,
         ended = incoming.take_all() => ended,
         () = overdue => Err(io::ErrorKind::TimedOut.into()),
+        () = shared.place.breaking() => Err(io::ErrorKind::ConnectionAborted.into()),
     };
     match ended {
         Ok(()) => tracing::debug!(%id, ?address, "a connection ended"),
@@ -203,10 +232,21 @@ pub(super) async fn serve(
             refusals.note(address, &error);
         }
     }
-    let _ = timeout(CLOSE_TIMEOUT, outgoing.writer.close()).await;
-    for last in incoming.untold.into_iter().chain([Input::Disconnected(id)]) {
+    tokio::select! {
+        _ = timeout(CLOSE_TIMEOUT, outgoing.writer.close()) => {}
+        () = shared.place.breaking() => {}
+    }
+    let Incoming {
+        reader,
+        inputs,
+        untold,
+        ..
+    } = incoming;
+    // What is left takes no room while the machine is busy.
+    drop((outgoing, reader));
+    for last in untold.into_iter().chain([Input::Disconnected(id)]) {
         // The machine may have ended first.
-        let _ = incoming.inputs.send(last).await;
+        let _ = inputs.send(last).await;
     }
 }
 
@@ -297,9 +337,6 @@ impl Incoming {
         if long.len > self.limits.message {
             return Err(too_much("a message is longer than any may be"));
         }
-        if self.shared.is_registered() {
-            return Ok(None);
-        }
         match self.ask(Some(long)).await? {
             Verdict::Registered => Ok(None),
             Verdict::Vouched(voucher) => Ok(Some(voucher)),
@@ -357,7 +394,7 @@ mod tests {
 
     use super::*;
     use crate::tokio::accept;
-    use crate::tokio::server::limits::Crowd;
+    use crate::tokio::server::crowd::Crowd;
 
     #[tokio::test(start_paused = true)]
     async fn a_message_that_has_come_is_not_lost_with_its_connection() {
