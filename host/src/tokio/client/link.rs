@@ -1,11 +1,12 @@
 //! The client's way to the server: none, in the making, or a connection.
 
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 
 use bytes::BytesMut;
 use fedlink::frame::Framing;
 use fedlink::{Carrier, Instant, Transmit};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::connectivity::Connectivity;
 use crate::tokio::clock::{Alarm, Clock};
@@ -26,6 +27,13 @@ enum State {
     Waiting(Instant),
     Dialing(Dialing),
     Up(Box<Pipe>),
+    /// Nothing can be written any more. The server may have said why before it closed its
+    /// end: what it said is read for a moment.
+    Broken {
+        pipe: Box<Pipe>,
+        error: io::Error,
+        until: tokio::time::Instant,
+    },
 }
 
 /// What has happened.
@@ -60,7 +68,7 @@ impl Link {
 
     /// Wants a connection at `at`. An attempt that still goes on is given up.
     pub(super) fn dial_at(&mut self, at: Instant) {
-        if !matches!(self.state, State::Up(_)) {
+        if !self.is_up() {
             self.state = State::Waiting(at);
         }
     }
@@ -72,9 +80,9 @@ impl Link {
         }
     }
 
-    /// Whether a connection stands.
+    /// Whether there is a connection that was not told to be lost.
     pub(super) fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
+        matches!(self.state, State::Up(_) | State::Broken { .. })
     }
 
     /// Sends as long as the connection takes messages.
@@ -114,31 +122,43 @@ impl Link {
                 }
             },
             State::Up(pipe) => {
-                let result = tokio::select! {
-                    received = pipe.reader.next(), if reading => received,
+                let error = tokio::select! {
+                    received = pipe.reader.next(), if reading => return self.received(received),
                     written = pipe.writer.write() => match written {
                         Ok(()) => return LinkEvent::Moved,
-                        // The server may have said why before it closed its end.
-                        Err(error) => {
-                            let said = timeout(CLOSE_TIMEOUT, pipe.reader.next()).await;
-                            said.unwrap_or(Err(error))
-                        }
+                        Err(error) => error,
                     },
                 };
-                match result {
-                    Ok(Received::Message(message)) => {
-                        self.connectivity.answered();
-                        LinkEvent::Message(message)
-                    }
-                    Ok(Received::TooLong(_) | Received::Closed) => {
-                        self.connectivity.closed();
-                        LinkEvent::Lost
-                    }
-                    Err(error) => {
-                        self.connectivity.failed(&error);
-                        LinkEvent::Lost
-                    }
+                if let State::Up(pipe) = std::mem::replace(&mut self.state, State::Resting) {
+                    let until = tokio::time::Instant::now() + CLOSE_TIMEOUT;
+                    self.state = State::Broken { pipe, error, until };
                 }
+                LinkEvent::Moved
+            }
+            State::Broken { pipe, error, until } => {
+                let received = match timeout_at(*until, pipe.reader.next()).await {
+                    Ok(received) if reading => received,
+                    // Of what cannot be taken now, the server will hear that it was not.
+                    _ => Err(std::mem::replace(error, ErrorKind::BrokenPipe.into())),
+                };
+                self.received(received)
+            }
+        }
+    }
+
+    fn received(&self, received: io::Result<Received>) -> LinkEvent {
+        match received {
+            Ok(Received::Message(message)) => {
+                self.connectivity.answered();
+                LinkEvent::Message(message)
+            }
+            Ok(Received::TooLong(_) | Received::Closed) => {
+                self.connectivity.closed();
+                LinkEvent::Lost
+            }
+            Err(error) => {
+                self.connectivity.failed(&error);
+                LinkEvent::Lost
             }
         }
     }
