@@ -23,6 +23,7 @@ mod key;
 mod name;
 mod own;
 mod path;
+pub mod pem;
 mod revoked;
 mod roots;
 #[cfg(feature = "nvflare")]
@@ -31,6 +32,7 @@ mod signatures;
 mod signer;
 mod verify;
 
+pub use certificate::certificate_version;
 pub use chain::{Chain, MAX_CERTIFICATES, MAX_CHAIN_BYTES};
 pub use error::{ChainError, KeyError};
 pub use key::PublicKey;

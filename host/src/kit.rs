@@ -9,6 +9,7 @@ mod credentials;
 mod error;
 pub(crate) mod file;
 mod limits;
+pub(crate) mod pem;
 
 #[cfg(feature = "nvflare")]
 pub(crate) use config::is_address;
@@ -20,6 +21,7 @@ pub use credentials::Credentials;
 pub use error::{Fault, KitError, KitWarning};
 pub use file::MAX_FILE_BYTES;
 pub use limits::ServerLimits;
+pub use pem::PemFault;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -136,7 +138,11 @@ fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
     }
 
     let path = folder.join(FILE_NAME);
-    if !path.exists() {
+    let there = file::is_there(&path).map_err(|source| KitError::Unreadable {
+        path: path.clone(),
+        source,
+    })?;
+    if !there {
         return Err(KitError::NoKit(folder.to_owned()));
     }
     let bytes = read(&path)?;

@@ -119,6 +119,22 @@ impl<K: ChainKey> Certificate<K> {
     }
 }
 
+/// The version of a certificate in DER, as people count, from 1; nothing if it is none.
+/// Evidence may be of the first one, in which a certificate cannot say what it is for. TLS
+/// takes the third alone.
+#[must_use]
+pub fn certificate_version(der: &[u8]) -> Option<u8> {
+    let mut fields = der::only(der, SEQUENCE)?;
+    let mut inside = der::expect(&mut fields, SEQUENCE)?.content;
+    match der::expect(&mut inside, VERSION) {
+        None => Some(1),
+        Some(stated) => match der::only(stated.content, INTEGER)? {
+            [number] => number.checked_add(1),
+            _ => None,
+        },
+    }
+}
+
 /// The id of a certificate in DER, whatever its key.
 pub(super) fn id(der: &[u8]) -> Result<CertificateId, ChainError> {
     Frame::read(der)

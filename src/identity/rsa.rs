@@ -8,13 +8,11 @@
 mod chain;
 mod error;
 mod key;
-mod pem;
 mod proof;
 mod signer;
 
-pub use chain::{RsaChain, RsaRoots};
+pub use chain::{MAX_PEM_BYTES, RsaChain, RsaRoots};
 pub use error::{RsaKeyError, SigningFault};
 pub use key::{MAX_RSA_BITS, MIN_RSA_BITS, RsaPublicKey};
-pub use pem::MAX_PEM_BYTES;
 pub(crate) use proof::RsaProof;
 pub use signer::RsaSigner;

@@ -6,11 +6,11 @@ use std::path::Path;
 use fedlink::identity::{
     self, Chain, KeyError, LocalSigner, Name, Revoked, Roots, Signer, Verified,
 };
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::KitError;
+use super::pem::{self, PemFault};
 
 /// Who a peer is and whom it trusts, checked to fit together.
 pub struct Credentials {
@@ -21,9 +21,6 @@ pub struct Credentials {
     key: Zeroizing<Vec<u8>>,
     root_certificates: Vec<CertificateDer<'static>>,
 }
-
-/// The name of a PEM block that a password protects.
-const ENCRYPTED: &[u8] = b"ENCRYPTED PRIVATE KEY";
 
 /// A PEM file: what it is called in errors, and what is in it.
 pub(super) struct PemFile<'a> {
@@ -40,6 +37,7 @@ impl Credentials {
         roots: &PemFile<'_>,
     ) -> Result<Self, KitError> {
         let certificates = certificate.certificates()?;
+        pem::check_versions(&certificates).map_err(|source| certificate.damaged(source))?;
         let chain =
             Chain::from_der(certificates.clone()).map_err(|source| certificate.refused(source))?;
         let root_certificates = roots.certificates()?;
@@ -126,36 +124,20 @@ impl fmt::Debug for Credentials {
 
 impl PemFile<'_> {
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, KitError> {
-        let found: Vec<_> = CertificateDer::pem_slice_iter(&self.content)
-            .collect::<Result<_, _>>()
-            .map_err(|source| self.damaged(source))?;
-        if found.is_empty() {
-            return Err(self.damaged(pem::Error::NoItemsFound));
-        }
-        Ok(found)
+        pem::certificates(&self.content).map_err(|source| self.damaged(source))
     }
 
     fn private_key(&self) -> Result<Zeroizing<Vec<u8>>, KitError> {
-        if self
-            .content
-            .windows(ENCRYPTED.len())
-            .any(|part| part == ENCRYPTED)
-        {
-            return Err(self.unusable(KeyError::Encrypted));
-        }
-        let wrong_form = |found| KitError::KeyForm {
-            path: self.path.to_owned(),
-            found,
-        };
-        match PrivateKeyDer::from_pem_slice(&self.content).map_err(|source| self.damaged(source))? {
-            PrivateKeyDer::Pkcs8(mut key) => {
-                let copy = Zeroizing::new(key.secret_pkcs8_der().to_vec());
-                key.zeroize();
-                Ok(copy)
-            }
-            PrivateKeyDer::Pkcs1(_) => Err(wrong_form("RSA")),
-            PrivateKeyDer::Sec1(_) => Err(wrong_form("elliptic curve")),
-            _ => Err(wrong_form("unknown")),
+        let block = pem::private_key(&self.content).map_err(|source| self.damaged(source))?;
+        match block.label() {
+            _ if block.is_encrypted() => Err(self.unusable(KeyError::Encrypted)),
+            "PRIVATE KEY" => block
+                .decode()
+                .ok_or_else(|| self.damaged(PemFault::Damaged)),
+            other => Err(KitError::KeyForm {
+                path: self.path.to_owned(),
+                found: kind_of(other),
+            }),
         }
     }
 
@@ -166,7 +148,7 @@ impl PemFile<'_> {
         }
     }
 
-    fn damaged(&self, source: pem::Error) -> KitError {
+    fn damaged(&self, source: PemFault) -> KitError {
         KitError::Pem {
             path: self.path.to_owned(),
             field: self.field,
@@ -180,5 +162,15 @@ impl PemFile<'_> {
             field: self.field,
             source,
         }
+    }
+}
+
+/// The kind of a key in a block of this name.
+fn kind_of(label: &str) -> &'static str {
+    match label {
+        "RSA PRIVATE KEY" => "RSA",
+        "EC PRIVATE KEY" => "elliptic curve",
+        "OPENSSH PRIVATE KEY" => "OpenSSH",
+        _ => "unknown",
     }
 }

@@ -6,9 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use fedlink::identity::{ChainError, KeyError};
-use rustls::pki_types::pem;
 
-use super::{FILE_NAME, MAX_FILE_BYTES, Role, VERSION};
+use super::{FILE_NAME, MAX_FILE_BYTES, PemFault, Role, VERSION};
 
 /// Why a kit cannot be used. Each names the file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -69,14 +68,14 @@ pub enum KitError {
         found: Role,
     },
     /// A file that should hold certificates or a key holds no whole PEM block of the kind.
-    #[error("{} (files.{field}): {}", .path.display(), pem_problem(.source))]
+    #[error("{} (files.{field}): {source}", .path.display())]
     Pem {
         /// The file.
         path: PathBuf,
         /// The field that names it.
         field: &'static str,
-        /// What the reader says.
-        source: pem::Error,
+        /// What is there instead.
+        source: PemFault,
     },
     /// There is a key, but of another kind.
     #[error("{} (files.key): this key is of the kind {found}: use the Ed25519 key in PKCS#8 that came with the kit", .path.display())]
@@ -87,7 +86,7 @@ pub enum KitError {
         found: &'static str,
     },
     /// The private key cannot be used.
-    #[error("{} (files.key): {source}", .path.display())]
+    #[error("{} (files.key): {}", .path.display(), key_problem(.source))]
     Key {
         /// The file.
         path: PathBuf,
@@ -177,18 +176,13 @@ fn version_remedy(found: u32) -> &'static str {
     }
 }
 
-fn pem_problem(error: &pem::Error) -> String {
+/// What the core says of the bytes of a key, with remedies that lead to a PEM file.
+fn key_problem(error: &KeyError) -> String {
     match error {
-        pem::Error::NoItemsFound => {
-            "has no such PEM block: this is some other file, or it is encrypted or empty".into()
-        }
-        pem::Error::MissingSectionEnd { .. } => {
-            "ends in the middle of a PEM block: copy the whole file again".into()
-        }
-        pem::Error::Base64Decode(_) | pem::Error::IllegalSectionStart { .. } => {
-            "holds a damaged PEM block: copy the file again".into()
-        }
-        other => format!("{other}: copy the file again"),
+        KeyError::Encrypted => "the private key is encrypted, and nobody is there to type its password: decrypt it with `openssl pkey -in KEY -out NEW` and put NEW in its place".to_owned(),
+        KeyError::NotPkcs8 => "this is not a private key in PKCS#8, or it is cut off: copy the key from the kit again, or write it with `openssl pkey -in KEY -out NEW`".to_owned(),
+        KeyError::WrongAlgorithm { oid } => format!("the private key is of type {oid}: use the Ed25519 key (1.3.101.112) that came with the kit"),
+        other => other.to_string(),
     }
 }
 

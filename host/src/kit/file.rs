@@ -30,6 +30,18 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadError> {
     Ok(content)
 }
 
+/// Whether there is something of this name. A link that leads nowhere is there, and so is
+/// whatever reading it will say.
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
 /// The permissions of a key that others than its owner can use.
 #[cfg(unix)]
 pub(crate) fn exposed(path: &Path) -> Option<u32> {

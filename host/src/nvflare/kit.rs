@@ -238,31 +238,38 @@ impl Kit {
 /// The folder `startup` of a site's kit.
 fn startup_of(folder: &Path) -> Result<PathBuf, KitError> {
     let inside = folder.join("startup");
-    let startup = if inside.is_dir() {
-        inside
-    } else {
-        folder.to_owned()
+    let startup = match is_there(&inside)? {
+        true => inside,
+        false => folder.to_owned(),
     };
     for (file, owner) in [
         ("fed_server.json", "server"),
         ("fed_admin.json", "admin"),
         ("fed_relay.json", "relay"),
     ] {
-        if startup.join(file).exists() {
+        if is_there(&startup.join(file))? {
             return Err(KitError::WrongRole {
                 folder: folder.to_owned(),
                 owner,
             });
         }
     }
-    if !startup.join(FED_CLIENT).exists() {
+    if !is_there(&startup.join(FED_CLIENT))? {
         return Err(KitError::NoKit(folder.to_owned()));
     }
     let relay = startup.join(RELAY);
-    if relay.exists() {
+    if is_there(&relay)? {
         return Err(KitError::Relay(relay));
     }
     Ok(startup)
+}
+
+/// Whether there is a file or folder of this name.
+fn is_there(path: &Path) -> Result<bool, KitError> {
+    file::is_there(path).map_err(|source| KitError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KitError> {

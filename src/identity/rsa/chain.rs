@@ -5,11 +5,17 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::RsaPublicKey;
-use super::pem::{self, MAX_PEM_BYTES};
 use crate::identity::anchors::Anchors;
 use crate::identity::chain::check_limits;
 use crate::identity::path::Certificates;
-use crate::identity::{ChainError, MAX_CERTIFICATES, Name, Revoked, Role, Verified};
+use crate::identity::pem;
+use crate::identity::{
+    ChainError, MAX_CERTIFICATES, MAX_CHAIN_BYTES, Name, Revoked, Role, Verified,
+};
+
+/// Most bytes of a peer's certificates in PEM: [`MAX_CHAIN_BYTES`] in base64 take a
+/// third more, the rest is for text around them.
+pub const MAX_PEM_BYTES: usize = 3 * MAX_CHAIN_BYTES;
 
 /// A peer's certificates, the leaf first. Whether to believe them is for
 /// [`verify`](Self::verify) to say.
@@ -120,9 +126,8 @@ fn ders(pem: &[u8]) -> impl Iterator<Item = Result<Bytes, ChainError>> {
     pem::blocks(pem).enumerate().map(|(position, block)| {
         block
             .ok()
-            .filter(|block| block.label == "CERTIFICATE")
-            .and_then(|block| block.decode())
-            .map(|der| Bytes::copy_from_slice(&der))
+            .filter(|block| block.label() == "CERTIFICATE")
+            .and_then(|block| block.certificate())
             .ok_or(ChainError::NotACertificate { position })
     })
 }

@@ -15,7 +15,9 @@ pub enum RsaKeyError {
     #[error("there are several private keys: leave the one that belongs to the certificate")]
     SeveralKeys,
     /// A key under a password.
-    #[error("the private key is encrypted: decrypt it first with `openssl pkey -in KEY -out KEY`")]
+    #[error(
+        "the private key is encrypted: decrypt it with `openssl pkey -in KEY -out NEW` and use NEW instead"
+    )]
     Encrypted,
     /// A private key that is not RSA.
     #[error(

@@ -11,9 +11,9 @@ use rsa::{PrivateKey, Pss};
 use sha2::{Digest, Sha256};
 
 use super::key::modulus_bits;
-use super::pem::{self, Block};
 use super::{MAX_RSA_BITS, MIN_RSA_BITS, RsaKeyError, RsaPublicKey, SigningFault};
 use crate::entropy::Entropy;
+use crate::identity::pem::{self, Block};
 
 /// Length of a SHA-256 hash in bytes.
 const HASH_BYTES: usize = 32;
@@ -39,7 +39,7 @@ impl RsaSigner {
         let mut keys = Vec::new();
         for block in pem::blocks(pem) {
             let block = block.map_err(|_| RsaKeyError::Damaged)?;
-            if block.label.ends_with("PRIVATE KEY") {
+            if block.is_private_key() {
                 keys.push(block);
             }
         }
@@ -87,8 +87,8 @@ impl RsaSigner {
         let wrong = |found: &str| RsaKeyError::WrongAlgorithm {
             found: found.to_owned(),
         };
-        match block.label {
-            "RSA PRIVATE KEY" if block.has_headers() => Err(RsaKeyError::Encrypted),
+        match block.label() {
+            _ if block.is_encrypted() => Err(RsaKeyError::Encrypted),
             "RSA PRIVATE KEY" => {
                 let der = block.decode().ok_or(RsaKeyError::Damaged)?;
                 Self::from_pkcs1_der(&der)
@@ -101,7 +101,6 @@ impl RsaSigner {
                 }
                 Self::from_pkcs1_der(info.private_key.as_bytes())
             }
-            "ENCRYPTED PRIVATE KEY" => Err(RsaKeyError::Encrypted),
             other => Err(wrong(other.trim_end_matches("PRIVATE KEY").trim_end())),
         }
     }

@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use fedlink::identity::{ChainError, Identity, Name, Revoked, Role, RsaChain, RsaRoots, RsaSigner};
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::settings::Client;
-use super::{KitError, KitWarning, read};
+use super::{KitError, KitWarning, is_there, read};
+use crate::kit::pem::{self, PemFault};
 use crate::kit::{RENEW_DAYS, SECONDS_A_DAY, file};
-use crate::tls::{TlsError, provider, unusable};
+use crate::tls::{provider, unusable};
 
 /// Who a site is and whom it trusts, checked to fit together.
 pub struct Credentials {
-    chain: PemFile,
-    key: PemFile,
-    roots: PemFile,
+    chain: Certificates,
+    key: KeyFile,
+    roots: Certificates,
     identity: Identity,
     certified: Arc<CertifiedKey>,
     tls_roots: Arc<RootCertStore>,
@@ -39,27 +39,29 @@ impl Credentials {
         unix_time: u64,
         warnings: &mut Vec<KitWarning>,
     ) -> Result<Self, KitError> {
-        let chain = PemFile::read(startup.join(&names.ssl_cert))?;
-        let key = PemFile::read(startup.join(&names.ssl_private_key))?;
-        let roots = PemFile::read(startup.join(&names.ssl_root_cert))?;
+        let chain = Certificates::read(startup.join(&names.ssl_cert))?;
+        let key = KeyFile::read(startup.join(&names.ssl_private_key))?;
+        let roots = Certificates::read(startup.join(&names.ssl_root_cert))?;
+        pem::check_versions(&chain.certificates).map_err(|source| wrong(&chain.path, source))?;
         let parts = Parts::read(&chain, &key, &roots)?;
         let dates = parts.judge(site, unix_time)?;
-        let identity = Identity::rsa(site.clone(), &chain.content, parts.signer, &roots.content)
-            .map_err(|source| KitError::Identity {
+        let identity = Identity::rsa(site.clone(), &chain.pem, parts.signer, &roots.pem).map_err(
+            |source| KitError::Identity {
                 path: chain.path.clone(),
                 source,
-            })?;
+            },
+        )?;
         let exposed = file::exposed(&key.path).map(|mode| KitWarning::KeyExposed {
             path: key.path.clone(),
             mode,
         });
         warnings.extend(exposed.into_iter().chain(dates));
 
-        let private = PrivateKeyDer::from_pem_slice(&key.content).map_err(unusable)?;
-        let certified = CertifiedKey::from_der(chain.certificates()?, private, &provider());
+        let private = key.private_key()?;
+        let certified = CertifiedKey::from_der(chain.certificates.clone(), private, &provider());
         let proxy = startup.join(PROXY_ROOTS);
-        let proxy_roots = match proxy.exists() {
-            true => Some(PemFile::read(proxy)?.tls_roots()?),
+        let proxy_roots = match is_there(&proxy)? {
+            true => Some(Certificates::read(proxy)?.tls_roots()?),
             false => None,
         };
         Ok(Self {
@@ -77,7 +79,7 @@ impl Credentials {
     /// PEM.
     #[must_use]
     pub fn chain_pem(&self) -> &[u8] {
-        &self.chain.content
+        &self.chain.pem
     }
 
     /// The site's private key; PEM. What it is copied to is no longer wiped from here.
@@ -89,7 +91,7 @@ impl Credentials {
     /// The project's roots; PEM.
     #[must_use]
     pub fn roots_pem(&self) -> &[u8] {
-        &self.roots.content
+        &self.roots.pem
     }
 
     /// The same for the core.
@@ -126,30 +128,30 @@ impl fmt::Debug for Credentials {
 
 /// What is in the three files, each read for itself.
 struct Parts<'a> {
-    chain: &'a PemFile,
+    chain: &'a Certificates,
     signer: RsaSigner,
     certified: RsaChain,
     trusted: RsaRoots,
 }
 
 impl<'a> Parts<'a> {
-    fn read(chain: &'a PemFile, key: &PemFile, roots: &PemFile) -> Result<Self, KitError> {
+    fn read(
+        chain: &'a Certificates,
+        key: &KeyFile,
+        roots: &Certificates,
+    ) -> Result<Self, KitError> {
         let signer = RsaSigner::from_pem(&key.content).map_err(|source| KitError::Key {
             path: key.path.clone(),
             source,
         })?;
-        let certified =
-            RsaChain::from_pem(&chain.content).map_err(|source| chain.refused(source))?;
+        let certified = RsaChain::from_pem(&chain.pem).map_err(|source| chain.refused(source))?;
         if certified.key() != signer.public_key() {
             return Err(KitError::KeyMismatch {
                 key: key.path.clone(),
                 certificate: chain.path.clone(),
             });
         }
-        let trusted = RsaRoots::from_pem(&roots.content).map_err(|source| roots.refused(source))?;
-        if trusted.is_empty() {
-            return Err(KitError::NoRoot(roots.path.clone()));
-        }
+        let trusted = RsaRoots::from_pem(&roots.pem).map_err(|source| roots.refused(source))?;
         Ok(Self {
             chain,
             signer,
@@ -179,30 +181,29 @@ impl<'a> Parts<'a> {
     }
 }
 
-struct PemFile {
+/// A file of certificates.
+struct Certificates {
     path: PathBuf,
-    content: Zeroizing<Vec<u8>>,
+    certificates: Vec<CertificateDer<'static>>,
+    /// The same again, without what else is in the file: it goes to the server.
+    pem: Vec<u8>,
 }
 
-impl PemFile {
+impl Certificates {
     fn read(path: PathBuf) -> Result<Self, KitError> {
-        let content = read(&path)?;
-        Ok(Self { path, content })
-    }
-
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        CertificateDer::pem_slice_iter(&self.content)
-            .collect::<Result<_, _>>()
-            .map_err(unusable)
+        let certificates = pem::certificates(&read(&path)?);
+        let certificates = certificates.map_err(|source| wrong(&path, source))?;
+        Ok(Self {
+            path,
+            pem: pem::encode(&certificates),
+            certificates,
+        })
     }
 
     fn tls_roots(&self) -> Result<Arc<RootCertStore>, KitError> {
         let mut roots = RootCertStore::empty();
-        for root in self.certificates()? {
-            roots.add(root).map_err(unusable)?;
-        }
-        if roots.is_empty() {
-            return Err(KitError::NoRoot(self.path.clone()));
+        for root in &self.certificates {
+            roots.add(root.clone()).map_err(unusable)?;
         }
         Ok(Arc::new(roots))
     }
@@ -212,5 +213,39 @@ impl PemFile {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+/// The file of a private key.
+struct KeyFile {
+    path: PathBuf,
+    content: Zeroizing<Vec<u8>>,
+}
+
+impl KeyFile {
+    fn read(path: PathBuf) -> Result<Self, KitError> {
+        let content = read(&path)?;
+        let file = Self { path, content };
+        pem::private_key(&file.content).map_err(|source| wrong(&file.path, source))?;
+        Ok(file)
+    }
+
+    /// The key for TLS, which the core has found right.
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>, KitError> {
+        let block = pem::private_key(&self.content).map_err(|source| wrong(&self.path, source))?;
+        let der = block
+            .decode()
+            .ok_or_else(|| wrong(&self.path, PemFault::Damaged))?;
+        Ok(match block.label() {
+            "RSA PRIVATE KEY" => PrivatePkcs1KeyDer::from(der.to_vec()).into(),
+            _ => PrivatePkcs8KeyDer::from(der.to_vec()).into(),
+        })
+    }
+}
+
+fn wrong(path: &Path, source: PemFault) -> KitError {
+    KitError::Pem {
+        path: path.to_owned(),
+        source,
     }
 }

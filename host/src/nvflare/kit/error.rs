@@ -7,7 +7,7 @@ use fedlink::error::ConfigError;
 use fedlink::identity::{ChainError, RsaKeyError};
 
 use super::{FED_CLIENT, START_SCRIPT};
-use crate::kit::MAX_FILE_BYTES;
+use crate::kit::{MAX_FILE_BYTES, PemFault};
 use crate::tls::TlsError;
 
 /// Why a start-up kit cannot be used. Each names the file and what to do.
@@ -62,10 +62,18 @@ pub enum KitError {
     },
     /// The start script does not say the name of the site.
     #[error(
-        "{}: has no `uid=`, which is the site's name: copy {START_SCRIPT} from the kit again",
+        "{}: has no `uid=` after `--set`, which is the site's name: copy {START_SCRIPT} from the kit again",
         .0.display()
     )]
     NoName(PathBuf),
+    /// A file that should hold certificates or a key holds no whole PEM block of the kind.
+    #[error("{}: {source}", .path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        source: PemFault,
+    },
     /// The private key cannot be used.
     #[error("{}: {source}", .path.display())]
     Key {
@@ -93,9 +101,6 @@ pub enum KitError {
         /// What is wrong with them.
         source: ChainError,
     },
-    /// There is nothing to check the server against.
-    #[error("{}: has no certificate: copy the file from the kit again", .0.display())]
-    NoRoot(PathBuf),
     /// The files are each right, but the core cannot use them together.
     #[error("{}: {source}", .path.display())]
     Identity {

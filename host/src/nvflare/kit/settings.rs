@@ -173,18 +173,29 @@ pub(super) struct StartScript {
 }
 
 impl StartScript {
-    /// Finds the arguments. The script is not run.
+    /// Finds the arguments after `--set`, as a shell would see them: without remarks and
+    /// quotes. The script is not run, so an argument that is made when it runs is none.
     pub(super) fn parse(script: &[u8]) -> Self {
-        let script = String::from_utf8_lossy(script);
-        let argument = |key: &str| {
-            let values = script.split_ascii_whitespace();
-            let value = values.filter_map(|word| word.strip_prefix(key)).next()?;
-            Some(value.trim_matches(['"', '\'']).to_owned()).filter(|value| !value.is_empty())
+        let script = String::from_utf8_lossy(script).replace("\\\n", " ");
+        let words = script.lines().flat_map(|line| {
+            let words = shlex::Shlex::new(line).skip_while(|word| word != "--set");
+            words.collect::<Vec<_>>()
+        });
+        let mut arguments = Self {
+            name: None,
+            secure: false,
         };
-        Self {
-            name: argument("uid="),
-            secure: argument("secure_train=")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+        for word in words.filter(|word| !word.contains(['$', '`'])) {
+            match word.split_once('=') {
+                Some(("uid", name)) if !name.is_empty() => {
+                    arguments.name.get_or_insert(name.to_owned());
+                }
+                Some(("secure_train", secure)) => {
+                    arguments.secure = secure.eq_ignore_ascii_case("true");
+                }
+                _ => {}
+            }
         }
+        arguments
     }
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use fedlink::identity::ChainError;
 
 use super::*;
+use crate::kit::pem::tests::{ARRIVALS, openssl};
 use crate::nvflare::testing::{Folder, Root, SERVER_KEY, SITE_PKCS8};
 use crate::testing::DAY;
 
@@ -244,9 +245,42 @@ fn a_start_script_without_the_name() {
         assert!(
             folder
                 .told()
-                .starts_with("sub_start.sh: has no `uid=`, which is the site's name")
+                .starts_with("sub_start.sh: has no `uid=` after `--set`, which is the site's name")
         );
     }
+}
+
+#[test]
+fn the_name_is_found_as_a_shell_would_find_it() {
+    let root = Root::new();
+    for written in [
+        "uid=site-1",
+        "\"uid=site-1\"",
+        "'uid=site-1'",
+        "uid=\"site-1\"",
+        "uid='site'-1",
+        "\\\n  uid=site-1",
+        "org=x uid=site-1 # uid=other",
+        "uid=site-1\n# start with --set uid=other",
+    ] {
+        let folder = Folder::new(&root);
+        folder.replace("sub_start.sh", "uid=site-1", written);
+        // What stands in a remark, or is not given to the client, is no argument.
+        folder.replace(
+            "sub_start.sh",
+            "start_python()",
+            "# --set uid=remark secure_train=false\necho \"it's uid=shown\"\nuid=variable\nstart_python()",
+        );
+        let kit = folder.read().unwrap();
+        assert_eq!(
+            (kit.name.as_str(), kit.secure),
+            ("site-1", true),
+            "{written}"
+        );
+    }
+    let folder = Folder::new(&root);
+    folder.replace("sub_start.sh", "uid=site-1", "\"uid=$SITE\"");
+    assert!(folder.told().contains("has no `uid=` after `--set`"));
 }
 
 #[test]
@@ -255,18 +289,18 @@ fn pem_that_is_damaged() {
     let cases = [
         (
             "client.crt",
-            "block 0 of the PEM is damaged",
-            "the chain is empty",
+            "ends in the middle of a PEM block",
+            "has no such PEM block",
         ),
         (
             "client.key",
-            "the private key is damaged",
-            "there is no private key in PEM",
+            "ends in the middle of a PEM block",
+            "has no such PEM block",
         ),
         (
             "rootCA.pem",
-            "block 0 of the PEM is damaged",
-            "has no certificate: copy",
+            "ends in the middle of a PEM block",
+            "has no such PEM block",
         ),
     ];
     for (file, of_half, of_nothing) in cases {
@@ -278,6 +312,85 @@ fn pem_that_is_damaged() {
             assert!(told.starts_with(&format!("{file}: {expected}")), "{told}");
         }
     }
+}
+
+#[test]
+fn files_may_arrive_in_the_ways_of_other_kits() {
+    let root = Root::new();
+    for (way, change) in ARRIVALS {
+        for file in ["client.crt", "client.key", "rootCA.pem"] {
+            let folder = Folder::new(&root);
+            let pem = fs::read_to_string(folder.startup.join(file)).unwrap();
+            folder.write(file, change(&pem));
+            let read = folder.read();
+            let kit = read.unwrap_or_else(|error| panic!("{file} with {way}: {error}"));
+            // What goes to the server is as its own programs would write it.
+            let credentials = kit.credentials.unwrap();
+            assert_eq!(credentials.roots_pem(), root.pem.as_bytes(), "{way}");
+            assert!(
+                credentials
+                    .chain_pem()
+                    .starts_with(b"-----BEGIN CERTIFICATE-----\n")
+            );
+        }
+    }
+}
+
+#[test]
+fn keys_and_certificates_of_openssl() {
+    let folder = Folder::new(&Root::new());
+    let place = &folder.startup;
+    let put = |file: &str| fs::rename(place.join("new"), place.join(file)).unwrap();
+    for encrypt in [
+        "rsa -traditional -aes128 -passout pass:secret -in client.key -out new",
+        "pkcs8 -topk8 -passout pass:secret -in client.key -out new",
+    ] {
+        if !openssl(place, encrypt) {
+            return;
+        }
+        put("client.key");
+        assert!(
+            folder
+                .told()
+                .contains("decrypt it with `openssl pkey -in KEY -out NEW`")
+        );
+        openssl(place, "pkey -in client.key -out new -passin pass:secret");
+        put("client.key");
+        folder.read().unwrap();
+    }
+    for file in ["client.crt", "rootCA.pem"] {
+        openssl(
+            place,
+            &format!("x509 -in {file} -addtrust serverAuth -trustout -out new"),
+        );
+        put(file);
+    }
+    folder.read().unwrap();
+}
+
+#[test]
+fn a_certificate_of_version_1_is_told() {
+    let folder = Folder::new(&Root::new());
+    let place = &folder.startup;
+    folder.write(
+        "root.key",
+        include_str!("../../../tests/nvflare-kit/root.key"),
+    );
+    if !openssl(
+        place,
+        "req -new -key client.key -subj /CN=site-1 -out request",
+    ) {
+        return;
+    }
+    openssl(
+        place,
+        "x509 -req -in request -CA rootCA.pem -CAkey root.key -days 1 -CAcreateserial -out client.crt",
+    );
+    let told = folder.told();
+    assert!(
+        told.starts_with("client.crt: certificate 0 is of X.509 version 1, which TLS refuses"),
+        "{told}"
+    );
 }
 
 #[test]
