@@ -7,9 +7,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fedlink::nvflare::OnReplaced;
+use fedlink_host::check_path;
 use fedlink_host::kit::{Suite, Transport};
 
 pub use simulate::{SimulateOptions, Span};
@@ -110,7 +111,7 @@ pub struct ProvisionOptions {
     )]
     pub sites: Vec<String>,
     /// The folder of the project; that of a new one is named after it unless given
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = path())]
     pub out: Option<PathBuf>,
     /// Adds sites to the project in the folder given with --out, and changes nothing else
     #[arg(
@@ -139,7 +140,7 @@ pub struct ProvisionOptions {
 #[derive(Clone, Debug, Args)]
 pub struct ServeOptions {
     /// The folder of the coordinator's kit
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = path())]
     pub kit: PathBuf,
     /// How many sites to wait for before the first round
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = sites())]
@@ -174,11 +175,11 @@ pub struct ServeOptions {
 #[derive(Clone, Debug, Args)]
 pub struct JoinOptions {
     /// The folder of the site's kit
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = path())]
     pub kit: PathBuf,
     /// Takes part in a federation of NVIDIA FLARE 2.9 instead: the folder that `nvflare
     /// provision` made for the site
-    #[arg(long, value_name = "FOLDER", conflicts_with = "kit")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kit", value_parser = path())]
     pub nvflare: Option<PathBuf>,
     /// Which share of the wines this site holds: the Kth of N
     #[arg(
@@ -193,7 +194,7 @@ pub struct JoinOptions {
     pub seed: u64,
     /// With --nvflare: where results are kept until the server has them, so that none is
     /// lost with this process; in memory unless given
-    #[arg(long, value_name = "FOLDER", requires = "nvflare")]
+    #[arg(long, value_name = "FOLDER", requires = "nvflare", value_parser = path())]
     pub state: Option<PathBuf>,
     /// Where the stored records are damaged or gone: keeps the damaged file under another
     /// name, and goes on with the records before the damage
@@ -344,6 +345,14 @@ impl From<TransportOption> for Transport {
             TransportOption::Tcp => Self::Tcp,
         }
     }
+}
+
+/// A path that means what it says without a shell.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| {
+        let path = PathBuf::from(text);
+        check_path(&path).map(|()| path)
+    })
 }
 
 fn sites() -> RangedU64ValueParser<usize> {

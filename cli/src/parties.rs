@@ -10,7 +10,7 @@ use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
 use fedlink_host::kit::{self, Config, Kit, ServerKit, SiteKit, Transport};
 use fedlink_host::store::{FileStore, StoreError};
 use fedlink_host::tls::{self, TlsError};
-use fedlink_host::tokio::{ClientHost, ServerHost, TcpAccept, TcpDial};
+use fedlink_host::tokio::{ClientHost, ListenError, ServerHost, TcpAccept, TcpDial, listen};
 use tokio::net::TcpListener;
 
 /// Why a kit cannot be put to work.
@@ -30,13 +30,8 @@ pub enum PartyError {
     #[error("{0}{hint}", hint = repair_hint(.0))]
     Store(#[from] StoreError),
     /// An address to listen at.
-    #[error("cannot listen at {address} ({source}): stop what listens there, or change `listen`")]
-    Listen {
-        /// As it stands in the kit.
-        address: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 /// Repairs the store in this folder if it is damaged or gone; a warning tells what was
@@ -67,13 +62,7 @@ pub async fn server_host(kit: &ServerKit) -> Result<ServerHost, PartyError> {
     let mut host = ServerHost::new(Arc::new(server_config(kit)?), identity(kit)?)
         .limits(kit.config.limits.for_host())
         .storage(store, records);
-    for address in &kit.config.listen {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| PartyError::Listen {
-                address: address.clone(),
-                source,
-            })?;
+    for listener in listen(&kit.config.listen).await? {
         host = host.listen(accept(kit, listener)?);
     }
     Ok(host)

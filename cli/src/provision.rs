@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, ServerLimits, SiteConfig};
+use fedlink_host::{Address, check_path};
 
 use crate::options::ProvisionOptions;
 
@@ -56,7 +57,10 @@ pub struct Project {
 /// Those of [`make`] and [`add`].
 pub fn run(options: &ProvisionOptions) -> Result<String, ProvisionError> {
     let name = options.project.clone().unwrap_or_default();
-    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from(&name));
+    let folder = match &options.out {
+        Some(folder) => folder.clone(),
+        None => folder_of(&name)?,
+    };
     if !options.add_sites.is_empty() {
         return Ok(add(&folder, &options.add_sites)?.next_steps());
     }
@@ -78,6 +82,16 @@ pub fn run(options: &ProvisionOptions) -> Result<String, ProvisionError> {
         project.server.display(),
         project.next_steps(),
     ))
+}
+
+/// The folder that a project gets of itself: one of its name, here.
+fn folder_of(project: &str) -> Result<PathBuf, ProvisionError> {
+    let folder = PathBuf::from(project);
+    let is_one_name = folder.file_name().is_some_and(|name| name == project);
+    match is_one_name && check_path(&folder).is_ok() {
+        true => Ok(folder),
+        false => Err(ProvisionError::NoFolder(folder)),
+    }
 }
 
 /// Makes a project in `folder`, which must be empty or not exist, with a kit for the
@@ -134,7 +148,7 @@ pub fn make(folder: &Path, plan: &Plan, sites: &[String]) -> Result<Project, Pro
 /// The sites before the one that fails have then been added.
 pub fn add(folder: &Path, sites: &[String]) -> Result<Project, ProvisionError> {
     let private = folder.join("authority");
-    if !private.join(PLAN).exists() {
+    if !folder::is_there(&private.join(PLAN))? {
         return Err(ProvisionError::NoProject(folder.to_owned()));
     }
     let plan: Plan = folder::read_toml(&private.join(PLAN))?;
@@ -215,7 +229,7 @@ folder state, which is made when it is needed.
 fn write_site(
     folder: &Path,
     plan: &Plan,
-    hosts: &[plan::Host],
+    hosts: &[Address],
     authority: &Authority,
     site: &str,
 ) -> Result<(), ProvisionError> {

@@ -11,8 +11,6 @@ pub(crate) mod file;
 mod limits;
 pub(crate) mod pem;
 
-#[cfg(feature = "nvflare")]
-pub(crate) use config::is_address;
 pub use config::{
     Config, Files, MAX_ADDRESSES, MAX_SECONDS, Role, ServerConfig, ServerEntry, ServerTimeouts,
     SiteConfig, SiteTimeouts, Suite, Transport, VERSION,

@@ -1,6 +1,7 @@
 //! Hosts for fedlink: what moves the bytes of the core's two machines, and what they need
 //! to start and to be restarted.
 
+mod address;
 pub mod blocking;
 mod clock;
 mod connectivity;
@@ -10,6 +11,7 @@ mod hash;
 pub mod kit;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
+mod path;
 mod remedy;
 mod socket;
 pub mod storage;
@@ -21,8 +23,10 @@ pub mod trainer;
 #[cfg(test)]
 mod testing;
 
+pub use address::{Address, AddressError, Host, is_host_name};
 pub use clock::{date, random_id, seed, unix_time};
 pub use connectivity::{ConnectionFailure, Connectivity};
 pub use dates::explain;
 pub use error::{CallError, HostError, Stopped};
 pub use hash::hash_ahead;
+pub use path::{PathFault, check_path};

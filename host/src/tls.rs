@@ -25,7 +25,9 @@ pub const ALPN: &[u8] = b"fedlink/1";
 #[non_exhaustive]
 pub enum TlsError {
     /// A name that cannot be in a certificate for TLS.
-    #[error("{0:?} cannot be the name of a server in TLS: use letters, digits, '-', '_' and '.'")]
+    #[error(
+        "{0:?} cannot be the name of a server in TLS: use letters, digits, '-', '_' and '.', and no number after the last '.', as in \"coordinator-7\""
+    )]
     ServerName(String),
     /// The certificates or the key cannot be used for TLS.
     #[error("the certificates or the key of this kit cannot be used for TLS: {0}")]

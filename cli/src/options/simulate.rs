@@ -64,7 +64,7 @@ pub struct SimulateOptions {
     #[arg(long, value_name = "TIME", default_value = "2us", requires = "storm")]
     pub message_cost: Span,
     /// Draws the load over the time, as an SVG
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::path())]
     pub plot: Option<PathBuf>,
     /// Show nothing but the figures
     #[arg(long)]

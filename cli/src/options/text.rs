@@ -45,9 +45,9 @@ overwritten.";
 pub(super) const PROVISION_EXAMPLES: &str = "\
 Examples:
   fedlink provision --project wine --host 192.0.2.7 --sites bordeaux,porto,mosel
-  fedlink provision --project wine --host fl.example.org:443 --site porto --out ~/wine
+  fedlink provision --project wine --host fl.example.org:443 --site porto --out /srv/wine
   fedlink provision --project rig --host 127.0.0.1 --sites a,b --suite plain --transport tcp
-  fedlink provision --out ~/wine --add-site rioja,tokaj
+  fedlink provision --out /srv/wine --add-site rioja,tokaj
 ";
 
 pub(super) const SERVE: &str = "\

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use fedlink_host::Address;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
 use zeroize::Zeroizing;
 
-use super::plan::Host;
 use super::{MAX_DAYS, ProvisionError, folder};
 
 /// The root of a project.
@@ -21,7 +21,7 @@ pub(super) struct Authority {
 /// What a certificate is for.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose<'a> {
-    Server(&'a [Host]),
+    Server(&'a [Address]),
     Site,
 }
 
@@ -39,7 +39,7 @@ impl Authority {
             name: project.to_owned(),
             source,
         };
-        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(failed)?;
+        let key = new_key().map_err(failed)?;
         let certificate = params.self_signed(&key).map_err(failed)?.pem();
         Ok(Self {
             issuer: Issuer::new(params, key),
@@ -91,7 +91,7 @@ impl Authority {
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         count_from_now(&mut params, days);
-        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(failed)?;
+        let key = new_key().map_err(failed)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?.pem();
         Ok(Leaf {
             certificate,
@@ -111,6 +111,21 @@ impl Leaf {
 
 /// How long before it was made a certificate already counts: clocks differ.
 const LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bytes of a private key.
+const KEY_BYTES: usize = 32;
+
+/// What stands before the bytes of an Ed25519 key in PKCS#8, version 1 (RFC 8410).
+const PKCS8: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+
+/// A new key, in version 1 of PKCS#8: the only one that OpenSSL reads.
+fn new_key() -> Result<KeyPair, rcgen::Error> {
+    let made = Zeroizing::new(KeyPair::generate_for(&PKCS_ED25519)?.serialize_der());
+    // Version 2 has the same fields, and the public key after them.
+    let key = made.get(PKCS8.len()..PKCS8.len() + KEY_BYTES);
+    let key = key.ok_or(rcgen::Error::CouldNotParseKeyPair)?;
+    KeyPair::try_from(Zeroizing::new([&PKCS8, key].concat()).as_slice())
+}
 
 fn root(project: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
@@ -135,16 +150,16 @@ fn count_from_now(params: &mut CertificateParams, days: u32) {
 
 /// What TLS may know the coordinator by: its name, where sites reach it, and the machine
 /// itself, so that one can try it there.
-fn names(server: &str, hosts: &[Host]) -> Vec<String> {
+fn names(server: &str, hosts: &[Address]) -> Vec<String> {
     let local = ["localhost", "127.0.0.1", "::1"];
     let mut names: Vec<String> = Vec::new();
-    for name in [server]
+    for name in [server.to_owned()]
         .into_iter()
-        .chain(hosts.iter().map(|host| host.name.as_str()))
-        .chain(local)
+        .chain(hosts.iter().map(|host| host.host.to_string()))
+        .chain(local.map(str::to_owned))
     {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     names

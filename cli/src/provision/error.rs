@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use fedlink::identity::NameError;
+use fedlink_host::AddressError;
 use fedlink_host::kit::{Fault, KitError};
 
 use super::{MAX_DAYS, MAX_NAME};
@@ -29,10 +30,8 @@ pub enum ProvisionError {
     #[error("the name {0} is given twice: give each site and the server its own")]
     NameTaken(String),
     /// Something that is not the address of a host.
-    #[error(
-        "{0:?} is no host: write an address or a name, with a port if it is not the usual one, as in 192.0.2.7:8443"
-    )]
-    Host(String),
+    #[error("--host: {0}")]
+    Host(#[from] AddressError),
     /// A time for which no certificate is made.
     #[error("certificates cannot count for {0} days: give 1 to {MAX_DAYS}")]
     Days(u32),
@@ -40,8 +39,14 @@ pub enum ProvisionError {
     #[error(transparent)]
     Setting(#[from] Fault),
     /// The folder already has something in it.
-    #[error("{} exists and is not empty: nothing is overwritten, so choose another folder or remove it", .0.display())]
+    #[error("{} exists and is no empty folder: nothing is overwritten, so choose another one or remove it", .0.display())]
     InUse(PathBuf),
+    /// The folder is a link, and what it leads to is missing.
+    #[error("{} is a link that leads nowhere: make the folder that it leads to, or remove it", .0.display())]
+    LeadsNowhere(PathBuf),
+    /// There is no name to make a folder by.
+    #[error("a folder cannot be named {}: say with --out where to make the project", .0.display())]
+    NoFolder(PathBuf),
     /// An earlier run was interrupted.
     #[error("{} was left behind by a run that was interrupted: remove it and try again", .0.display())]
     LeftOver(PathBuf),

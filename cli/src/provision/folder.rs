@@ -12,28 +12,23 @@ use super::ProvisionError;
 /// A folder that is being made under another name. It goes unless it is finished.
 pub(super) struct Staged {
     folder: PathBuf,
+    /// Whether it is inside of the folder that it is to be: one that stands already may be
+    /// a link or a mount point, and cannot be replaced.
+    inside: bool,
     finished: bool,
 }
+
+/// The name of a folder that is being made inside of an empty one.
+const INSIDE: &str = ".fedlink.partial";
 
 impl Staged {
     /// Begins to make `target`, which must be empty or not exist.
     pub(super) fn begin(target: &Path) -> Result<Self, ProvisionError> {
-        match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
-            Ok(true) => {}
-            Ok(false) => return Err(ProvisionError::InUse(target.to_owned())),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if error.kind() == ErrorKind::NotADirectory => {
-                return Err(ProvisionError::InUse(target.to_owned()));
-            }
-            Err(error) => return Err(failed(target)(error)),
-        }
-        let Some(name) = target.file_name() else {
-            return Err(ProvisionError::InUse(target.to_owned()));
+        let inside = is_there(target)?;
+        let folder = match inside {
+            true => empty(target)?.join(INSIDE),
+            false => beside(target)?,
         };
-        let folder = target.with_file_name(format!(".{}.partial", name.to_string_lossy()));
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(failed(parent))?;
-        }
         match builder().create(&folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(ProvisionError::LeftOver(folder))
@@ -41,6 +36,7 @@ impl Staged {
             Err(error) => Err(failed(&folder)(error)),
             Ok(()) => Ok(Self {
                 folder,
+                inside,
                 finished: false,
             }),
         }
@@ -57,14 +53,72 @@ impl Staged {
 
     /// Gives the folder its name.
     pub(super) fn finish(mut self, target: &Path) -> Result<(), ProvisionError> {
-        // Not every system renames over an empty folder.
-        match fs::remove_dir(target) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(target)(error)),
-            _ => fs::rename(&self.folder, target).map_err(failed(target))?,
+        if self.inside {
+            self.move_into(target)?;
+        } else {
+            fs::rename(&self.folder, target).map_err(failed(target))?;
         }
         self.finished = true;
         Ok(())
     }
+
+    /// Moves all that was made into `target`, or nothing.
+    fn move_into(&self, target: &Path) -> Result<(), ProvisionError> {
+        let mut moved = Vec::new();
+        let entries = fs::read_dir(&self.folder).and_then(|it| it.collect::<io::Result<Vec<_>>>());
+        for entry in entries.map_err(failed(&self.folder))? {
+            let from = entry.path();
+            let to = target.join(from.file_name().unwrap_or_default());
+            if let Err(error) = fs::rename(&from, &to) {
+                for (from, to) in moved {
+                    // The first error is the one to tell.
+                    let _ = fs::rename(to, from);
+                }
+                return Err(failed(&to)(error));
+            }
+            moved.push((from, to));
+        }
+        // An empty folder that stays does no harm.
+        let _ = fs::remove_dir(&self.folder);
+        Ok(())
+    }
+}
+
+/// Whether there is something of this name, if only a link that leads nowhere.
+pub(super) fn is_there(path: &Path) -> Result<bool, ProvisionError> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(false),
+            _ => Err(failed(path)(error)),
+        },
+    }
+}
+
+/// The folder `target`, if it is one and empty.
+fn empty(target: &Path) -> Result<&Path, ProvisionError> {
+    let in_use = || ProvisionError::InUse(target.to_owned());
+    let mut entries = fs::read_dir(target).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => ProvisionError::LeadsNowhere(target.to_owned()),
+        ErrorKind::NotADirectory => in_use(),
+        _ => failed(target)(error),
+    })?;
+    match entries.next().transpose().map_err(failed(target))? {
+        Some(entry) if entry.file_name() == INSIDE => Err(ProvisionError::LeftOver(entry.path())),
+        Some(_) => Err(in_use()),
+        None => Ok(target),
+    }
+}
+
+/// The folder beside `target` in which it is made, under another name.
+fn beside(target: &Path) -> Result<PathBuf, ProvisionError> {
+    let name = target
+        .file_name()
+        .ok_or_else(|| ProvisionError::NoFolder(target.to_owned()))?;
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(failed(parent))?;
+    }
+    Ok(target.with_file_name(format!(".{}.partial", name.to_string_lossy())))
 }
 
 impl Drop for Staged {

@@ -1,13 +1,14 @@
 //! What a project is to be like.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use fedlink::identity::Name;
 use fedlink_host::kit::{
     Config, Files, Role, ServerConfig, ServerEntry, ServerLimits, ServerTimeouts, SiteConfig,
     SiteTimeouts, Suite, Transport, VERSION,
 };
+use fedlink_host::{Address, Host, is_host_name};
 use serde::{Deserialize, Serialize};
 
 use super::ProvisionError;
@@ -44,28 +45,23 @@ pub const MAX_DAYS: u32 = 3650;
 /// are names of folders and of hosts too; a part of a host's name cannot be longer.
 pub const MAX_NAME: usize = 63;
 
-/// Where sites reach the coordinator.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Host {
-    /// An address without brackets, or a name.
-    pub(super) name: String,
-    pub(super) port: u16,
-}
-
 impl Plan {
     /// Finds what cannot be carried out. Gives the hosts as they were understood.
-    pub(super) fn check(&self) -> Result<Vec<Host>, ProvisionError> {
+    pub(super) fn check(&self) -> Result<Vec<Address>, ProvisionError> {
         check_name(&self.server)?;
         if !(1..=MAX_DAYS).contains(&self.days) {
             return Err(ProvisionError::Days(self.days));
         }
-        let hosts: Vec<Host> = self
-            .hosts
-            .iter()
-            .map(|host| Host::parse(host))
-            .collect::<Result<_, _>>()?;
-        self.server_config(&hosts).check()?;
+        let mut hosts: Vec<Address> = Vec::new();
+        for host in &self.hosts {
+            let host = Address::read(host, Some(DEFAULT_PORT))?;
+            host.check_reachable()?;
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
         self.site_config(&hosts, "site").check()?;
+        self.server_config(&hosts).check()?;
         Ok(hosts)
     }
 
@@ -81,7 +77,7 @@ impl Plan {
         Ok(())
     }
 
-    pub(super) fn server_config(&self, hosts: &[Host]) -> ServerConfig {
+    pub(super) fn server_config(&self, hosts: &[Address]) -> ServerConfig {
         ServerConfig {
             version: VERSION,
             role: Role::Server,
@@ -90,7 +86,7 @@ impl Plan {
             suite: self.suite,
             transport: self.transport,
             trusted_path: self.trusted_path,
-            listen: BTreeSet::from_iter(hosts.iter().map(Host::listen))
+            listen: BTreeSet::from_iter(hosts.iter().flat_map(listen))
                 .into_iter()
                 .collect(),
             files: Files::default(),
@@ -99,7 +95,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn site_config(&self, hosts: &[Host], site: &str) -> SiteConfig {
+    pub(super) fn site_config(&self, hosts: &[Address], site: &str) -> SiteConfig {
         SiteConfig {
             version: VERSION,
             role: Role::Site,
@@ -110,7 +106,7 @@ impl Plan {
             trusted_path: self.trusted_path,
             server: ServerEntry {
                 name: self.server.clone(),
-                addresses: hosts.iter().map(Host::address).collect(),
+                addresses: hosts.iter().map(Address::to_string).collect(),
             },
             files: Files::default(),
             timeouts: SiteTimeouts::default(),
@@ -118,54 +114,25 @@ impl Plan {
     }
 }
 
-impl Host {
-    fn parse(text: &str) -> Result<Self, ProvisionError> {
-        let refused = || ProvisionError::Host(text.to_owned());
-        let (name, port) = if text.parse::<Ipv6Addr>().is_ok() {
-            (text, DEFAULT_PORT)
-        } else {
-            match text.rsplit_once(':') {
-                Some((name, port)) => (name, port.parse().map_err(|_| refused())?),
-                None => (text, DEFAULT_PORT),
-            }
-        };
-        let bare = name
-            .strip_prefix('[')
-            .and_then(|name| name.strip_suffix(']'));
-        let known = match bare {
-            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => name.parse::<IpAddr>().is_ok() || is_host_name(name),
-        };
-        if !known || port == 0 {
-            return Err(refused());
-        }
-        Ok(Self {
-            name: bare.unwrap_or(name).to_owned(),
-            port,
-        })
+/// Where the coordinator has to listen to be reached at `host`. A machine need not have the
+/// address that others reach it at, except the one that only it can reach, and a name may
+/// lead to addresses of both kinds.
+fn listen(host: &Address) -> Vec<String> {
+    if host.is_loopback() {
+        return vec![host.to_string()];
     }
-
-    /// As `host:port`, for sites to connect to.
-    fn address(&self) -> String {
-        if self.name.contains(':') {
-            format!("[{}]:{}", self.name, self.port)
-        } else {
-            format!("{}:{}", self.name, self.port)
-        }
-    }
-
-    /// Where the coordinator has to listen to be reached here. A machine need not have the
-    /// address that others reach it at, except the one that only it can reach.
-    fn listen(&self) -> String {
-        match self.name.parse::<IpAddr>() {
-            Ok(address) if address.is_loopback() => self.address(),
-            Ok(IpAddr::V6(_)) => format!("[::]:{}", self.port),
-            _ => format!("0.0.0.0:{}", self.port),
-        }
-    }
+    let all = match host.host {
+        Host::Ip(IpAddr::V4(_)) => &["0.0.0.0"][..],
+        Host::Ip(IpAddr::V6(_)) => &["[::]"],
+        Host::Name(_) => &["0.0.0.0", "[::]"],
+    };
+    all.iter()
+        .map(|all| format!("{all}:{}", host.port))
+        .collect()
 }
 
 /// What is no name anywhere is told as such; what this program does not give out is left.
+/// A host's name is also one of a folder that no system objects to.
 fn check_name(name: &str) -> Result<(), ProvisionError> {
     Name::new(name).map_err(|fault| ProvisionError::NoName {
         name: name.to_owned(),
@@ -178,67 +145,37 @@ fn check_name(name: &str) -> Result<(), ProvisionError> {
     }
 }
 
-/// Whether this is the name of a host, and so one of a folder that no system objects to.
-fn is_host_name(name: &str) -> bool {
-    name.len() <= 253
-        && name.split('.').all(|label| {
-            let edges = [label.chars().next(), label.chars().next_back()];
-            label.len() <= MAX_NAME
-                && edges
-                    .iter()
-                    .all(|edge| edge.is_some_and(|c| c.is_ascii_alphanumeric()))
-                && label
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> (String, String) {
-        let host = Host::parse(text).unwrap();
-        (host.address(), host.listen())
-    }
-
     #[test]
-    fn hosts_are_read_in_every_form() {
+    fn the_coordinator_listens_where_sites_reach_it() {
         let cases = [
-            ("127.0.0.1", "127.0.0.1:8443", "127.0.0.1:8443"),
-            ("192.0.2.7:99", "192.0.2.7:99", "0.0.0.0:99"),
-            ("fl.example.org", "fl.example.org:8443", "0.0.0.0:8443"),
-            ("fl.example.org:1", "fl.example.org:1", "0.0.0.0:1"),
-            ("::1", "[::1]:8443", "[::1]:8443"),
-            ("[2001:db8::1]:99", "[2001:db8::1]:99", "[::]:99"),
+            ("127.0.0.1", "127.0.0.1:8443", &["127.0.0.1:8443"][..]),
+            ("192.0.2.7:99", "192.0.2.7:99", &["0.0.0.0:99"]),
+            (
+                "fl.example.org",
+                "fl.example.org:8443",
+                &["0.0.0.0:8443", "[::]:8443"],
+            ),
+            (
+                "fl.example.org:1",
+                "fl.example.org:1",
+                &["0.0.0.0:1", "[::]:1"],
+            ),
+            ("::1", "[::1]:8443", &["[::1]:8443"]),
+            ("[2001:db8::1]:99", "[2001:db8::1]:99", &["[::]:99"]),
+            ("localhost", "localhost:8443", &["localhost:8443"]),
         ];
-        for (text, address, listen) in cases {
+        for (text, address, expected) in cases {
+            let host = Address::read(text, Some(DEFAULT_PORT)).unwrap();
             assert_eq!(
-                parsed(text),
-                (address.to_owned(), listen.to_owned()),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_host_is_refused() {
-        for text in [
-            "",
-            ":99",
-            "host:",
-            "host:0",
-            "host:65536",
-            "a b",
-            "[::1",
-            "[host]:9",
-            "-a",
-            "a..b",
-            "ä",
-        ] {
-            assert!(
-                matches!(Host::parse(text), Err(ProvisionError::Host(_))),
-                "{text}"
+                (host.to_string().as_str(), listen(&host)),
+                (
+                    address,
+                    expected.iter().map(|it| (*it).to_owned()).collect()
+                )
             );
         }
     }

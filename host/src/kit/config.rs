@@ -1,6 +1,6 @@
 //! What `fedlink.toml` says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fedlink::HEARTBEAT_INTERVAL;
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ServerLimits;
 use super::error::Fault;
+use crate::address::{Address, AddressError};
+use crate::path::check_path;
+use crate::tls;
 
 /// The version of kits. Another one goes with another release, whose protocol this one does
 /// not speak; version 1 stood in no file.
@@ -64,7 +67,8 @@ pub struct ServerConfig {
     /// See [`SiteConfig::trusted_path`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub trusted_path: bool,
-    /// Where to wait for sites, each `address:port`; at least one.
+    /// Where to wait for sites, each `host:port`; at least one. `0.0.0.0` stands for all of
+    /// the machine's addresses of IPv4, `[::]` for all of IPv6, a name for all that it has.
     pub listen: Vec<String>,
     /// Where certificates, keys and state are.
     #[serde(default)]
@@ -119,7 +123,8 @@ pub struct ServerEntry {
     pub addresses: Vec<String>,
 }
 
-/// Files of a kit. Paths that are not absolute begin at the kit's folder.
+/// Files of a kit. Paths that are not absolute begin at the kit's folder; what only a shell
+/// knows, `~` and `$NAME`, is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Files {
@@ -141,6 +146,15 @@ impl Default for Files {
             roots: "roots.pem".into(),
             state: "state".into(),
         }
+    }
+}
+
+impl Files {
+    fn check(&self) -> Result<(), Fault> {
+        path("files.certificate", &self.certificate)?;
+        path("files.key", &self.key)?;
+        path("files.roots", &self.roots)?;
+        path("files.state", &self.state)
     }
 }
 
@@ -206,7 +220,12 @@ impl Config for SiteConfig {
         name("project", &self.project)?;
         name("name", &self.name)?;
         name("server.name", &self.server.name)?;
-        addresses("server.addresses", &self.server.addresses)?;
+        for address in addresses("server.addresses", &self.server.addresses)? {
+            let reachable = address.check_reachable();
+            reachable.map_err(|error| Fault::new("server.addresses", error.to_string()))?;
+        }
+        tls_name("server.name", &self.server.name, self.transport)?;
+        self.files.check()?;
         protection(self.suite, self.transport, self.trusted_path)?;
         seconds("timeouts.connect_seconds", times.connect_seconds)?;
         seconds("timeouts.maintenance_seconds", times.maintenance_seconds)?;
@@ -232,6 +251,8 @@ impl Config for ServerConfig {
         name("project", &self.project)?;
         name("name", &self.name)?;
         addresses("listen", &self.listen)?;
+        tls_name("name", &self.name, self.transport)?;
+        self.files.check()?;
         protection(self.suite, self.transport, self.trusted_path)?;
         seconds("timeouts.heartbeat_seconds", times.heartbeat_seconds)?;
         seconds("timeouts.dead_after_seconds", times.dead_after_seconds)?;
@@ -265,32 +286,28 @@ fn name(field: &'static str, value: &str) -> Result<(), Fault> {
     }
 }
 
-fn addresses(field: &'static str, values: &[String]) -> Result<(), Fault> {
+fn addresses(field: &'static str, values: &[String]) -> Result<Vec<Address>, Fault> {
     if values.is_empty() || values.len() > MAX_ADDRESSES {
         let remedy = format!("give 1 to {MAX_ADDRESSES} addresses, each \"host:port\"");
         return Err(Fault::new(field, remedy));
     }
-    match values.iter().find(|value| !is_address(value)) {
-        Some(value) => Err(Fault::new(
-            field,
-            format!("{value:?} is no address: write \"host:port\", as in \"192.0.2.7:8443\""),
-        )),
-        None => Ok(()),
+    let read = values.iter().map(|value| value.parse());
+    read.collect::<Result<_, _>>()
+        .map_err(|error: AddressError| Fault::new(field, error.to_string()))
+}
+
+/// Over TLS sites check that the coordinator's certificate is for its name.
+fn tls_name(field: &'static str, name: &str, transport: Transport) -> Result<(), Fault> {
+    match transport {
+        Transport::Tcp => Ok(()),
+        Transport::Tls => tls::server_name(name)
+            .map(drop)
+            .map_err(|error| Fault::new(field, error.to_string())),
     }
 }
 
-/// Whether this is `host:port`.
-pub(crate) fn is_address(value: &str) -> bool {
-    value.rsplit_once(':').is_some_and(|(host, port)| {
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
-        let host_is_clear = match bare {
-            Some(address) => !address.is_empty(),
-            None => !host.is_empty() && !host.contains(':'),
-        };
-        host_is_clear && port.parse::<u16>().is_ok()
-    })
+fn path(field: &'static str, value: &Path) -> Result<(), Fault> {
+    check_path(value).map_err(|fault| Fault::new(field, format!("{value:?}: {fault}")))
 }
 
 fn protection(suite: Suite, transport: Transport, trusted_path: bool) -> Result<(), Fault> {

@@ -204,6 +204,30 @@ fn a_field_with_a_value_that_it_cannot_have() {
         (change("127.0.0.1:8443", "::1:8443"), "server.addresses: "),
         (change("127.0.0.1:8443", ":8443"), "server.addresses: "),
         (
+            change("127.0.0.1:8443", "0.0.0.0:8443"),
+            "server.addresses: \"0.0.0.0:8443\" is no address: it stands for all",
+        ),
+        (
+            change("127.0.0.1:8443", "127.0.0.1:0"),
+            "server.addresses: \"127.0.0.1:0\" is no address: the port",
+        ),
+        (
+            change("127.0.0.1:8443", " fl.example.org:1"),
+            "server.addresses: \" fl.example.org:1\" is no address: leave out the space",
+        ),
+        (
+            change("\"coordinator\"", "\"coord.7\""),
+            "server.name: \"coord.7\" cannot be the name of a server in TLS",
+        ),
+        (
+            change("[server]", "[files]\nstate = '~/state'\n[server]"),
+            "files.state: \"~/state\": only a shell knows what ~ is",
+        ),
+        (
+            change("[server]", "[files]\nkey = ''\n[server]"),
+            "files.key: \"\": the path is empty",
+        ),
+        (
             change("[server]", "[timeouts]\nconnect_seconds = 0\n[server]"),
             "timeouts.connect_seconds: 0 is out",
         ),
@@ -309,6 +333,37 @@ fn a_key_of_another_kind() {
             "{told}"
         );
     }
+}
+
+#[test]
+fn a_name_that_tls_cannot_have_is_one_for_tcp() {
+    let root = Root::new();
+    let named = |config: &str| config.replace("coordinator", "2025");
+    let leaf = root.issue(
+        "2025",
+        ExtendedKeyUsagePurpose::ServerAuth,
+        &rcgen::PKCS_ED25519,
+        |_| {},
+    );
+    let server = folder(&named(SERVER), &leaf, &root.pem);
+    let told = ServerKit::load(server.path()).unwrap_err().to_string();
+    assert!(told.contains("name: \"2025\" cannot be"), "{told}");
+    write(
+        server.path(),
+        FILE_NAME,
+        named(SERVER).replace("tls", "tcp"),
+    );
+    ServerKit::load(server.path()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_no_missing_kit() {
+    let folder = site();
+    let file = folder.path().join(FILE_NAME);
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &file).unwrap();
+    assert!(told(&folder).starts_with("fedlink.toml: cannot be read"));
 }
 
 /// A PEM block of this name with something in it.

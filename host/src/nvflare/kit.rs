@@ -27,10 +27,9 @@ use super::grpc::GrpcDial;
 use super::tls::client_config;
 #[cfg(feature = "websocket")]
 use super::websocket::WebSocketDial;
+use crate::address::{Address, AddressError};
 use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
-use crate::kit::is_address;
-use crate::socket;
 use crate::tls::server_name;
 use crate::tokio::{Dial, TcpDial};
 use settings::{FedClient, StartScript};
@@ -105,17 +104,12 @@ impl Kit {
         let name_in = |field, text: &str| Name::new(text).map_err(|e| wrong(field, e.to_string()));
         let server = settings.server().map_err(|(field, it)| wrong(field, it))?;
         let scheme = server.scheme().map_err(|(field, it)| wrong(field, it))?;
-        let (field, address) = settings
+        let (field, target) = settings
             .target(server)
             .map_err(|(field, it)| wrong(field, it))?;
-        if !is_address(&address) {
-            return Err(wrong(
-                field,
-                format!(
-                    "{address:?} is no address: write \"host:port\", as in \"fl.example.org:8002\""
-                ),
-            ));
-        }
+        let unusable = |error: AddressError| wrong(field, error.to_string());
+        let target: Address = target.parse().map_err(unusable)?;
+        target.check_reachable().map_err(unusable)?;
 
         let path_of_script = startup.join(START_SCRIPT);
         let script = StartScript::parse(&read(&path_of_script)?);
@@ -136,7 +130,7 @@ impl Kit {
             let read =
                 Credentials::read(&startup, &settings.client, &name, unix_time, &mut warnings)?;
             if security != Security::Clear {
-                let host = server_name(socket::host_of(&address))
+                let host = server_name(&target.host.to_string())
                     .map_err(|error| wrong(field, error.to_string()))?;
                 tls = Some((client_config(&read, security)?, host));
             }
@@ -146,7 +140,7 @@ impl Kit {
             name,
             project: name_in("servers[0].name", &server.name)?,
             server: name_in("servers[0].identity", server.identity())?,
-            address,
+            address: target.to_string(),
             scheme,
             security,
             secure: script.secure,
