@@ -83,6 +83,13 @@ pub enum JoinError {
         /// What was wrong last.
         last: String,
     },
+    /// The site's own privacy policy asks for something that nobody here does.
+    #[error(
+        "local/privacy.json of this kit prescribes the filter {}, which fedlink does not run: apply it in the training program, and say so with --accept-filters {}",
+        Escaped(.0),
+        Escaped(.0)
+    )]
+    PrivacyFilter(String),
     /// Ctrl-C cannot be caught.
     #[error(transparent)]
     Signal(#[from] SignalError),

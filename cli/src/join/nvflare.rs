@@ -68,7 +68,7 @@ impl<'a> Seat<'a> {
     async fn open(options: &'a JoinOptions, kit: &'a Kit) -> Result<Self, JoinError> {
         let host = host(options, kit)?;
         let cause = Cause::new(SERVER.who, host.connectivity());
-        let deployments = Arc::new(deployments(options));
+        let deployments = Arc::new(deployments(options, kit)?);
         let seat = Self {
             options,
             kit,
@@ -326,14 +326,17 @@ fn host(options: &JoinOptions, kit: &Kit) -> Result<ClientHost, JoinError> {
     })
 }
 
-/// What jobs may ask for, as the options say.
-fn deployments(options: &JoinOptions) -> Deployments {
+/// What jobs may ask for, as the options say. The site's own policy is kept to as well.
+fn deployments(options: &JoinOptions, kit: &Kit) -> Result<Deployments, JoinError> {
     let accepted = Accepted {
         executors: options.accept_executors.iter().cloned().collect(),
         filters: options.accept_filters.iter().cloned().collect(),
         changed_arrays: options.accept_changed_arrays,
     };
-    Deployments::new(accepted, options.state.clone())
+    match accepted.missing_filter(&kit.privacy_filters) {
+        Some(filter) if !options.once => Err(JoinError::PrivacyFilter(filter.to_owned())),
+        Some(_) | None => Ok(Deployments::new(accepted, options.state.clone())),
+    }
 }
 
 /// Starts the host with the trainers that the options ask for.

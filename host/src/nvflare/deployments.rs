@@ -140,9 +140,7 @@ impl Deployments {
     fn terms(&self, app: &Payload) -> Result<Terms, String> {
         let app = App::read(app.bytes())
             .map_err(|error| format!("this site cannot tell what the job asks for: {error}"))?;
-        let filters = app.filters.iter();
-        let mut filters = filters.filter(|class| !is_among(&self.accepted.filters, class));
-        if let Some(filter) = filters.next() {
+        if let Some(filter) = self.accepted.missing_filter(&app.filters) {
             return Err(format!(
                 "the job prescribes the filter {filter}, which this site does not run: its operator must apply it in the training program, and say so with --accept-filters {}",
                 last_name(filter)
@@ -365,6 +363,18 @@ fn shapes(model: &Model) -> impl Iterator<Item = (String, (String, Vec<usize>))>
 fn names(model: &Model) -> impl Iterator<Item = &str> {
     let tensors = model.tensors().map(|(name, _)| name);
     model.arrays().map(|(name, _)| name).chain(tensors)
+}
+
+impl Accepted {
+    /// The first of these filters that the trainers do not apply.
+    #[must_use]
+    pub fn missing_filter<'a>(
+        &self,
+        filters: impl IntoIterator<Item = &'a String>,
+    ) -> Option<&'a str> {
+        let mut filters = filters.into_iter().map(String::as_str);
+        filters.find(|class| !is_among(&self.filters, class))
+    }
 }
 
 /// Whether a class is named, in full or by its last name.

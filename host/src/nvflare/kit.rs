@@ -6,12 +6,14 @@
 
 mod credentials;
 mod error;
+mod privacy;
 mod settings;
 
 pub use credentials::Credentials;
 pub use error::{KitError, KitWarning};
 pub use settings::{Scheme, Security};
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,6 +34,7 @@ use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
 use crate::tls::server_name;
 use crate::tokio::{Dial, TcpDial};
+use privacy::PRIVACY;
 use settings::{FedClient, StartScript};
 
 /// The settings of a site, in the folder `startup`.
@@ -64,6 +67,9 @@ pub struct Kit {
     pub secure: bool,
     /// The certificates and the key; none if nothing in this kit asks for them.
     pub credentials: Option<Credentials>,
+    /// Classes of filters that the site's own privacy policy, `local/privacy.json`, prescribes
+    /// for jobs. Whoever trains has to apply them.
+    pub privacy_filters: BTreeSet<String>,
     /// What should be seen to, although the kit can be used.
     pub warnings: Vec<KitWarning>,
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
@@ -145,6 +151,7 @@ impl Kit {
             security,
             secure: script.secure,
             credentials,
+            privacy_filters: privacy_filters(&startup)?,
             warnings,
             tls,
         })
@@ -264,6 +271,15 @@ fn is_there(path: &Path) -> Result<bool, KitError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// What the site's privacy policy prescribes, if it has one.
+fn privacy_filters(startup: &Path) -> Result<BTreeSet<String>, KitError> {
+    let path = startup.join(PRIVACY);
+    if !is_there(&path)? {
+        return Ok(BTreeSet::new());
+    }
+    privacy::filters(&read(&path)?).map_err(|problem| KitError::Syntax { path, problem })
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KitError> {

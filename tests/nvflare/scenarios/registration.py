@@ -1,11 +1,15 @@
 """Joining a federation, staying in it, and leaving it."""
 
+import os
+import subprocess
 import time
 
 from harness import kits
 from harness.federation import Federation
 from harness.lab import Lab
 from harness.outcome import check, wait_until
+from harness.parties import START, Party
+from harness.processes import Process
 from harness.scenario import scenario
 
 SITE = "site-1"
@@ -28,6 +32,38 @@ def register_tcp(lab: Lab) -> None:
 def register_grpc(lab: Lab) -> None:
     """The site registers over gRPC with mutual TLS, is alive for 60 s, and leaves."""
     stay_and_leave(Federation(lab, scheme="grpc"))
+
+
+@scenario("poc-kit", quick=True, stand_in=False)
+def poc_kit(lab: Lab) -> None:
+    """A kit exactly as `nvflare poc prepare` makes it: the site registers with the server of the
+    same command, and leaves."""
+    home = lab.folder / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "NVFLARE_POC_WORKSPACE": str(lab.folder / "poc")}
+    prepare = ["nvflare", "poc", "prepare", "-n", "1"]
+    subprocess.run(
+        prepare,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    kits = lab.folder / "poc" / "example_project" / "prod_00"
+
+    def process(name: str, command: list[str]) -> Process:
+        log = lab.folder / f"{name}.log"
+        return Process(name, command, log=log, cwd=kits, environment=environment)
+
+    server = Party(process("server", ["bash", str(kits / "server/startup/sub_start.sh")]))
+    lab.start(server.process)
+    server.says("Server started", START)
+    program = os.environ["FEDLINK_PROGRAM"]
+    join = [program, "join", "--nvflare", str(kits / "site-1"), "--once"]
+    site = process("fedlink", join)
+    lab.start(site)
+    check(site.wait(START) == 0, "the site was not registered")
+    Party(site).says("registered as site-1 at example_project", START)
 
 
 def stay_and_leave(federation: Federation) -> None:

@@ -89,6 +89,24 @@ fn settings_that_provisioning_can_make() {
     assert_eq!(named.server.as_str(), "cn");
 }
 
+#[test]
+fn the_sites_own_privacy_policy_is_read() {
+    let folder = Folder::new(&Root::new());
+    assert!(folder.read().unwrap().privacy_filters.is_empty());
+    let local = folder.startup.join("../local");
+    fs::create_dir_all(&local).unwrap();
+    let policy = local.join("privacy.json");
+    fs::write(
+        &policy,
+        r#"{"scopes": [{"name": "all", "task_result_filters": [{"name": "PercentilePrivacy"}]}]}"#,
+    )
+    .unwrap();
+    let kit = folder.read().unwrap();
+    assert!(kit.privacy_filters.contains("PercentilePrivacy"));
+    fs::write(&policy, "[").unwrap();
+    folder.read().unwrap_err();
+}
+
 /// Kits of NVFlare 2.7 have no target.
 #[test]
 fn the_address_of_older_kits_is_that_of_the_overseer() {
