@@ -155,7 +155,7 @@ impl Connectivity {
 
     /// The host gives up a connection on which no answers come.
     pub(crate) fn gave_up(&self) {
-        let text = "the connection seems dead, and another one is made";
+        let text = "no answer came on it: it is made anew";
         self.state().failure = Some(ConnectionFailure::transient(text));
     }
 

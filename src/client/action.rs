@@ -169,7 +169,8 @@ pub enum ClientAction {
         /// What was wrong.
         suspicion: Suspicion,
         /// The last [`reject_after`](crate::ClientConfig::reject_after) handshakes all
-        /// failed like this. The client goes on trying; whether to give up is yours.
+        /// failed like this. The client goes on trying; give up only if
+        /// [`Suspicion::failure_kind`] says that it does not pass.
         repeated: bool,
     },
     /// The server has refused this client for good. `register` tries again.

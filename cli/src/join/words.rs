@@ -75,7 +75,7 @@ fn why(reason: RetryReason, who: &str) -> String {
         }
         RetryReason::ChallengeTooShort => format!("the {who} wants to be asked at more length"),
         RetryReason::CertificateDates => format!(
-            "the {who} finds that this site's certificate has expired or is not valid yet, which it is by the clock of this machine, {}: correct the clock of the {who} or of this machine",
+            "by the {who}'s clock this site's certificate is not valid now, and the clock of this machine says {}: correct the clock that is wrong",
             date(unix_time())
         ),
         RetryReason::SignerSilent => "the key has not signed in time".to_owned(),

@@ -327,7 +327,12 @@ pub(crate) fn framing(error: FrameError) -> io::Error {
     if is_record(&start) {
         return only_tls();
     }
-    io::Error::new(ErrorKind::InvalidData, error)
+    let failure = ConnectionFailure {
+        kind: FailureKind::Transient,
+        text: format!("{error}; what answers does not speak this protocol: see what listens there"),
+        fault: None,
+    };
+    failure.into_error(ErrorKind::InvalidData)
 }
 
 /// The error of a connection without TLS to an end that speaks it.

@@ -100,7 +100,7 @@ impl TcpDial {
         };
         let Some((config, name)) = &self.tls else {
             return Ok(Connection {
-                stream: Box::new(stream),
+                stream: Box::new(Explained::new(stream, address, None)),
                 carrier,
                 local_address,
             });
@@ -111,13 +111,9 @@ impl TcpDial {
         let stream = stream.map_err(|error| tls::fault::in_handshake(error, config))?;
         let binding = tls::channel_binding(stream.get_ref().1);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
-        let stream = Explained {
-            stream,
-            config: Arc::clone(config),
-            address: address.to_owned(),
-        };
+        let tls = Some(Arc::clone(config));
         Ok(Connection {
-            stream: Box::new(stream),
+            stream: Box::new(Explained::new(stream, address, tls)),
             carrier,
             local_address,
         })

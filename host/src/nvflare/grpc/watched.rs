@@ -4,7 +4,6 @@
 //! that the server refuses the site's certificate, is known here.
 
 use std::io::{self, ErrorKind};
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -12,15 +11,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connectivity::ConnectionFailure;
-use crate::tls::fault;
 use crate::tokio::Stream;
 
 /// A stream whose first error of reading is kept: writing fails for no reason of its own.
 pub(super) struct Watched {
     stream: Box<dyn Stream>,
     fault: Fault,
-    /// Whether anything was read.
-    begun: bool,
 }
 
 /// What went wrong with a connection, if anything did.
@@ -31,13 +27,7 @@ impl Watched {
     pub(super) fn new(stream: Box<dyn Stream>) -> (Self, Fault) {
         let fault = Fault::default();
         let kept = fault.clone();
-        let begun = false;
-        let it = Self {
-            stream,
-            fault,
-            begun,
-        };
-        (it, kept)
+        (Self { stream, fault }, kept)
     }
 }
 
@@ -61,15 +51,7 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = room.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, room));
-        let first = !mem::replace(&mut self.begun, true);
-        let came = room.filled().get(before..).unwrap_or_default();
-        let read = match first && fault::is_record(came) {
-            // HTTP/2 would only call it nonsense.
-            true => Err(fault::only_tls()),
-            false => read,
-        };
         Poll::Ready(self.fault.keep(read))
     }
 }

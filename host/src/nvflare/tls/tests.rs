@@ -1,5 +1,6 @@
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
@@ -13,7 +14,7 @@ use super::testing::{certificate, server_config};
 use super::*;
 use crate::ConnectionFailure;
 use crate::blocking::Connect;
-use crate::nvflare::testing::{Folder, Root, SERVER_KEY};
+use crate::nvflare::testing::{Folder, Root, SERVER_KEY, SITE_PKCS8};
 use crate::testing::DAY;
 
 /// What the server has seen.
@@ -157,6 +158,110 @@ fn a_site_of_another_root() {
                 .contains("the server refuses this site's certificate"),
             "{failure}"
         );
+    }
+}
+
+/// The genuine server's TLS is that of OpenSSL.
+#[test]
+fn what_openssl_says_of_a_site() {
+    let root = Root::new();
+    let dated = |from: i32, to: i32| {
+        root.issue("site-1", SITE_PKCS8, |params| {
+            let day = |days: i32| match u32::try_from(days) {
+                Ok(days) => SystemTime::now() + DAY * days,
+                Err(_) => SystemTime::now() - DAY * days.unsigned_abs(),
+            };
+            (params.not_before, params.not_after) = (day(from).into(), day(to).into());
+        })
+    };
+    let (lasting, passing) = (FailureKind::Permanent, FailureKind::Transient);
+    for (trusted, certificate, security, kind, told) in [
+        (
+            &root,
+            dated(-60, -30),
+            "mtls",
+            lasting,
+            "CertificateExpired; this site's certificate is valid from 20",
+        ),
+        // It says the same of what cannot be used at any time.
+        (
+            &root,
+            dated(30, 60),
+            "mtls",
+            passing,
+            "BadCertificate; this site's certificate is valid from 20",
+        ),
+        (
+            &Root::other(),
+            dated(-1, 30),
+            "mtls",
+            lasting,
+            "the server refuses this site's certificate",
+        ),
+        (
+            &root,
+            dated(-1, 30),
+            "tls",
+            lasting,
+            "CertificateRequired; the server asks for a certificate",
+        ),
+    ] {
+        let (_server, address) = openssl_server(&root, trusted);
+        let folder = folder(&root, address);
+        folder.replace("fed_client.json", "mtls", security);
+        folder.write("client.crt", &certificate);
+        let failure = ConnectionFailure::of(&talk(&folder).unwrap_err());
+        assert!(failure.text.contains(told), "{failure}");
+        assert_eq!(failure.kind, kind, "{failure}");
+    }
+}
+
+/// A server of this root that asks sites for certificates of another.
+fn openssl_server(root: &Root, trusted: &Root) -> (Killed, SocketAddr) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    let mut server = Command::new("openssl")
+        .args([
+            "s_server",
+            "-accept",
+            "127.0.0.1:0",
+            "-Verify",
+            "2",
+            "-verify_return_error",
+        ])
+        .arg("-cert")
+        .arg(file("server.crt", &certificate(root, |_| {})))
+        .arg("-key")
+        .arg(file("server.key", SERVER_KEY))
+        .arg("-CAfile")
+        .arg(file("trusted.pem", &trusted.pem))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stdout.take().unwrap()).lines();
+    let server = Killed(server, folder);
+    let address = said.find_map(|line| line.unwrap().strip_prefix("ACCEPT ")?.parse().ok());
+    // It goes on when nobody reads.
+    std::thread::spawn(move || said.for_each(drop));
+    (server, address.unwrap())
+}
+
+/// Ends with the test, and its folder with it.
+struct Killed(
+    Child,
+    #[expect(dead_code, reason = "it is kept")] tempfile::TempDir,
+);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,11 +1,16 @@
+use fedlink::FailureKind;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 use super::*;
+use crate::ConnectionFailure;
+use crate::nvflare::testing::{Folder, Root};
+use crate::nvflare::tls::testing::{certificate, server_config};
 
 /// An SFM frame around this payload.
 fn sfm(payload: &[u8]) -> Vec<u8> {
@@ -123,4 +128,32 @@ async fn whoever_is_no_server_of_this_scheme_is_told() {
     }
     let (address, _server) = serve(|stream| async { drop(stream) }).await;
     assert!(dial(&address).await.is_err());
+}
+
+#[tokio::test]
+async fn what_tls_has_against_the_connection_is_told() {
+    let root = Root::new();
+    // This server trusts another root than that of the site.
+    let config = server_config(&Root::other(), &certificate(&root, |_| {}), true);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let refuse = move |stream: TcpStream| async move {
+        let refused = acceptor.accept(stream).into_fallible().await;
+        let (_, mut stream) = refused.err().unwrap();
+        stream.shutdown().await.unwrap();
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    };
+    let (address, _server) = serve(refuse.clone()).await;
+    let error = dial(&address).await.err().unwrap();
+    let told = "one end speaks TLS and the other does not";
+    assert!(error.to_string().contains(told), "{error}");
+
+    let (address, _server) = serve(refuse).await;
+    let folder = Folder::new(&root);
+    folder.replace("fed_client.json", "localhost:8002", &address);
+    folder.replace("fed_client.json", "\"tcp\"", "\"http\"");
+    let mut dial = folder.read().unwrap().dial().unwrap();
+    let talk = async { dial.dial().await?.stream.read(&mut [0; 9]).await };
+    let failure = ConnectionFailure::of(&talk.await.unwrap_err());
+    assert_eq!(failure.kind, FailureKind::Permanent, "{failure}");
+    assert!(failure.text.contains("received fatal alert"), "{failure}");
 }
