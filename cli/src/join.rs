@@ -7,6 +7,8 @@ mod nvflare;
 mod wines;
 mod words;
 
+pub(crate) use words::why;
+
 use std::io;
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod certificates;
+pub mod check;
 pub mod demo;
 pub mod exec;
 pub mod federation;

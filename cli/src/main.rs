@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fedlink_cli::options::{Command, Options};
-use fedlink_cli::{demo, join, logging, output, provision, serve, simulate};
+use fedlink_cli::{check, demo, join, logging, output, provision, serve, simulate};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<bool, Box<dyn Error>> {
     match command {
         Command::Provision(options) => output::print(provision::run(options)?)?,
+        Command::Check(options) => return Ok(check::run(options)?),
         Command::Demo(options) => return Ok(demo::run(options)?),
         Command::Serve(options) => serve::run(options)?,
         Command::Join(options) => join::run(options)?,

@@ -42,6 +42,9 @@ pub enum Command {
     /// Run a site of a project
     #[command(long_about = text::JOIN, after_long_help = text::JOIN_EXAMPLES)]
     Join(JoinOptions),
+    /// Look at a kit and at the way to its coordinator, and say what to do
+    #[command(long_about = text::CHECK, after_long_help = text::CHECK_EXAMPLES)]
+    Check(CheckOptions),
     /// Put a million clients before one server, in simulated time
     #[command(long_about = text::SIMULATE, after_long_help = text::SIMULATE_EXAMPLES)]
     Simulate(SimulateOptions),
@@ -250,6 +253,24 @@ pub struct JoinOptions {
         conflicts_with_all = ["share", "once"]
     )]
     pub arguments: Vec<OsString>,
+}
+
+/// Options of `fedlink check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckOptions {
+    /// The folder of the kit, a site's or a coordinator's
+    #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = path())]
+    pub kit: PathBuf,
+    /// Checks the way into a federation of NVIDIA FLARE 2.9 instead: the folder that `nvflare
+    /// provision` made for the site
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kit", value_parser = path())]
+    pub nvflare: Option<PathBuf>,
+    /// Also registers and leaves, which ends a process of the same name that is at work
+    #[arg(long)]
+    pub register: bool,
+    /// Print what was found as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What a site does when another process has taken its name, as an option.

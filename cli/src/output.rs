@@ -107,7 +107,8 @@ pub(crate) fn report(
     if json {
         let json =
             serde_json::to_string_pretty(report).map_err(|error| PrintError(error.into()))?;
-        print(format_args!("{json}\n"))
+        let lines: Vec<_> = json.lines().map(escape_json).collect();
+        print(format_args!("{}\n", lines.join("\n")))
     } else {
         print(format_args!("{report}\n"))
     }
@@ -139,8 +140,16 @@ pub(crate) fn traces() -> impl for<'a> tracing_subscriber::fmt::MakeWriter<'a> +
 
 /// Whether people see colours: on a terminal, unless NO_COLOR is set.
 pub(crate) fn has_colours() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !refused && io::stderr().is_terminal()
+    !refuses_colours() && io::stderr().is_terminal()
+}
+
+/// The same of what is printed on the standard output.
+pub(crate) fn prints_colours() -> bool {
+    !refuses_colours() && io::stdout().is_terminal()
+}
+
+fn refuses_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Text in which nothing is left that a terminal would obey or hide: control characters,

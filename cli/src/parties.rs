@@ -9,7 +9,7 @@ use fedlink::identity::{Identity, Name, NameError};
 use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
 use fedlink_host::kit::{self, Config, Kit, ServerKit, SiteKit, Transport};
 use fedlink_host::store::{FileStore, StoreError};
-use fedlink_host::tls::{self, TlsError};
+use fedlink_host::tls::{self, ClientTls, TlsError};
 use fedlink_host::tokio::{ClientHost, ListenError, ServerHost, TcpAccept, TcpDial, listen};
 use tokio::net::TcpListener;
 
@@ -127,6 +127,19 @@ pub fn client_config(kit: &SiteKit) -> Result<ClientConfig, PartyError> {
     Ok(settings)
 }
 
+/// The settings of a client that asks whether the coordinator of this kit is there.
+///
+/// # Errors
+/// As [`server_config`].
+pub(crate) fn as_client(kit: &ServerKit) -> Result<ClientConfig, PartyError> {
+    let config = &kit.config;
+    let mut settings = ClientConfig::new(Name::new(&config.project)?);
+    settings.server = Some(Name::new(&config.name)?);
+    settings.suites = suites(config.suite)?;
+    settings.trusted_path = config.trusted_path;
+    Ok(settings)
+}
+
 /// Connections to the coordinator at the first of these addresses that answers.
 ///
 /// # Errors
@@ -136,12 +149,23 @@ pub fn dial(
     addresses: impl IntoIterator<Item = impl Into<String>>,
 ) -> Result<TcpDial, TlsError> {
     let dial = TcpDial::new(addresses);
+    Ok(match tls(kit)? {
+        None => dial,
+        Some((config, name)) => dial.tls(config, name),
+    })
+}
+
+/// What TLS to the coordinator needs, if the kit wants it.
+///
+/// # Errors
+/// As [`dial`].
+pub(crate) fn tls(kit: &SiteKit) -> Result<Option<ClientTls>, TlsError> {
     Ok(match kit.config.transport {
-        Transport::Tcp => dial,
-        Transport::Tls => dial.tls(
+        Transport::Tcp => None,
+        Transport::Tls => Some((
             tls::client_config(&kit.credentials)?,
             tls::server_name(&kit.config.server.name)?,
-        ),
+        )),
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod fault;
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -106,6 +107,27 @@ pub fn channel_binding<Side>(connection: &ConnectionCommon<Side>) -> Result<[u8;
     connection
         .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
         .map_err(|error| TlsError::NotConnected(error.to_string()))
+}
+
+/// What a client needs for TLS: its settings, and the name that the server must prove.
+pub type ClientTls = (Arc<ClientConfig>, ServerName<'static>);
+
+/// Begins TLS on a connection, and gives the server's certificates in DER, the leaf first.
+///
+/// # Errors
+/// Whatever either end has against the other, as far as it shows by then: a server looks at a
+/// site's certificates afterwards.
+pub async fn server_certificates(
+    stream: tokio::net::TcpStream,
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+) -> io::Result<Vec<Vec<u8>>> {
+    let handshake = tokio_rustls::TlsConnector::from(Arc::clone(&config)).connect(name, stream);
+    let stream = handshake.await;
+    let stream = stream.map_err(|error| fault::in_handshake(error, &config))?;
+    let (_, connection) = stream.get_ref();
+    let certificates = connection.peer_certificates().unwrap_or_default();
+    Ok(certificates.iter().map(|der| der.to_vec()).collect())
 }
 
 const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];

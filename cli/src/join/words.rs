@@ -54,7 +54,8 @@ impl Cause {
     }
 }
 
-fn why(reason: RetryReason, who: &str) -> String {
+/// What failed; `who` is what the other end is called.
+pub(crate) fn why(reason: RetryReason, who: &str) -> String {
     match reason {
         RetryReason::NotConnected => "there is no connection".to_owned(),
         RetryReason::Disconnected => "the connection was lost".to_owned(),

@@ -34,6 +34,7 @@ fn every_example_is_accepted() {
         text::PROVISION_EXAMPLES,
         text::SERVE_EXAMPLES,
         text::JOIN_EXAMPLES,
+        text::CHECK_EXAMPLES,
         text::SIMULATE_EXAMPLES,
     ];
     for text in texts {

@@ -86,6 +86,27 @@ Examples:
   fedlink join --nvflare workspace/site-1 --state state --exec python3 train.py -- --rate 0.1
 ";
 
+pub(super) const CHECK: &str = "\
+Looks at a kit and at the way to its coordinator, and says what to do.
+
+Of a site: its files, the dates of its certificate, this machine's clock, the suite, and for
+each address of the coordinator its name, TCP, TLS, the dates of its certificate, and what it
+answers. The coordinator is asked to prove itself; nothing there changes. With --register
+the site registers and leaves, which shows whether it is taken and how far apart the clocks
+are; a process of the same name that is at work loses its registration.
+
+Of a coordinator: its files, the dates of its certificate, and whether it can listen at its
+addresses or does so already.
+
+Succeeds only if all is right.";
+
+pub(super) const CHECK_EXAMPLES: &str = "\
+Examples:
+  fedlink check --kit wine/sites/porto
+  fedlink check --kit wine/server --json
+  fedlink check --nvflare workspace/site-1
+";
+
 pub(super) const SIMULATE: &str = "\
 Puts a million clients before one server, in simulated time, and prints figures.
 

@@ -21,7 +21,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fedlink::ClientConfig;
 use fedlink::identity::{Identity, Name};
 use fedlink::nvflare::Settings;
-use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
 #[cfg(feature = "grpc")]
@@ -32,7 +31,7 @@ use super::websocket::WebSocketDial;
 use crate::address::{Address, AddressError};
 use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
-use crate::tls::server_name;
+use crate::tls::{ClientTls, server_name};
 use crate::tokio::{Dial, TcpDial};
 use privacy::PRIVACY;
 use settings::{FedClient, StartScript};
@@ -72,7 +71,7 @@ pub struct Kit {
     pub privacy_filters: BTreeSet<String>,
     /// What should be seen to, although the kit can be used.
     pub warnings: Vec<KitWarning>,
-    tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    tls: Option<ClientTls>,
 }
 
 impl Kit {
@@ -178,6 +177,12 @@ impl Kit {
             Some(credentials) if self.secure => credentials.identity().clone(),
             _ => Identity::unproven(self.name.clone()),
         }
+    }
+
+    /// What TLS to the server needs; none if the carrier is not protected.
+    #[must_use]
+    pub fn tls(&self) -> Option<ClientTls> {
+        self.tls.clone()
     }
 
     /// What connects the tokio host to the server.

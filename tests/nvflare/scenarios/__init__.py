@@ -7,6 +7,7 @@ from harness.scenario import SCENARIOS
 
 # isort: off
 from . import registration
+from . import checks
 from . import refusals
 from . import training
 from . import recipes
@@ -20,6 +21,7 @@ from . import race
 __all__ = [
     "SCENARIOS",
     "aborts",
+    "checks",
     "large",
     "network",
     "race",

@@ -1,0 +1,68 @@
+//! `fedlink check`: looks at a kit and at the way to its coordinator, one thing after another,
+//! and says of each that it is right, or what to do.
+//!
+//! Nothing is changed at the other end: it is asked to prove itself, and the conversation ends
+//! before this side registers, unless that is asked for.
+
+mod kits;
+mod report;
+mod way;
+
+use std::io;
+
+use fedlink_host::kit::{KitError, Role, ServerKit, SiteKit};
+use fedlink_host::nvflare::Kit as NvflareKit;
+
+use crate::options::CheckOptions;
+use crate::output::{self, PrintError};
+use report::{Line, Report};
+
+/// Why nothing can be checked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// There are no threads.
+    #[error("the process cannot start ({0}): close some programs and try again")]
+    Runtime(#[source] io::Error),
+    /// The report cannot be written.
+    #[error(transparent)]
+    Print(#[from] PrintError),
+}
+
+/// Checks what the options name; false if anything is not right.
+///
+/// # Errors
+/// When it cannot start, or its report cannot be written.
+pub fn run(options: &CheckOptions) -> Result<bool, CheckError> {
+    let runtime = tokio::runtime::Runtime::new().map_err(CheckError::Runtime)?;
+    let report = runtime.block_on(check(options));
+    // A name that is still being resolved would be waited for.
+    runtime.shutdown_background();
+    output::report(&report, options.json)?;
+    Ok(report.right)
+}
+
+async fn check(options: &CheckOptions) -> Report {
+    if let Some(folder) = &options.nvflare {
+        return match NvflareKit::read(folder) {
+            Ok(kit) => kits::nvflare(&kit, options.register).await,
+            Err(error) => no_kit(&error),
+        };
+    }
+    match SiteKit::load(&options.kit) {
+        Ok(kit) => kits::site(&kit, options.register).await,
+        Err(KitError::WrongRole {
+            found: Role::Server,
+            ..
+        }) => match ServerKit::load(&options.kit) {
+            Ok(kit) => kits::coordinator(&kit).await,
+            Err(error) => no_kit(&error),
+        },
+        Err(error) => no_kit(&error),
+    }
+}
+
+fn no_kit(error: &dyn std::error::Error) -> Report {
+    // Errors of kits say what to do.
+    Report::of(vec![Line::wrong("kit", error.to_string(), None)])
+}
