@@ -5,21 +5,22 @@ use std::time::Duration;
 /// Who has to do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// A site's: its kit is made anew.
+    /// A site's.
     Site,
-    /// The coordinator's, which only a new project has.
+    /// The coordinator's.
     Coordinator,
 }
 
 /// That the certificate of `owner` ends, when, and what helps.
 pub(crate) fn ends(owner: &str, left: Duration, whose: Whose) -> String {
-    let remedy = match whose {
-        Whose::Site => format!(
-            "whoever runs the project moves its folder sites/{owner} away and makes a new kit with `fedlink provision --out PROJECT --add-site {owner}`, PROJECT being the project's folder; certificate.pem and key.pem of it take the place of the old ones"
-        ),
-        Whose::Coordinator => "whoever runs the project makes a new one with `fedlink provision` and gives its kits to the coordinator and to all sites".to_owned(),
+    let kit = match whose {
+        Whose::Site => format!("sites/{owner}"),
+        Whose::Coordinator => "server".to_owned(),
     };
-    format!("the certificate of {owner} {}: {remedy}", when(left))
+    format!(
+        "the certificate of {owner} {}: whoever runs the project renews it with `fedlink provision --out PROJECT --renew {owner}`, PROJECT being the project's folder; {kit}/certificate.pem in there takes the place of the old one, while {owner} runs",
+        when(left)
+    )
 }
 
 /// `ends in 9 days`.
@@ -46,8 +47,8 @@ mod tests {
         assert_eq!(when(Duration::ZERO), "has ended");
         let site = ends("porto", days(9), Whose::Site);
         assert!(site.starts_with("the certificate of porto ends in 9 days: "));
-        assert!(site.contains("--add-site porto"));
+        assert!(site.contains("--renew porto") && site.contains("sites/porto/"));
         let coordinator = ends("coordinator", days(9), Whose::Coordinator);
-        assert!(!coordinator.contains("--add-site"));
+        assert!(coordinator.contains("--renew coordinator") && coordinator.contains("server/"));
     }
 }

@@ -15,7 +15,7 @@ pub use error::DemoError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Hangup, Interrupt};
 use crate::options::{DemoOptions, DemoTransport};
 use crate::output;
 use report::Report;
@@ -29,7 +29,7 @@ use stage::Stage;
 /// When it could not be set up, could not go on, or was interrupted.
 pub fn run(options: &DemoOptions) -> Result<bool, DemoError> {
     let started = Instant::now();
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(Hangup::Ends)?;
     let setup = Arc::new(Setup::new(options)?);
     let names: Vec<String> = setup.names().iter().map(ToString::to_string).collect();
     let screen = Screen::new(options.quiet, &names, options.rounds);

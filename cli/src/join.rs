@@ -12,13 +12,13 @@ pub(crate) use words::why;
 use std::io;
 use std::time::Duration;
 
-use fedlink::{Rejection, Suspicion};
+use fedlink::{RejectReason, Rejection, Suspicion};
 use fedlink_host::kit::{KitError, SiteKit};
 use fedlink_host::nvflare::{Kit, KitError as NvflareKitError};
 use fedlink_host::store::StoreError;
 use fedlink_host::{CallError, HostError};
 
-use crate::interrupt::{Interrupt, SignalError};
+use crate::interrupt::{Hangup, Interrupt, SignalError};
 use crate::options::JoinOptions;
 use crate::output::Escaped;
 use crate::parties::{self, PartyError};
@@ -106,7 +106,7 @@ pub enum JoinError {
 /// # Errors
 /// When it cannot start or go on, and when it will never be let in.
 pub fn run(options: &JoinOptions) -> Result<(), JoinError> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(Hangup::Reloads)?;
     let runtime = tokio::runtime::Runtime::new().map_err(JoinError::Runtime)?;
     if let Some(folder) = &options.nvflare {
         let kit = Kit::read(folder)?;
@@ -120,6 +120,15 @@ pub fn run(options: &JoinOptions) -> Result<(), JoinError> {
             parties::repair(&kit.state)?;
         }
         runtime.block_on(native::run(options, &kit, share(options), interrupt))
+    }
+}
+
+/// Whether other certificates than those in use may help.
+fn may_be_mended(error: &JoinError) -> bool {
+    match error {
+        JoinError::Rejected { rejection, .. } => rejection.reason == RejectReason::Unauthenticated,
+        JoinError::Suspect { .. } | JoinError::Untrusted(_) => true,
+        _ => false,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod options;
 pub mod output;
 pub mod parties;
 pub mod provision;
+mod reload;
 pub mod serve;
 pub mod simulate;
 pub mod training;

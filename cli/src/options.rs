@@ -79,18 +79,21 @@ pub struct DemoOptions {
     pub json: bool,
 }
 
+/// What changes a project that stands instead of making one.
+const CHANGES: [&str; 3] = ["add_sites", "renew", "revoke"];
+
 /// Options of `fedlink provision`.
 #[derive(Clone, Debug, Args)]
 pub struct ProvisionOptions {
     /// The project's name
-    #[arg(long, value_name = "NAME", required_unless_present = "add_sites")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = CHANGES)]
     pub project: Option<String>,
     /// The coordinator's name
     #[arg(
         long,
         value_name = "NAME",
         default_value = "coordinator",
-        conflicts_with = "add_sites"
+        conflicts_with_all = CHANGES
     )]
     pub server: String,
     /// Where sites reach the coordinator
@@ -98,8 +101,8 @@ pub struct ProvisionOptions {
         long = "host",
         value_name = "HOST[:PORT]",
         value_delimiter = ',',
-        required_unless_present = "add_sites",
-        conflicts_with = "add_sites",
+        required_unless_present_any = CHANGES,
+        conflicts_with_all = CHANGES,
         help = format!("Where sites reach the coordinator; the port is {DEFAULT_PORT} unless given")
     )]
     pub hosts: Vec<String>,
@@ -109,8 +112,8 @@ pub struct ProvisionOptions {
         visible_alias = "site",
         value_name = "NAMES",
         value_delimiter = ',',
-        required_unless_present = "add_sites",
-        conflicts_with = "add_sites"
+        required_unless_present_any = CHANGES,
+        conflicts_with_all = CHANGES
     )]
     pub sites: Vec<String>,
     /// The folder of the project; that of a new one is named after it unless given
@@ -125,6 +128,26 @@ pub struct ProvisionOptions {
         conflicts_with_all = ["project", "days", "suite", "transport", "trusted_path"]
     )]
     pub add_sites: Vec<String>,
+    /// Makes new certificates for sites, or for the coordinator, of the project in the folder
+    /// given with --out; keys stay, but for those of revoked certificates
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        requires = "out",
+        conflicts_with_all = ["project", "days", "suite", "transport", "trusted_path", "add_sites"]
+    )]
+    pub renew: Vec<String>,
+    /// Revokes all certificates of sites of the project in the folder given with --out: its
+    /// coordinator refuses them from then on
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        requires = "out",
+        conflicts_with_all = ["project", "days", "suite", "transport", "trusted_path", "add_sites", "renew"]
+    )]
+    pub revoke: Vec<String>,
     /// How many days the certificates count
     #[arg(long, default_value_t = 365, value_parser = RangedU64ValueParser::<u32>::new().range(1..=u64::from(MAX_DAYS)))]
     pub days: u32,

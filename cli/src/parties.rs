@@ -9,8 +9,12 @@ use fedlink::identity::{Identity, Name, NameError};
 use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
 use fedlink_host::kit::{self, Config, Kit, ServerKit, SiteKit, Transport};
 use fedlink_host::store::{FileStore, StoreError};
-use fedlink_host::tls::{self, ClientTls, TlsError};
-use fedlink_host::tokio::{ClientHost, ListenError, ServerHost, TcpAccept, TcpDial, listen};
+use fedlink_host::tls::{self, ClientTls, ServerTls, TlsError};
+use fedlink_host::tokio::{
+    ClientHandle, ClientHost, ListenError, Redial, ServerHandle, ServerHost, TcpAccept, TcpDial,
+    listen,
+};
+use fedlink_host::unix_time;
 use tokio::net::TcpListener;
 
 /// Why a kit cannot be put to work.
@@ -53,30 +57,84 @@ pub(crate) fn repair_hint(error: &StoreError) -> &'static str {
     }
 }
 
-/// The coordinator of this kit, with the records that it has stored, listening.
+/// The coordinator of this kit, with the records that it has stored, listening, and its TLS if
+/// it has that.
 ///
 /// # Errors
 /// When the kit cannot be put to work.
-pub async fn server_host(kit: &ServerKit) -> Result<ServerHost, PartyError> {
+pub async fn server_host(kit: &ServerKit) -> Result<(ServerHost, Option<ServerTls>), PartyError> {
     let (store, records) = FileStore::open(&kit.state)?;
     let mut host = ServerHost::new(Arc::new(server_config(kit)?), identity(kit)?)
         .limits(kit.config.limits.for_host())
         .storage(store, records);
+    let tls = server_tls(kit)?;
     for listener in listen(&kit.config.listen).await? {
-        host = host.listen(accept(kit, listener)?);
+        let accept = TcpAccept::new(listener);
+        host = host.listen(match &tls {
+            Some(tls) => accept.tls(tls.clone()),
+            None => accept,
+        });
     }
-    Ok(host)
+    Ok((host, tls))
 }
 
-/// The site of this kit, with the records that it has stored.
+/// The site of this kit, with the records that it has stored, and its way to the coordinator.
 ///
 /// # Errors
 /// When the kit cannot be put to work.
-pub fn client_host(kit: &SiteKit) -> Result<ClientHost, PartyError> {
+pub fn client_host(kit: &SiteKit) -> Result<(ClientHost, Redial), PartyError> {
     let (store, records) = FileStore::open(&kit.state)?;
-    let dial = dial(kit, kit.config.server.addresses.clone())?;
+    let dial = Redial::new(dial(kit, kit.config.server.addresses.clone())?);
     let config = Arc::new(client_config(kit)?);
-    Ok(ClientHost::new(config, identity(kit)?, dial).storage(store, records))
+    let host = ClientHost::new(config, identity(kit)?, dial.clone()).storage(store, records);
+    Ok((host, dial))
+}
+
+/// Lets a coordinator that runs go on with the certificates and the key of this kit.
+///
+/// # Errors
+/// When they cannot be put to work; then it goes on as before.
+pub async fn renew_server(
+    server: &ServerHandle,
+    tls: Option<&ServerTls>,
+    kit: &ServerKit,
+) -> Result<(), PartyError> {
+    let (identity, config) = (identity(kit)?, server_tls(kit)?);
+    let revoked = kit.credentials.revoked().clone();
+    let renewed = server.call(move |server, now| {
+        server.set_wall_clock(now, unix_time());
+        server.set_identity(now, identity)?;
+        server.set_revoked(now, revoked);
+        Ok::<_, ConfigError>(())
+    });
+    // Whoever has stopped needs nothing more.
+    renewed.await.unwrap_or(Ok(()))?;
+    if let (Some(tls), Some(config)) = (tls, config) {
+        tls.set(config.get());
+    }
+    Ok(())
+}
+
+/// Lets a site that runs go on with the certificates and the key of this kit.
+///
+/// # Errors
+/// When they cannot be put to work; then it goes on as before.
+pub async fn renew_client(
+    client: &ClientHandle,
+    way: &Redial,
+    kit: &SiteKit,
+) -> Result<(), PartyError> {
+    let dial = dial(kit, kit.config.server.addresses.clone())?;
+    let (identity, revoked) = (identity(kit)?, kit.credentials.revoked().clone());
+    let renewed = client.call(move |client, now| {
+        client.set_wall_clock(now, unix_time());
+        client.set_identity(identity)?;
+        client.set_revoked(now, revoked);
+        Ok::<_, ConfigError>(())
+    });
+    renewed.await.unwrap_or(Ok(()))?;
+    way.replace(dial);
+    Ok(())
 }
 
 /// Who the party of this kit is.
@@ -90,7 +148,8 @@ pub fn identity<C: Config>(kit: &Kit<C>) -> Result<Identity, PartyError> {
         credentials.chain().clone(),
         Arc::new(credentials.signer().clone()),
         credentials.roots().clone(),
-    )?)
+    )?
+    .revoking(credentials.revoked().clone()))
 }
 
 /// The settings of the coordinator.
@@ -175,10 +234,18 @@ pub(crate) fn tls(kit: &SiteKit) -> Result<Option<ClientTls>, TlsError> {
 /// When the certificates cannot be used for TLS.
 pub fn accept(kit: &ServerKit, listener: TcpListener) -> Result<TcpAccept, TlsError> {
     let accept = TcpAccept::new(listener);
-    Ok(match kit.config.transport {
-        Transport::Tcp => accept,
-        Transport::Tls => accept.tls(tls::server_config(&kit.credentials)?),
+    Ok(match server_tls(kit)? {
+        Some(config) => accept.tls(config),
+        None => accept,
     })
+}
+
+/// TLS of the coordinator, if it has that.
+fn server_tls(kit: &ServerKit) -> Result<Option<ServerTls>, TlsError> {
+    match kit.config.transport {
+        Transport::Tcp => Ok(None),
+        Transport::Tls => Ok(Some(tls::server_config(&kit.credentials)?.into())),
+    }
 }
 
 fn suites(suite: kit::Suite) -> Result<Suites, ConfigError> {

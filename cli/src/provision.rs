@@ -4,6 +4,7 @@
 //! ```text
 //! wine/
 //! ├── authority/            stays with whoever runs the project
+//! │   ├── issued/           all certificates that were made, by name
 //! │   ├── project.toml      the plan, for adding sites later
 //! │   ├── root-key.pem      whoever holds it can make sites
 //! │   └── root.pem
@@ -17,13 +18,14 @@
 //!     └── site-1/           goes to the site of that name, with the same files in it
 //! ```
 //!
-//! Nothing is overwritten. A folder is written under another name and renamed when it is
+//! Nothing is overwritten, but for a certificate that is renewed. A folder is written under another name and renamed when it is
 //! complete, so that there is never half a project or half a kit.
 
 mod authority;
 mod error;
 mod folder;
 mod plan;
+mod renew;
 
 pub use error::ProvisionError;
 pub use plan::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, Plan};
@@ -38,6 +40,7 @@ use crate::options::ProvisionOptions;
 
 use authority::{Authority, Purpose};
 use folder::Staged;
+use renew::Standing;
 
 /// A project that stands on disk.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +66,12 @@ pub fn run(options: &ProvisionOptions) -> Result<String, ProvisionError> {
     };
     if !options.add_sites.is_empty() {
         return Ok(add(&folder, &options.add_sites)?.next_steps());
+    }
+    if !options.renew.is_empty() {
+        return renew(&folder, &options.renew);
+    }
+    if !options.revoke.is_empty() {
+        return revoke(&folder, &options.revoke);
     }
     let plan = Plan {
         project: name,
@@ -114,6 +123,7 @@ pub fn make(folder: &Path, plan: &Plan, sites: &[String]) -> Result<Project, Pro
 
     let server = staged.subfolder("server")?;
     let leaf = authority.issue(&plan.server, Purpose::Server(&hosts), plan.days)?;
+    renew::record(&private, &plan.server, &leaf.certificate_pem())?;
     leaf.write(&server, &authority)?;
     folder::write_toml(
         &server.join(FILE_NAME),
@@ -128,13 +138,8 @@ pub fn make(folder: &Path, plan: &Plan, sites: &[String]) -> Result<Project, Pro
 
     let kits = staged.subfolder("sites")?;
     for site in sites {
-        write_site(
-            &folder::create(kits.join(site))?,
-            plan,
-            &hosts,
-            &authority,
-            site,
-        )?;
+        let kit = folder::create(kits.join(site))?;
+        write_site(&kit, plan, &hosts, &authority, &private, site)?;
     }
     staged.finish(folder)?;
     Ok(Project::at(folder, sites))
@@ -148,22 +153,66 @@ pub fn make(folder: &Path, plan: &Plan, sites: &[String]) -> Result<Project, Pro
 /// The sites before the one that fails have then been added.
 pub fn add(folder: &Path, sites: &[String]) -> Result<Project, ProvisionError> {
     let private = folder.join("authority");
+    let Standing {
+        plan,
+        hosts,
+        authority,
+        ..
+    } = open(folder)?;
+    plan.check_sites(sites)?;
+    for site in sites {
+        let kit = folder.join("sites").join(site);
+        let staged = Staged::begin(&kit)?;
+        write_site(staged.folder(), &plan, &hosts, &authority, &private, site)?;
+        staged.finish(&kit)?;
+    }
+    Ok(Project::at(folder, sites))
+}
+
+/// Makes new certificates for these names of the project in `folder`. Says what to do with them.
+///
+/// # Errors
+///
+/// A folder that is no project, a name without a certificate in it, or what the system says.
+/// The names before the one that fails have then been renewed.
+pub fn renew(folder: &Path, names: &[String]) -> Result<String, ProvisionError> {
+    let standing = open(folder)?;
+    names.iter().try_for_each(|name| plan::check_name(name))?;
+    let said: String = names
+        .iter()
+        .map(|name| standing.renew(name))
+        .collect::<Result<_, _>>()?;
+    Ok(said + RENEWED)
+}
+
+/// Revokes the certificates of these sites of the project in `folder`. Says what to do next.
+///
+/// # Errors
+///
+/// As [`renew`], and when the coordinator is among them.
+pub fn revoke(folder: &Path, names: &[String]) -> Result<String, ProvisionError> {
+    let standing = open(folder)?;
+    names.iter().try_for_each(|name| plan::check_name(name))?;
+    names.iter().map(|name| standing.revoke(name)).collect()
+}
+
+/// The project in `folder`.
+fn open(folder: &Path) -> Result<Standing<'_>, ProvisionError> {
+    let private = folder.join("authority");
     if !folder::is_there(&private.join(PLAN))? {
         return Err(ProvisionError::NoProject(folder.to_owned()));
     }
     let plan: Plan = folder::read_toml(&private.join(PLAN))?;
     let hosts = plan.check()?;
-    plan.check_sites(sites)?;
     let key = folder::read(&private.join(ROOT_KEY))?;
     let root = folder::read(&private.join(ROOT))?;
     let authority = Authority::open(&plan.project, &key, root)?;
-    for site in sites {
-        let kit = folder.join("sites").join(site);
-        let staged = Staged::begin(&kit)?;
-        write_site(staged.folder(), &plan, &hosts, &authority, site)?;
-        staged.finish(&kit)?;
-    }
-    Ok(Project::at(folder, sites))
+    Ok(Standing {
+        folder,
+        plan,
+        hosts,
+        authority,
+    })
 }
 
 impl Project {
@@ -194,6 +243,11 @@ impl Project {
 const PLAN: &str = "project.toml";
 const ROOT: &str = "root.pem";
 const ROOT_KEY: &str = "root-key.pem";
+
+const RENEWED: &str = "\
+In the folder of its kit, wherever that is, each file takes the place of the one before. A
+process that runs takes it up within seconds, and what it works on goes on.
+";
 
 const PLAN_HEADER: &str = "# The plan of this project, for `fedlink provision --add-site`.\n\n";
 const KIT_HEADER: &str = "# Read by fedlink at its start. README.txt says how to start it.\n\n";
@@ -231,11 +285,12 @@ fn write_site(
     plan: &Plan,
     hosts: &[Address],
     authority: &Authority,
+    private: &Path,
     site: &str,
 ) -> Result<(), ProvisionError> {
-    authority
-        .issue(site, Purpose::Site, plan.days)?
-        .write(folder, authority)?;
+    let leaf = authority.issue(site, Purpose::Site, plan.days)?;
+    renew::record(private, site, &leaf.certificate_pem())?;
+    leaf.write(folder, authority)?;
     folder::write_toml(
         &folder.join(FILE_NAME),
         KIT_HEADER,

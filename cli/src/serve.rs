@@ -8,15 +8,17 @@ use fedlink::ServerAction;
 use fedlink::identity::Name;
 use fedlink::message::JobId;
 use fedlink_host::kit::{KitError, ServerKit};
+use fedlink_host::tls::ServerTls;
 use fedlink_host::{CallError, HostError, random_id};
 use tokio::time::Instant;
 
 use crate::certificates::{self, Whose};
 use crate::federation::{Coordinator, HostedCoordinator, News, Plan, names};
-use crate::interrupt::{Interrupt, SignalError};
+use crate::interrupt::{Hangup, Interrupt, SignalError};
 use crate::options::{ServeOptions, Span};
 use crate::output;
 use crate::parties::{self, PartyError};
+use crate::reload::{self, Asked, Reloading};
 use crate::training::{Dataset, Evaluation, Model};
 
 /// Why a coordinator cannot run, or go on.
@@ -68,14 +70,14 @@ const FAREWELL: Duration = Duration::from_secs(20);
 /// When it cannot start or go on.
 pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     reachable(options, options.sites)?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(Hangup::Reloads)?;
     let kit = ServerKit::load(&options.kit)?;
     if options.repair {
         parties::repair(&kit.state).map_err(PartyError::Store)?;
     }
     let runtime = tokio::runtime::Runtime::new().map_err(ServeError::Runtime)?;
     runtime.block_on(async {
-        let mut desk = Desk::open(options, &kit).await?;
+        let mut desk = Desk::open(options, &kit, interrupt.clone()).await?;
         let ended = desk.work(interrupt).await;
         let stopped = desk.process.stop().await;
         ended?;
@@ -88,6 +90,8 @@ struct Desk<'a> {
     options: &'a ServeOptions,
     name: &'a str,
     process: HostedCoordinator,
+    tls: Option<ServerTls>,
+    reloading: Reloading<'a, ServerKit>,
     /// Whether the training has begun.
     begun: bool,
     present: BTreeSet<Name>,
@@ -98,15 +102,21 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    async fn open(options: &'a ServeOptions, kit: &'a ServerKit) -> Result<Self, ServeError> {
+    async fn open(
+        options: &'a ServeOptions,
+        kit: &'a ServerKit,
+        signals: Interrupt,
+    ) -> Result<Self, ServeError> {
         tracing::info!(target: "fedlink", "fedlink {} starts", env!("CARGO_PKG_VERSION"));
-        let host = parties::server_host(kit).await?;
+        let (host, tls) = parties::server_host(kit).await?;
         let state = kit.state.display();
         tracing::info!(target: "fedlink", "what outlives this process is stored in {state}");
         let mut desk = Self {
             options,
             name: &kit.config.name,
             process: HostedCoordinator::start(host)?,
+            tls,
+            reloading: Reloading::new(kit, signals, options.quiet),
             begun: false,
             present: BTreeSet::new(),
             round: 0,
@@ -169,6 +179,10 @@ impl<'a> Desk<'a> {
                     self.say("stops; started again, it goes on where it was");
                     return Ok(());
                 }
+                asked = self.reloading.due() => {
+                    self.reload(asked).await;
+                    continue;
+                }
             };
             let Some(action) = action else {
                 return Ok(());
@@ -187,6 +201,10 @@ impl<'a> Desk<'a> {
                 action = self.process.next() => action,
                 () = &mut late => return Ok(()),
                 () = interrupt.wait() => return Ok(()),
+                asked = self.reloading.due() => {
+                    self.reload(asked).await;
+                    continue;
+                }
             };
             let Some(action) = action else {
                 return Ok(());
@@ -194,6 +212,20 @@ impl<'a> Desk<'a> {
             self.take(action).await?;
         }
         Ok(())
+    }
+
+    /// Takes up certificates, key and what is revoked, if they were replaced.
+    async fn reload(&mut self, asked: Asked) {
+        let Some(kit) = self.reloading.look(asked) else {
+            return;
+        };
+        match parties::renew_server(self.process.server(), self.tls.as_ref(), &kit).await {
+            Ok(()) => {
+                self.say(reload::changes(self.reloading.in_use(), &kit));
+                self.reloading.take_up(kit);
+            }
+            Err(error) => reload::refused(&error),
+        }
     }
 
     async fn take(&mut self, action: ServerAction) -> Result<(), ServeError> {

@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use fedlink::identity::Name;
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Hangup, Interrupt};
 use crate::options::SimulateOptions;
 use crate::output;
 use plan::Plan;
@@ -37,7 +37,7 @@ use screen::Screen;
 /// When the options make no sense, it was interrupted, or its figures could not be written.
 pub fn run(options: &SimulateOptions) -> Result<bool, SimulateError> {
     let plan = Plan::new(options)?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(Hangup::Ends)?;
     let jitter: &[bool] = match (options.storm, options.no_jitter) {
         (true, _) => &[true, false],
         (false, without) => &[!without],

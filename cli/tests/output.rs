@@ -7,6 +7,7 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::{Write, pipe};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -147,17 +148,30 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 }
 
 #[test]
-fn hangup_asks_to_end_however_often_it_comes() {
+fn hangup_of_a_terminal_asks_to_end_however_often_it_comes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("wine");
     provision(&folder, "mosel");
     let server = kit(&folder, "server");
+    let (_terminal, stdin) = terminal();
     let mut command = fedlink_with_signals();
-    let mut coordinator = Process::of(command.args(["serve", "--kit", &server]));
+    let mut coordinator = Process::of(command.args(["serve", "--kit", &server]).stdin(stdin));
     coordinator.says("waits for");
     coordinator.signal("HUP");
     coordinator.signal("HUP");
     assert!(coordinator.end().0);
+}
+
+/// Both ends of a terminal.
+fn terminal() -> (OwnedFd, File) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let options = File::options().read(true).write(true).clone();
+    (terminal, options.open(name.to_str().unwrap()).unwrap())
 }
 
 /// A site joins, and leaves with these words.

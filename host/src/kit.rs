@@ -25,9 +25,12 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fedlink::identity::{self, Name};
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::reload::{Contents, Reload};
+use crate::unix_time;
 use credentials::PemFile;
 
 /// The name of the configuration in the folder of a kit.
@@ -52,6 +55,8 @@ pub struct Kit<C> {
     pub credentials: Credentials,
     /// The directory for what must outlive the process. It may not exist yet.
     pub state: PathBuf,
+    folder: PathBuf,
+    contents: Contents,
     /// What should be seen to, although the kit can be used.
     pub warnings: Vec<KitWarning>,
 }
@@ -76,14 +81,24 @@ impl<C: Config> Kit<C> {
     }
 
     fn load_at(folder: &Path, unix_time: u64) -> Result<Self, KitError> {
-        let config: C = read_config(folder)?;
-        let files = config.files();
-        let [certificate_path, key_path, roots_path] =
-            [&files.certificate, &files.key, &files.roots].map(|path| folder.join(path));
+        Self::load_as(read_config(folder)?, folder, unix_time)
+    }
+
+    /// Reads the certificates and the key that the configuration names.
+    fn load_as(config: C, folder: &Path, unix_time: u64) -> Result<Self, KitError> {
+        let [certificate_path, key_path, roots_path, revoked_path] = paths(&config, folder);
         let certificate = read_pem(&certificate_path, "certificate")?;
         let key = read_pem(&key_path, "key")?;
         let roots = read_pem(&roots_path, "roots")?;
-        let credentials = Credentials::from_pem(&certificate, &key, &roots)?;
+        let revoked = match is_there(&revoked_path)? {
+            true => Some(read_pem(&revoked_path, "revoked")?),
+            false => None,
+        };
+        let credentials = Credentials::from_pem(&certificate, &key, &roots, revoked.as_ref())?;
+        let contents = [Some(certificate), Some(key), Some(roots), revoked]
+            .into_iter()
+            .map(|file| file.map(|file| file.content))
+            .collect();
 
         let refused = |source| KitError::Certificate {
             path: certificate_path.clone(),
@@ -114,12 +129,53 @@ impl<C: Config> Kit<C> {
             }
         }
         Ok(Self {
-            state: folder.join(&files.state),
+            state: folder.join(&config.files().state),
+            folder: folder.to_owned(),
+            contents,
             config,
             credentials,
             warnings,
         })
     }
+}
+
+/// Certificates, key and what is revoked can be replaced; what `fedlink.toml` says is as it was
+/// at the start.
+impl<C: Config> Reload for Kit<C> {
+    type Error = KitError;
+
+    fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    fn contents_now(&self) -> Contents {
+        Contents::read(paths(&self.config, &self.folder))
+    }
+
+    fn read_again(&self) -> Result<Self, KitError> {
+        let kit = Self::load_as(self.config.clone(), &self.folder, unix_time())?;
+        for warning in &kit.warnings {
+            // The one in use counts at least as long.
+            if let KitWarning::Dates { path, source } = warning {
+                return Err(KitError::Certificate {
+                    path: path.clone(),
+                    field: "certificate",
+                    source: source.clone(),
+                });
+            }
+        }
+        let [.., revoked_path] = paths(&self.config, &self.folder);
+        if !self.credentials.revoked().is_empty() && !is_there(&revoked_path)? {
+            return Err(KitError::RevokedGone(revoked_path));
+        }
+        Ok(kit)
+    }
+}
+
+/// The files of a kit beside its configuration.
+fn paths(config: &impl Config, folder: &Path) -> [PathBuf; 4] {
+    let files = config.files();
+    [&files.certificate, &files.key, &files.roots, &files.revoked].map(|path| folder.join(path))
 }
 
 pub(crate) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
@@ -136,11 +192,7 @@ fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
     }
 
     let path = folder.join(FILE_NAME);
-    let there = file::is_there(&path).map_err(|source| KitError::Unreadable {
-        path: path.clone(),
-        source,
-    })?;
-    if !there {
+    if !is_there(&path)? {
         return Err(KitError::NoKit(folder.to_owned()));
     }
     let bytes = read(&path)?;
@@ -177,6 +229,22 @@ fn check_name(config: &impl Config, folder: &Path) -> Result<Name, KitError> {
         path: folder.join(FILE_NAME),
         fault: Fault::new("name", error.to_string()),
     })
+}
+
+fn is_there(path: &Path) -> Result<bool, KitError> {
+    file::is_there(path).map_err(|source| KitError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The certificates in a PEM file, in DER.
+///
+/// # Errors
+///
+/// When it cannot be read, or holds none.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, KitError> {
+    read_pem(path, "certificate")?.certificates()
 }
 
 fn read_pem<'a>(path: &'a Path, field: &'static str) -> Result<PemFile<'a>, KitError> {

@@ -5,6 +5,7 @@
 //! anew, so that one that was withdrawn does not live on in a ticket.
 
 pub(crate) mod fault;
+mod revoked;
 
 use std::io;
 use std::sync::Arc;
@@ -15,8 +16,12 @@ use rustls::pki_types::ServerName;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, ConnectionCommon, RootCertStore, ServerConfig};
 
+use crate::current::Current;
 use crate::kit::Credentials;
 pub(crate) use fault::Fault;
+
+/// TLS of a coordinator that can be replaced while it accepts connections.
+pub type ServerTls = Current<ServerConfig>;
 
 /// What both ends must name in the handshake, so that no other protocol's peer answers.
 pub const ALPN: &[u8] = b"fedlink/1";
@@ -58,7 +63,8 @@ pub fn client_config(credentials: &Credentials) -> Result<Arc<ClientConfig>, Tls
     Ok(Arc::new(config))
 }
 
-/// TLS for the coordinator. Whoever connects must show a certificate of the project.
+/// TLS for the coordinator. Whoever connects must show a certificate of the project that is not
+/// among the revoked ones.
 ///
 /// # Errors
 ///
@@ -68,10 +74,11 @@ pub fn server_config(credentials: &Credentials) -> Result<Arc<ServerConfig>, Tls
         WebPkiClientVerifier::builder_with_provider(roots(credentials)?.into(), provider())
             .build()
             .map_err(unusable)?;
+    let verifier = revoked::Refusing::new(verifier, credentials.revoked().clone());
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
         .map_err(unusable)?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(
             credentials.certificates().to_vec(),
             credentials.private_key().clone_key(),

@@ -57,6 +57,7 @@ mod handle;
 mod listen;
 mod memory;
 mod pipe;
+mod redial;
 mod server;
 
 pub use accept::{Accept, Accepted, Incoming, TcpAccept};
@@ -67,4 +68,5 @@ pub use greet::{Greeting, greet};
 pub use handle::Handle;
 pub use listen::{ListenError, listen};
 pub use memory::{MemoryAccept, MemoryDial, memory};
+pub use redial::Redial;
 pub use server::{Limits, ServerHandle, ServerHost};

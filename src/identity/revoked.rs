@@ -32,6 +32,15 @@ impl CertificateId {
         Self(hash.into())
     }
 
+    /// The id of a certificate given as DER, whatever its key.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::Malformed`] if it is not exactly one certificate.
+    pub fn of_certificate(der: &[u8]) -> Result<Self, ChainError> {
+        certificate::id(der)
+    }
+
     /// Its first bytes: enough to tell apart the certificates of a federation.
     pub(crate) fn mark(&self) -> [u8; 7] {
         let [
@@ -101,7 +110,7 @@ impl Revoked {
     ///
     /// [`ChainError::Malformed`] if it is not exactly one certificate.
     pub fn insert_certificate(&mut self, der: &[u8]) -> Result<(), ChainError> {
-        self.insert_id(certificate::id(der)?);
+        self.insert_id(CertificateId::of_certificate(der)?);
         Ok(())
     }
 

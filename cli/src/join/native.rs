@@ -5,16 +5,18 @@ use std::sync::Arc;
 use fedlink::{ClientAction, RejectReason};
 use fedlink_host::CallError;
 use fedlink_host::kit::SiteKit;
+use fedlink_host::tokio::Redial;
 
-use super::JoinError;
 use super::ending::{Peer, ending};
 use super::words::Cause;
+use super::{JoinError, may_be_mended};
 use crate::certificates::{self, Whose};
 use crate::federation::{Happened, HostedSite, SiteNews};
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
 use crate::output;
 use crate::parties;
+use crate::reload::{self, Asked, Reloading};
 use crate::training::Share;
 
 const COORDINATOR: Peer = Peer {
@@ -29,7 +31,7 @@ pub(super) async fn run(
     share: Share,
     interrupt: Interrupt,
 ) -> Result<(), JoinError> {
-    let mut seat = Seat::open(options, kit, share).await?;
+    let mut seat = Seat::open(options, kit, share, interrupt.clone()).await?;
     let ended = seat.work(interrupt).await;
     let stopped = seat.process.end().await;
     ended?;
@@ -42,6 +44,8 @@ struct Seat<'a> {
     name: &'a str,
     process: HostedSite,
     cause: Cause,
+    way: Redial,
+    reloading: Reloading<'a, SiteKit>,
     /// How it leaves, once it does.
     leaving: Leaving,
 }
@@ -60,9 +64,10 @@ impl<'a> Seat<'a> {
         options: &'a JoinOptions,
         kit: &'a SiteKit,
         share: Share,
+        signals: Interrupt,
     ) -> Result<Self, JoinError> {
         let wines = share.len();
-        let host = parties::client_host(kit)?;
+        let (host, way) = parties::client_host(kit)?;
         let cause = Cause::new(COORDINATOR.who, host.connectivity());
         let process = HostedSite::start(host, Arc::new(share)).await?;
         let seat = Self {
@@ -70,6 +75,8 @@ impl<'a> Seat<'a> {
             name: &kit.config.name,
             process,
             cause,
+            way,
+            reloading: Reloading::new(kit, signals, options.quiet),
             leaving: Leaving::No,
         };
         seat.say(format!(
@@ -89,6 +96,10 @@ impl<'a> Seat<'a> {
                 happened = self.process.next() => happened,
                 () = interrupt.wait(), if !leaving => {
                     self.leave("its operator has stopped it").await?;
+                    continue;
+                }
+                asked = self.reloading.due() => {
+                    self.reload(asked).await;
                     continue;
                 }
             };
@@ -118,10 +129,34 @@ impl<'a> Seat<'a> {
         Ok(client.quit(reason).await.map_err(CallError::from)?)
     }
 
+    /// Takes up certificates and key, if they were replaced; gives whether they were.
+    async fn reload(&mut self, asked: Asked) -> bool {
+        let Some(kit) = self.reloading.look(asked) else {
+            return false;
+        };
+        match parties::renew_client(self.process.client(), &self.way, &kit).await {
+            Ok(()) => {
+                self.say(reload::changes(self.reloading.in_use(), &kit));
+                self.reloading.take_up(kit);
+                self.cause.connectivity().start_over();
+                true
+            }
+            Err(error) => {
+                reload::refused(&error);
+                false
+            }
+        }
+    }
+
     async fn tell(&mut self, action: &ClientAction) -> Result<(), JoinError> {
         self.cause.learn(action);
         if let Some(error) = ending(COORDINATOR, action, self.cause.connectivity()) {
-            return Err(error);
+            if !may_be_mended(&error) || !self.reload(Asked::ByNeed).await {
+                return Err(error);
+            }
+            // It may be trying already.
+            let _ = self.process.client().register().await;
+            return Ok(());
         }
         match action {
             ClientAction::SetAuth(_) => self.say("is registered"),

@@ -25,6 +25,8 @@ pub(super) enum News {
         project: String,
     },
     RegistersAnew,
+    /// Certificate and key are those that lie in the kit now.
+    Renewed,
     /// After something had failed, the server has answered.
     Answers,
     /// Something failed, and when it is tried again.
@@ -166,6 +168,9 @@ impl fmt::Display for News {
             } => write!(f, "{site} of {project} calls {server} at {address}"),
             Self::Registered { site, project } => write!(f, "registered as {site} at {project}"),
             Self::RegistersAnew => f.write_str("must register anew"),
+            Self::Renewed => {
+                f.write_str("takes up the certificate and the key that lie in its kit now")
+            }
             Self::Answers => f.write_str("the server answers again"),
             Self::Retries {
                 why,

@@ -8,20 +8,21 @@ use fedlink::nvflare::{ControlId, Decision};
 use fedlink::{Binding, ClientAction, RejectReason};
 use fedlink_host::nvflare::{Accepted, Deployments, Kit};
 use fedlink_host::store::FileStore;
-use fedlink_host::tokio::ClientHost;
+use fedlink_host::tokio::{ClientHost, Redial};
 use fedlink_host::trainer::{SiteEvent, TrainingSite};
-use fedlink_host::{CallError, HostError, explain};
+use fedlink_host::{CallError, HostError, explain, unix_time};
 use tokio::time::{Instant, sleep_until};
 
-use super::JoinError;
 use super::ending::{Peer, ending};
 use super::news::News;
 use super::wines::Wines;
 use super::words::Cause;
+use super::{JoinError, may_be_mended};
 use crate::exec::Program;
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
 use crate::output;
+use crate::reload::{self, Asked, Reloading};
 
 const SERVER: Peer = Peer {
     who: "server",
@@ -41,7 +42,7 @@ pub(super) async fn run(
     kit: &Kit,
     interrupt: Interrupt,
 ) -> Result<(), JoinError> {
-    let mut seat = Seat::open(options, kit).await?;
+    let mut seat = Seat::open(options, kit, interrupt.clone()).await?;
     let worked = seat.work(interrupt).await;
     if worked.is_err() {
         // There is nobody to say goodbye to.
@@ -59,14 +60,21 @@ struct Seat<'a> {
     deployments: Arc<Deployments>,
     site: TrainingSite,
     cause: Cause,
+    way: Redial,
+    reloading: Reloading<'a, Kit>,
     /// What went wrong last, until the server answers.
     trouble: Option<String>,
     leaving: bool,
 }
 
 impl<'a> Seat<'a> {
-    async fn open(options: &'a JoinOptions, kit: &'a Kit) -> Result<Self, JoinError> {
-        let host = host(options, kit)?;
+    async fn open(
+        options: &'a JoinOptions,
+        kit: &'a Kit,
+        signals: Interrupt,
+    ) -> Result<Self, JoinError> {
+        let way = Redial::new(kit.dial()?);
+        let host = host(options, kit, way.clone())?;
         let cause = Cause::new(SERVER.who, host.connectivity());
         let deployments = Arc::new(deployments(options, kit)?);
         let seat = Self {
@@ -75,6 +83,8 @@ impl<'a> Seat<'a> {
             site: start(options, kit, host, Arc::clone(&deployments)).await?,
             deployments,
             cause,
+            way,
+            reloading: Reloading::new(kit, signals, options.quiet || options.json),
             trouble: None,
             leaving: false,
         };
@@ -96,6 +106,10 @@ impl<'a> Seat<'a> {
                     self.leave("its operator has stopped it").await?;
                     continue;
                 }
+                asked = self.reloading.due() => {
+                    self.reload(asked).await;
+                    continue;
+                }
                 () = sleep_until(patience), if self.options.once && !self.leaving => {
                     return Err(JoinError::NotRegistered {
                         waited: ONCE_PATIENCE,
@@ -111,10 +125,44 @@ impl<'a> Seat<'a> {
         }
     }
 
+    /// Takes up certificates and key, if they were replaced; gives whether they were.
+    async fn reload(&mut self, asked: Asked) -> bool {
+        let Some(kit) = self.reloading.look(asked) else {
+            return false;
+        };
+        let dial = match kit.dial() {
+            Ok(dial) => dial,
+            Err(error) => {
+                reload::refused(&error);
+                return false;
+            }
+        };
+        let identity = kit.identity();
+        let renewed = self.site.client().call(move |client, now| {
+            client.set_wall_clock(now, unix_time());
+            client.set_identity(identity)
+        });
+        // Whoever has stopped needs nothing more.
+        if let Err(error) = renewed.await.unwrap_or(Ok(())) {
+            reload::refused(&error);
+            return false;
+        }
+        self.way.replace(dial);
+        self.reloading.take_up(kit);
+        self.cause.connectivity().start_over();
+        self.tell(&News::Renewed);
+        true
+    }
+
     async fn action(&mut self, action: ClientAction) -> Result<(), JoinError> {
         self.cause.learn(&action);
         if let Some(error) = ending(SERVER, &action, self.cause.connectivity()) {
-            return Err(error);
+            if !may_be_mended(&error) || !self.reload(Asked::ByNeed).await {
+                return Err(error);
+            }
+            // It may be trying already.
+            let _ = self.site.client().register().await;
+            return Ok(());
         }
         match action {
             ClientAction::SetAuth(_) => {
@@ -310,13 +358,13 @@ impl<'a> Seat<'a> {
 }
 
 /// The client's host, as kit and options say.
-fn host(options: &JoinOptions, kit: &Kit) -> Result<ClientHost, JoinError> {
+fn host(options: &JoinOptions, kit: &Kit, way: Redial) -> Result<ClientHost, JoinError> {
     let mut config = kit.client_config();
     if let Binding::Nvflare(settings) = &mut config.binding {
         settings.on_replaced = options.on_replaced.into();
         settings.host_decides = true;
     }
-    let host = ClientHost::new(Arc::new(config), kit.identity(), kit.dial()?);
+    let host = ClientHost::new(Arc::new(config), kit.identity(), way);
     Ok(match &options.state {
         Some(folder) => {
             let (store, records) = FileStore::open(folder)?;

@@ -40,7 +40,12 @@ Makes a project: certificates and a kit for the coordinator and for each site.
 The folder that it makes has three parts. authority/ stays with whoever runs the project:
 with the key in it sites are made. server/ goes to the coordinator, sites/NAME/ to the
 site of that name. Each kit has a README.txt that says how to start it. Nothing is ever
-overwritten.";
+overwritten, but for the certificates that --renew makes anew.
+
+--renew makes a new certificate and keeps the key, so that certificate.pem is all that has
+to be sent. A certificate that was revoked is renewed with a new key. --revoke revokes all
+certificates of a site: their list is revoked.pem in server/, which goes to the kit of the
+coordinator. Coordinators and sites that run take all of that up within seconds.";
 
 pub(super) const PROVISION_EXAMPLES: &str = "\
 Examples:
@@ -48,6 +53,8 @@ Examples:
   fedlink provision --project wine --host fl.example.org:443 --site porto --out /srv/wine
   fedlink provision --project rig --host 127.0.0.1 --sites a,b --suite plain --transport tcp
   fedlink provision --out /srv/wine --add-site rioja,tokaj
+  fedlink provision --out /srv/wine --renew porto,coordinator
+  fedlink provision --out /srv/wine --revoke mosel
 ";
 
 pub(super) const SERVE: &str = "\

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use fedlink_host::Address;
+use fedlink::identity::PublicKey;
+use fedlink_host::{Address, random_id};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData,
+    SerialNumber, SignatureAlgorithm,
 };
 use zeroize::Zeroizing;
 
@@ -25,10 +27,23 @@ pub(super) enum Purpose<'a> {
     Site,
 }
 
-/// A certificate, and the key that it is for.
+/// A certificate, and the key that it is for if that is new.
 pub(super) struct Leaf {
-    certificate: String,
-    key: Zeroizing<String>,
+    certificate: Certificate,
+    key: Option<Zeroizing<String>>,
+}
+
+/// A key that is elsewhere.
+struct KeyOf(PublicKey);
+
+impl PublicKeyData for KeyOf {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ED25519
+    }
 }
 
 impl Authority {
@@ -80,6 +95,38 @@ impl Authority {
             name: name.to_owned(),
             source,
         };
+        let key = new_key().map_err(failed)?;
+        Ok(Leaf {
+            certificate: self.certificate(name, purpose, days, &key)?,
+            key: Some(Zeroizing::new(key.serialize_pem())),
+        })
+    }
+
+    /// A certificate for a key that is known, which counts from now for `days`.
+    pub(super) fn reissue(
+        &self,
+        name: &str,
+        purpose: Purpose<'_>,
+        days: u32,
+        key: PublicKey,
+    ) -> Result<Leaf, ProvisionError> {
+        Ok(Leaf {
+            certificate: self.certificate(name, purpose, days, &KeyOf(key))?,
+            key: None,
+        })
+    }
+
+    fn certificate(
+        &self,
+        name: &str,
+        purpose: Purpose<'_>,
+        days: u32,
+        key: &impl PublicKeyData,
+    ) -> Result<Certificate, ProvisionError> {
+        let failed = |source| ProvisionError::Certificate {
+            name: name.to_owned(),
+            source,
+        };
         let (hosts, usage) = match purpose {
             Purpose::Server(hosts) => (names(name, hosts), ExtendedKeyUsagePurpose::ServerAuth),
             Purpose::Site => (Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
@@ -90,22 +137,37 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
+        // By itself it would be that of every certificate for this key.
+        let [first, rest @ ..] =
+            random_id().map_err(|error| ProvisionError::Random(error.into()))?;
+        let positive = first & 0x7f | 0x40;
+        params.serial_number = Some(SerialNumber::from_slice(&[&[positive], &rest[..]].concat()));
         count_from_now(&mut params, days);
-        let key = new_key().map_err(failed)?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?.pem();
-        Ok(Leaf {
-            certificate,
-            key: Zeroizing::new(key.serialize_pem()),
-        })
+        params.signed_by(key, &self.issuer).map_err(failed)
     }
 }
 
 impl Leaf {
     /// Puts the certificate, the key and the root into the folder of a kit.
     pub(super) fn write(&self, kit: &Path, authority: &Authority) -> Result<(), ProvisionError> {
-        folder::write_private(&kit.join("key.pem"), &self.key)?;
-        folder::write(&kit.join("certificate.pem"), &self.certificate)?;
+        if let Some(key) = &self.key {
+            folder::write_private(&kit.join("key.pem"), key)?;
+        }
+        folder::write(&kit.join("certificate.pem"), &self.certificate_pem())?;
         folder::write(&kit.join("roots.pem"), authority.certificate_pem())
+    }
+
+    pub(super) fn certificate_pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    pub(super) fn certificate_der(&self) -> &[u8] {
+        self.certificate.der()
+    }
+
+    /// The key, if it is new.
+    pub(super) fn key_pem(&self) -> Option<&str> {
+        self.key.as_ref().map(|key| key.as_str())
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use fedlink::identity::NameError;
-use fedlink_host::AddressError;
+use fedlink::identity::{ChainError, NameError};
 use fedlink_host::kit::{Fault, KitError};
+use fedlink_host::{AddressError, HostError};
 
 use super::{MAX_DAYS, MAX_NAME};
 
@@ -64,6 +64,25 @@ pub enum ProvisionError {
     /// The root's key cannot be used.
     #[error("the key of the project's root cannot be read ({0}): restore authority/root-key.pem")]
     RootKey(rcgen::Error),
+    /// Nothing is known of the certificate of this name.
+    #[error(
+        "{} is not there: put the certificate of {name} there if its kit was moved; for a site that is new, `--add-site {name}` makes a kit",
+        .path.display()
+    )]
+    NoCertificate {
+        /// Whose certificate.
+        name: String,
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A certificate that was made, or is revoked, is not in order.
+    #[error(transparent)]
+    Chain(ChainError),
+    /// The coordinator cannot refuse itself.
+    #[error(
+        "{0} is the coordinator, and sites would not learn of it: make a new project with `fedlink provision`, and give its kits to all"
+    )]
+    RevokedCoordinator(String),
     /// A certificate cannot be made.
     #[error("a certificate for {name} cannot be made: {source}")]
     Certificate {
@@ -72,6 +91,9 @@ pub enum ProvisionError {
         /// Why.
         source: rcgen::Error,
     },
+    /// A certificate has no number.
+    #[error(transparent)]
+    Random(HostError),
     /// A kit was written, but does not load.
     #[error("the new kit does not work, so it was removed: {0}")]
     Kit(#[from] KitError),

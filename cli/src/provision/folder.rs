@@ -145,6 +145,39 @@ pub(super) fn write_private(path: &Path, content: &str) -> Result<(), ProvisionE
     write_with(path, content, 0o600)
 }
 
+/// Writes a file, or another in its place. Whoever reads it sees the one or the other, whole.
+pub(super) fn replace(path: &Path, content: &str) -> Result<(), ProvisionError> {
+    replace_with(path, content, 0o644)
+}
+
+/// The same for a file that only its owner can read.
+pub(super) fn replace_private(path: &Path, content: &str) -> Result<(), ProvisionError> {
+    replace_with(path, content, 0o600)
+}
+
+fn replace_with(path: &Path, content: &str, mode: u32) -> Result<(), ProvisionError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.partial"));
+    // An earlier run may have been interrupted.
+    if partial.exists() {
+        fs::remove_file(&partial).map_err(failed(&partial))?;
+    }
+    write_with(&partial, content, mode)?;
+    fs::rename(&partial, path).map_err(failed(path))
+}
+
+/// Adds to the end of a file, which may not exist yet.
+pub(super) fn append(path: &Path, content: &str) -> Result<(), ProvisionError> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(failed(path))?;
+    let written = file.write_all(content.as_bytes());
+    written.and_then(|()| file.sync_all()).map_err(failed(path))
+}
+
 pub(super) fn write_toml(
     path: &Path,
     header: &str,
@@ -170,7 +203,8 @@ fn write_with(path: &Path, content: &str, mode: u32) -> Result<(), ProvisionErro
     options.write(true).create_new(true);
     set_mode(&mut options, mode);
     let mut file = options.open(path).map_err(failed(path))?;
-    file.write_all(content.as_bytes()).map_err(failed(path))
+    let written = file.write_all(content.as_bytes());
+    written.and_then(|()| file.sync_all()).map_err(failed(path))
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> ProvisionError + '_ {

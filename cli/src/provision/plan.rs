@@ -133,7 +133,7 @@ fn listen(host: &Address) -> Vec<String> {
 
 /// What is no name anywhere is told as such; what this program does not give out is left.
 /// A host's name is also one of a folder that no system objects to.
-fn check_name(name: &str) -> Result<(), ProvisionError> {
+pub(super) fn check_name(name: &str) -> Result<(), ProvisionError> {
     Name::new(name).map_err(|fault| ProvisionError::NoName {
         name: name.to_owned(),
         fault,

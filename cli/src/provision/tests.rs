@@ -71,6 +71,52 @@ fn sites_can_be_added_later() {
 }
 
 #[test]
+fn certificates_are_renewed_with_the_key_and_after_they_are_revoked_with_another() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("wine");
+    let project = make(&folder, &plan(), &names(&["site-1"])).unwrap();
+    let site = &project.sites["site-1"];
+    let load = || SiteKit::load(site).unwrap().credentials;
+    let server = || ServerKit::load(&project.server).unwrap().credentials;
+    let (first, coordinator) = (load(), server());
+
+    renew(&folder, &names(&["site-1", "coordinator"])).unwrap();
+    let second = load();
+    assert_eq!(second.chain().key(), first.chain().key());
+    assert_ne!(second.certificates(), first.certificates());
+    assert_eq!(server().chain().key(), coordinator.chain().key());
+    assert_ne!(server().certificates(), coordinator.certificates());
+
+    // The kit may have been given out with its key.
+    fs::remove_file(site.join("key.pem")).unwrap();
+    renew(&folder, &names(&["site-1"])).unwrap();
+    assert!(!site.join("key.pem").exists());
+    revoke(&folder, &names(&["site-1"])).unwrap();
+    assert_eq!(server().revoked().len(), 3);
+    renew(&folder, &names(&["site-1"])).unwrap();
+    assert_ne!(load().chain().key(), first.chain().key());
+    assert_eq!(SiteKit::load(site).unwrap().warnings, []);
+    let left = |folder: &Path| {
+        let names = fs::read_dir(folder).unwrap();
+        names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".partial"))
+            .count()
+    };
+    assert_eq!([left(site), left(&project.server)], [0, 0]);
+
+    let error = revoke(&folder, &names(&["coordinator"])).unwrap_err();
+    assert!(matches!(error, ProvisionError::RevokedCoordinator(_)));
+    let error = renew(&folder, &names(&["site-2"])).unwrap_err();
+    assert!(matches!(error, ProvisionError::NoCertificate { .. }));
+    // A name is no way to other folders.
+    for what in [renew, revoke] {
+        let error = what(&folder, &names(&["../server"])).unwrap_err();
+        assert!(matches!(error, ProvisionError::Name(_)), "{error}");
+    }
+}
+
+#[test]
 fn nothing_is_overwritten() {
     let place = TempDir::new().unwrap();
     fs::write(place.path().join("mine"), "precious").unwrap();

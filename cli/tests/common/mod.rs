@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ends a test that would otherwise hang.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -63,10 +63,13 @@ impl Process {
     /// The next line that has this in it.
     pub(crate) fn line(&self, what: &str) -> String {
         let mut said = Vec::new();
+        let since = Instant::now();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(what) => return line,
-                Ok(line) => said.push(line),
+                // It may go on for ever about something else.
+                Ok(line) if since.elapsed() < PATIENCE => said.push(line),
+                Ok(_) => panic!("never said {what:?}, but {said:#?}"),
                 Err(_) => panic!("never said {what:?}, but {said:#?}"),
             }
         }

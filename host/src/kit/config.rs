@@ -134,6 +134,9 @@ pub struct Files {
     pub key: PathBuf,
     /// The project's root certificates; PEM.
     pub roots: PathBuf,
+    /// Certificates of the project that no longer count, if there are any; PEM. Lines that
+    /// begin with `#` are remarks.
+    pub revoked: PathBuf,
     /// The directory for what must outlive the process.
     pub state: PathBuf,
 }
@@ -144,6 +147,7 @@ impl Default for Files {
             certificate: "certificate.pem".into(),
             key: "key.pem".into(),
             roots: "roots.pem".into(),
+            revoked: "revoked.pem".into(),
             state: "state".into(),
         }
     }
@@ -154,6 +158,7 @@ impl Files {
         path("files.certificate", &self.certificate)?;
         path("files.key", &self.key)?;
         path("files.roots", &self.roots)?;
+        path("files.revoked", &self.revoked)?;
         path("files.state", &self.state)
     }
 }
@@ -194,7 +199,7 @@ pub const MAX_SECONDS: u32 = 7 * 24 * 60 * 60;
 pub const MAX_ADDRESSES: usize = 16;
 
 /// What both kinds of configuration have in common.
-pub trait Config: DeserializeOwned + sealed::Sealed {
+pub trait Config: Clone + DeserializeOwned + sealed::Sealed {
     /// Whose configuration this is.
     const ROLE: Role;
 

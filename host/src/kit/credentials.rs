@@ -17,6 +17,7 @@ pub struct Credentials {
     chain: Chain,
     signer: LocalSigner,
     roots: Roots,
+    revoked: Revoked,
     certificates: Vec<CertificateDer<'static>>,
     key: Zeroizing<Vec<u8>>,
     root_certificates: Vec<CertificateDer<'static>>,
@@ -30,11 +31,12 @@ pub(super) struct PemFile<'a> {
 }
 
 impl Credentials {
-    /// Reads the three files of a kit.
+    /// Reads the files of a kit.
     pub(super) fn from_pem(
         certificate: &PemFile<'_>,
         key: &PemFile<'_>,
         roots: &PemFile<'_>,
+        revoked: Option<&PemFile<'_>>,
     ) -> Result<Self, KitError> {
         let certificates = certificate.certificates()?;
         pem::check_versions(&certificates).map_err(|source| certificate.damaged(source))?;
@@ -59,6 +61,7 @@ impl Credentials {
             chain,
             signer,
             roots: trusted,
+            revoked: revoked.map_or(Ok(Revoked::new()), PemFile::revoked)?,
             certificates,
             key: pkcs8,
             root_certificates,
@@ -78,6 +81,11 @@ impl Credentials {
     /// The project's roots, for the core.
     pub fn roots(&self) -> &Roots {
         &self.roots
+    }
+
+    /// The certificates that no longer count.
+    pub fn revoked(&self) -> &Revoked {
+        &self.revoked
     }
 
     /// The own certificates in DER, the leaf first, for TLS.
@@ -105,7 +113,7 @@ impl Credentials {
         identity::verify(
             &self.chain,
             &self.roots,
-            &Revoked::new(),
+            &self.revoked,
             role,
             name,
             unix_time,
@@ -123,8 +131,22 @@ impl fmt::Debug for Credentials {
 }
 
 impl PemFile<'_> {
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, KitError> {
+    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, KitError> {
         pem::certificates(&self.content).map_err(|source| self.damaged(source))
+    }
+
+    /// All certificates, of which there may be none.
+    fn revoked(&self) -> Result<Revoked, KitError> {
+        let mut revoked = Revoked::new();
+        let is_remark = |line: &[u8]| line.starts_with(b"#") || line.trim_ascii().is_empty();
+        if self.content.split(|byte| *byte == b'\n').all(is_remark) {
+            return Ok(revoked);
+        }
+        for certificate in self.certificates()? {
+            let inserted = revoked.insert_certificate(&certificate);
+            inserted.map_err(|source| self.refused(source))?;
+        }
+        Ok(revoked)
     }
 
     fn private_key(&self) -> Result<Zeroizing<Vec<u8>>, KitError> {

@@ -103,6 +103,12 @@ pub enum KitError {
         /// What is wrong with them.
         source: ChainError,
     },
+    /// Nothing says any more what is revoked.
+    #[error(
+        "{} (files.revoked): is gone, and what it revoked would count again: put it back, or an empty file in its place if that is meant",
+        .0.display()
+    )]
+    RevokedGone(PathBuf),
     /// The key is not the one that the certificate is for.
     #[error(
         "{} (files.key): this is not the key of {}: take both files from the same kit",

@@ -31,8 +31,10 @@ use super::websocket::WebSocketDial;
 use crate::address::{Address, AddressError};
 use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
+use crate::reload::{Contents, Reload};
 use crate::tls::{ClientTls, server_name};
 use crate::tokio::{Dial, TcpDial};
+use crate::unix_time;
 use privacy::PRIVACY;
 use settings::{FedClient, StartScript};
 
@@ -71,6 +73,7 @@ pub struct Kit {
     pub privacy_filters: BTreeSet<String>,
     /// What should be seen to, although the kit can be used.
     pub warnings: Vec<KitWarning>,
+    folder: PathBuf,
     tls: Option<ClientTls>,
 }
 
@@ -152,8 +155,44 @@ impl Kit {
             credentials,
             privacy_filters: privacy_filters(&startup)?,
             warnings,
+            folder: folder.to_owned(),
             tls,
         })
+    }
+}
+
+/// Certificates and key can be replaced; a site of another name, project or server is another
+/// site.
+impl Reload for Kit {
+    type Error = KitError;
+
+    fn contents(&self) -> &Contents {
+        const NOTHING: &Contents = &Contents::nothing();
+        let credentials = self.credentials.as_ref();
+        credentials.map_or(NOTHING, Credentials::contents)
+    }
+
+    fn contents_now(&self) -> Contents {
+        let credentials = self.credentials.as_ref();
+        credentials.map_or_else(Contents::nothing, Credentials::contents_now)
+    }
+
+    fn read_again(&self) -> Result<Self, KitError> {
+        let kit = Self::read_at(&self.folder, unix_time())?;
+        let who = |kit: &Self| [kit.name.clone(), kit.project.clone(), kit.server.clone()];
+        if who(&kit) != who(self) || kit.secure != self.secure {
+            return Err(KitError::OtherSite(self.folder.clone()));
+        }
+        for warning in &kit.warnings {
+            // The one in use counts at least as long.
+            if let KitWarning::Dates { path, source } = warning {
+                return Err(KitError::Certificate {
+                    path: path.clone(),
+                    source: source.clone(),
+                });
+            }
+        }
+        Ok(kit)
     }
 }
 

@@ -4,7 +4,7 @@ use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::*;
 use crate::kit::{ServerKit, SiteKit};
-use crate::testing::{Root, SERVER, SITE, folder};
+use crate::testing::{Root, SERVER, SITE, folder, write};
 
 fn site(root: &Root, trusted: &Root) -> SiteKit {
     SiteKit::load(
@@ -144,4 +144,19 @@ fn names_that_tls_cannot_have_are_told() {
             Err(TlsError::ServerName(name.to_owned()))
         );
     }
+}
+
+#[test]
+fn a_site_whose_certificate_is_revoked_is_refused_and_back_with_another() {
+    let root = Root::new();
+    let files = root.site(|_| {});
+    let of = |files| SiteKit::load(folder(SITE, files, &root.pem).path()).unwrap();
+    let (revoked, renewed) = (of(&files), of(&root.site(|_| {})));
+    let server = folder(SERVER, &root.server(), &root.pem);
+    write(server.path(), "revoked.pem", &files[0]);
+    let server = ServerKit::load(server.path()).unwrap();
+    let error = connect(&revoked, &server, "coordinator").unwrap_err();
+    let expected = rustls::Error::InvalidCertificate(rustls::CertificateError::Revoked);
+    assert_eq!(error, expected);
+    assert!(connect(&renewed, &server, "coordinator").is_ok());
 }

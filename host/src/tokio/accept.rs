@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::dial::Stream;
+use crate::tls::ServerTls;
 use crate::{socket, tls};
 
 /// Where connections come in: [`TcpAccept`], or a carrier of your own.
@@ -43,7 +43,7 @@ pub struct Incoming {
 /// Accepts over TCP, or over TLS on TCP.
 pub struct TcpAccept {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ServerTls>,
 }
 
 impl TcpAccept {
@@ -56,9 +56,10 @@ impl TcpAccept {
         }
     }
 
-    /// With TLS, for example from [`tls::server_config`].
+    /// With TLS, for example from [`tls::server_config`]; in an `Arc`, or in a [`ServerTls`]
+    /// that may have another later, for the connections that come then.
     #[must_use]
-    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+    pub fn tls(mut self, config: impl Into<ServerTls>) -> Self {
         self.tls = Some(config.into());
         self
     }
@@ -70,7 +71,10 @@ impl Accept for TcpAccept {
             let (stream, address) = self.listener.accept().await?;
             Ok(Accepted {
                 address: Some(address.ip()),
-                ready: Box::pin(make_ready(stream, self.tls.clone())),
+                ready: Box::pin(make_ready(
+                    stream,
+                    self.tls.as_ref().map(|tls| tls.get().into()),
+                )),
             })
         })
     }

@@ -14,6 +14,7 @@ use super::settings::Client;
 use super::{KitError, KitWarning, is_there, read};
 use crate::kit::pem::{self, PemFault};
 use crate::kit::{RENEW_DAYS, SECONDS_A_DAY, file};
+use crate::reload::Contents;
 use crate::tls::{provider, unusable};
 
 /// Who a site is and whom it trusts, checked to fit together.
@@ -25,6 +26,9 @@ pub struct Credentials {
     certified: Arc<CertifiedKey>,
     tls_roots: Arc<RootCertStore>,
     proxy_roots: Option<Arc<RootCertStore>>,
+    contents: Contents,
+    /// Where they were in.
+    paths: [PathBuf; 4],
 }
 
 /// The roots of a proxy before the server, beside the other files.
@@ -39,6 +43,16 @@ impl Credentials {
         unix_time: u64,
         warnings: &mut Vec<KitWarning>,
     ) -> Result<Self, KitError> {
+        let proxy = startup.join(PROXY_ROOTS);
+        let files = [
+            &names.ssl_cert,
+            &names.ssl_private_key,
+            &names.ssl_root_cert,
+        ];
+        let [chain, key, roots] = files.map(|file| startup.join(file));
+        let paths = [chain, key, roots, proxy.clone()];
+        // Before they are judged: what is replaced meanwhile is found changed.
+        let contents = Contents::read(paths.clone());
         let chain = Certificates::read(startup.join(&names.ssl_cert))?;
         let key = KeyFile::read(startup.join(&names.ssl_private_key))?;
         let roots = Certificates::read(startup.join(&names.ssl_root_cert))?;
@@ -59,12 +73,13 @@ impl Credentials {
 
         let private = key.private_key()?;
         let certified = CertifiedKey::from_der(chain.certificates.clone(), private, &provider());
-        let proxy = startup.join(PROXY_ROOTS);
         let proxy_roots = match is_there(&proxy)? {
             true => Some(Certificates::read(proxy)?.tls_roots()?),
             false => None,
         };
         Ok(Self {
+            contents,
+            paths,
             tls_roots: roots.tls_roots()?,
             proxy_roots,
             chain,
@@ -92,6 +107,15 @@ impl Credentials {
     #[must_use]
     pub fn roots_pem(&self) -> &[u8] {
         &self.roots.pem
+    }
+
+    pub(super) fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// What is in the files now.
+    pub(super) fn contents_now(&self) -> Contents {
+        Contents::read(self.paths.clone())
     }
 
     /// The same for the core.

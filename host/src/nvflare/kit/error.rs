@@ -112,6 +112,12 @@ pub enum KitError {
     /// The certificates cannot be used for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The kit has become another site's.
+    #[error(
+        "{}: its name, project or server is another than when this site was started: start it again",
+        .0.display()
+    )]
+    OtherSite(PathBuf),
     /// What the kit asks for is not in this host or this program: its name, and the feature
     /// with which the tokio host has it.
     #[error(
