@@ -10,6 +10,7 @@ pub mod federation;
 pub mod interrupt;
 pub mod join;
 pub mod logging;
+mod open_files;
 pub mod options;
 pub mod output;
 pub mod parties;

@@ -17,6 +17,8 @@ use fedlink_host::tokio::{
 use fedlink_host::unix_time;
 use tokio::net::TcpListener;
 
+use crate::open_files;
+
 /// Why a kit cannot be put to work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,8 +66,16 @@ pub(crate) fn repair_hint(error: &StoreError) -> &'static str {
 /// When the kit cannot be put to work.
 pub async fn server_host(kit: &ServerKit) -> Result<(ServerHost, Option<ServerTls>), PartyError> {
     let (store, records) = FileStore::open(&kit.state)?;
+    let mut limits = kit.config.limits.for_host();
+    if let Some(fit) = open_files::places(limits.connections) {
+        tracing::warn!(
+            "this process may open too few files for the {} connections of its limits: it takes {fit}; raise the limit (ulimit -n, LimitNOFILE of systemd) to more than twice as many as there are sites",
+            limits.connections
+        );
+        limits.connections = fit;
+    }
     let mut host = ServerHost::new(Arc::new(server_config(kit)?), identity(kit)?)
-        .limits(kit.config.limits.for_host())
+        .limits(limits)
         .storage(store, records);
     let tls = server_tls(kit)?;
     for listener in listen(&kit.config.listen).await? {

@@ -64,6 +64,10 @@ pub enum ServeError {
 /// length, by which the last of them has heard of it.
 const FAREWELL: Duration = Duration::from_secs(20);
 
+/// How long sites have to come back to a coordinator that was started again, before a round
+/// goes on without them: their longest wait between two tries.
+const RETURN_TIME: Duration = Duration::from_secs(60);
+
 /// Runs a coordinator until its run is over, or until Ctrl-C.
 ///
 /// # Errors
@@ -79,9 +83,9 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     runtime.block_on(async {
         let mut desk = Desk::open(options, &kit, interrupt.clone()).await?;
         let ended = desk.work(interrupt).await;
-        let stopped = desk.process.stop().await;
-        ended?;
-        Ok(stopped?)
+        // Why the server itself has stopped says more than that it has.
+        desk.process.stop().await?;
+        ended
     })
 }
 
@@ -98,6 +102,8 @@ struct Desk<'a> {
     /// The latest round, and when its deadline passes, if that is still to come.
     round: u32,
     deadline: Option<Instant>,
+    /// When sites that were there before this process must have come back.
+    returned: Option<Instant>,
     result: Option<Model>,
 }
 
@@ -121,6 +127,7 @@ impl<'a> Desk<'a> {
             present: BTreeSet::new(),
             round: 0,
             deadline: None,
+            returned: None,
             result: None,
         };
         desk.say(format!(
@@ -157,6 +164,7 @@ impl<'a> Desk<'a> {
         if let Some((round, rounds)) = self.process.round() {
             let members = self.process.members().unwrap_or_default();
             reachable(self.options, members.len())?;
+            self.returned = Some(Instant::now() + RETURN_TIME);
             self.say(format!(
                 "goes on in round {round} of {rounds} with {}",
                 names(&members)
@@ -169,6 +177,12 @@ impl<'a> Desk<'a> {
         while self.result.is_none() {
             let action = tokio::select! {
                 action = self.process.next() => action,
+                () = reached(self.returned) => {
+                    self.returned = None;
+                    self.process.return_time_passed().await?;
+                    self.take_news();
+                    continue;
+                }
                 () = reached(self.deadline) => {
                     self.deadline = None;
                     self.process.deadline_passed().await?;

@@ -161,6 +161,7 @@ async fn is_this(kit: &ServerKit, address: &str) -> Result<(), String> {
         return match greeted.await.map_err(|error| error.to_string())? {
             Greeting::Proven => Ok(()),
             Greeting::Suspect(suspicion) => Err(suspicion.to_string()),
+            Greeting::Unasked => Err("in suite plain nobody proves who it is".to_owned()),
             _ => Err("it does not prove who it is".to_owned()),
         };
     }

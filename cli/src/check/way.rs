@@ -249,7 +249,7 @@ impl Way {
         let issued = match registered.unwrap_or_else(|_| Err(late())) {
             Ok(issued) => issued,
             Err(why) => {
-                let remedy = "ask whoever runs the project whether it still takes this site";
+                let remedy = "check the address in the kit, and ask whoever runs the project whether it still takes this site";
                 return vec![Line::wrong(check, why, Some(remedy))];
             }
         };

@@ -80,6 +80,8 @@ pub struct Coordinator {
     members: BTreeSet<Name>,
     /// Members that are not there.
     absent: BTreeSet<Name>,
+    /// Members that were there before this process, and may come back to it.
+    unheard: BTreeSet<Name>,
     /// The current round; more than there are when all are over.
     round: u32,
     /// What this round started from.
@@ -175,6 +177,15 @@ impl Coordinator {
         self.end_round_if_complete(server, now)
     }
 
+    /// Whoever has not come back to this process by now is not there.
+    ///
+    /// # Errors
+    /// When the server refuses a command: it is out of room.
+    pub fn return_time_passed(&mut self, server: &mut Server, now: Instant) -> Result<(), Misuse> {
+        self.absent.append(&mut self.unheard);
+        self.settle(server, now)
+    }
+
     /// What has happened, the oldest first.
     pub fn poll_news(&mut self) -> Option<News> {
         self.news.pop_front()
@@ -217,6 +228,7 @@ impl Coordinator {
             minimum: members.len(),
             members,
             absent: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             round,
             model,
             open: BTreeMap::new(),
@@ -261,6 +273,7 @@ impl Coordinator {
         };
         let mut found = Self::with(plan, members, latest.round, start.model);
         found.open = open;
+        found.unheard = found.members.clone();
         Some(found)
     }
 
@@ -343,6 +356,7 @@ impl Coordinator {
         if !self.members.contains(site) {
             return Ok(());
         }
+        self.unheard.remove(site);
         self.absent.insert(site.clone());
         self.settle(server, now)
     }
@@ -350,7 +364,8 @@ impl Coordinator {
     /// A site is there again: it takes part from the next round on, or at once if this one
     /// could not reach its minimum without it.
     fn back(&mut self, server: &mut Server, now: Instant, site: &Name) -> Result<(), Misuse> {
-        let was_absent = self.absent.remove(site);
+        let was_unheard = self.unheard.remove(site);
+        let was_absent = self.absent.remove(site) || was_unheard;
         let failed = match self.results.get(site) {
             Some((task, None)) if self.is_short() => Some(*task),
             Some(_) | None => None,
@@ -386,7 +401,9 @@ impl Coordinator {
         if self.is_finished() {
             return Ok(());
         }
-        if self.is_short() && !self.members.is_subset(&self.absent) {
+        let is_heard = |site: &&Name| !self.absent.contains(*site) && !self.unheard.contains(*site);
+        let is_idle = !self.open.keys().any(|site| is_heard(&site));
+        if (self.is_short() || is_idle) && self.members.iter().any(|site| is_heard(&site)) {
             self.assign_round(server, now)?;
         }
         if !self.is_short() {

@@ -193,6 +193,19 @@ impl HostedCoordinator {
         Ok(())
     }
 
+    /// Tells the coordinator that whoever has not come back by now is not there.
+    ///
+    /// # Errors
+    /// When the server refuses what the coordinator asks, or the host has stopped.
+    pub async fn return_time_passed(&self) -> Result<(), CallError> {
+        if let Some(coordinator) = self.coordinator.clone() {
+            self.handle
+                .call(move |server, now| lock(&coordinator).return_time_passed(server, now))
+                .await??;
+        }
+        Ok(())
+    }
+
     /// The sites that take part, once a coordinator has begun.
     #[must_use]
     pub fn members(&self) -> Option<BTreeSet<Name>> {

@@ -195,11 +195,27 @@ impl ServerLimits {
 }
 
 /// Sets a limit that is given. What a small machine cannot count has no limit there.
-fn set<T: TryFrom<u64>>(limit: &mut T, value: Option<u64>) {
-    if let Some(Ok(value)) = value.map(T::try_from) {
-        *limit = value;
+fn set<T: TryFrom<u64> + Bounded>(limit: &mut T, value: Option<u64>) {
+    if let Some(value) = value {
+        *limit = T::try_from(value).unwrap_or(T::MOST);
     }
 }
+
+/// A type of limits.
+trait Bounded {
+    /// Stands for no limit.
+    const MOST: Self;
+}
+
+macro_rules! bounded {
+    ($($type:ty)*) => {$(
+        impl Bounded for $type {
+            const MOST: Self = Self::MAX;
+        }
+    )*};
+}
+
+bounded!(u16 u32 u64 usize);
 
 #[cfg(test)]
 mod tests {

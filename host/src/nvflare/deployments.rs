@@ -1,9 +1,10 @@
 //! What jobs ask of a site's results, and trainers that keep to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::{fs, io};
 
 use fedlink::Task;
 use fedlink::message::{JobId, Payload};
@@ -65,6 +66,9 @@ pub struct Deployments {
     known: Mutex<BTreeMap<JobId, Terms>>,
 }
 
+/// Jobs whose terms are kept at a time: more than a site ever runs.
+const MAX_JOBS: usize = 1024;
+
 /// What goes back to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Transfer {
@@ -102,6 +106,13 @@ impl Deployments {
             Ok(terms) => terms,
             Err(reason) => return Decision::Refuse(reason),
         };
+        let known = self.known();
+        if known.len() >= MAX_JOBS && !known.contains_key(&job) {
+            return Decision::Refuse(format!(
+                "{MAX_JOBS} jobs were deployed to this site and have not ended: abort some, or start the site again"
+            ));
+        }
+        drop(known);
         if let Err(error) = self.keep(job, &terms) {
             return Decision::Refuse(format!(
                 "this site cannot keep what the job asks for ({error}): check the space and the rights of its folder for state"
@@ -202,8 +213,11 @@ impl Deployments {
             return Ok(());
         };
         let next = path.with_extension("next");
-        fs::write(&next, serde_json::to_vec(terms)?)?;
-        fs::rename(next, path)
+        let mut file = File::create(&next)?;
+        file.write_all(&serde_json::to_vec(terms)?)?;
+        file.sync_all()?;
+        fs::rename(next, &path)?;
+        sync_folder(&path)
     }
 
     /// What an earlier process was told of a job, or why that is not known.
@@ -363,6 +377,14 @@ fn shapes(model: &Model) -> impl Iterator<Item = (String, (String, Vec<usize>))>
 fn names(model: &Model) -> impl Iterator<Item = &str> {
     let tensors = model.tensors().map(|(name, _)| name);
     model.arrays().map(|(name, _)| name).chain(tensors)
+}
+
+/// Makes the name of a file durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
 }
 
 impl Accepted {

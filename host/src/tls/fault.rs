@@ -248,6 +248,12 @@ fn own_dates(config: &ClientConfig) -> Option<Dates> {
 
 /// The error of a site's connection over TLS, with what to do about it.
 pub(crate) fn at_site(error: io::Error, config: &ClientConfig) -> io::Error {
+    explained(error, config, true)
+}
+
+/// `proven` is whether the server has proved who it is: until then, anybody on the way can
+/// send an alert, and it ends nobody.
+fn explained(error: io::Error, config: &ClientConfig, proven: bool) -> io::Error {
     let Some(cause) = tls_error(&error) else {
         return error;
     };
@@ -269,8 +275,12 @@ pub(crate) fn at_site(error: io::Error, config: &ClientConfig) -> io::Error {
     let has_expired = own.is_some_and(|own| own.not_after < now);
     // The coordinator of this project, and no other program, is known to be exact.
     let vague = config.alpn_protocols != [super::ALPN];
+    let kind = match cause {
+        Error::AlertReceived(_) if !proven => FailureKind::Transient,
+        _ => fault.kind_at_site(has_expired, vague),
+    };
     let failure = ConnectionFailure {
-        kind: fault.kind_at_site(has_expired, vague),
+        kind,
         text: format!("{what}; {}", fault.remedy_at_site()),
         fault: Some(fault),
     };
@@ -295,7 +305,7 @@ pub(crate) fn in_handshake(error: io::Error, config: &ClientConfig) -> io::Error
         };
         return failure.into_error(error.kind());
     }
-    at_site(error, config)
+    explained(error, config, false)
 }
 
 /// The error of a handshake, at the server.

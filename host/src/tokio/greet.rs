@@ -7,7 +7,7 @@ use std::time::Duration;
 use fedlink::error::Dropped;
 use fedlink::identity::Identity;
 use fedlink::{
-    Binding, Client, ClientAction, ClientConfig, Instant, Rejection, RetryReason, Suspicion,
+    Binding, Client, ClientAction, ClientConfig, Instant, Rejection, RetryReason, Suite, Suspicion,
 };
 use tokio::time::timeout;
 
@@ -19,7 +19,7 @@ use crate::{seed, unix_time};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Greeting {
-    /// It has proved who it is, and agrees on a suite. In suite plain nobody proves anything.
+    /// It has proved who it is, and agrees on a suite.
     Proven,
     /// These settings ask for no proof: the client would register at once.
     Unasked,
@@ -57,7 +57,7 @@ pub async fn greet(
     let (is_native, asks) = match &config.binding {
         #[cfg(feature = "nvflare")]
         Binding::Nvflare(settings) => (false, settings.secure),
-        _ => (true, true),
+        _ => (true, !config.suites.contains(Suite::Plain)),
     };
     let mut pipe = Pipe::new(connection.stream, config.framing());
     let seed = seed().map_err(io::Error::other)?;

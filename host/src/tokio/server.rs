@@ -171,12 +171,16 @@ struct Door {
 
 impl Door {
     async fn stand_open(self, mut accept: Box<dyn Accept>) {
-        let mut refused = Notice::default();
+        let (mut refused, mut failed) = (Notice::default(), Notice::default());
         loop {
             let accepted = match accept.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    // Most likely there are no files left to open: one who is silent has one.
+                    self.crowd.relieve();
+                    if let Some(times) = failed.tell(1) {
+                        tracing::warn!(%error, times, "cannot accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }

@@ -345,6 +345,27 @@ fn a_deadline_ends_a_round_as_soon_as_it_has_the_minimum() {
     }
 }
 
+/// One that died with the coordinator is not waited for for ever, and one that is late for a
+/// moment gets its task again.
+#[test]
+fn after_a_restart_whoever_does_not_come_back_is_not_there() {
+    let (server, _) = begun(1);
+    let mut server = restarted(&server);
+    let found = Coordinator::resume(&mut server, NOW, JOB, 1).unwrap();
+    let mut found = found.unwrap();
+    for (action, expected) in [
+        (left("mosel"), &["porto"][..]),
+        (joined("mosel"), &["mosel", "porto"]),
+    ] {
+        found.handle(&mut server, NOW, &action).unwrap();
+        let mut holders = holders(&server);
+        holders.sort();
+        assert_eq!(holders, expected, "{action:?}");
+    }
+    found.return_time_passed(&mut server, NOW).unwrap();
+    assert_eq!(holders(&server), ["mosel"]);
+}
+
 #[test]
 fn no_minimum_is_beyond_the_sites_that_take_part() {
     for (given, minimum) in [(0, 1), (1, 1), (2, 2), (usize::MAX, 2)] {

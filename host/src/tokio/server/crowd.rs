@@ -2,9 +2,9 @@
 //!
 //! Strangers make room, never those who have registered. Of strangers there are two kinds, the
 //! silent, who have had no answer of the server, and the others. Each kind has half of the
-//! places for itself, and within a kind the oldest goes. So silence keeps nobody out, neither
-//! who arrives nor who is about to register; and whoever sends what anyone can send keeps out
-//! nobody either.
+//! places for itself, and within a kind the oldest goes. So connections that are held in silence
+//! keep nobody out. Whoever makes as many new ones as there are places within the time of a
+//! handshake still breaks off those who are about to register: nothing tells them apart yet.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -127,6 +127,14 @@ impl Crowd {
     }
 
     /// Lets strangers break off until there is room for so many more.
+    /// Lets the stranger go whose turn it would be if no place were free.
+    pub(super) fn relieve(&self) {
+        let mut present = self.present();
+        if let Some(oldest) = present.strangers.next_to_go() {
+            present.break_off(oldest);
+        }
+    }
+
     fn make_room(&self, present: &mut Present, networks: [Option<Network>; 2], more: usize) {
         let mut broken = 0;
         for network in networks.into_iter().flatten() {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,14 @@ const MAX_NAMED: usize = 8;
 pub(super) struct Refusals {
     reasons: Mutex<Reasons>,
     news: Notify,
+}
+
+/// What is told of an address: of IPv6 its /64, in which one machine has as many as it likes.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 type Reasons = Vec<(Fault, Reason)>;
@@ -64,7 +72,7 @@ impl Refusals {
             reasons.len() - 1
         });
         if let Some((_, reason)) = reasons.get_mut(at)
-            && reason.note(address.map(|address| address.to_canonical()), now)
+            && reason.note(address.map(network), now)
         {
             self.news.notify_one();
         }
