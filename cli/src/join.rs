@@ -19,7 +19,7 @@ use fedlink_host::store::StoreError;
 use fedlink_host::{CallError, HostError};
 
 use crate::interrupt::{Hangup, Interrupt, SignalError};
-use crate::options::JoinOptions;
+use crate::options::{JoinOptions, ReplacedOption};
 use crate::output::Escaped;
 use crate::parties::{self, PartyError};
 use crate::training::{Dataset, Share, partition};
@@ -92,6 +92,9 @@ pub enum JoinError {
         Escaped(.0)
     )]
     PrivacyFilter(String),
+    /// An option that a site of fedlink's own has not.
+    #[error("{0} is for a site of NVFlare: give its kit with --nvflare, or leave {0} out")]
+    NvflareOnly(&'static str),
     /// Ctrl-C cannot be caught.
     #[error(transparent)]
     Signal(#[from] SignalError),
@@ -100,12 +103,32 @@ pub enum JoinError {
     Runtime(#[source] io::Error),
 }
 
+/// An option that only goes with `--nvflare`, if one is given.
+fn nvflare_option(options: &JoinOptions) -> Option<&'static str> {
+    let given = [
+        ("--state", options.state.is_some()),
+        ("--on-replaced", options.on_replaced != ReplacedOption::Stop),
+        ("--once", options.once),
+        ("--json", options.json),
+        ("--exec", options.exec.is_some()),
+        ("--accept-executors", !options.accept_executors.is_empty()),
+        ("--accept-filters", !options.accept_filters.is_empty()),
+        ("--accept-changed-arrays", options.accept_changed_arrays),
+    ];
+    given
+        .into_iter()
+        .find_map(|(option, given)| given.then_some(option))
+}
+
 /// Runs a site until the run that it takes part in is over, or until Ctrl-C. A site of an
 /// NVFlare federation stays for the next run.
 ///
 /// # Errors
 /// When it cannot start or go on, and when it will never be let in.
 pub fn run(options: &JoinOptions) -> Result<(), JoinError> {
+    if let Some(option) = nvflare_option(options).filter(|_| options.nvflare.is_none()) {
+        return Err(JoinError::NvflareOnly(option));
+    }
     let interrupt = Interrupt::listen(Hangup::Reloads)?;
     let runtime = tokio::runtime::Runtime::new().map_err(JoinError::Runtime)?;
     if let Some(folder) = &options.nvflare {

@@ -288,7 +288,8 @@ pub struct CheckOptions {
     /// provision` made for the site
     #[arg(long, value_name = "FOLDER", conflicts_with = "kit", value_parser = path())]
     pub nvflare: Option<PathBuf>,
-    /// Also registers and leaves, which ends a process of the same name that is at work
+    /// Also registers and leaves, which ends a process of the same name that is at work, and
+    /// counts as a site for a coordinator that waits for its first round
     #[arg(long)]
     pub register: bool,
     /// Print what was found as one JSON object

@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 
 use crate::open_files;
 
+/// Fewer connections than this are worth a warning, whatever the kit says.
+const FEW_CONNECTIONS: usize = 500;
+
 /// Why a kit cannot be put to work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -68,10 +71,13 @@ pub async fn server_host(kit: &ServerKit) -> Result<(ServerHost, Option<ServerTl
     let (store, records) = FileStore::open(&kit.state)?;
     let mut limits = kit.config.limits.for_host();
     if let Some(fit) = open_files::places(limits.connections) {
-        tracing::warn!(
-            "this process may open too few files for the {} connections of its limits: it takes {fit}; raise the limit (ulimit -n, LimitNOFILE of systemd) to more than twice as many as there are sites",
-            limits.connections
-        );
+        // The default is for large federations, and nobody has asked for it.
+        if kit.config.limits.connections.is_some() || fit < FEW_CONNECTIONS {
+            tracing::warn!(
+                "this process may open too few files for the {} connections of its limits: it takes {fit}; raise the limit (ulimit -n, LimitNOFILE of systemd) to more than twice as many as there are sites",
+                limits.connections
+            );
+        }
         limits.connections = fit;
     }
     let mut host = ServerHost::new(Arc::new(server_config(kit)?), identity(kit)?)

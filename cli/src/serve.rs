@@ -165,6 +165,12 @@ impl<'a> Desk<'a> {
             let members = self.process.members().unwrap_or_default();
             reachable(self.options, members.len())?;
             self.returned = Some(Instant::now() + RETURN_TIME);
+            let plan = self.process.plan();
+            if plan
+                .is_some_and(|it| it.rounds != self.options.rounds || it.seed != self.options.seed)
+            {
+                self.say("the stored run keeps its own --rounds and --seed: to begin another one, let it end or give the kit another folder for state");
+            }
             self.say(format!(
                 "goes on in round {round} of {rounds} with {}",
                 names(&members)

@@ -54,11 +54,14 @@ pub fn run(options: &SimulateOptions) -> Result<bool, SimulateError> {
         runs.push(figures);
     }
     real.seconds = started.elapsed().as_secs_f64();
-    if let Some(path) = &options.plot {
-        plot::draw(path, &plan, &runs)?;
-    }
+    let plotted = options
+        .plot
+        .as_ref()
+        .map_or(Ok(()), |path| plot::draw(path, &plan, &runs));
+    // A plot that cannot be drawn takes no figures with it.
     let report = Report::new(&plan, runs, real);
     output::report(&report, options.json)?;
+    plotted?;
     Ok(report.ok)
 }
 

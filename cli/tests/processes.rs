@@ -233,3 +233,32 @@ fn records_that_are_damaged_or_gone_are_told_with_what_to_do() {
     let aside = Path::new(&server).join("state/records.set-aside-1");
     assert!(aside.exists());
 }
+
+/// Each connection is an open file, and the records need some too.
+#[cfg(unix)]
+#[test]
+fn silent_strangers_that_hold_all_open_files_end_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("wine");
+    provision(&folder, "mosel");
+    let [server, mosel] = ["server", "sites/mosel"].map(|which| kit(&folder, which));
+    let text = fs::read_to_string(folder.join("server/fedlink.toml")).unwrap();
+    let start = text.find("127.0.0.1:").unwrap();
+    let address = text[start..].split('"').next().unwrap().to_owned();
+
+    let mut few = std::process::Command::new("sh");
+    let serve =
+        "ulimit -n 150; exec \"$0\" serve --kit \"$1\" --sites 1 --rounds 3 --payload-mib 1";
+    few.args(["-c", serve, env!("CARGO_BIN_EXE_fedlink"), &server]);
+    let mut coordinator = Process::of(&mut few);
+    coordinator.says("may open too few files");
+    coordinator.says("waits for 1 sites");
+    let silent: Vec<_> = (0..400)
+        .filter_map(|_| std::net::TcpStream::connect(&address).ok())
+        .collect();
+    assert!(silent.len() > 200, "{}", silent.len());
+    let mut site = Process::start(&["join", "--kit", &mosel, "--share", "1/1"]);
+    coordinator.says("round   3");
+    assert!(coordinator.end().0 && site.end().0);
+    drop(silent);
+}

@@ -10,7 +10,7 @@ use fedlink_host::tokio::{ClientHandle, ClientHost, Events, ServerHandle, Server
 use fedlink_host::{CallError, HostError};
 use tokio::task::JoinSet;
 
-use super::{Coordinator, News, Site, SiteNews, Trained};
+use super::{Coordinator, News, Plan, Site, SiteNews, Trained};
 use crate::training::Share;
 
 /// A [`Site`] whose client runs on a host.
@@ -204,6 +204,12 @@ impl HostedCoordinator {
                 .await??;
         }
         Ok(())
+    }
+
+    /// What is trained, once a coordinator has begun.
+    #[must_use]
+    pub fn plan(&self) -> Option<Plan> {
+        Some(*lock(self.coordinator.as_ref()?).plan())
     }
 
     /// The sites that take part, once a coordinator has begun.

@@ -224,7 +224,7 @@ fn hint(reason: RejectReason) -> &'static str {
         }
         RejectReason::Disabled => "ask whoever runs the project to enable it again",
         RejectReason::WrongProject => {
-            "this kit is for another project: check the address in fedlink.toml"
+            "this kit is for another project: correct `project` in fedlink.toml, or the address if another coordinator is meant"
         }
         RejectReason::Replaced => {
             "another process uses this kit, here or elsewhere: stop one of the two"

@@ -176,7 +176,7 @@ pub enum KitWarning {
 
 fn version_remedy(found: u32) -> &'static str {
     if found < VERSION {
-        "have all kits of the project made again with `fedlink provision`, or use the release that made this one"
+        "put `version` at the top, above all sections, if it stands elsewhere or was removed; else have all kits of the project made again with `fedlink provision`, or use the release that made this one"
     } else {
         "update this program"
     }

@@ -18,6 +18,12 @@ pub(crate) enum ReadError {
 
 /// What is in a file, which may be a key.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    // Opening a pipe or a device may never end.
+    let is_file = path.metadata().map_err(ReadError::Unreadable)?.is_file();
+    if !is_file {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        return Err(ReadError::Unreadable(error));
+    }
     let file = File::open(path).map_err(ReadError::Unreadable)?;
     // Reserved at once: a buffer that grows leaves copies of a key behind.
     let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));

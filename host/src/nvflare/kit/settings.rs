@@ -96,6 +96,8 @@ pub(super) type Fault = (&'static str, String);
 impl FedClient {
     /// Reads the file. An error says where it is wrong.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        // A byte order mark is no part of JSON, and some editors write one.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         serde_json::from_slice(bytes).map_err(|error| error.to_string())
     }
 
