@@ -56,8 +56,8 @@ pub struct DemoOptions {
     /// How many sites take part
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = sites())]
     pub sites: usize,
-    /// How many rounds they train
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = rounds())]
+    /// How many rounds they train; one is too short for all faults
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = demo_rounds())]
     pub rounds: u32,
     /// Pads each model to this many MiB, to show large transfers
     #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = demo_payload())]
@@ -402,6 +402,11 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 
 fn sites() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=MAX_SITES as u64)
+}
+
+/// With fewer rounds not every fault has its place.
+fn demo_rounds() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(2..=u64::from(MAX_ROUNDS))
 }
 
 fn rounds() -> RangedU64ValueParser<u32> {

@@ -136,6 +136,11 @@ fn alone(text: &str) -> Result<Option<Host>, &'static str> {
 impl Host {
     /// Reads an address, that of IPv6 in brackets, or a name.
     fn read(text: &str) -> Result<Self, &'static str> {
+        if text.contains('%') {
+            return Err(
+                "zones of IPv6, as in fe80::1%eth0, hold on one machine alone: give an address that counts on all of them",
+            );
+        }
         if let Some(text) = text.strip_prefix('[') {
             let ip = text
                 .strip_suffix(']')
@@ -277,15 +282,10 @@ mod tests {
                 "in brackets",
             ),
             (
-                &[
-                    "[localhost]:1",
-                    "[127.0.0.1]:1",
-                    "[::1:1",
-                    "[]:1",
-                    "[fe80::1%eth0]:1",
-                ],
+                &["[localhost]:1", "[127.0.0.1]:1", "[::1:1", "[]:1"],
                 "brackets are for",
             ),
+            (&["[fe80::1%eth0]:1", "fe80::1%lo:99"], "zones of IPv6"),
             (
                 &[
                     "256.1.1.1:1",

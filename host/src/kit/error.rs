@@ -15,8 +15,8 @@ use super::{FILE_NAME, MAX_FILE_BYTES, PemFault, Role, VERSION};
 pub enum KitError {
     /// The folder has no configuration.
     #[error(
-        "{} is no kit, it has no {FILE_NAME}: give the folder of a kit, or make one with `fedlink provision`",
-        .0.display()
+        "{} is no kit, it has no {FILE_NAME}: {}",
+        .0.display(), no_kit_remedy(.0)
     )]
     NoKit(PathBuf),
     /// A file cannot be read.
@@ -172,6 +172,15 @@ pub enum KitWarning {
         /// Whole days that are left.
         days: u64,
     },
+}
+
+fn no_kit_remedy(folder: &std::path::Path) -> &'static str {
+    let of_nvflare = ["startup/fed_client.json", "fed_client.json"];
+    if of_nvflare.iter().any(|file| folder.join(file).is_file()) {
+        "it is a kit of NVFlare, so give it with --nvflare"
+    } else {
+        "give the folder of a kit, or make one with `fedlink provision`"
+    }
 }
 
 fn version_remedy(found: u32) -> &'static str {

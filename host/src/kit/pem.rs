@@ -98,6 +98,8 @@ fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, PemFault> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(PemFault::Utf16),
         // A SEQUENCE of more than 127 bytes, which every certificate and most keys are.
         [0x30, 0x80..=0x84, ..] => Err(PemFault::Binary),
+        // A shorter one, which a key of Ed25519 is.
+        [0x30, length, rest @ ..] if usize::from(*length) == rest.len() => Err(PemFault::Binary),
         _ if blocks.is_empty() && text.windows(BEGIN.len()).any(|part| part == BEGIN) => {
             Err(PemFault::Lines)
         }

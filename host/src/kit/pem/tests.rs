@@ -87,6 +87,11 @@ fn what_is_no_pem_is_told() {
             der(&right),
             "is DER or PKCS#12, not PEM: convert it with `openssl x509 -inform DER`",
         ),
+        (
+            // As long as a key of Ed25519.
+            [&[0x30, 46][..], &[0; 46]].concat(),
+            "is DER or PKCS#12, not PEM",
+        ),
         (one_line(&right), "has a BEGIN that is no line of its own"),
         (
             b"hello".to_vec(),

@@ -16,8 +16,8 @@ use crate::tls::TlsError;
 pub enum KitError {
     /// The folder has no settings of a site.
     #[error(
-        "{} is no start-up kit of a site, it has no startup/{FED_CLIENT}: give the folder that `nvflare provision` made for the site",
-        .0.display()
+        "{} is no start-up kit of a site, it has no startup/{FED_CLIENT}: {}",
+        .0.display(), no_kit_remedy(.0)
     )]
     NoKit(PathBuf),
     /// The kit is not a site's.
@@ -155,4 +155,12 @@ pub enum KitWarning {
         /// Whole days that are left.
         days: u64,
     },
+}
+
+fn no_kit_remedy(folder: &std::path::Path) -> &'static str {
+    if folder.join(crate::kit::FILE_NAME).is_file() {
+        "it is a kit of fedlink's own, so give it with --kit"
+    } else {
+        "give the folder that `nvflare provision` made for the site"
+    }
 }
