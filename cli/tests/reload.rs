@@ -149,7 +149,8 @@ fn what_cannot_be_used_is_told_once_and_what_was_in_use_stays() {
         process.signal("HUP");
         process.says(refused);
     }
-    // Until the look after the next one.
+    // Until the look after the next one: time has to pass for what must not come. It cannot make
+    // a slow machine fail.
     std::thread::sleep(std::time::Duration::from_secs(11));
     for process in [&coordinator, &mosel] {
         process.signal("TERM");

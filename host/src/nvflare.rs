@@ -4,6 +4,8 @@
 mod app;
 mod deployments;
 mod difference;
+#[cfg(any(feature = "grpc", feature = "websocket"))]
+mod frame_buffer;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod kit;

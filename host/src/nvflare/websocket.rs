@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use fedlink::frame::{Framing, Splitter};
+use bytes::Bytes;
 use fedlink::nvflare::Settings;
 use futures_util::{Sink, Stream as _};
 use rustls::pki_types::ServerName;
@@ -17,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::frame_buffer::FrameBuffer;
 use crate::tokio::{Connection, Dial, Dialing, Stream, TcpDial};
 
 /// Where the server of NVFlare has its WebSocket.
@@ -24,9 +24,6 @@ const PATH: &str = "/f3";
 
 /// How long the server may take to answer the request for a WebSocket.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Most bytes that one write takes.
-const WRITE_BYTES: usize = 64 << 10;
 
 /// Connects to a server of NVIDIA FLARE over WebSocket, with TLS or without: its schemes
 /// `http` and `https`.
@@ -97,10 +94,8 @@ struct Frames {
     socket: WebSocketStream<Box<dyn Stream>>,
     /// What was received and not read.
     unread: Bytes,
-    /// What was written and is not yet a whole frame.
-    unsent: Splitter,
-    /// A whole frame that waits for its turn.
-    pending: Option<Bytes>,
+    /// What was written and not handed over.
+    unsent: FrameBuffer,
 }
 
 impl Frames {
@@ -108,31 +103,21 @@ impl Frames {
         Self {
             socket,
             unread: Bytes::new(),
-            unsent: Splitter::new(Framing::Nvflare {
-                max_frame: usize::MAX,
-            }),
-            pending: None,
+            unsent: FrameBuffer::new(),
         }
     }
 
     /// Hands over all whole frames, as fast as the network takes them.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            if self.pending.is_none() {
-                let frame = self.unsent.next_frame();
-                let frame = frame.map_err(|it| io::Error::new(ErrorKind::InvalidInput, it))?;
-                self.pending = frame.map(BytesMut::freeze);
-            }
-            if self.pending.is_none() {
-                return Poll::Ready(Ok(()));
-            }
+        while self.unsent.has_frame()? {
             let mut socket = Pin::new(&mut self.socket);
             ready!(socket.as_mut().poll_ready(cx)).map_err(broken)?;
-            if let Some(frame) = self.pending.take() {
+            if let Some(frame) = self.unsent.take_frame() {
                 let sent = socket.start_send(Message::Binary(frame));
                 sent.map_err(broken)?;
             }
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -164,11 +149,7 @@ impl AsyncWrite for Frames {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(cx))?;
-        let buffer = self.unsent.room(WRITE_BYTES);
-        let room = buffer.capacity() - buffer.len();
-        let taken = bytes.get(..room).unwrap_or(bytes);
-        buffer.extend_from_slice(taken);
-        Poll::Ready(Ok(taken.len()))
+        Poll::Ready(Ok(self.unsent.write(bytes)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,8 +6,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use fedlink::frame::{FrameError, Framing, Splitter};
+use bytes::Bytes;
 use futures_channel::mpsc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::codegen::tokio_stream::Stream as _;
@@ -15,12 +14,10 @@ use tonic::{Status, Streaming};
 
 use super::Frame;
 use super::watched::Fault;
+use crate::nvflare::frame_buffer::FrameBuffer;
 
 /// The server's answer to the call, when there is one.
 pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Streaming<Frame>, Status>> + Send>>;
-
-/// Most bytes that one write takes.
-const WRITE_BYTES: usize = 64 << 10;
 
 /// A server that refuses a certificate may close the connection without a word.
 const UNANSWERED: &str = "the server ended the connection before it answered: it refuses this \
@@ -33,10 +30,8 @@ pub(super) struct GrpcStream {
     /// What was received and not read.
     unread: Bytes,
     outgoing: mpsc::Sender<Frame>,
-    /// What was written and is not yet a whole frame.
-    unsent: Splitter,
-    /// A whole frame that waits for its turn.
-    pending: Option<Bytes>,
+    /// What was written and not handed over.
+    unsent: FrameBuffer,
     fault: Fault,
     sequence: i32,
 }
@@ -55,10 +50,7 @@ impl GrpcStream {
             incoming: Incoming::Called(answer),
             unread: Bytes::new(),
             outgoing,
-            unsent: Splitter::new(Framing::Nvflare {
-                max_frame: usize::MAX,
-            }),
-            pending: None,
+            unsent: FrameBuffer::new(),
             fault,
             sequence: 0,
         }
@@ -115,23 +107,17 @@ impl GrpcStream {
 
     /// Hands over all whole frames, as fast as the network takes them.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            if self.pending.is_none() {
-                let frame = self.unsent.next_frame().map_err(invalid)?;
-                self.pending = frame.map(BytesMut::freeze);
-            }
-            if self.pending.is_none() {
-                return Poll::Ready(Ok(()));
-            }
+        while self.unsent.has_frame()? {
             let ready = ready!(self.outgoing.poll_ready(cx));
             ready.map_err(|_| self.reason(None))?;
-            if let Some(data) = self.pending.take() {
+            if let Some(data) = self.unsent.take_frame() {
                 self.sequence = self.sequence.wrapping_add(1);
                 let seq = self.sequence;
                 let sent = self.outgoing.start_send(Frame { seq, data });
                 sent.map_err(|_| self.reason(None))?;
             }
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -160,11 +146,7 @@ impl AsyncWrite for GrpcStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(cx))?;
-        let buffer = self.unsent.room(WRITE_BYTES);
-        let room = buffer.capacity() - buffer.len();
-        let taken = bytes.get(..room).unwrap_or(bytes);
-        buffer.extend_from_slice(taken);
-        Poll::Ready(Ok(taken.len()))
+        Poll::Ready(Ok(self.unsent.write(bytes)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -179,8 +161,4 @@ impl AsyncWrite for GrpcStream {
         while ready!(self.poll_frame(cx))?.is_some() {}
         Poll::Ready(Ok(()))
     }
-}
-
-fn invalid(error: FrameError) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, error)
 }
