@@ -3,6 +3,7 @@
 mod action;
 mod auth;
 pub(crate) mod backoff;
+mod carrier;
 mod certificates;
 #[cfg(test)]
 mod checking;
@@ -28,6 +29,7 @@ use bytes::{Bytes, BytesMut};
 
 pub use action::{ClientAction, CloseReason, Direction, Rejection, RetryReason, Suspicion, Task};
 pub use auth::Auth;
+pub use carrier::{Carrier, CarrierWish};
 pub(crate) use config::CERTIFICATE_NOTICE;
 pub use config::{Binding, ClientConfig, Mode};
 pub use counters::ClientCounters;
@@ -43,7 +45,6 @@ use crate::error::{ConfigError, Dropped};
 use crate::guard::Guard;
 use crate::identity::{Identity, Name};
 use crate::link::client::{Event, Link, LinkCx, Unsent};
-use crate::link::native::transcript::Binding as ChannelBinding;
 use crate::message::{Failure, InstanceId, Parts, Properties, Reply, RequestId, ReturnCode, Ssid};
 use crate::seed::Seed;
 use crate::suite::Suite;
@@ -51,41 +52,11 @@ use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::Transmit;
 use crate::waiting::Waiting;
-use crate::wire::native;
+use carrier::Connection;
 use certificates::Ends;
 use cx::{Ask, Asks, Cx};
 use state::State;
 use work::{Wish, Work};
-
-/// Bytes of requests, besides heartbeats, that a connection takes before something valid has
-/// come on it. A server that takes this client for a stranger there closes the connection at
-/// more than a stranger may send, instead of saying that it does not know the session. The
-/// heartbeats and a handshake need the rest.
-const EARLY: usize = native::MAX_STRANGER / 2;
-
-/// So many connections lost in a row, each before anything valid had come on it, put the
-/// session in doubt: a server that takes this client for a stranger may close them.
-const DOUBTFUL_CARRIERS: u32 = 3;
-
-/// What the host knows of a connection.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Carrier {
-    /// The host name that was connected to. Expected in the server's certificate when the
-    /// configuration names no server.
-    pub host_name: Option<Name>,
-    /// The value of the `tls-exporter` channel binding (RFC 9266), if the carrier is TLS
-    /// and both hosts give it to their machines.
-    pub tls_exporter: Option<[u8; 32]>,
-}
-
-impl core::fmt::Debug for Carrier {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Carrier")
-            .field("host_name", &self.host_name)
-            .field("is_bound", &self.tls_exporter.is_some())
-            .finish()
-    }
-}
 
 /// One site of a federation, as a state machine.
 ///
@@ -109,13 +80,7 @@ pub struct Client {
     asks: Asks,
     actions: Waiting<ClientAction>,
     counters: ClientCounters,
-    carrier: Option<ChannelBinding>,
-    /// What is left of [`EARLY`], until something valid comes on the connection.
-    early: Option<usize>,
-    /// Connections that failed in a row without one valid message.
-    lost_carriers: u32,
-    /// Connections in a row that were lost before anything valid had come on them.
-    unanswered_carriers: u32,
+    connection: Connection,
     host_name: Option<Name>,
     address: String,
     site_info: Properties,
@@ -172,10 +137,7 @@ impl Client {
             asks: Asks::default(),
             actions: Waiting::default(),
             counters: ClientCounters::default(),
-            carrier: None,
-            early: None,
-            lost_carriers: 0,
-            unanswered_carriers: 0,
+            connection: Connection::default(),
             host_name: None,
             address: String::new(),
             site_info: Properties::new(),
@@ -199,7 +161,7 @@ impl Client {
         self.advance(now);
         self.counters.messages_received += 1;
         self.counters.bytes_received += message.len() as u64;
-        let taken = if self.carrier.is_none() {
+        let taken = if !self.connection.is_up() {
             Err(Dropped::Unexpected)
         } else if self.is_behind() {
             // As if it were lost: whatever was asked is asked again.
@@ -233,48 +195,6 @@ impl Client {
             self.fire(timer);
             self.settle();
         }
-    }
-
-    /// A connection to the server stands.
-    ///
-    /// # Errors
-    /// When nothing tells which server to expect, or none of the suites can be used on
-    /// this connection.
-    pub fn handle_connected(&mut self, now: Instant, carrier: Carrier) -> Result<(), ConfigError> {
-        self.advance(now);
-        if self.config.server.is_none() && carrier.host_name.is_none() && self.needs_name() {
-            return Err(ConfigError::NoServerName);
-        }
-        let binding = carrier
-            .tls_exporter
-            .map_or(ChannelBinding::None, ChannelBinding::TlsExporter);
-        if !self.link.fits(&self.config, &binding) {
-            return Err(ConfigError::NoChannelBinding);
-        }
-        if self.carrier.is_some() {
-            self.carrier_lost();
-        }
-        self.host_name = carrier.host_name;
-        self.carrier = Some(binding);
-        self.early = matches!(self.config.binding, Binding::Native).then_some(EARLY);
-        self.timers.disarm(Timer::Connect);
-        self.with_link(|link, cx| link.connected(cx));
-        self.attempt_connected();
-        if self.is_active() {
-            self.work(|work, cx| work.on_session(cx));
-            self.heartbeat_due();
-        }
-        self.settle();
-        Ok(())
-    }
-
-    /// The connection is gone, or could not be made. If the client wants another one, an
-    /// action [`Retry`](ClientAction::Retry) says when.
-    pub fn handle_disconnected(&mut self, now: Instant) {
-        self.advance(now);
-        self.carrier_lost();
-        self.carrier_missing(RetryReason::Disconnected);
-        self.settle();
     }
 
     /// The carrier could not send the message of this [`Transmit::id`].
@@ -384,7 +304,7 @@ impl Client {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
-            Timer::Connect => self.carrier_missing(RetryReason::NotConnected),
+            Timer::Connect => self.connect_due(),
             Timer::Handshake => self.handshake_timed_out(),
             Timer::Backoff => self.backed_off(),
             Timer::Heartbeat => self.heartbeat_due(),
@@ -405,9 +325,7 @@ impl Client {
 
     /// Something valid came in the session, or made one.
     fn alive(&mut self) {
-        self.early = None;
-        self.lost_carriers = 0;
-        self.unanswered_carriers = 0;
+        self.connection.answered();
         self.timers.disarm(Timer::Silence);
         self.timers.disarm(Timer::Hint);
     }
@@ -421,55 +339,6 @@ impl Client {
         let at = self.now + self.config.maintenance_timeout;
         self.timers.arm(Timer::Hint, at);
         self.send_heartbeat(None, None);
-    }
-
-    /// Nothing has refuted a hint, or nothing came for too long: register anew beside the
-    /// session, not all clients at the same time.
-    fn session_seems_gone(&mut self) {
-        let wait = self.entropy.span(registration::RENEWAL);
-        self.retry(Timer::Renewal, wait, 1, RetryReason::SessionSilent);
-    }
-
-    /// There is no connection although one is wanted.
-    fn carrier_missing(&mut self, reason: RetryReason) {
-        if self.carrier.is_some() || !self.wants_carrier() {
-            return;
-        }
-        self.lost_carriers += 1;
-        let failures = self.lost_carriers;
-        let wait = backoff::delay(&self.config, &mut self.entropy, failures, None);
-        self.retry(Timer::Connect, wait, failures, reason);
-        // The host connects by then; a while later there should be a connection.
-        let patience = self.now + wait + self.config.connect_timeout;
-        self.timers.arm(Timer::Connect, patience);
-    }
-
-    fn wants_carrier(&self) -> bool {
-        matches!(self.state, State::Registering(_) | State::Active(_))
-    }
-
-    fn carrier_lost(&mut self) {
-        let Some(binding) = self.carrier.take() else {
-            return;
-        };
-        let unanswered = self.early.take().is_some();
-        self.link.drop_transmits();
-        self.attempt_disconnected();
-        self.void_requests();
-        self.timers.disarm(Timer::Silence);
-        self.timers.disarm(Timer::Hint);
-        if unanswered && self.is_active() {
-            self.unanswered_carriers = self.unanswered_carriers.saturating_add(1);
-            if self.unanswered_carriers == DOUBTFUL_CARRIERS {
-                self.session_seems_gone();
-            }
-        }
-        self.work(|work, cx| work.on_disconnected(cx));
-        self.farewell_disconnected();
-        if binding != ChannelBinding::None && self.link.suite() == Some(Suite::Bearer) {
-            // The session lived in that connection.
-            self.session_lost();
-        }
     }
 
     /// Outstanding requests will not be answered (any more).
@@ -501,6 +370,7 @@ impl Client {
         self.asks.clear();
         self.work(|work, cx| work.on_disconnected(cx));
         self.timers.clear();
+        self.connection.rest();
     }
 
     /// Whether more waits for the host than should.
@@ -518,6 +388,10 @@ impl Client {
         self.work(|_, cx| cx.retry(timer, wait, attempt, reason));
     }
 
+    fn retried(&mut self, at: Instant, attempt: u32, reason: RetryReason) {
+        self.work(|_, cx| cx.retried(at, attempt, reason));
+    }
+
     /// Hands what the parts have asked for to the link, and takes what comes of it.
     fn settle(&mut self) {
         loop {
@@ -529,10 +403,17 @@ impl Client {
             self.link_event(event);
         }
         let due = self.link.next_timeout();
-        match due.filter(|_| self.wants_carrier() || self.is_quitting()) {
+        match due
+            .filter(|_| self.connection.is_up() && (self.wants_carrier() || self.is_quitting()))
+        {
             Some(at) => self.timers.arm(Timer::Link, at),
             None => self.timers.disarm(Timer::Link),
         }
+        debug_assert!(
+            self.connection.is_up() || self.timers.all(|timer| timer == Timer::Connect),
+            "without a connection nothing but the next one is due: {:?}",
+            self.timers
+        );
     }
 
     fn send_asks(&mut self) {
@@ -541,7 +422,7 @@ impl Client {
             self.link.cancel(id);
         }
         while let Some(ask) = self.next_ask() {
-            let sent = self.carrier.is_some()
+            let sent = self.connection.is_up()
                 && self.with_link(|link, cx| link.request(cx, ask.id, &ask.request, &ask.payload));
             let at = self.now + ask.timeout;
             self.timers.arm(Timer::Request(ask.id.0), at);
@@ -556,7 +437,7 @@ impl Client {
     /// heartbeat that brings it: at once, since a host that has paused them would never send
     /// it, and without the host's word, which may be long.
     fn next_ask(&mut self) -> Option<Ask> {
-        let Some(left) = &mut self.early else {
+        let Some(left) = &mut self.connection.early else {
             return self.asks.pop();
         };
         let next = self.asks.pop_early(left);
@@ -581,7 +462,7 @@ impl Client {
 
     /// Lends the working half what it needs.
     fn work<T>(&mut self, run: impl FnOnce(&mut Work, &mut Cx<'_>) -> T) -> T {
-        let ready = self.carrier.is_some() && self.is_active();
+        let ready = self.connection.is_up() && self.is_active();
         let mut cx = Cx {
             now: self.now,
             config: &self.config,
@@ -612,7 +493,7 @@ impl Client {
             site_info: &self.site_info,
             context: &self.context,
             wall: self.wall.map(|wall| wall.unix_time(self.now)),
-            binding: self.carrier.as_ref().unwrap_or(&ChannelBinding::None),
+            binding: self.connection.binding(),
         };
         run(&mut self.link, &mut cx)
     }

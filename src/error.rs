@@ -178,6 +178,9 @@ pub enum Misuse {
     /// Nothing to do that in this state.
     #[error("the client is not registered: wait for `SetAuth`")]
     NotRegistered,
+    /// There is no connection to say that on.
+    #[error("there is no connection: say this again when one stands")]
+    NotConnected,
     /// A setting that cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -39,8 +39,9 @@ mod waiting;
 mod wire;
 
 pub use client::{
-    Auth, Binding, Carrier, Client, ClientAction, ClientConfig, ClientCounters, CloseReason,
-    Direction, FailureKind, Mode, Phase, Rejection, RetryReason, Suspicion, Task, Timer, Trigger,
+    Auth, Binding, Carrier, CarrierWish, Client, ClientAction, ClientConfig, ClientCounters,
+    CloseReason, Direction, FailureKind, Mode, Phase, Rejection, RetryReason, Suspicion, Task,
+    Timer, Trigger,
 };
 pub use message::RejectReason;
 pub use seed::Seed;

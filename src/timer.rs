@@ -68,6 +68,11 @@ impl<K: Copy + Ord> Timers<K> {
         self.armed.contains_key(&timer)
     }
 
+    /// Whether every armed timer `matches`.
+    pub(crate) fn all(&self, matches: impl Fn(K) -> bool) -> bool {
+        self.armed.keys().all(|timer| matches(*timer))
+    }
+
     /// When `timer` is due.
     pub(crate) fn when(&self, timer: K) -> Option<Instant> {
         self.armed.get(&timer).copied()

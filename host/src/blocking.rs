@@ -64,11 +64,10 @@ use bytes::{Bytes, BytesMut};
 use fedlink::error::ConfigError;
 use fedlink::frame::Framing;
 use fedlink::identity::Identity;
-use fedlink::{Client, ClientAction, ClientConfig, Instant, Phase};
+use fedlink::{CarrierWish, Client, ClientAction, ClientConfig, Instant, Phase};
 
 use crate::clock::WallClock;
 use crate::connectivity::Connectivity;
-use crate::remedy::Remedy;
 use crate::storage::{Compacting, Record, Storage};
 use crate::{HostError, seed};
 use pipe::Pipe;
@@ -83,8 +82,6 @@ pub struct BlockingClient {
     connect: Box<dyn Connect>,
     framing: Framing,
     pipe: Option<Pipe>,
-    /// When to connect; none if a connection stands or nobody wants one.
-    connect_at: Option<Instant>,
     storage: Option<Compacting>,
     /// Actions that the application has not taken.
     actions: VecDeque<ClientAction>,
@@ -140,7 +137,6 @@ impl BlockingClient {
             connect,
             framing,
             pipe: None,
-            connect_at: None,
             storage,
             actions: VecDeque::new(),
             connectivity: Connectivity::default(),
@@ -185,11 +181,10 @@ impl BlockingClient {
             if action.is_some() {
                 return Ok(action);
             }
-            self.connect_if_due()?; // 3
+            self.connect_as_wished()?; // 3
             self.send(); // 4
             let due = self.client.poll_timeout().map(|(at, _)| at);
-            let wake = [due, self.connect_at].into_iter().flatten();
-            self.receive(wake.fold(end, Instant::min)); // 5
+            self.receive(due.map_or(end, |at| at.min(end))); // 5
             let now = self.now();
             self.client.handle_timeout(now); // 6
             if now >= end || self.client.phase() == Phase::Closed {
@@ -233,23 +228,9 @@ impl BlockingClient {
                     payload,
                 } => {
                     records.push(Record::new(record, header, payload));
-                    continue;
                 }
-                ClientAction::Retry {
-                    at,
-                    attempt,
-                    reason,
-                } => match Remedy::of(reason, attempt) {
-                    Remedy::Connect => self.connect_at = Some(at),
-                    Remedy::Disconnect if self.pipe.is_some() => {
-                        self.connectivity.gave_up();
-                        self.disconnect();
-                    }
-                    Remedy::Disconnect | Remedy::Nothing => {}
-                },
-                _ => {}
+                action => self.actions.push_back(action),
             }
-            self.actions.push_back(action);
         }
         records
     }
@@ -284,16 +265,19 @@ impl BlockingClient {
         let _ = self.client.handle_message(now, message);
     }
 
-    fn connect_if_due(&mut self) -> Result<(), ConfigError> {
-        let now = self.now();
-        let due = match self.connect_at {
-            Some(at) => at <= now,
-            None => self.client.phase() == Phase::Registering,
-        };
-        if self.pipe.is_some() || !due {
-            return Ok(());
+    fn connect_as_wished(&mut self) -> Result<(), ConfigError> {
+        match self.client.carrier_wish() {
+            CarrierWish::Connect(at) if at <= self.now() => self.connect_now(),
+            CarrierWish::Replace => {
+                self.connectivity.gave_up();
+                self.disconnect();
+                Ok(())
+            }
+            CarrierWish::Connect(_) | CarrierWish::Keep => Ok(()),
         }
-        self.connect_at = None;
+    }
+
+    fn connect_now(&mut self) -> Result<(), ConfigError> {
         match self.connect.connect() {
             Ok(Connected { wire, carrier }) => {
                 let now = self.now();

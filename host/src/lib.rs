@@ -14,7 +14,6 @@ pub mod kit;
 pub mod nvflare;
 mod path;
 pub mod reload;
-mod remedy;
 mod socket;
 pub mod storage;
 pub mod store;

@@ -13,7 +13,7 @@ use crate::client::Auth;
 use crate::link::native::server::Process;
 use crate::link::native::transcript::TokenClaims;
 use crate::message::{JobId, Outcome, Payload, Properties, RejectReason};
-use crate::{Assignee, ClientAction, NewTask, RetryReason, ServerAction, Sites, Suspicion, Task};
+use crate::{Assignee, ClientAction, NewTask, ServerAction, Sites, Suspicion, Task};
 
 /// Milliseconds between heartbeats, as the server's configuration has it.
 const INTERVAL: u64 = 10_000;
@@ -125,13 +125,6 @@ impl World {
             ClientAction::ResultAccepted { job, .. } | ClientAction::ResultRefused { job, .. } => {
                 // It may have ended.
                 let _ = site.client.pull_task(now, job);
-            }
-            ClientAction::Retry {
-                at: when,
-                reason: RetryReason::NotConnected | RetryReason::Disconnected,
-                ..
-            } => {
-                site.connect_at = Some(when);
             }
             ClientAction::Suspect { suspicion, .. } => {
                 self.tally.tried(Goal::ActiveWithoutTheServer);

@@ -8,11 +8,11 @@ use super::goals::Goal;
 use super::knowledge::Seen;
 use super::moves::kind;
 use super::world::{End, Flight, World};
-use crate::Instant;
 use crate::error::Dropped;
 use crate::message::PeerId;
 use crate::suite::Suite;
 use crate::wire::native;
+use crate::{CarrierWish, Instant};
 
 /// Messages under way. Older ones are lost: nothing here waits for a flood.
 const IN_FLIGHT: usize = 64;
@@ -148,10 +148,7 @@ impl World {
 
     fn next_timer(&self) -> Option<Instant> {
         let sites = self.sites.iter().filter(|it| it.alive);
-        let clients = sites.flat_map(|it| {
-            let timer = it.client.poll_timeout().map(|(at, _)| at);
-            [timer, it.connect_at].into_iter().flatten()
-        });
+        let clients = sites.filter_map(|it| Some(it.client.poll_timeout()?.0));
         let server = self.server.poll_timeout().filter(|_| !self.asleep);
         clients.chain(server.map(|(at, _)| at)).min()
     }
@@ -168,8 +165,12 @@ impl World {
                 continue;
             }
             site.client.handle_timeout(to);
-            if site.peer.is_none() && site.connect_at.is_some_and(|at| at <= to) {
-                self.connect(at);
+            match site.client.carrier_wish() {
+                CarrierWish::Connect(moment) if moment <= to => self.connect(at),
+                CarrierWish::Replace => {
+                    self.cut(at);
+                }
+                CarrierWish::Connect(_) | CarrierWish::Keep => {}
             }
         }
         if !self.asleep {

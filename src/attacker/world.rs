@@ -67,8 +67,6 @@ pub(super) struct Site {
     pub(super) instance: InstanceId,
     pub(super) alive: bool,
     pub(super) peer: Option<PeerId>,
-    /// When its host connects again.
-    pub(super) connect_at: Option<Instant>,
     pub(super) sessions: BTreeSet<SessionId>,
     pub(super) store: Store,
     /// Jobs that it was told to abort.
@@ -226,7 +224,6 @@ impl World {
             client,
             alive: true,
             peer: None,
-            connect_at: None,
             sessions: BTreeSet::new(),
             store: Store {
                 records,
@@ -281,7 +278,6 @@ impl World {
         let peer = PeerId(self.next_peer);
         let site = &mut self.sites[at];
         site.peer = Some(peer);
-        site.connect_at = None;
         // A machine that sleeps hears of nothing.
         if !self.asleep {
             self.server.handle_connected(self.now, peer, None);

@@ -22,8 +22,8 @@ pub enum ClientAction {
     SetAuth(Auth),
     /// The registration is gone; the client makes a new one by itself.
     ClearAuth,
-    /// Something failed and is tried again at `at`. When the reason is
-    /// [`RetryReason::NotConnected`] or [`RetryReason::Disconnected`], connect by then.
+    /// Something failed and is tried again at `at`. This is news alone: what the client wants
+    /// of its connection, [`carrier_wish`](crate::Client::carrier_wish) says.
     Retry {
         /// When.
         at: Instant,

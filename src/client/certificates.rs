@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use super::state::State;
-use super::{Auth, Client, ClientAction, Timer};
+use super::{Auth, Client, ClientAction};
 use crate::Instant;
 use crate::time::left_until;
 
@@ -72,13 +72,17 @@ impl Client {
         ends.is_some_and(|(not_after, wall)| not_after < wall)
     }
 
-    /// Sets when to renew a session that was just granted: early enough for many tries, and
-    /// not all clients at once. A grant that a certificate cuts short is the last that this
-    /// certificate gives: another one would end at the same moment.
-    pub(super) fn renew_in_time(&mut self, auth: &Auth, before: Option<Span>) -> Option<Span> {
-        self.timers.disarm(Timer::Renewal);
+    /// From when to when a session counts that was just granted, and when to renew it: early
+    /// enough for many tries, and not all clients at once. A grant that a certificate cuts
+    /// short is the last that this certificate gives: another one would end at the same
+    /// moment.
+    pub(super) fn span_of(
+        &mut self,
+        auth: &Auth,
+        before: Option<Span>,
+    ) -> (Option<Span>, Option<Instant>) {
         if auth.expires == u64::MAX {
-            return None;
+            return (None, None);
         }
         let lifetime = Duration::from_secs(auth.expires.saturating_sub(auth.issued));
         let span = Span {
@@ -89,13 +93,12 @@ impl Client {
         let same_end = |it: Span| it.issued < span.issued && it.expires == span.expires;
         let not_after = self.identity.not_after();
         let cut = before.is_some_and(same_end) || not_after.is_some_and(|it| it <= span.expires);
-        if !cut {
+        let renew_at = (!cut).then(|| {
             // However short it is, it is not renewed without a pause.
             let wait = self.entropy.span(lifetime / 10 * 8..=lifetime / 10 * 9);
-            let at = self.now + wait.max(self.config.retry_min);
-            self.timers.arm(Timer::Renewal, at);
-        }
-        Some(span)
+            self.now + wait.max(self.config.retry_min)
+        });
+        (Some(span), renew_at)
     }
 
     /// There is another certificate: a session that was to end with the one before is renewed
@@ -107,10 +110,10 @@ impl Client {
         let Some(span) = active.span.filter(|_| active.renewal.is_none()) else {
             return;
         };
-        if !self.timers.is_armed(Timer::Renewal) {
+        if active.renew_at.is_none() {
             let left = span.ends_at.since(self.now);
             let at = self.now + self.entropy.span(left / 10..=left / 10 * 9);
-            self.timers.arm(Timer::Renewal, at);
+            self.renew_at(at);
         }
     }
 }

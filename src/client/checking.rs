@@ -37,10 +37,7 @@ impl Hash for Client {
         assert_eq!(self.actions.len(), 0, "the host has taken all");
         (self.instance, &self.entropy, &self.state, &self.link).hash(state);
         (&self.work, &self.timers, &self.asks).hash(state);
-        (&self.carrier, self.lost_carriers, self.heartbeats_paused).hash(state);
-        self.unanswered_carriers.hash(state);
-        // Few and short messages never use it up.
-        self.early.map(|left| left / 1024).hash(state);
+        (&self.connection, self.heartbeats_paused).hash(state);
         (self.ssid, self.next_signature).hash(state);
     }
 }

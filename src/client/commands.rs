@@ -98,11 +98,14 @@ impl Client {
     /// keeps its place. The next heartbeat goes out after it.
     ///
     /// # Errors
-    /// When the client is not registered.
+    /// When the client is not registered, or the server cannot hear it.
     pub fn suspend(&mut self, now: Instant, span: Duration) -> Result<(), Misuse> {
         self.advance(now);
         if !self.is_active() {
             return Err(Misuse::NotRegistered);
+        }
+        if !self.connection.is_up() {
+            return Err(Misuse::NotConnected);
         }
         self.send_heartbeat(None, Some(span.min(MAX_SUSPENSION)));
         self.settle();

@@ -18,7 +18,7 @@ use super::{ClientAction, ClientConfig, ClientCounters, RetryReason};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Timer {
-    /// The carrier should be up by now.
+    /// It is time to connect, or there should be a connection by now.
     Connect,
     /// The server should have answered a challenge or a registration.
     Handshake,
@@ -77,6 +77,11 @@ impl Cx<'_> {
     pub(crate) fn retry(&mut self, timer: Timer, wait: Duration, attempt: u32, why: RetryReason) {
         let at = self.now + wait;
         self.timers.arm(timer, at);
+        self.retried(at, attempt, why);
+    }
+
+    /// Tells the host that something is tried again, and why.
+    pub(crate) fn retried(&mut self, at: Instant, attempt: u32, why: RetryReason) {
         self.counters.retries += 1;
         tracing::debug!(reason = ?why, attempt, %at, "tries again");
         self.tell(ClientAction::Retry {

@@ -25,7 +25,7 @@ impl Client {
                 };
                 self.state
                     .change(Trigger::Quit, State::Quitting(Box::new(quitting)));
-                if self.carrier.is_none() {
+                if !self.connection.is_up() {
                     self.farewell_disconnected();
                 }
             }

@@ -69,7 +69,7 @@ impl Client {
         let State::Active(active) = &mut self.state else {
             return;
         };
-        if self.carrier.is_none() {
+        if !self.connection.is_up() {
             return;
         }
         active.heartbeats.beat = Beat::Due;

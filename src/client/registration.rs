@@ -19,6 +19,9 @@ use crate::wire::native::{Denial, Denied};
 /// A Register that is not answered is sent again so often before a new challenge.
 pub(crate) const REGISTER_COPIES: u32 = 2;
 
+/// So many handshakes in a row, the last of them unanswered, put the connection in doubt.
+const DOUBTFUL_HANDSHAKES: u32 = 3;
+
 /// The wait before a session that seems gone is made anew.
 pub(crate) const RENEWAL: RangeInclusive<Duration> =
     Duration::from_micros(1)..=Duration::from_secs(2);
@@ -72,11 +75,10 @@ pub(crate) enum Step {
 impl Client {
     /// Starts the way to a session, with the first try now if there is a carrier.
     pub(super) fn start_attempt(&mut self) {
-        if self.carrier.is_some() {
+        if self.connection.is_up() {
             self.challenge();
-        } else if !self.timers.is_armed(Timer::Connect) {
-            let at = self.now + self.config.connect_timeout;
-            self.timers.arm(Timer::Connect, at);
+        } else {
+            self.want_carrier();
         }
     }
 
@@ -175,6 +177,13 @@ impl Client {
         if attempt.failed_alike(self.config.reject_after) {
             at_least = at_least.max(self.config.retry_max);
         }
+        let unanswered = matches!(
+            reason,
+            RetryReason::ChallengeUnanswered | RetryReason::RegisterUnanswered
+        );
+        if unanswered && failures >= DOUBTFUL_HANDSHAKES {
+            self.connection.doubt();
+        }
         self.link.drop_handshake();
         self.timers.disarm(Timer::Handshake);
         // A server that says when to come again has thought of the others.
@@ -194,6 +203,7 @@ impl Client {
 
     /// What the link made of a message of the handshake.
     pub(super) fn handshake_event(&mut self, event: HandshakeEvent) {
+        self.connection.heard();
         match event {
             HandshakeEvent::Proven {
                 to_sign,
@@ -339,13 +349,14 @@ impl Client {
             | State::Rejected
             | State::Closed => None,
         };
-        let span = self.renew_in_time(&auth, before);
+        let (span, renew_at) = self.span_of(&auth, before);
         self.actions.push_back(ClientAction::SetAuth(auth));
         self.tell_of_ends();
         match &mut self.state {
             State::Active(active) => {
                 active.span = span;
                 active.renewal = None;
+                active.renew_at = renew_at;
                 active.generation = None;
                 active.heartbeats.set_interval(interval);
             }
@@ -358,6 +369,7 @@ impl Client {
                     heartbeats: Heartbeats::new(interval),
                     span,
                     renewal: None,
+                    renew_at,
                     generation: None,
                     #[cfg(feature = "nvflare")]
                     auth_dropped: None,
@@ -366,6 +378,7 @@ impl Client {
                     .change(Trigger::Registered, State::Active(Box::new(active)));
             }
         }
+        self.arm_renewal();
         self.work(|work, cx| work.on_session(cx));
         self.announce_heartbeat();
     }
@@ -375,8 +388,42 @@ impl Client {
         if let State::Active(active) = &mut self.state
             && active.renewal.is_none()
         {
+            active.renew_at = None;
             active.renewal = Some(Attempt::default());
             self.start_attempt();
+        }
+    }
+
+    /// Renews the session at `at`, or as soon as there is a connection after it.
+    pub(super) fn renew_at(&mut self, at: Instant) {
+        if let State::Active(active) = &mut self.state {
+            active.renew_at = Some(at);
+            self.arm_renewal();
+        }
+    }
+
+    /// There is a connection: a renewal that came due without one begins.
+    pub(super) fn renewal_connected(&mut self) {
+        match &self.state {
+            State::Active(active) if active.renew_at.is_some_and(|at| at <= self.now) => {
+                self.renew();
+            }
+            _ => self.arm_renewal(),
+        }
+    }
+
+    fn arm_renewal(&mut self) {
+        let at = match &self.state {
+            State::Active(active) => active.renew_at,
+            State::Idle
+            | State::Registering(_)
+            | State::Quitting(_)
+            | State::Rejected
+            | State::Closed => None,
+        };
+        match at.filter(|_| self.connection.is_up()) {
+            Some(at) => self.timers.arm(Timer::Renewal, at),
+            None => self.timers.disarm(Timer::Renewal),
         }
     }
 

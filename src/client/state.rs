@@ -3,6 +3,7 @@
 use super::certificates::Span;
 use super::heartbeat::Heartbeats;
 use super::registration::Attempt;
+use crate::Instant;
 use crate::message::RequestId;
 
 /// Where a client is.
@@ -77,9 +78,11 @@ pub(crate) struct Active {
     pub(crate) span: Option<Span>,
     /// A registration made anew beside this one.
     pub(crate) renewal: Option<Attempt>,
+    /// When one begins, on the next connection if there is none then.
+    pub(crate) renew_at: Option<Instant>,
     /// When the server last seemed to drop what this client sends.
     #[cfg(feature = "nvflare")]
-    pub(crate) auth_dropped: Option<crate::Instant>,
+    pub(crate) auth_dropped: Option<Instant>,
     /// The latest count of changes that lists of jobs came with, in this session.
     pub(crate) generation: Option<u64>,
 }

@@ -6,7 +6,7 @@ mod party;
 
 use std::time::Duration;
 
-use fedlink::{Carrier, ClientAction, Instant, Phase, RetryReason};
+use fedlink::{Carrier, CarrierWish, Instant, Phase};
 
 use super::DemoError;
 use super::director::Fault;
@@ -52,12 +52,11 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(setup: &'a Setup, stage: &'a mut Stage) -> Result<Self, DemoError> {
         let now = Instant::default();
-        let mut network = Network::default();
+        let network = Network::default();
         let hub = Some(Hub::new(setup, now)?);
         let mut nodes = Vec::new();
         for site in 0..setup.sites.len() {
             nodes.push(Node::start(setup, site, 0, now)?);
-            network.connect(now, site);
         }
         let mut world = Self {
             setup,
@@ -201,14 +200,6 @@ impl<'a> World<'a> {
                     }
                     Some(Fault::DropServer | Fault::StartDrill | Fault::AbortDrill) | None => {}
                 }
-                if let ClientAction::Retry {
-                    at,
-                    reason: RetryReason::NotConnected | RetryReason::Disconnected,
-                    ..
-                } = action
-                {
-                    self.network.connect(at, site);
-                }
                 node.handle(now, action)?;
                 while let Some(news) = node.site.poll_news() {
                     self.stage.site_news(site, news);
@@ -222,7 +213,14 @@ impl<'a> World<'a> {
             let parts = [&*transmit.header, &*transmit.payload];
             self.network.send_to_server(now, site, parts);
         }
-        Ok(())
+        match self.nodes[site].connection_wanted() {
+            Some(CarrierWish::Connect(at)) => {
+                self.network.connect(at.max(now), site);
+                Ok(())
+            }
+            Some(CarrierWish::Replace) => self.disconnect(site),
+            Some(CarrierWish::Keep) | None => Ok(()),
+        }
     }
 
     /// Loses this site's connection, and what is on its way over it.
@@ -248,7 +246,6 @@ impl<'a> World<'a> {
         drop(node);
         let node = Node::start(self.setup, site, process, self.now)?;
         self.nodes.insert(site, node);
-        self.network.connect(self.now, site);
         self.node_turn(site)
     }
 

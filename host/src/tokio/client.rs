@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fedlink::error::Dropped;
 use fedlink::identity::Identity;
-use fedlink::{Client, ClientAction, ClientConfig, Phase};
+use fedlink::{CarrierWish, Client, ClientAction, ClientConfig};
 use tokio::sync::mpsc;
 
 use super::clock::{Alarm, Clock};
@@ -18,7 +18,6 @@ use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
 use crate::clock::WallClock;
 use crate::connectivity::Connectivity;
-use crate::remedy::Remedy;
 use crate::storage::{Record, Storage};
 use crate::{HostError, seed};
 use link::{Link, LinkEvent};
@@ -28,9 +27,8 @@ pub type ClientHandle = Handle<Client>;
 
 /// A client that is about to run.
 ///
-/// The host connects at once, and again when the connection is lost. It keeps the
-/// client's clock and its records, and moves its messages. All else is the
-/// application's: call the client through the [`ClientHandle`], and take its actions
+/// The host connects when the client wants it to. It keeps the client's clock and its
+/// records, and moves its messages. All else is the application's: call the client through the [`ClientHandle`], and take its actions
 /// from the [`Events`].
 ///
 /// End it with [`quit`](ClientHandle::quit), on Ctrl-C too, and take events until there
@@ -98,7 +96,7 @@ impl ClientHost {
             clock,
             wall: WallClock::default(),
             alarm: Alarm::new(),
-            link: Link::new(self.dial, framing, self.connectivity, clock.now()),
+            link: Link::new(self.dial, framing, self.connectivity),
             commits: GroupCommit::new(self.storage),
             events,
             commands,
@@ -180,18 +178,6 @@ impl Running {
                     self.commits.push(Record::new(record, header, payload));
                     continue;
                 }
-                ClientAction::Retry {
-                    at,
-                    attempt,
-                    reason,
-                } => match Remedy::of(reason, attempt) {
-                    Remedy::Connect => self.link.dial_at(at),
-                    Remedy::Disconnect if self.link.is_up() => {
-                        self.link.give_up();
-                        self.disconnected();
-                    }
-                    Remedy::Disconnect | Remedy::Nothing => {}
-                },
                 ClientAction::Closed { .. } => self.ending = true,
                 _ => {}
             }
@@ -199,8 +185,14 @@ impl Running {
         }
         self.commits.start(|| self.client.snapshot());
         self.link.send(|| self.client.poll_transmit());
-        if self.client.phase() == Phase::Registering {
-            self.link.dial_if_resting(self.clock.now());
+        match self.client.carrier_wish() {
+            CarrierWish::Keep => self.link.stop_dialing(),
+            CarrierWish::Connect(at) => self.link.dial_at(at),
+            CarrierWish::Replace => {
+                self.link.give_up();
+                self.disconnected();
+                self.drain();
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use core::time::Duration;
 use fedlink::error::Misuse;
 use fedlink::identity::Name;
 use fedlink::message::PeerId;
-use fedlink::{Carrier, Client, ClientAction, CloseReason, Instant, Phase, Timer};
+use fedlink::{Carrier, CarrierWish, Client, ClientAction, CloseReason, Instant, Phase, Timer};
 
 use super::event::{Event, Parcel, SiteEvent};
 use super::host::{Host, HostId};
@@ -32,6 +32,8 @@ pub struct Site {
     /// The connection, as far as this host knows.
     peer: Option<PeerId>,
     connecting: bool,
+    /// What the client wanted of its connection when it was last asked.
+    wish: CarrierWish,
     /// The last heartbeat that was answered was sent then.
     heard_at: Instant,
     /// A heartbeat that was answered in this step was sent then.
@@ -53,6 +55,7 @@ impl Site {
             worker: Worker::default(),
             peer: None,
             connecting: false,
+            wish: CarrierWish::Keep,
             heard_at: Instant::default(),
             answered: None,
             last_farewell: None,
@@ -152,7 +155,6 @@ impl Site {
         scene.model.site_starts(self.index);
         scene.model.site_says(self.index, Said::Register);
         self.machine = Some(client);
-        self.go_online(scene);
         self.pump(scene);
     }
 
@@ -245,6 +247,8 @@ impl Site {
             SiteEvent::Connect => return self.connect(scene),
             SiteEvent::Refused => {
                 self.connecting = false;
+                // An early attempt changes no wish.
+                self.wish = CarrierWish::Keep;
                 if let Some(client) = self.machine.as_mut().filter(|_| self.peer.is_none()) {
                     client.handle_disconnected(now);
                 }
@@ -277,7 +281,6 @@ impl Site {
                     match client.register(now) {
                         Ok(()) => {
                             scene.model.site_says(self.index, Said::Register);
-                            self.go_online(scene);
                         }
                         // Whoever was rejected and quit comes back twice.
                         Err(misuse) => assert_eq!(misuse, Misuse::AlreadyRegistering),
@@ -348,6 +351,7 @@ impl Site {
         if let Some(sent) = self.answered.take() {
             invariants::aborts_arrive(&self.name, &scene.model.work, self.worker.runs(), sent);
         }
+        self.connect_as_wished(scene);
     }
 
     /// Counts what only the machine knows.

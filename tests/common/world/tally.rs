@@ -119,6 +119,7 @@ cases! {
     Renewed = 150,
     Replaced = 40,
     SessionSilent = 150,
+    ConnectionReplaced = 100,
     ClientDead = 20,
     ClientLeft = 150,
     Suspected = 5,

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use fedlink::error::Misuse;
 use fedlink::message::RecordId;
-use fedlink::{Client, ClientAction, Instant, Server, ServerAction};
+use fedlink::{CarrierWish, Client, ClientAction, Instant, Server, ServerAction};
 use fedlink_host::store::{FileStore, StoreError};
 use rand::Rng;
 use rand_pcg::Pcg64;
@@ -30,6 +30,8 @@ pub(super) struct Node {
     pub(super) client: Client,
     pub(super) site: Site,
     pub(super) process: u64,
+    /// What its client wanted of its connection when it was last asked.
+    wish: CarrierWish,
     records: Records,
 }
 
@@ -140,8 +142,16 @@ impl Node {
             client,
             site: Site::new(Arc::clone(share)),
             process,
+            wish: CarrierWish::Keep,
             records,
         })
+    }
+
+    /// What the client wants of its connection, if that is not what it wanted before.
+    pub(super) fn connection_wanted(&mut self) -> Option<CarrierWish> {
+        let wish = self.client.carrier_wish();
+        let before = std::mem::replace(&mut self.wish, wish);
+        Some(wish).filter(|wish| *wish != before)
     }
 
     /// The next action that is not about the store.

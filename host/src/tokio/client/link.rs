@@ -25,7 +25,8 @@ enum State {
     Resting,
     /// A connection is to be made then.
     Waiting(Instant),
-    Dialing(Dialing),
+    /// One that was to be made then is being made.
+    Dialing(Instant, Dialing),
     Up(Box<Pipe>),
     /// Nothing can be written any more. The server may have said why before it closed its
     /// end: what it said is read for a moment.
@@ -52,37 +53,32 @@ pub(super) enum LinkEvent {
 }
 
 impl Link {
-    pub(super) fn new(
-        dial: Box<dyn Dial>,
-        framing: Framing,
-        connectivity: Connectivity,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(dial: Box<dyn Dial>, framing: Framing, connectivity: Connectivity) -> Self {
         Self {
             dial,
             framing,
             connectivity,
-            state: State::Waiting(now),
+            state: State::Resting,
         }
     }
 
-    /// Wants a connection at `at`. An attempt that still goes on is given up.
+    /// Wants a connection at `at`, if there is none. An attempt that was to be made at
+    /// another moment is given up.
     pub(super) fn dial_at(&mut self, at: Instant) {
-        if !self.is_up() {
-            self.state = State::Waiting(at);
+        match &self.state {
+            State::Waiting(before) | State::Dialing(before, _) if *before == at => {}
+            State::Resting | State::Waiting(_) | State::Dialing(..) => {
+                self.state = State::Waiting(at);
+            }
+            State::Up(_) | State::Broken { .. } => {}
         }
     }
 
-    /// Wants a connection now, if nobody has said when.
-    pub(super) fn dial_if_resting(&mut self, now: Instant) {
-        if matches!(self.state, State::Resting) {
-            self.state = State::Waiting(now);
+    /// Wants no other connection than the one that there is.
+    pub(super) fn stop_dialing(&mut self) {
+        if matches!(self.state, State::Waiting(_) | State::Dialing(..)) {
+            self.state = State::Resting;
         }
-    }
-
-    /// Whether there is a connection that was not told to be lost.
-    pub(super) fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_) | State::Broken { .. })
     }
 
     /// Sends as long as the connection takes messages.
@@ -103,10 +99,10 @@ impl Link {
             State::Resting => std::future::pending().await,
             State::Waiting(at) => {
                 Alarm::new().reach(clock.at(*at)).await;
-                self.state = State::Dialing(self.dial.dial());
+                self.state = State::Dialing(*at, self.dial.dial());
                 LinkEvent::Moved
             }
-            State::Dialing(dialing) => match dialing.await {
+            State::Dialing(_, dialing) => match dialing.await {
                 Ok(connection) => {
                     let pipe = Pipe::new(connection.stream, self.framing);
                     self.connectivity.connected();

@@ -1,7 +1,7 @@
 //! What a site's host does when its client wants something.
 
 use fedlink::message::ReturnCode;
-use fedlink::{ClientAction, Instant, RejectReason, Rejection, RetryReason, Transmit};
+use fedlink::{CarrierWish, ClientAction, Instant, RejectReason, Rejection, RetryReason, Transmit};
 
 use super::Site;
 use crate::world::event::{Event, SiteEvent};
@@ -28,11 +28,34 @@ impl Site {
         scene.after(wait, Event::Connected(self.index, self.process.life()));
     }
 
-    /// The host makes its first connection without being asked.
-    pub(super) fn go_online(&mut self, scene: &mut Scene<'_>) {
-        if self.peer.is_none() {
-            let wait = scene.dice().millis(0, 2_000);
-            scene.after(wait, self.mine(SiteEvent::Connect));
+    /// Does what the client wants of its connection.
+    pub(super) fn connect_as_wished(&mut self, scene: &mut Scene<'_>) {
+        let Some(client) = &self.machine else {
+            return;
+        };
+        let wish = client.carrier_wish();
+        if self.wish == wish {
+            return;
+        }
+        self.wish = wish;
+        match (wish, self.peer) {
+            (CarrierWish::Connect(at), _) => {
+                let at = if at <= scene.clock() {
+                    scene.now + scene.dice().millis(0, 2_000)
+                } else if scene.plan.habits.eager && scene.dice().chance(500) {
+                    scene.now
+                } else {
+                    scene.host().clock.when(at)
+                };
+                scene.at(at, self.mine(SiteEvent::Connect));
+            }
+            (CarrierWish::Replace, Some(peer)) => {
+                scene.tally.count(Case::ConnectionReplaced);
+                scene.hang_up(self.index);
+                self.disconnected(scene, peer);
+            }
+            (CarrierWish::Replace, None) => panic!("{} has nothing to replace", self.name),
+            (CarrierWish::Keep, _) => {}
         }
     }
 
@@ -170,13 +193,6 @@ impl Site {
         );
         scene.tally.count(Case::Retried);
         match reason {
-            RetryReason::NotConnected | RetryReason::Disconnected => {
-                let at = match scene.plan.habits.eager {
-                    true => scene.now,
-                    false => scene.host().clock.when(at),
-                };
-                scene.at(at, self.mine(SiteEvent::Connect));
-            }
             RetryReason::Heartbeat(ReturnCode::ServiceUnavailable)
             | RetryReason::PullTask(ReturnCode::ServiceUnavailable)
             | RetryReason::SubmitResult(ReturnCode::ServiceUnavailable) => {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use fedlink::Phase;
+use fedlink::{CarrierWish, Phase};
 
 use super::{Site, count_transfers};
 use crate::world::event::SiteEvent;
@@ -109,6 +109,7 @@ impl Site {
         scene.host().seen = None;
         self.answered = None;
         self.connecting = false;
+        self.wish = CarrierWish::Keep;
         self.peer = None;
         scene.hang_up(self.index);
     }
