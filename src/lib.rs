@@ -10,6 +10,7 @@ mod attacker;
 #[cfg(test)]
 mod checking;
 mod client;
+mod codes;
 #[doc = include_str!("../docs/cost.md")]
 pub mod cost {}
 mod digest;

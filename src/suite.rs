@@ -22,11 +22,7 @@ pub enum Suite {
 
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain => "plain",
-            Self::Bearer => "bearer",
-            Self::Sealed => "sealed",
-        })
+        f.write_str(self.name())
     }
 }
 

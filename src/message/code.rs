@@ -41,22 +41,7 @@ pub enum ReturnCode {
 
 impl fmt::Display for ReturnCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "ok",
-            Self::Timeout => "timeout",
-            Self::InvalidTarget => "invalid_target",
-            Self::TargetUnreachable => "target_unreachable",
-            Self::CommError => "comm_error",
-            Self::MsgTooBig => "msg_too_big",
-            Self::FilterError => "filter_error",
-            Self::InvalidRequest => "invalid_request",
-            Self::ProcessException => "process_exception",
-            Self::AuthenticationError => "authentication_error",
-            Self::ServiceUnavailable => "service_unavailable",
-            Self::InvalidSession => "invalid_session",
-            Self::AbortRun => "abort_run",
-            Self::Unauthenticated => "unauthenticated",
-        })
+        f.write_str(self.name())
     }
 }
 
