@@ -100,7 +100,8 @@ async fn heartbeats(connections: usize) -> Vec<Connection> {
     let mut all = Vec::new();
     for number in 0..connections {
         let site = name(&format!("site-{number}"));
-        let seated = handle.call(move |server, now| server.seat(now, site, Suite::Bearer));
+        let seated =
+            handle.call(move |server, now| server.unproven_session(now, site, Suite::Bearer));
         all.push(Connection {
             stream: connect(address).await,
             client: Some((seated.await.expect("it runs"), Desk::default())),

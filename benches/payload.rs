@@ -110,11 +110,7 @@ impl Federation {
     }
 
     async fn upload_once(&mut self) -> Duration {
-        let task = NewTask {
-            name: "train".to_owned(),
-            headers: Properties::new(),
-            payload: Payload::new(Bytes::new()),
-        };
+        let task = NewTask::new("train", Payload::new(Bytes::new()));
         let assigned = self.server.assign(JOB, Assignee::Anyone, task);
         assigned.await.expect("there is room");
         let mut begun = Instant::now();

@@ -20,6 +20,7 @@ mod inspect;
 mod nvflare;
 pub(crate) mod registration;
 mod state;
+mod timer;
 mod work;
 
 use core::time::Duration;
@@ -33,9 +34,9 @@ pub use carrier::{Carrier, CarrierWish};
 pub(crate) use config::CERTIFICATE_NOTICE;
 pub use config::{Binding, ClientConfig, Mode};
 pub use counters::ClientCounters;
-pub use cx::Timer;
 pub use failure::FailureKind;
 pub use state::{Phase, Trigger};
+pub use timer::Timer;
 #[cfg(any(test, fuzzing))]
 pub use work::client_lives;
 

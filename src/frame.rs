@@ -5,7 +5,8 @@ pub(crate) mod fuzz;
 
 use bytes::BytesMut;
 
-pub use crate::wire::native::{FrameError, Frames, MAX_MESSAGE, MAX_STRANGER, frame_header};
+use crate::wire::native::Frames;
+pub use crate::wire::native::{FrameError, MAX_MESSAGE, MAX_STRANGER, frame_header};
 #[cfg(feature = "nvflare")]
 use crate::wire::nvflare::sfm;
 

@@ -13,10 +13,11 @@ mod ledger;
 mod outgoing;
 mod registry;
 mod request;
-#[cfg(any(test, feature = "stand-in"))]
-mod seat;
 #[cfg(test)]
 mod strangers;
+mod timer;
+#[cfg(any(test, feature = "unproven-sessions"))]
+mod unproven;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ pub use counters::ServerCounters;
 #[cfg(any(test, fuzzing))]
 pub use ledger::server_lives;
 pub use ledger::{Assignee, NewTask, Sites, TaskState, TaskView};
+pub use timer::ServerTimer;
 
 use crate::Instant;
 use crate::entropy::Entropy;
@@ -48,21 +50,6 @@ use batch::{Ahead, Arrived};
 use ledger::{Answer, Ledger, Out};
 use outgoing::Outgoing;
 use registry::Registry;
-
-/// Why [`Server::poll_timeout`] names a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ServerTimer {
-    /// A session may have died, expired, or never begun.
-    Session,
-    /// Secrets of handshakes are to be erased.
-    Window,
-    /// Clients that held tasks before a restart should have come back.
-    Restored,
-    /// The time is looked at once in a heartbeat interval, while somebody could be found
-    /// dead: a sleep of this machine must not pass for their silence.
-    Watch,
-}
 
 /// The coordinator of a federation, as a state machine.
 ///

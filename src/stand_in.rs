@@ -354,7 +354,7 @@ mod tests {
     fn one_that_is_seated_works_in_every_suite() {
         for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
             let mut server = server();
-            let mut stand_in = server.seat(Instant::default(), guise().client, suite);
+            let mut stand_in = server.unproven_session(Instant::default(), guise().client, suite);
             works(&mut server, &mut stand_in);
         }
     }
@@ -411,8 +411,11 @@ mod tests {
         assert!(stand_in.is_inside());
 
         let mut server = server();
-        let stranger =
-            heartbeat_of(&mut server.seat(Instant::default(), guise().client, Suite::Plain));
+        let stranger = heartbeat_of(&mut server.unproven_session(
+            Instant::default(),
+            guise().client,
+            Suite::Plain,
+        ));
         let mut other = self::server();
         let _ = other.handle_message(Instant::default(), PEER, stranger);
         let unknown = other.poll_transmit().unwrap();
@@ -422,7 +425,8 @@ mod tests {
 
     #[test]
     fn requests_are_numbered_and_a_refusal_is_understood() {
-        let mut stand_in = server().seat(Instant::default(), guise().client, Suite::Plain);
+        let mut stand_in =
+            server().unproven_session(Instant::default(), guise().client, Suite::Plain);
         for number in 1..4 {
             heartbeat_of(&mut stand_in);
             assert_eq!(stand_in.latest(), Some(number));
@@ -492,7 +496,7 @@ mod tests {
         let now = Instant::default();
         for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
             let mut server = server();
-            let mut stand_in = server.seat(now, guise().client, suite);
+            let mut stand_in = server.unproven_session(now, guise().client, suite);
             let heartbeat = heartbeat_of(&mut stand_in);
             ask(&mut server, &mut stand_in, &heartbeat);
             let heartbeats: Vec<BytesMut> =

@@ -9,6 +9,7 @@ use crate::error::ConfigError;
 /// A way to protect a session. The order is the number on the wire, and the order of
 /// preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Suite {
     /// No proofs at all: for simulators and trusted rigs.
     Plain,

@@ -8,6 +8,7 @@ use crate::waiting::Weigh;
 /// ([`frame_header`](crate::frame::frame_header)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
+#[non_exhaustive]
 pub struct Transmit {
     /// The first part of the message.
     pub header: Opaque,
@@ -33,6 +34,7 @@ impl Transmit {
 
 /// One message of the server, and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerTransmit {
     /// The peer that the message is for.
     pub peer: PeerId,

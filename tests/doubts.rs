@@ -184,10 +184,7 @@ mod a_connection_in_doubt {
     fn connect_bound(pair: &mut Pair) {
         pair.server
             .handle_connected(pair.now, pair.peer, Some(EXPORTED));
-        let carrier = Carrier {
-            host_name: None,
-            tls_exporter: Some(EXPORTED),
-        };
+        let carrier = Carrier::default().with_tls_exporter(EXPORTED);
         pair.client.handle_connected(pair.now, carrier).unwrap();
     }
 

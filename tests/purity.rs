@@ -122,11 +122,7 @@ fn live(seed: u8) -> Said {
     duet.client.register(duet.now).unwrap();
     duet.pass(second);
     duet.client.job_started(duet.now, JOB).unwrap();
-    let task = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new(vec![1; 3 << 20]),
-    };
+    let task = NewTask::new("train", Payload::new(vec![1; 3 << 20]));
     duet.server
         .assign(duet.now, JOB, Assignee::Anyone, task)
         .unwrap();

@@ -83,11 +83,7 @@ fn with_task(setup: Setup, payload: Payload) -> (Pair, TaskId) {
     pair.register();
     pair.server.start_job(pair.now, JOB, Sites::All).unwrap();
     pair.client.job_started(pair.now, JOB).unwrap();
-    let task = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload,
-    };
+    let task = NewTask::new("train", payload);
     let id = pair
         .server
         .assign(pair.now, JOB, Assignee::Anyone, task)
@@ -897,10 +893,7 @@ fn the_servers_name_must_come_from_somewhere() {
         pair.client.handle_connected(pair.now, Carrier::default()),
         Err(ConfigError::NoServerName)
     );
-    let carrier = Carrier {
-        host_name: Some(name("coordinator")),
-        tls_exporter: None,
-    };
+    let carrier = Carrier::default().with_host_name(name("coordinator"));
     pair.client.handle_connected(pair.now, carrier).unwrap();
     pair.client.register(pair.now).unwrap();
     pair.run();
@@ -933,10 +926,8 @@ fn bearer_needs_a_binding_that_both_ends_know() {
             .server(|config| config.trusted_path = false)
             .build();
         pair.server.handle_connected(pair.now, pair.peer, server);
-        let carrier = Carrier {
-            host_name: None,
-            tls_exporter: client,
-        };
+        let mut carrier = Carrier::default();
+        carrier.tls_exporter = client;
         let connected = pair.client.handle_connected(pair.now, carrier);
         if connected.is_ok() {
             pair.client.register(pair.now).unwrap();

@@ -24,11 +24,7 @@ fn start(pair: &mut Pair) {
 }
 
 fn assign(pair: &mut Pair, payload: Payload) {
-    let task = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new().with("round", "1"),
-        payload,
-    };
+    let task = NewTask::new("train", payload).with_headers(Properties::new().with("round", "1"));
     pair.server
         .assign(pair.now, JOB, Assignee::Anyone, task)
         .unwrap();

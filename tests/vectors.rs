@@ -112,11 +112,8 @@ fn session(suite: Suite) -> String {
         .set_site_info(Properties::new().with("gpu", "none"))
         .unwrap();
     pair.server.start_job(pair.now, JOB, Sites::All).unwrap();
-    let input = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new().with("round", "1"),
-        payload: Payload::labelled("model", "text/plain", ""),
-    };
+    let input = NewTask::new("train", Payload::labelled("model", "text/plain", ""))
+        .with_headers(Properties::new().with("round", "1"));
     pair.server
         .assign(pair.now, JOB, Assignee::Anyone, input)
         .unwrap();

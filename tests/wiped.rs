@@ -77,10 +77,9 @@ fn a_seed_has_one_copy_and_none_once_a_machine_has_taken_it() {
 
     let kept = Box::new(seed());
     assert_eq!(copies(), 1);
-    let config = Arc::new(ClientConfig {
-        server: Some(name("server")),
-        ..ClientConfig::new(name("project"))
-    });
+    let mut config = ClientConfig::new(name("project"));
+    config.server = Some(name("server"));
+    let config = Arc::new(config);
     let client = Client::new(config, identity("site-1", Role::Client), *kept, start).unwrap();
     assert_eq!(copies(), 0);
 

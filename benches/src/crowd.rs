@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fedlink::identity::{Identity, LocalSigner, Name, Signer};
-use fedlink::message::{InstanceId, JobId, Payload, PeerId, Properties};
+use fedlink::message::{InstanceId, JobId, Payload, PeerId};
 use fedlink::stand_in::{Answer, Desk, Guise, StandIn};
 use fedlink::{
     Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, ServerTransmit, Sites, Suite,
@@ -46,7 +46,7 @@ impl Crowd {
         let now = START;
         let (mut all, mut desk) = (Vec::with_capacity(clients), Desk::default());
         for number in 0..clients {
-            let mut client = server.seat(now, site(number), suite);
+            let mut client = server.unproven_session(now, site(number), suite);
             let heartbeat = client.heartbeat(&[], &mut desk).expect("it is inside");
             send(&mut server, now, number, heartbeat);
             all.push(client);
@@ -73,11 +73,7 @@ impl Crowd {
 
     /// Gives a client a task of 1 KiB.
     pub fn assign(&mut self, client: usize) {
-        let task = NewTask {
-            name: "train".to_owned(),
-            headers: Properties::new(),
-            payload: Payload::new(Bytes::from_static(&[7; 1024])),
-        };
+        let task = NewTask::new("train", Payload::new(Bytes::from_static(&[7; 1024])));
         let to = Assignee::Site(site(client));
         let assigned = self.server.assign(self.now, JOB, to, task);
         assigned.expect("the job runs there");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Federation, Site, grow, hold_task, pattern, start_job, task};
-use fedlink::frame::{Frames, frame_header};
+use fedlink::frame::{Framing, Splitter, frame_header};
 use fedlink::message::{Outcome, Payload, Properties};
 use fedlink::{Carrier, Client, ClientAction, Phase, Server, ServerAction};
 use fedlink_host::storage::MemoryStorage;
@@ -47,7 +47,7 @@ async fn send(stream: &mut Box<dyn Stream>, message: &[u8]) -> io::Result<()> {
 
 /// Messages until the server closes the connection.
 async fn received(stream: &mut (impl AsyncReadExt + Unpin)) -> usize {
-    let mut frames = Frames::default();
+    let mut frames = Splitter::new(Framing::Native);
     let mut messages = 0;
     while stream
         .read_buf(frames.buffer())
@@ -360,7 +360,7 @@ async fn a_long_result_reaches_a_server_that_has_forgotten_the_session() {
 struct ByHand {
     client: Client,
     stream: Box<dyn Stream>,
-    frames: Frames,
+    frames: Splitter,
     /// How its latest message of a session began.
     start: [u8; 32],
 }
@@ -375,7 +375,7 @@ impl ByHand {
         let mut it = Self {
             client: Client::new(config, identity, [1; 32], Self::NOW).unwrap(),
             stream: connect(dial.clone()).await,
-            frames: Frames::default(),
+            frames: Splitter::new(Framing::Native),
             start: [0; 32],
         };
         it.client.register(Self::NOW).unwrap();
@@ -389,7 +389,7 @@ impl ByHand {
     async fn reconnect(&mut self, dial: &MemoryDial) -> Box<dyn Stream> {
         self.client.handle_disconnected(Self::NOW);
         let before = std::mem::replace(&mut self.stream, connect(dial.clone()).await);
-        self.frames = Frames::default();
+        self.frames = Splitter::new(Framing::Native);
         let connected = self.client.handle_connected(Self::NOW, Carrier::default());
         connected.unwrap();
         self.heartbeat_answered().await;

@@ -188,6 +188,7 @@ pub enum ClientAction {
 
 /// One assignment of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Task {
     /// The assignment.
     pub id: TaskId,
@@ -209,6 +210,24 @@ pub struct Task {
     pub bytes: u64,
     /// Time since the task was first asked for.
     pub elapsed: Duration,
+}
+
+impl Task {
+    /// An assignment that came whole and at once, as trainers may be tried with.
+    #[must_use]
+    pub fn new(id: TaskId, job: JobId, name: impl Into<String>, payload: Payload) -> Self {
+        Self {
+            id,
+            job,
+            name: name.into(),
+            ssid: Ssid::from_bytes([0; 16]),
+            headers: Properties::new(),
+            bytes: payload.len() as u64,
+            payload,
+            again: false,
+            elapsed: Duration::ZERO,
+        }
+    }
 }
 
 /// The way a payload moves.
@@ -323,11 +342,23 @@ impl fmt::Display for Suspicion {
 
 /// Why the server refused the client for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rejection {
     /// Which rule refused it.
     pub reason: RejectReason,
     /// The server's words.
     pub message: String,
+}
+
+impl Rejection {
+    /// By this rule, in these words.
+    #[must_use]
+    pub fn new(reason: RejectReason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
 }
 
 /// Why a client closed.

@@ -12,6 +12,7 @@ use crate::time::millis;
 /// the client, or another server. They need all of it, and the key of the server that
 /// signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Auth {
     /// The bearer token; none if the client wanted none.
     pub token: Option<Token>,

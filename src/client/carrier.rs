@@ -22,6 +22,7 @@ const DOUBTFUL_CARRIERS: u32 = 3;
 
 /// What the host knows of a connection.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Carrier {
     /// The host name that was connected to. Expected in the server's certificate when the
     /// configuration names no server.
@@ -29,6 +30,22 @@ pub struct Carrier {
     /// The value of the `tls-exporter` channel binding (RFC 9266), if the carrier is TLS
     /// and both hosts give it to their machines.
     pub tls_exporter: Option<[u8; 32]>,
+}
+
+impl Carrier {
+    /// Connected to a host of this name.
+    #[must_use]
+    pub fn with_host_name(mut self, host_name: Name) -> Self {
+        self.host_name = Some(host_name);
+        self
+    }
+
+    /// Bound to this value of `tls-exporter`.
+    #[must_use]
+    pub fn with_tls_exporter(mut self, exported: [u8; 32]) -> Self {
+        self.tls_exporter = Some(exported);
+        self
+    }
 }
 
 impl core::fmt::Debug for Carrier {

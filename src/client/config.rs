@@ -78,6 +78,7 @@ impl Binding {
 /// be, and once more where they wait to be stored. A task that cannot be taken is answered
 /// with a failure, which is one more result until `max_held` are there.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientConfig {
     /// The federation's name, the same on the server.
     pub project: Name,

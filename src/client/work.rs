@@ -28,7 +28,8 @@ use crate::message::{
 use crate::records::Damaged;
 use crate::transfer::MAX_BLOCKS;
 
-use super::cx::{Cx, Timer};
+use super::Timer;
+use super::cx::Cx;
 use super::{Binding, ClientAction, Mode};
 
 #[cfg(any(test, fuzzing))]

@@ -51,6 +51,7 @@ pub struct JobReport {
 /// How the work on a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(Hash))]
+#[non_exhaustive]
 pub enum Outcome {
     /// The payload is the result.
     Ok,

@@ -103,6 +103,7 @@ pub enum ServerAction {
 /// A client that stands registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
+#[non_exhaustive]
 pub struct Joined {
     /// Its proven name.
     pub client: Name,
@@ -116,8 +117,23 @@ pub struct Joined {
     pub context: Properties,
 }
 
+impl Joined {
+    /// A client of this name that says nothing else.
+    #[must_use]
+    pub fn new(client: Name) -> Self {
+        Self {
+            client,
+            renewed: false,
+            address: String::new(),
+            site_info: Properties::new(),
+            context: Properties::new(),
+        }
+    }
+}
+
 /// A result that the server holds for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResultReceived {
     /// Who did the work.
     pub client: Name,

@@ -37,6 +37,7 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// Contexts and headers take 12 times their encoding when they have as many entries as can
 /// be, and once more where they wait to be stored.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServerConfig {
     /// The federation's name, the same on all clients.
     pub project: Name,

@@ -14,7 +14,8 @@ pub(crate) use envelope::{
     invalid_session, is_of_session, is_register, parse, sealed_header, session_of, versions,
 };
 pub use envelope::{MAX_MESSAGE, MAX_STRANGER};
-pub use frame::{FrameError, Frames, frame_header};
+pub(crate) use frame::Frames;
+pub use frame::{FrameError, frame_header};
 pub(crate) use hello::{
     Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Grant, RefusalSeal,
     Register, challenge_reply, lp, lp_pair, refusal, refusal_header, register,

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::Signer;
-use fedlink::message::{JobId, Payload, PeerId, Properties, ReturnCode};
+use fedlink::message::{JobId, Payload, PeerId, ReturnCode};
 use fedlink::{
     Assignee, Client, ClientAction, NewTask, Phase, RetryReason, ServerAction, Sites, Suite,
     Suspicion,
@@ -449,11 +449,7 @@ fn a_server_whose_host_leaves_many_bytes_to_wait_says_so() {
     pair.drain();
     for (bytes, told) in [(32 << 10, None), (64 << 10, OVERLOADED)] {
         let answer = answer_behind(&mut pair, |pair| {
-            let task = NewTask {
-                name: "train".to_owned(),
-                headers: Properties::new(),
-                payload: Payload::new(vec![0; bytes]),
-            };
+            let task = NewTask::new("train", Payload::new(vec![0; bytes]));
             let anyone = Assignee::Anyone;
             pair.server.assign(pair.now, job, anyone, task).unwrap();
         });

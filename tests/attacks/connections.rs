@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::Signer;
-use fedlink::message::{JobId, Payload, PeerId, Properties};
+use fedlink::message::{JobId, Payload, PeerId};
 use fedlink::{Assignee, Carrier, ClientAction, NewTask, Phase, Sites, Suite};
 
 use crate::SECOND;
@@ -19,10 +19,7 @@ fn a_bearer_token_is_worth_nothing_on_another_connection() {
         .build();
     pair.server
         .handle_connected(pair.now, pair.peer, Some([1; 32]));
-    let carrier = Carrier {
-        host_name: None,
-        tls_exporter: Some([1; 32]),
-    };
+    let carrier = Carrier::default().with_tls_exporter([1; 32]);
     pair.client.handle_connected(pair.now, carrier).unwrap();
     pair.client.register(pair.now).unwrap();
     pair.run();
@@ -56,10 +53,7 @@ fn a_bearer_token_is_worth_nothing_once_its_connection_is_gone() {
         .client(|config| config.trusted_path = false)
         .server(|config| config.trusted_path = false)
         .build();
-    let carrier = |value| Carrier {
-        host_name: None,
-        tls_exporter: Some([value; 32]),
-    };
+    let carrier = |value| Carrier::default().with_tls_exporter([value; 32]);
     pair.server
         .handle_connected(pair.now, pair.peer, Some([1; 32]));
     pair.client.handle_connected(pair.now, carrier(1)).unwrap();
@@ -96,11 +90,7 @@ fn a_task_does_not_go_to_who_has_the_number_of_its_connection_next() {
     pair.client.job_started(pair.now, job).unwrap();
     pair.drain();
     pair.hold_records = true;
-    let task = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new("a secret"),
-    };
+    let task = NewTask::new("train", Payload::new("a secret"));
     let site = Assignee::Site(name("site-1"));
     pair.server.assign(pair.now, job, site, task).unwrap();
     pair.client.pull_task(pair.now, job).unwrap();
@@ -160,10 +150,8 @@ fn bound() -> Pair {
         .build();
     let (now, binding) = (pair.now, Some([1; 32]));
     pair.server.handle_connected(now, pair.peer, binding);
-    let carrier = Carrier {
-        host_name: None,
-        tls_exporter: binding,
-    };
+    let mut carrier = Carrier::default();
+    carrier.tls_exporter = binding;
     pair.client.handle_connected(now, carrier).unwrap();
     pair
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fedlink::message::{JobId, Payload, Properties};
+use fedlink::message::{JobId, Payload};
 use fedlink::{Assignee, NewTask, ServerAction, Sites, Suite};
 
 use crate::SECOND;
@@ -14,11 +14,7 @@ use crate::common::pki::name;
 fn assign(pair: &mut Pair) {
     let job = JobId::from_bytes([7; 16]);
     pair.server.start_job(pair.now, job, Sites::All).unwrap();
-    let task = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new("in"),
-    };
+    let task = NewTask::new("train", Payload::new("in"));
     let site = Assignee::Site(name("site-1"));
     pair.server.assign(pair.now, job, site, task).unwrap();
     pair.drain();

@@ -19,11 +19,7 @@ fn at_work() -> (Two, [TaskId; 2]) {
     two.register();
     two.server.start_job(two.now, JOB, Sites::All).unwrap();
     let tasks = ["site-1", "site-2"].map(|site| {
-        let task = NewTask {
-            name: "train".to_owned(),
-            headers: Properties::new(),
-            payload: Payload::new("in"),
-        };
+        let task = NewTask::new("train", Payload::new("in"));
         let site = Assignee::Site(name(site));
         two.server.assign(two.now, JOB, site, task).unwrap()
     });

@@ -53,11 +53,11 @@ fn no_name_is_in_what_is_sent() {
     let mut pair = pair();
     let mut heard = handshake(&mut pair);
     pair.server.start_job(pair.now, JOB, Sites::All).unwrap();
-    let task = NewTask {
-        name: "task-of-hearts".to_owned(),
-        headers: Properties::new().with("header-of-hearts", "1"),
-        payload: Payload::labelled("payload-of-hearts", "label-of-hearts", ""),
-    };
+    let task = NewTask::new(
+        "task-of-hearts",
+        Payload::labelled("payload-of-hearts", "label-of-hearts", ""),
+    )
+    .with_headers(Properties::new().with("header-of-hearts", "1"));
     pair.server
         .assign(pair.now, JOB, Assignee::Anyone, task)
         .unwrap();

@@ -67,11 +67,7 @@ fn a_heartbeat_that_arrives_after_a_newer_one_changes_nothing() {
 const JOB: JobId = JobId::from_bytes([7; 16]);
 
 fn task(content: &'static str) -> NewTask {
-    NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new(content),
-    }
+    NewTask::new("train", Payload::new(content))
 }
 
 /// An enrolled site asks for the work of a job in which it takes no part.

@@ -24,11 +24,7 @@ fn job(number: u8) -> JobId {
 }
 
 fn task(payload: &Payload) -> NewTask {
-    NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload: payload.clone(),
-    }
+    NewTask::new("train", payload.clone())
 }
 
 /// A site that runs many jobs, each with a task for it of 1 MiB.

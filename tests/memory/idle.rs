@@ -111,7 +111,7 @@ fn an_idle_client_costs_no_more_than_is_stated() {
     assert!(sealed <= 320 + KNOWN_SIGNATURE, "sealed: {sealed} bytes");
 }
 
-#[cfg(feature = "stand-in")]
+#[cfg(feature = "unproven-sessions")]
 #[test]
 fn a_million_idle_clients_cost_no_more_than_is_stated() {
     const MILLION: u64 = 1_000_000;
@@ -121,7 +121,8 @@ fn a_million_idle_clients_cost_no_more_than_is_stated() {
         let heap = measure(|| {
             let mut desk = fedlink::stand_in::Desk::default();
             for number in 0..MILLION {
-                let mut client = server.seat(now, name(&format!("site-{number:07}")), suite);
+                let mut client =
+                    server.unproven_session(now, name(&format!("site-{number:07}")), suite);
                 let message = client.heartbeat(&[], &mut desk).unwrap();
                 server.handle_message(now, PeerId(number), message).unwrap();
                 while server.poll_action().is_some() || server.poll_transmit().is_some() {}

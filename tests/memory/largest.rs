@@ -156,11 +156,8 @@ fn give_tasks(pair: &mut Pair) -> Vec<TaskId> {
         } else {
             APART_SIZE
         };
-        let task = NewTask {
-            name: longest(),
-            headers: properties(HEADERS),
-            payload: payload(size, number as u8),
-        };
+        let task =
+            NewTask::new(longest(), payload(size, number as u8)).with_headers(properties(HEADERS));
         let to = Assignee::Site(site.clone());
         pair.server.assign(pair.now, job(number), to, task).unwrap();
         pair.client.pull_task(pair.now, job(number)).unwrap();

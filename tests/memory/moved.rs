@@ -73,11 +73,7 @@ fn exchange(pair: &mut Pair) -> (Option<Task>, Option<ResultReceived>) {
 fn beside(suite: Suite, size: u64) -> [u64; 2] {
     let mut pair = at_work(suite);
     let payload = Payload::new(vec![7; usize::try_from(size).unwrap()]);
-    let work = NewTask {
-        name: "train".to_owned(),
-        headers: Properties::new(),
-        payload: payload.clone(),
-    };
+    let work = NewTask::new("train", payload.clone());
     let to = Assignee::Site(name("site-1"));
     pair.server.assign(pair.now, JOB, to, work).unwrap();
     exchange(&mut pair);

@@ -71,11 +71,7 @@ fn a_server_that_falls_silent_costs_nothing_as_time_goes_by() {
         pair.server
             .start_job(pair.now, job(number), Sites::All)
             .unwrap();
-        let task = NewTask {
-            name: "train".to_owned(),
-            headers: Properties::new(),
-            payload: Payload::new(vec![number; 100]),
-        };
+        let task = NewTask::new("train", Payload::new(vec![number; 100]));
         let to = Assignee::Site(name("site-1"));
         pair.server.assign(pair.now, job(number), to, task).unwrap();
         pair.client.job_started(pair.now, job(number)).unwrap();

@@ -141,10 +141,7 @@ impl<'a> World<'a> {
                 if let Some(hub) = &mut self.hub {
                     hub.server.handle_connected(now, peer, None);
                 }
-                let carrier = Carrier {
-                    host_name: Some(self.setup.server.name.clone()),
-                    tls_exporter: None,
-                };
+                let carrier = Carrier::default().with_host_name(self.setup.server.name.clone());
                 self.nodes[site].client.handle_connected(now, carrier)?;
                 self.hub_turn()?;
                 self.node_turn(site)

@@ -80,15 +80,17 @@ impl Setup {
             .collect::<Result<Vec<_>, DemoError>>()?;
         // The sites differ by their names alone, which are not among these settings.
         let any = sites.first().ok_or(DemoError::NoSites)?;
-        let client_config = ClientConfig {
-            retry_min: RETRY[0],
-            retry_max: RETRY[1],
-            maintenance_timeout: ANSWER,
-            task_timeout: ANSWER,
-            failed_wait: RETRY[0],
-            inline_limit: INLINE_LIMIT,
-            ..parties::client_config(&any.kit)?
-        };
+        let mut client_config = parties::client_config(&any.kit)?;
+        client_config.retry_min = RETRY[0];
+        client_config.retry_max = RETRY[1];
+        client_config.maintenance_timeout = ANSWER;
+        client_config.task_timeout = ANSWER;
+        client_config.failed_wait = RETRY[0];
+        client_config.inline_limit = INLINE_LIMIT;
+        let mut server_config = parties::server_config(&server.kit)?;
+        server_config.heartbeat_interval = HEARTBEAT;
+        server_config.poll_interval = POLL;
+        server_config.inline_limit = INLINE_LIMIT;
         let data = Dataset::load(options.seed);
         let shares = partition(&data, options.sites, options.seed);
         Ok(Self {
@@ -101,12 +103,7 @@ impl Setup {
             drill: JobId::from_bytes(*b"to be aborted..."),
             data,
             shares: shares.into_iter().map(Arc::new).collect(),
-            server_config: Arc::new(ServerConfig {
-                heartbeat_interval: HEARTBEAT,
-                poll_interval: POLL,
-                inline_limit: INLINE_LIMIT,
-                ..parties::server_config(&server.kit)?
-            }),
+            server_config: Arc::new(server_config),
             client_config: Arc::new(client_config),
             server,
             sites,

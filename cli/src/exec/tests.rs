@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fedlink::message::{JobId, Payload, Properties, Ssid, TaskId};
+use fedlink::message::{JobId, Payload, Properties, TaskId};
 use fedlink::nvflare::{Array, npz};
 
 use super::*;
@@ -16,16 +16,15 @@ fn arrays() -> Payload {
 }
 
 fn task(headers: Properties) -> Task {
-    Task {
-        id: TaskId::from_bytes([1; 16]),
-        job: JobId::from_bytes([2; 16]),
-        name: "train".to_owned(),
-        ssid: Ssid::from_bytes([3; 16]),
-        headers,
-        payload: arrays(),
-        again: false,
-        bytes: arrays().len() as u64,
-        elapsed: Duration::ZERO,
+    {
+        let mut task = Task::new(
+            TaskId::from_bytes([1; 16]),
+            JobId::from_bytes([2; 16]),
+            "train",
+            arrays(),
+        );
+        task.headers = headers;
+        task
     }
 }
 

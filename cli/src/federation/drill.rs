@@ -29,11 +29,8 @@ impl Drill {
     ) -> Result<Self, Misuse> {
         server.start_job(now, job, Sites::Named(sites.clone()))?;
         for site in sites {
-            let task = NewTask {
-                name: HOLD.to_owned(),
-                headers: Default::default(),
-                payload: Payload::new(Vec::new()),
-            };
+            let task = NewTask::new(HOLD.to_owned(), Payload::new(Vec::new()))
+                .with_headers(Default::default());
             server.assign(now, job, Assignee::Site(site), task)?;
         }
         Ok(Self {

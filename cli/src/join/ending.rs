@@ -124,8 +124,7 @@ mod tests {
             RejectReason::WrongProject,
             RejectReason::Replaced,
         ] {
-            let message = String::new();
-            assert!(ends(&ClientAction::Rejected(Rejection { reason, message })));
+            assert!(ends(&ClientAction::Rejected(Rejection::new(reason, ""))));
         }
     }
 }

@@ -137,9 +137,7 @@ fn shapes(model: &nvflare::Model) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use fedlink::message::{JobId, Payload, Properties, Ssid, TaskId};
+    use fedlink::message::{JobId, Payload, TaskId};
 
     use super::*;
     use crate::training::{Dataset, partition};
@@ -149,17 +147,12 @@ mod tests {
     }
 
     fn train(name: &str, payload: Payload) -> Result<Update, WinesError> {
-        wines().update(&Task {
-            id: TaskId::from_bytes([1; 16]),
-            job: JobId::from_bytes([2; 16]),
-            name: name.to_owned(),
-            ssid: Ssid::from_bytes([3; 16]),
-            headers: Properties::new(),
-            bytes: payload.len() as u64,
+        wines().update(&Task::new(
+            TaskId::from_bytes([1; 16]),
+            JobId::from_bytes([2; 16]),
+            name,
             payload,
-            again: false,
-            elapsed: Duration::ZERO,
-        })
+        ))
     }
 
     fn model<const N: usize>(arrays: [(&str, Array); N]) -> Payload {

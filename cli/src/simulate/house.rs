@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as RealTime};
 use bytes::Bytes;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::{Identity, Name};
-use fedlink::message::{JobId, Payload, PeerId, Properties, TaskId};
+use fedlink::message::{JobId, Payload, PeerId, TaskId};
 use fedlink::{
     Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, ServerTransmit, Sites,
 };
@@ -108,11 +108,7 @@ impl House {
         let payload = Payload::new(Bytes::from(vec![7; PAYLOAD]));
         for worker in plan.workers() {
             let to = Assignee::Site(name_of(worker)?);
-            let work = NewTask {
-                name: "train".to_owned(),
-                headers: Properties::new(),
-                payload: payload.clone(),
-            };
+            let work = NewTask::new("train", payload.clone());
             let task = self.command(now, figures, |server, now| {
                 server.assign(now, JOB, to, work)
             })?;

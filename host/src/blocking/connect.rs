@@ -124,10 +124,8 @@ impl TcpConnect {
 
     fn connect_to(&self, address: &str) -> io::Result<Connected> {
         let mut stream = connect_tcp(address)?;
-        let mut carrier = Carrier {
-            host_name: Name::new(socket::host_of(address)).ok(),
-            tls_exporter: None,
-        };
+        let mut carrier = Carrier::default();
+        carrier.host_name = Name::new(socket::host_of(address)).ok();
         let Some((config, name)) = &self.tls else {
             return Ok(Connected {
                 wire: Box::new(stream),

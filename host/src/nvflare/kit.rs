@@ -201,10 +201,8 @@ impl Kit {
     /// default.
     #[must_use]
     pub fn client_config(&self) -> ClientConfig {
-        let settings = Settings {
-            secure: self.secure,
-            ..Settings::DEFAULT
-        };
+        let mut settings = Settings::DEFAULT;
+        settings.secure = self.secure;
         ClientConfig::nvflare(self.project.clone(), self.server.clone(), settings)
     }
 

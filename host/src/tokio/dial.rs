@@ -94,10 +94,8 @@ impl TcpDial {
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
         socket::prepare(&SockRef::from(&stream))?;
         let local_address = stream.local_addr().ok().map(|address| address.ip());
-        let mut carrier = Carrier {
-            host_name: Name::new(socket::host_of(address)).ok(),
-            tls_exporter: None,
-        };
+        let mut carrier = Carrier::default();
+        carrier.host_name = Name::new(socket::host_of(address)).ok();
         let Some((config, name)) = &self.tls else {
             return Ok(Connection {
                 stream: Box::new(Explained::new(stream, address, None)),

@@ -83,20 +83,12 @@ impl Federation {
 
 /// Work with this input.
 pub fn task(payload: impl Into<Bytes>) -> NewTask {
-    NewTask {
-        name: "reverse".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new(payload),
-    }
+    NewTask::new("reverse", Payload::new(payload))
 }
 
 /// Work whose output is a pattern of so many bytes.
 pub fn grow(len: usize) -> NewTask {
-    NewTask {
-        name: "grow".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new(len.to_string()),
-    }
+    NewTask::new("grow", Payload::new(len.to_string()))
 }
 
 /// What sites do.

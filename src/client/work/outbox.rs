@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use crate::Instant;
+use crate::client::Timer;
 use crate::client::backoff::{self, at_most_longest};
-use crate::client::cx::{Cx, Timer};
+use crate::client::cx::Cx;
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::guard::Guard;

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use crate::Instant;
+use crate::client::Timer;
 use crate::client::backoff::at_most_longest;
-use crate::client::cx::{Cx, Timer};
+use crate::client::cx::Cx;
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::limits::MAX_PROPERTIES;

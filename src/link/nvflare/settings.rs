@@ -19,6 +19,7 @@ use crate::wire::nvflare::sfm::MAX_FRAME;
 /// | answers that wait to be sent | 4,096 of them, 2 KiB each |
 /// | one message while it is read | twice `max_frame`, and 64 MiB |
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
     /// The server proves itself with a certificate, and so does the client. Without it
     /// anybody can be anybody. Default: true.

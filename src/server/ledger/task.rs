@@ -22,6 +22,7 @@ pub enum Assignee {
 
 /// Work to give to a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewTask {
     /// What to do, in the words of the job; at most 255 bytes.
     pub name: String,
@@ -29,6 +30,25 @@ pub struct NewTask {
     pub headers: Properties,
     /// The input. A clone given to several tasks is held and stored once.
     pub payload: Payload,
+}
+
+impl NewTask {
+    /// Work without details.
+    #[must_use]
+    pub fn new(name: impl Into<String>, payload: Payload) -> Self {
+        Self {
+            name: name.into(),
+            headers: Properties::new(),
+            payload,
+        }
+    }
+
+    /// With these details.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Properties) -> Self {
+        self.headers = headers;
+        self
+    }
 }
 
 /// How far a task has come.
@@ -46,6 +66,7 @@ pub enum TaskState {
 
 /// A task as the server holds it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct TaskView<'a> {
     /// The assignment.
     pub id: TaskId,

@@ -16,7 +16,7 @@ pub fn frame_header(len: usize) -> [u8; 4] {
 /// [`Frames::next_frame`] until there is none. It holds at most one message and what was
 /// read beyond it.
 #[derive(Debug)]
-pub struct Frames {
+pub(crate) struct Frames {
     buffer: BytesMut,
     limit: usize,
 }
@@ -43,7 +43,7 @@ impl Frames {
     /// For messages of up to `limit` bytes, at most 2 MiB. A server starts each
     /// connection with a small limit and raises it when the peer has registered.
     #[must_use]
-    pub fn with_limit(limit: usize) -> Self {
+    pub(crate) fn with_limit(limit: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             limit: limit.min(MAX_MESSAGE),
@@ -51,12 +51,12 @@ impl Frames {
     }
 
     /// Changes the limit for frames that have not begun.
-    pub fn set_limit(&mut self, limit: usize) {
+    pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit.min(MAX_MESSAGE);
     }
 
     /// Where bytes from the carrier are appended.
-    pub fn buffer(&mut self) -> &mut BytesMut {
+    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
@@ -64,7 +64,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the next length is 0 or over the limit. It stays so: close the stream.
-    pub fn next_frame(&mut self) -> Result<Option<BytesMut>, FrameError> {
+    pub(crate) fn next_frame(&mut self) -> Result<Option<BytesMut>, FrameError> {
         let Some(header) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
         };
@@ -87,7 +87,7 @@ impl Frames {
 
     /// Whether the stream may end here: nothing of a message has arrived.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 }

@@ -158,11 +158,7 @@ fn misuse_server(server: &mut Server, dice: &mut Dice) {
 }
 
 fn work() -> NewTask {
-    NewTask {
-        name: "work".to_owned(),
-        headers: Properties::new(),
-        payload: Payload::new(Vec::new()),
-    }
+    NewTask::new("work", Payload::new(Vec::new()))
 }
 
 fn nobody() -> Name {

@@ -219,10 +219,8 @@ impl Site {
         self.connecting = false;
         self.peer = Some(peer);
         scene.line(|| format!("{} is connected as {peer}", self.name));
-        let carrier = Carrier {
-            host_name: None,
-            tls_exporter: exporter(&scene.plan, peer),
-        };
+        let mut carrier = Carrier::default();
+        carrier.tls_exporter = exporter(&scene.plan, peer);
         client.handle_connected(scene.clock(), carrier).unwrap();
         self.pump(scene);
     }

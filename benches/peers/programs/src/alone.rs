@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use fedlink::identity::Name;
-use fedlink::message::{InstanceId, Payload, PeerId, Properties};
+use fedlink::message::{InstanceId, Payload, PeerId};
 use fedlink::stand_in::{Answer, Desk, Guise, StandIn};
 use fedlink::{Assignee, Instant, NewTask, Server, ServerAction, ServerTransmit, Suite};
 use rustix::time::{ClockId, clock_gettime};
@@ -29,7 +29,7 @@ pub fn measure(
     let seated: Result<_, Failure> = (0..CLIENTS)
         .map(|number| {
             let name = Name::new(&format!("alone-{number}"))?;
-            let stand_in = server.seat(now, name.clone(), Suite::Bearer);
+            let stand_in = server.unproven_session(now, name.clone(), Suite::Bearer);
             Ok((name, stand_in))
         })
         .collect();
@@ -134,11 +134,7 @@ impl House<'_> {
     /// Makes a task for each client.
     fn assign(&mut self, input: &Payload) -> Result<(), Failure> {
         for (name, _) in &self.clients {
-            let task = NewTask {
-                name: "train".to_owned(),
-                headers: Properties::new(),
-                payload: input.clone(),
-            };
+            let task = NewTask::new("train", input.clone());
             let to = Assignee::Site(name.clone());
             self.server.assign(self.now, JOB, to, task)?;
         }

@@ -18,10 +18,8 @@ fn name(text: &str) -> Name {
 }
 
 fn server(seed: u8, records: Vec<Bytes>) -> Server {
-    let config = ServerConfig {
-        suites: Suites::new([Suite::Plain]).unwrap(),
-        ..ServerConfig::new(name("wine"))
-    };
+    let mut config = ServerConfig::new(name("wine"));
+    config.suites = Suites::new([Suite::Plain]).unwrap();
     let identity = Identity::unproven(name("coordinator"));
     Server::restore(Arc::new(config), identity, [seed; 32], NOW, records).unwrap()
 }
@@ -58,13 +56,7 @@ fn left(site: &str) -> ServerAction {
 }
 
 fn joined(site: &str) -> ServerAction {
-    ServerAction::ClientJoined(Joined {
-        client: name(site),
-        renewed: false,
-        address: String::new(),
-        site_info: Properties::new(),
-        context: Properties::new(),
-    })
+    ServerAction::ClientJoined(Joined::new(name(site)))
 }
 
 fn holders(server: &Server) -> Vec<String> {
@@ -152,10 +144,8 @@ impl Rig {
         let (server, coordinator) = begun(minimum);
         let shares = partition(&Dataset::load(5), 2, 5);
         let client = |site: &str| {
-            let config = ClientConfig {
-                suites: Suites::new([Suite::Plain]).unwrap(),
-                ..ClientConfig::new(name("wine"))
-            };
+            let mut config = ClientConfig::new(name("wine"));
+            config.suites = Suites::new([Suite::Plain]).unwrap();
             let identity = Identity::unproven(name(site));
             let mut client = Client::new(Arc::new(config), identity, [3; 32], NOW).unwrap();
             client.handle_connected(NOW, Carrier::default()).unwrap();

@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use fedlink::message::{Properties, Ssid, TaskId};
+use fedlink::message::TaskId;
 use fedlink::nvflare::Array;
 
 use super::*;
@@ -39,17 +37,7 @@ fn floats<const N: usize>(values: [f32; N]) -> Array {
 }
 
 fn task(name: &str, payload: Payload) -> Task {
-    Task {
-        id: TaskId::from_bytes([1; 16]),
-        job: JOB,
-        name: name.to_owned(),
-        ssid: Ssid::from_bytes([3; 16]),
-        headers: Properties::new(),
-        bytes: payload.len() as u64,
-        payload,
-        again: false,
-        elapsed: Duration::ZERO,
-    }
+    Task::new(TaskId::from_bytes([1; 16]), JOB, name, payload)
 }
 
 /// What goes back for [1 2 3] from a trainer that leaves this.

@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use crate::client::RetryReason;
+use crate::client::Timer;
 use crate::client::backoff;
-use crate::client::cx::{Cx, Timer};
+use crate::client::cx::Cx;
 use crate::message::{Push, PushReply, Request, RequestId, ReturnCode, TaskId};
 
 use super::upload::Upload;

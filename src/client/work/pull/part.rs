@@ -5,8 +5,9 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::client::RetryReason;
+use crate::client::Timer;
 use crate::client::backoff;
-use crate::client::cx::{Cx, Timer};
+use crate::client::cx::Cx;
 use crate::client::work::record::Store;
 use crate::message::{Fetch as FetchPart, JobId, Request, RequestId, ReturnCode, TaskId};
 

@@ -173,11 +173,8 @@ impl Director {
         let payload = Payload::labelled(content(seed, size), "model", "");
         let job = desk.scene.plan.jobs[index].id;
         let to = assignee(desk.scene, site);
-        let task = NewTask {
-            name: name.clone(),
-            headers: Properties::new().with("round", round.to_string()),
-            payload: payload.clone(),
-        };
+        let task = NewTask::new(name.clone(), payload.clone())
+            .with_headers(Properties::new().with("round", round.to_string()));
         let id = desk.server.assign(desk.now(), job, to, task).unwrap();
         desk.scene
             .model

@@ -60,7 +60,7 @@ impl Weather {
             // Only the sealed suite claims to notice.
             spoilt: match (suite, draw.pick(&[0, 20, 100])) {
                 (Suite::Sealed, spoilt) => spoilt,
-                (Suite::Plain | Suite::Bearer, _) => 0,
+                (_, _) => 0,
             },
             late: draw.pick(&[0, 5, 30]),
             echoed: draw.pick(&[0, 0, 20]),

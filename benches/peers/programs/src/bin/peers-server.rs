@@ -13,7 +13,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use fedlink::message::Properties;
 use fedlink::{Assignee, NewTask, ServerAction, Sites};
 use fedlink_cli::parties;
 use fedlink_host::kit::ServerKit;
@@ -91,11 +90,7 @@ async fn obey(
         ["assign", count, bytes] => {
             let (count, input) = (count.parse::<u32>()?, payload(bytes.parse()?));
             for _ in 0..count {
-                let task = NewTask {
-                    name: "train".to_owned(),
-                    headers: Properties::new(),
-                    payload: input.clone(),
-                };
+                let task = NewTask::new("train", input.clone());
                 server.assign(JOB, Assignee::Anyone, task).await?;
             }
             Ok(json!({}))

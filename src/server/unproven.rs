@@ -18,7 +18,7 @@ impl Server {
     /// other end. The session stands after the first message that comes in it.
     ///
     /// It takes what any client takes, but for a reference to the certificates of issuers.
-    pub fn seat(&mut self, now: Instant, client: Name, suite: Suite) -> StandIn {
+    pub fn unproven_session(&mut self, now: Instant, client: Name, suite: Suite) -> StandIn {
         self.advance(now);
         let id = self.sessions.draw_id(&mut self.entropy);
         let (ours, theirs) = match suite {
