@@ -14,6 +14,7 @@ mod anchors;
 mod certificate;
 mod chain;
 mod chain_key;
+mod date;
 mod der;
 mod error;
 mod extensions;
@@ -34,6 +35,7 @@ mod verify;
 
 pub use certificate::certificate_version;
 pub use chain::{Chain, MAX_CERTIFICATES, MAX_CHAIN_BYTES};
+pub use date::Date;
 pub use error::{ChainError, KeyError};
 pub use key::PublicKey;
 pub use name::{MAX_NAME_BYTES, Name, NameError};

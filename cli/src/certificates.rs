@@ -13,24 +13,40 @@ pub(crate) enum Whose {
 
 /// That the certificate of `owner` ends, when, and what helps.
 pub(crate) fn ends(owner: &str, left: Duration, whose: Whose) -> String {
+    format!(
+        "the certificate of {owner} {}: {}",
+        when(left),
+        renew(owner, whose)
+    )
+}
+
+/// How the certificate of `owner` is renewed.
+pub(crate) fn renew(owner: &str, whose: Whose) -> String {
     let kit = match whose {
         Whose::Site => format!("sites/{owner}"),
         Whose::Coordinator => "server".to_owned(),
     };
     format!(
-        "the certificate of {owner} {}: whoever runs the project renews it with `fedlink provision --out PROJECT --renew {owner}`, PROJECT being the project's folder; {kit}/certificate.pem in there takes the place of the old one, while {owner} runs",
-        when(left)
+        "whoever runs the project renews it with `fedlink provision --out PROJECT --renew {owner}`, PROJECT being the project's folder; {kit}/certificate.pem in there takes the place of the old one, while {owner} runs"
     )
 }
 
 /// `ends in 9 days`.
 pub(crate) fn when(left: Duration) -> String {
-    const DAY: u64 = 24 * 3600;
-    match (left.as_secs(), left.as_secs() / DAY) {
-        (0, _) => "has ended".to_owned(),
-        (_, 0) => "ends in less than a day".to_owned(),
-        (_, 1) => "ends in a day".to_owned(),
-        (_, days) => format!("ends in {days} days"),
+    let seconds = left.as_secs();
+    for (unit, one) in [(24 * 3600, "a day"), (3600, "an hour"), (60, "a minute")] {
+        match seconds / unit {
+            0 => {}
+            1 => return format!("ends in {one}"),
+            many => {
+                let name = one.rsplit(' ').next().unwrap_or_default();
+                return format!("ends in {many} {name}s");
+            }
+        }
+    }
+    match seconds {
+        0 => "has ended".to_owned(),
+        _ => "ends in less than a minute".to_owned(),
     }
 }
 
@@ -43,7 +59,11 @@ mod tests {
         let days = |days: u64| Duration::from_secs(days * 24 * 3600 + 5);
         assert_eq!(when(days(13)), "ends in 13 days");
         assert_eq!(when(days(1)), "ends in a day");
-        assert_eq!(when(days(0)), "ends in less than a day");
+        assert_eq!(when(days(0)), "ends in less than a minute");
+        assert_eq!(when(Duration::from_secs(119)), "ends in a minute");
+        assert_eq!(when(Duration::from_secs(59 * 60)), "ends in 59 minutes");
+        assert_eq!(when(Duration::from_secs(7199)), "ends in an hour");
+        assert_eq!(when(days(1) - days(0)), "ends in a day");
         assert_eq!(when(Duration::ZERO), "has ended");
         let site = ends("porto", days(9), Whose::Site);
         assert!(site.starts_with("the certificate of porto ends in 9 days: "));

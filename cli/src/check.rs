@@ -1,11 +1,13 @@
 //! `fedlink check`: looks at a kit and at the way to its coordinator, one thing after another,
 //! and says of each that it is right, or what to do.
 //!
-//! Nothing is changed at the other end: it is asked to prove itself, and the conversation ends
+//! Nothing is changed in the kit and its folder for state, and nothing at the other end: it is asked to prove itself, and the conversation ends
 //! before this side registers, unless that is asked for.
 
+mod dates;
 mod kits;
 mod report;
+mod state;
 mod way;
 
 use std::io;
@@ -45,7 +47,7 @@ pub fn run(options: &CheckOptions) -> Result<bool, CheckError> {
 async fn check(options: &CheckOptions) -> Report {
     if let Some(folder) = &options.nvflare {
         return match NvflareKit::read(folder) {
-            Ok(kit) => kits::nvflare(&kit, options.register).await,
+            Ok(kit) => kits::nvflare(&kit, options.state.as_deref(), options.register).await,
             Err(error) => no_kit(&error),
         };
     }

@@ -9,6 +9,7 @@ mod coordinator;
 mod drill;
 mod hosted;
 mod order;
+pub(crate) mod purpose;
 mod site;
 
 use fedlink::identity::Name;

@@ -134,13 +134,13 @@ pub fn run(options: &JoinOptions) -> Result<(), JoinError> {
     if let Some(folder) = &options.nvflare {
         let kit = Kit::read(folder)?;
         if let Some(state) = options.state.as_ref().filter(|_| options.repair) {
-            parties::repair(state)?;
+            parties::repair(state, &parties::nvflare_owner(&kit))?;
         }
         runtime.block_on(nvflare::run(options, &kit, interrupt))
     } else {
         let kit = SiteKit::load(&options.kit)?;
         if options.repair {
-            parties::repair(&kit.state)?;
+            parties::repair(&kit.state, &parties::owner(&kit))?;
         }
         runtime.block_on(native::run(options, &kit, share(options), interrupt))
     }

@@ -288,10 +288,13 @@ pub struct CheckOptions {
     /// provision` made for the site
     #[arg(long, value_name = "FOLDER", conflicts_with = "kit", value_parser = path())]
     pub nvflare: Option<PathBuf>,
-    /// Also registers and leaves, which ends a process of the same name that is at work, and
-    /// counts as a site for a coordinator that waits for its first round
+    /// Also registers and leaves, which ends a process of the same name that is at work; a
+    /// server of NVIDIA FLARE also counts it as a site that it waits for
     #[arg(long)]
     pub register: bool,
+    /// With --nvflare: the folder where `fedlink join` is to keep results, to be looked at
+    #[arg(long, value_name = "FOLDER", requires = "nvflare", value_parser = path())]
+    pub state: Option<PathBuf>,
     /// Print what was found as one JSON object
     #[arg(long)]
     pub json: bool,

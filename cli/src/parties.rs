@@ -8,6 +8,7 @@ use fedlink::error::ConfigError;
 use fedlink::identity::{Identity, Name, NameError};
 use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
 use fedlink_host::kit::{self, Config, Kit, ServerKit, SiteKit, Transport};
+use fedlink_host::nvflare::Kit as NvflareKit;
 use fedlink_host::store::{FileStore, StoreError};
 use fedlink_host::tls::{self, ClientTls, ServerTls, TlsError};
 use fedlink_host::tokio::{
@@ -48,8 +49,23 @@ pub enum PartyError {
 ///
 /// # Errors
 /// When it cannot be opened even so.
-pub fn repair(state: &Path) -> Result<(), StoreError> {
-    FileStore::repair(state).map(drop)
+pub fn repair(state: &Path, owner: &str) -> Result<(), StoreError> {
+    FileStore::repair_for(state, owner).map(drop)
+}
+
+/// Whose the records of this kit are.
+#[must_use]
+pub fn owner<C: Config>(kit: &Kit<C>) -> String {
+    let (config, role) = (&kit.config, C::ROLE);
+    format!("the {role} {} of {}", config.name(), config.project())
+}
+
+/// The same for a site of NVFlare.
+pub(crate) fn nvflare_owner(kit: &NvflareKit) -> String {
+    format!(
+        "the site {} of {}, a project of NVFlare",
+        kit.name, kit.project
+    )
 }
 
 /// How to repair a store from the command line, if that helps against this error.
@@ -68,7 +84,7 @@ pub(crate) fn repair_hint(error: &StoreError) -> &'static str {
 /// # Errors
 /// When the kit cannot be put to work.
 pub async fn server_host(kit: &ServerKit) -> Result<(ServerHost, Option<ServerTls>), PartyError> {
-    let (store, records) = FileStore::open(&kit.state)?;
+    let (store, records) = FileStore::open_for(&kit.state, &owner(kit))?;
     let mut limits = kit.config.limits.for_host();
     if let Some(fit) = open_files::places(limits.connections) {
         // The default is for large federations, and nobody has asked for it.
@@ -99,7 +115,7 @@ pub async fn server_host(kit: &ServerKit) -> Result<(ServerHost, Option<ServerTl
 /// # Errors
 /// When the kit cannot be put to work.
 pub fn client_host(kit: &SiteKit) -> Result<(ClientHost, Redial), PartyError> {
-    let (store, records) = FileStore::open(&kit.state)?;
+    let (store, records) = FileStore::open_for(&kit.state, &owner(kit))?;
     let dial = Redial::new(dial(kit, kit.config.server.addresses.clone())?);
     let config = Arc::new(client_config(kit)?);
     let host = ClientHost::new(config, identity(kit)?, dial.clone()).storage(store, records);

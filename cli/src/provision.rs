@@ -27,6 +27,7 @@ mod folder;
 mod plan;
 mod renew;
 
+pub(crate) use authority::project_of_root;
 pub use error::ProvisionError;
 pub use plan::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, Plan};
 

@@ -13,6 +13,7 @@ use fedlink_host::{CallError, HostError, random_id};
 use tokio::time::Instant;
 
 use crate::certificates::{self, Whose};
+use crate::federation::purpose;
 use crate::federation::{Coordinator, HostedCoordinator, News, Plan, names};
 use crate::interrupt::{Hangup, Interrupt, SignalError};
 use crate::options::{ServeOptions, Span};
@@ -77,7 +78,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let interrupt = Interrupt::listen(Hangup::Reloads)?;
     let kit = ServerKit::load(&options.kit)?;
     if options.repair {
-        parties::repair(&kit.state).map_err(PartyError::Store)?;
+        parties::repair(&kit.state, &parties::owner(&kit)).map_err(PartyError::Store)?;
     }
     let runtime = tokio::runtime::Runtime::new().map_err(ServeError::Runtime)?;
     runtime.block_on(async {
@@ -249,6 +250,9 @@ impl<'a> Desk<'a> {
     }
 
     async fn take(&mut self, action: ServerAction) -> Result<(), ServeError> {
+        if self.tell_of_check(&action) {
+            return Ok(());
+        }
         self.tell(&action);
         self.process.handle(action).await?;
         if !self.begun && self.present.len() >= self.options.sites {
@@ -296,6 +300,26 @@ impl<'a> Desk<'a> {
             })
             .await?;
         Ok(())
+    }
+
+    /// Whether somebody has come who does not stay: `fedlink check`, which takes no part.
+    fn tell_of_check(&mut self, action: &ServerAction) -> bool {
+        let (ServerAction::ClientJoined(joined) | ServerAction::ClientReplaced(joined)) = action
+        else {
+            return false;
+        };
+        if !purpose::is_check(joined) {
+            return false;
+        }
+        let client = &joined.client;
+        self.say(match action {
+            ServerAction::ClientReplaced(_) => {
+                format!("{client} is replaced: its operator checks the way here")
+            }
+            _ => format!("{client} checks the way here, and takes no part"),
+        });
+        self.present.remove(client);
+        true
     }
 
     fn tell(&mut self, action: &ServerAction) {

@@ -5,92 +5,12 @@ mod common;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use common::{Process, fedlink, provision};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
-use serde_json::Value;
+use common::checked::{DAY, address, change, check, date, project, serve};
+use common::{Process, fedlink};
+use rcgen::ExtendedKeyUsagePurpose;
 use tempfile::TempDir;
-
-/// What a check found, and whether all of it is right.
-struct Found {
-    right: bool,
-    checks: Vec<Value>,
-}
-
-fn check(kit: impl AsRef<Path>, more: &[&str]) -> Found {
-    let option = if more.contains(&"--nvflare") {
-        "--nvflare"
-    } else {
-        "--kit"
-    };
-    let more = more.iter().filter(|it| **it != "--nvflare");
-    let output = fedlink()
-        .args(["check", "--json", option])
-        .arg(kit.as_ref())
-        .args(more)
-        .output()
-        .unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["right"], output.status.success());
-    Found {
-        right: output.status.success(),
-        checks: report["checks"].as_array().unwrap().clone(),
-    }
-}
-
-impl Found {
-    /// This check is right, and found something like this.
-    #[track_caller]
-    fn right(&self, check: &str, found: &str) -> &Self {
-        let line = self.checks.iter().find(|it| {
-            it["check"] == check
-                && it["right"] == true
-                && it["found"].as_str().unwrap().contains(found)
-        });
-        assert!(line.is_some(), "{check}, {found}: {:#?}", self.checks);
-        self
-    }
-
-    /// Only this check is wrong; what was found or its remedy has this in it.
-    #[track_caller]
-    fn wrong(&self, check: &str, told: &str) {
-        assert!(!self.right);
-        for line in self.checks.iter().filter(|it| it["right"] == false) {
-            assert_eq!(line["check"], check, "{line:#?}");
-            assert!(line.to_string().contains(told), "{told}: {line:#?}");
-        }
-    }
-}
-
-/// A project with one site, and its folders.
-fn project() -> (TempDir, PathBuf, PathBuf) {
-    let place = TempDir::new().unwrap();
-    let folder = place.path().join("wine");
-    provision(&folder, "mosel");
-    (place, folder.join("server"), folder.join("sites/mosel"))
-}
-
-fn change(kit: &Path, from: &str, to: &str) {
-    let file = kit.join("fedlink.toml");
-    let text = fs::read_to_string(&file).unwrap();
-    assert!(text.contains(from), "{text}");
-    fs::write(file, text.replace(from, to)).unwrap();
-}
-
-/// Where the site of this kit connects to.
-fn address(site: &Path) -> String {
-    let text = fs::read_to_string(site.join("fedlink.toml")).unwrap();
-    let at = text.find("127.0.0.1:").unwrap();
-    text[at..].split('"').next().unwrap().to_owned()
-}
-
-fn serve(server: &Path) -> Process {
-    let coordinator = Process::start(&["serve", "--kit", server.to_str().unwrap()]);
-    coordinator.says("waits for");
-    coordinator
-}
 
 #[test]
 fn all_is_right_while_the_coordinator_runs() {
@@ -111,6 +31,7 @@ fn all_is_right_while_the_coordinator_runs() {
     check(&site, &["--register"])
         .right("registration", "takes this site")
         .right("both clocks", "0 s behind");
+    coordinator.says("mosel checks the way here, and takes no part");
     coordinator.says("mosel has left: it was only checked");
     let found = check(&server, &[]);
     assert!(found.right, "{:#?}", found.checks);
@@ -144,6 +65,57 @@ fn a_check_does_not_disturb_the_site_at_work() {
     assert!(check(&site, &[]).right);
     at_work.interrupt();
     coordinator.says("mosel has left");
+}
+
+/// A coordinator that waits for one site does not begin with one that only looks.
+#[test]
+fn a_check_that_registers_is_no_site_of_a_round() {
+    let (_place, server, site) = project();
+    let coordinator = Process::start(&["serve", "--kit", server.to_str().unwrap(), "--sites", "1"]);
+    coordinator.says("waits for");
+    for _ in 0..2 {
+        check(&site, &["--register"]).right("registration", "takes this site");
+    }
+    coordinator.says("mosel has left: it was only checked");
+    let _at_work = Process::start(&["join", "--kit", site.to_str().unwrap(), "--share", "1/1"]);
+    let next = coordinator.said_before("begins with 1 sites");
+    assert!(
+        next.iter().any(|it| it.contains("mosel has joined")),
+        "{next:?}"
+    );
+}
+
+/// Whoever asks whether the coordinator runs shows it nothing that it would refuse.
+#[test]
+fn a_check_of_the_coordinator_leaves_no_warning_with_it() {
+    let (_place, server, site) = project();
+    let coordinator = serve(&server);
+    let found = check(&server, &[]);
+    found.right("listen", "the coordinator of this kit listens");
+    // A line about it would have come before.
+    check(&site, &["--register"]);
+    let said = coordinator.said_before("mosel checks the way");
+    assert!(!said.iter().any(|it| it.contains("refused")), "{said:?}");
+}
+
+#[test]
+fn another_project_than_that_of_the_root() {
+    let (_place, server, site) = project();
+    for kit in [&server, &site] {
+        change(kit, "project = \"wine\"", "project = \"beer\"");
+        check(kit, &[]).warns("project", "the root of this kit was made for wine");
+    }
+    change(&server, "project = \"beer\"", "project = \"wine\"");
+    let _coordinator = serve(&server);
+    let found = check(&site, &[]);
+    assert!(found.right, "{:#?}", found.checks);
+    found
+        .warns("project", "correct `project` in fedlink.toml")
+        .right(
+            "answer",
+            "whether it takes this site and its project shows --register",
+        );
+    check(&site, &["--register"]).wrong("registration", "project");
 }
 
 #[test]
@@ -219,32 +191,6 @@ fn a_coordinator_of_another_project_of_that_name() {
     );
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Gives the party of this kit a certificate with other dates.
-fn date(kit: &Path, name: &str, usage: ExtendedKeyUsagePurpose, [from, to]: [SystemTime; 2]) {
-    let authority = kit
-        .ancestors()
-        .find(|it| it.join("authority").exists())
-        .unwrap()
-        .join("authority");
-    let key = fs::read_to_string(authority.join("root-key.pem")).unwrap();
-    let mut root = CertificateParams::default();
-    root.distinguished_name = rcgen::DistinguishedName::new();
-    root.distinguished_name
-        .push(DnType::CommonName, "wine root");
-    let issuer = Issuer::new(root, KeyPair::from_pem(&key).unwrap());
-    let own = KeyPair::from_pem(&fs::read_to_string(kit.join("key.pem")).unwrap()).unwrap();
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![usage];
-    (params.not_before, params.not_after) = (from.into(), to.into());
-    let certificate = params.signed_by(&own, &issuer).unwrap();
-    fs::write(kit.join("certificate.pem"), certificate.pem()).unwrap();
-}
-
 #[test]
 fn certificates_that_do_not_count_now() {
     let now = SystemTime::now();
@@ -277,6 +223,27 @@ fn certificates_that_do_not_count_now() {
         .find(|it| it["check"] == "own dates")
         .unwrap();
     assert!(own["right"] == false && own["found"].as_str().unwrap().contains("correct the clock"));
+}
+
+#[test]
+fn certificates_that_soon_count_no_more() {
+    let now = SystemTime::now();
+    let (_place, server, site) = project();
+    let ends = |from_now| [now - 30 * DAY, now + from_now];
+    let [of_site, of_server] = [
+        ("mosel", ExtendedKeyUsagePurpose::ClientAuth),
+        ("coordinator", ExtendedKeyUsagePurpose::ServerAuth),
+    ];
+    date(&server, of_server.0, of_server.1, ends(13 * DAY + DAY / 2));
+    date(&site, of_site.0, of_site.1, ends(DAY / 48));
+    check(&server, &[]).warns("own dates", "--renew coordinator");
+    let _coordinator = serve(&server);
+    let found = check(&site, &[]);
+    assert!(found.right, "{:#?}", found.checks);
+    found
+        .warns("own dates", " minutes\"")
+        .warns("own dates", "--renew mosel")
+        .warns("their dates", "ends in 13 days");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fedlink::Seed;
-use time::OffsetDateTime;
 
 /// Seconds since the Unix epoch, for the dates of certificates; 0 on a machine whose
 /// clock stands before it.
@@ -38,24 +37,6 @@ impl WallClock {
     }
 }
 
-/// A moment in Unix seconds, as people write it: `2026-11-30 20:19 UTC`.
-#[must_use]
-pub fn date(unix_time: u64) -> String {
-    let moment = i64::try_from(unix_time).ok();
-    let moment = moment.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    match moment {
-        Some(at) => format!(
-            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute()
-        ),
-        None => format!("Unix time {unix_time}"),
-    }
-}
-
 /// Fresh randomness for one machine, from the operating system, which writes the only copy.
 ///
 /// # Errors
@@ -72,17 +53,4 @@ pub fn random_id() -> Result<[u8; 16], getrandom::Error> {
     let mut id = [0; 16];
     getrandom::fill(&mut id)?;
     Ok(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_told_in_the_calendar() {
-        assert_eq!(date(0), "1970-01-01 00:00 UTC");
-        assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
-        assert_eq!(date(4_102_444_799), "2099-12-31 23:59 UTC");
-        assert_eq!(date(u64::MAX), format!("Unix time {}", u64::MAX));
-    }
 }

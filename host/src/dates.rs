@@ -2,9 +2,9 @@
 //! clocks may be the one that is wrong.
 
 use fedlink::Suspicion;
-use fedlink::identity::ChainError;
+use fedlink::identity::{ChainError, Date};
 
-use crate::{date, unix_time};
+use crate::unix_time;
 
 /// What is wrong with a message that was dropped, in words.
 #[must_use]
@@ -31,16 +31,16 @@ pub(crate) const CORRECT: &str = "correct the clock of this machine; if it is ri
 pub(crate) fn expired(not_after: u64, now: u64) -> String {
     format!(
         "the server's certificate expired on {}, and the clock of this machine says {}",
-        date(not_after),
-        date(now)
+        Date(not_after),
+        Date(now)
     )
 }
 
 pub(crate) fn not_yet_valid(not_before: u64, now: u64) -> String {
     format!(
         "the server's certificate is not valid before {}, and the clock of this machine says {}",
-        date(not_before),
-        date(now)
+        Date(not_before),
+        Date(now)
     )
 }
 

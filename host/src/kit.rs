@@ -16,6 +16,7 @@ pub use config::{
     SiteConfig, SiteTimeouts, Suite, Transport, VERSION,
 };
 pub use credentials::Credentials;
+pub(crate) use error::in_days;
 pub use error::{Fault, KitError, KitWarning};
 pub use file::MAX_FILE_BYTES;
 pub use limits::ServerLimits;

@@ -25,7 +25,7 @@ pub mod trainer;
 mod testing;
 
 pub use address::{Address, AddressError, Host, is_host_name};
-pub use clock::{date, random_id, seed, unix_time};
+pub use clock::{random_id, seed, unix_time};
 pub use connectivity::{ConnectionFailure, Connectivity};
 pub use current::Current;
 pub use dates::explain;

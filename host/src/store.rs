@@ -30,10 +30,12 @@ mod error;
 mod folder;
 mod format;
 mod log;
+mod look;
 mod scan;
 
 pub use error::{Damage, Obstacle, StoreError};
 pub use folder::SetAside;
+pub use look::Found;
 
 use std::fs::File;
 use std::path::Path;
@@ -50,6 +52,8 @@ use scan::{Progress, Scanned, Unread, scan};
 pub struct FileStore {
     folder: Folder,
     log: Log,
+    /// Whose records these are, if that is known.
+    owner: Option<String>,
     /// Set when a write failed: what the file holds from then on is unknown.
     failed: bool,
     set_aside: Option<SetAside>,
@@ -76,18 +80,42 @@ impl FileStore {
     /// None of them loses a byte. Only an error of the system can come when the incomplete
     /// end has been set aside already.
     pub fn open(directory: &Path) -> Result<(Self, Vec<Bytes>), StoreError> {
+        Self::open_as(directory, None)
+    }
+
+    /// As [`open`](Self::open), for records of `owner` alone: any text that tells whoever may
+    /// use them, such as name, role and project. A store of which nobody has said whose it is
+    /// becomes this owner's when it is next [replaced](Self::replace).
+    ///
+    /// # Errors
+    ///
+    /// Those of `open`, and [`StoreError::Foreign`] if the records are another owner's.
+    pub fn open_for(directory: &Path, owner: &str) -> Result<(Self, Vec<Bytes>), StoreError> {
+        Self::open_as(directory, Some(owner))
+    }
+
+    /// Finds what [`open_for`](Self::open_for) would find, without a change to anything: a
+    /// process that uses the store, or is about to, is not disturbed. Whether the disk has room
+    /// shows only a try.
+    ///
+    /// # Errors
+    ///
+    /// As `open_for`, except [`StoreError::Locked`], which is [`Found::InUse`].
+    pub fn look(directory: &Path, owner: &str) -> Result<Found, StoreError> {
+        look::look(directory, owner)
+    }
+
+    fn open_as(directory: &Path, owner: Option<&str>) -> Result<(Self, Vec<Bytes>), StoreError> {
         let folder = Folder::open(directory)?;
         let Some(file) = folder.current()? else {
-            return Self::begin(folder);
+            return Self::begin(folder, owner);
         };
-        let scanned = read(&folder, &file)?;
+        let path = folder.current_path();
+        let scanned = read(&path, &file)?;
+        let owner = check_owner(folder.path(), format::owner(&scanned.content), owner)?;
         match scanned.promised {
-            Ok(headers) => Self::resume(folder, file, headers, scanned),
-            Err(problem) => Err(StoreError::Damaged {
-                path: folder.current_path(),
-                problem,
-                readable: scanned.records.len(),
-            }),
+            Ok(headers) => Self::resume(folder, file, headers, owner, scanned),
+            Err(problem) => Err(damaged(&path, problem, scanned.records.len())),
         }
     }
 
@@ -102,6 +130,19 @@ impl FileStore {
     ///
     /// Those of `open` except these two.
     pub fn repair(directory: &Path) -> Result<(Self, Vec<Bytes>), StoreError> {
+        Self::repair_as(directory, None)
+    }
+
+    /// As [`repair`](Self::repair), for records of `owner` alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_for`](Self::open_for) except the two that it mends.
+    pub fn repair_for(directory: &Path, owner: &str) -> Result<(Self, Vec<Bytes>), StoreError> {
+        Self::repair_as(directory, Some(owner))
+    }
+
+    fn repair_as(directory: &Path, owner: Option<&str>) -> Result<(Self, Vec<Bytes>), StoreError> {
         let folder = Folder::open(directory)?;
         let file = match folder.current() {
             Err(StoreError::Missing(path)) => {
@@ -111,14 +152,15 @@ impl FileStore {
             found => found?,
         };
         let Some(file) = file else {
-            return Self::begin(folder);
+            return Self::begin(folder, owner);
         };
-        let scanned = read(&folder, &file)?;
+        let scanned = read(&folder.current_path(), &file)?;
+        let owner = check_owner(folder.path(), format::owner(&scanned.content), owner)?;
         let problem = match scanned.promised.clone() {
-            Ok(headers) => return Self::resume(folder, file, headers, scanned),
+            Ok(headers) => return Self::resume(folder, file, headers, owner, scanned),
             Err(problem) => problem,
         };
-        let (store, records) = Self::rewrite(folder, &file, scanned)?;
+        let (store, records) = Self::rewrite(folder, &file, owner, scanned)?;
         if let Some(set_aside) = &store.set_aside {
             tracing::warn!(
                 file = %store.folder.current_path().display(),
@@ -173,7 +215,7 @@ impl FileStore {
         &mut self,
         records: impl IntoIterator<Item = [impl AsRef<[u8]>; PARTS]>,
     ) -> Result<(), StoreError> {
-        let next = Self::write(&self.folder, records)?;
+        let next = Self::write(&self.folder, self.owner.as_deref(), records)?;
         match self.folder.put_in_place() {
             Ok(()) => {
                 self.log = next;
@@ -194,20 +236,22 @@ impl FileStore {
         self.log.length()
     }
 
-    fn new(folder: Folder, log: Log, set_aside: Option<SetAside>) -> Self {
+    fn new(folder: Folder, log: Log, owner: Option<String>, set_aside: Option<SetAside>) -> Self {
         Self {
             folder,
             log,
+            owner,
             failed: false,
             set_aside,
         }
     }
 
     /// A store without records.
-    fn begin(folder: Folder) -> Result<(Self, Vec<Bytes>), StoreError> {
-        let log = Self::write(&folder, [[b""; 0]; 0])?;
+    fn begin(folder: Folder, owner: Option<&str>) -> Result<(Self, Vec<Bytes>), StoreError> {
+        let log = Self::write(&folder, owner, [[b""; 0]; 0])?;
         folder.put_in_place()?;
-        Ok((Self::new(folder, log, None), Vec::new()))
+        let owner = owner.map(str::to_owned);
+        Ok((Self::new(folder, log, owner, None), Vec::new()))
     }
 
     /// A store with what was read, which has no damage.
@@ -215,13 +259,14 @@ impl FileStore {
         folder: Folder,
         file: File,
         headers: Headers,
+        owner: Option<String>,
         scanned: Scanned,
     ) -> Result<(Self, Vec<Bytes>), StoreError> {
         let left = scanned.content.len() - scanned.end;
         let (store, records) = if left > scanned.end {
-            Self::rewrite(folder, &file, scanned)?
+            Self::rewrite(folder, &file, owner, scanned)?
         } else {
-            Self::cut(folder, file, headers, scanned)?
+            Self::cut(folder, file, headers, owner, scanned)?
         };
         if let Some(set_aside) = &store.set_aside {
             tracing::warn!(
@@ -239,6 +284,7 @@ impl FileStore {
         folder: Folder,
         file: File,
         headers: Headers,
+        owner: Option<String>,
         scanned: Scanned,
     ) -> Result<(Self, Vec<Bytes>), StoreError> {
         let left = &scanned.content[scanned.end..];
@@ -249,7 +295,7 @@ impl FileStore {
         };
         let log = Log::resume(file, headers, &scanned).map_err(failed(&folder.current_path()))?;
         folder.promise_current()?;
-        Ok((Self::new(folder, log, set_aside), scanned.records))
+        Ok((Self::new(folder, log, owner, set_aside), scanned.records))
     }
 
     /// Sets the whole file aside, and goes on with another one of its whole records. That
@@ -257,20 +303,24 @@ impl FileStore {
     fn rewrite(
         folder: Folder,
         file: &File,
+        owner: Option<String>,
         scanned: Scanned,
     ) -> Result<(Self, Vec<Bytes>), StoreError> {
         let set_aside = folder.set_aside_whole(file, &scanned.content)?;
-        let log = Self::write(&folder, scanned.records.iter().map(|record| [record]))?;
+        let records = scanned.records.iter().map(|record| [record]);
+        let log = Self::write(&folder, owner.as_deref(), records)?;
         folder.put_in_place()?;
-        Ok((Self::new(folder, log, Some(set_aside)), scanned.records))
+        let store = Self::new(folder, log, owner, Some(set_aside));
+        Ok((store, scanned.records))
     }
 
     /// The next file with these records, durable under its temporary name.
     fn write<const PARTS: usize>(
         folder: &Folder,
+        owner: Option<&str>,
         records: impl IntoIterator<Item = [impl AsRef<[u8]>; PARTS]>,
     ) -> Result<Log, StoreError> {
-        Log::write(folder.next()?, records).map_err(failed(&folder.next_path()))
+        Log::write(folder.next()?, owner, records).map_err(failed(&folder.next_path()))
     }
 
     fn change(
@@ -286,18 +336,42 @@ impl FileStore {
     }
 }
 
-fn read(folder: &Folder, file: &File) -> Result<Scanned, StoreError> {
-    let path = folder.current_path();
-    let length = file.metadata().map_err(failed(&path))?.len();
-    let scanned = scan(file, length, &mut Progress::new(&path, length));
+fn read(path: &Path, file: &File) -> Result<Scanned, StoreError> {
+    let length = file.metadata().map_err(failed(path))?.len();
+    let scanned = scan(file, length, &mut Progress::new(path, length));
     scanned.map_err(|error| match error {
-        Unread::Io(source) => failed(&path)(source),
+        Unread::Io(source) => failed(path)(source),
         Unread::Version(found) => StoreError::Version {
-            path: path.clone(),
+            path: path.to_owned(),
             found,
             known: format::VERSION,
         },
     })
+}
+
+/// Whose the records in `directory` are from now on, from who they were found to be of, and
+/// who wants them.
+fn check_owner(
+    directory: &Path,
+    found: Option<String>,
+    wanted: Option<&str>,
+) -> Result<Option<String>, StoreError> {
+    match (found, wanted.map(format::cut)) {
+        (Some(found), Some(wanted)) if found != wanted => Err(StoreError::Foreign {
+            path: directory.to_owned(),
+            found,
+            wanted: wanted.to_owned(),
+        }),
+        (found, wanted) => Ok(found.or(wanted.map(str::to_owned))),
+    }
+}
+
+fn damaged(path: &Path, problem: Damage, readable: usize) -> StoreError {
+    StoreError::Damaged {
+        path: path.to_owned(),
+        problem,
+        readable,
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{ClientConfig, ConnectionCommon, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::current::Current;
 use crate::kit::Credentials;
@@ -136,6 +137,43 @@ pub async fn server_certificates(
     let certificates = connection.peer_certificates().unwrap_or_default();
     Ok(certificates.iter().map(|der| der.to_vec()).collect())
 }
+
+/// Has the server at the other end prove who it is, and gives its certificates in DER, the leaf
+/// first. The connection is left before this end has shown who it is itself: whoever is not a
+/// site leaves nothing for the server to refuse.
+///
+/// # Errors
+/// Whatever this end has against the server, or the connection.
+pub async fn proven_certificates(
+    mut stream: tokio::net::TcpStream,
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+) -> io::Result<Vec<Vec<u8>>> {
+    let failed = |error| fault::in_handshake(error, &config);
+    let mut connection =
+        ClientConnection::new(Arc::clone(&config), name).map_err(io::Error::other)?;
+    let mut received = vec![0; READ];
+    while connection.is_handshaking() {
+        let mut answer = Vec::new();
+        connection.write_tls(&mut answer)?;
+        stream.write_all(&answer).await.map_err(failed)?;
+        let count = stream.read(&mut received).await.map_err(failed)?;
+        if count == 0 {
+            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let mut unread = &received[..count];
+        while !unread.is_empty() {
+            connection.read_tls(&mut unread)?;
+            let processed = connection.process_new_packets();
+            processed.map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        }
+    }
+    let certificates = connection.peer_certificates().unwrap_or_default();
+    Ok(certificates.iter().map(|der| der.to_vec()).collect())
+}
+
+/// How much is read at once in a handshake: about what a server says in one.
+const READ: usize = 4096;
 
 const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 

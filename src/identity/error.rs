@@ -1,6 +1,6 @@
 //! What can be wrong with a key or with a chain.
 
-use super::{MAX_CERTIFICATES, MAX_CHAIN_BYTES, Name, NameError};
+use super::{Date, MAX_CERTIFICATES, MAX_CHAIN_BYTES, Name, NameError};
 
 /// Why a [`Chain`](super::Chain) is refused.
 ///
@@ -136,7 +136,7 @@ pub enum ChainError {
     },
     /// The last day has passed.
     #[error(
-        "certificate {position} expired at Unix time {not_after}: renew it, or correct the clock"
+        "certificate {position} expired on {}: renew it, or correct the clock", Date(*.not_after)
     )]
     Expired {
         /// Which certificate.
@@ -146,7 +146,8 @@ pub enum ChainError {
     },
     /// The first day is still to come.
     #[error(
-        "certificate {position} is not valid before Unix time {not_before}: wait, or correct the clock"
+        "certificate {position} is not valid before {}: wait, or correct the clock",
+        Date(*.not_before)
     )]
     NotYetValid {
         /// Which certificate.

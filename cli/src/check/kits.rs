@@ -1,20 +1,23 @@
 //! The kits that can be checked, and what of them lies on this machine.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use fedlink::identity::RsaChain;
-use fedlink_host::kit::{KitWarning, ServerKit, SiteKit, Suite, Transport};
+use fedlink::identity::{Chain, Date, RsaChain};
+use fedlink_host::kit::{Config, Kit, KitWarning, ServerKit, SiteKit, Suite, Transport};
 use fedlink_host::nvflare::{Kit as NvflareKit, KitWarning as NvflareWarning, Security};
 use fedlink_host::tokio::{Dial, Greeting, TcpDial, greet, listen};
 use fedlink_host::{Address, Host, tls, unix_time};
-use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::dates::until;
 use super::report::{Line, Report};
+use super::state::state;
 use super::way::{STEP, Way};
+use crate::certificates::{self, Whose};
 use crate::parties;
+use crate::provision::project_of_root;
 
 const KIT: &str = "kit";
 const KEY: &str = "key";
@@ -30,7 +33,8 @@ pub(super) async fn site(kit: &SiteKit, register: bool) -> Report {
             config.name, config.project, config.server.name
         ),
     )];
-    lines.extend(own(&kit.warnings, kit.credentials.chain().not_after()));
+    lines.extend(own(kit, Whose::Site));
+    lines.push(state(&kit.state, &parties::owner(kit), "fedlink join"));
     lines.push(suite(config.suite, config.transport));
     let prepared = parties::client_config(kit)
         .and_then(|settings| Ok((settings, parties::identity(kit)?)))
@@ -56,7 +60,7 @@ pub(super) async fn site(kit: &SiteKit, register: bool) -> Report {
 }
 
 /// A site of a federation of NVIDIA FLARE.
-pub(super) async fn nvflare(kit: &NvflareKit, register: bool) -> Report {
+pub(super) async fn nvflare(kit: &NvflareKit, folder: Option<&Path>, register: bool) -> Report {
     let mut lines = vec![Line::right(
         KIT,
         format!("{} of {}, for {}", kit.name, kit.project, kit.server),
@@ -67,18 +71,19 @@ pub(super) async fn nvflare(kit: &NvflareKit, register: bool) -> Report {
         .map(|it| it.not_after());
     let mut warnings = kit.warnings.iter();
     let dates = warnings.find(|it| matches!(it, NvflareWarning::Dates { .. }));
-    lines.push(certificate(dates, ends));
+    lines.push(certificate(
+        dates,
+        ends,
+        "have the project provisioned anew",
+    ));
     lines.push(clock());
-    for warning in &kit.warnings {
-        match warning {
-            NvflareWarning::KeyExposed { .. } => {
-                lines.push(Line::wrong(KEY, warning.to_string(), None))
-            }
-            NvflareWarning::ExpiresSoon { .. } => {
-                lines.push(Line::right(DATES, warning.to_string()))
-            }
-            _ => {}
-        }
+    let exposed = |it: &&NvflareWarning| matches!(it, NvflareWarning::KeyExposed { .. });
+    for warning in kit.warnings.iter().filter(exposed) {
+        lines.push(Line::wrong(KEY, warning.to_string(), None));
+    }
+    if let Some(folder) = folder {
+        let command = "fedlink join --nvflare";
+        lines.push(state(folder, &parties::nvflare_owner(kit), command));
     }
     lines.push(Line::right(
         "suite",
@@ -109,7 +114,8 @@ pub(super) async fn coordinator(kit: &ServerKit) -> Report {
         KIT,
         format!("{}, the coordinator of {}", config.name, config.project),
     )];
-    lines.extend(own(&kit.warnings, kit.credentials.chain().not_after()));
+    lines.extend(own(kit, Whose::Coordinator));
+    lines.push(state(&kit.state, &parties::owner(kit), "fedlink serve"));
     lines.push(suite(config.suite, config.transport));
     for address in &config.listen {
         // Its port is let go again at once.
@@ -170,7 +176,7 @@ async fn is_this(kit: &ServerKit, address: &str) -> Result<(), String> {
     let name = tls::server_name(&kit.config.name).map_err(|error| error.to_string())?;
     let shown = async {
         let stream = TcpStream::connect(at.to_string()).await?;
-        tls::server_certificates(stream, config, name).await
+        tls::proven_certificates(stream, config, name).await
     };
     let shown = timeout(STEP, shown)
         .await
@@ -185,53 +191,53 @@ async fn is_this(kit: &ServerKit, address: &str) -> Result<(), String> {
 }
 
 /// What there is to say of the own files.
-fn own(warnings: &[KitWarning], ends: Option<u64>) -> Vec<Line> {
-    let dates = warnings
-        .iter()
-        .find(|it| matches!(it, KitWarning::Dates { .. }));
-    let mut lines = vec![certificate(dates, ends), clock()];
-    for warning in warnings {
-        match warning {
-            KitWarning::KeyExposed { .. } => {
-                lines.push(Line::wrong(KEY, warning.to_string(), None))
-            }
-            KitWarning::ExpiresSoon { .. } => lines.push(Line::right(DATES, warning.to_string())),
-            _ => {}
-        }
+fn own<C: Config>(kit: &Kit<C>, whose: Whose) -> Vec<Line> {
+    let (warnings, ends) = (kit.warnings.iter(), kit.credentials.chain().not_after());
+    let mut dates = warnings
+        .clone()
+        .filter(|it| matches!(it, KitWarning::Dates { .. }));
+    let renew = certificates::renew(kit.config.name(), whose);
+    let mut lines = vec![certificate(dates.next(), ends, &renew), clock()];
+    for warning in warnings.filter(|it| matches!(it, KitWarning::KeyExposed { .. })) {
+        lines.push(Line::wrong(KEY, warning.to_string(), None));
     }
+    lines.extend(project(kit));
     lines
 }
 
-fn certificate(warning: Option<&impl ToString>, ends: Option<u64>) -> Line {
+/// Doubts about the project that the settings name, which only the other end can settle.
+fn project<C: Config>(kit: &Kit<C>) -> Option<Line> {
+    let said = kit.config.project();
+    let roots = kit.credentials.root_certificates().iter();
+    let names = roots.filter_map(|root| Chain::from_der(vec![root.to_vec()]).ok()?.common_name());
+    let mut projects: Vec<String> = names
+        .filter_map(|name| project_of_root(name.as_str()).map(str::to_owned))
+        .collect();
+    projects.dedup();
+    let [project] = &projects[..] else {
+        return None;
+    };
+    (project != said).then(|| {
+        Line::warning(
+            "project",
+            format!("fedlink.toml says {said}, and the root of this kit was made for {project}"),
+            Some("correct `project` in fedlink.toml, unless the kits of all others say the same: a coordinator takes sites of its own project alone"),
+        )
+    })
+}
+
+fn certificate(warning: Option<&impl ToString>, ends: Option<u64>, renew: &str) -> Line {
     match (warning, ends) {
         (Some(warning), _) => Line::wrong(DATES, warning.to_string(), None),
-        (None, Some(end)) => {
-            Line::right(DATES, format!("the certificate counts until {}", date(end)))
-        }
+        (None, Some(end)) => until(DATES, end, renew),
         (None, None) => Line::right(DATES, "this kit needs no certificate"),
     }
 }
 
 /// The first thing to look at where dates are wrong.
 fn clock() -> Line {
-    let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(unix_time());
-    let (hour, minute, second) = now.to_hms();
-    Line::right(
-        "clock",
-        format!(
-            "{} {hour:02}:{minute:02}:{second:02} UTC on this machine",
-            now.date()
-        ),
-    )
-}
-
-/// The day of a Unix time.
-pub(super) fn date(unix_time: u64) -> String {
-    let seconds = i64::try_from(unix_time).unwrap_or(i64::MAX);
-    match OffsetDateTime::from_unix_timestamp(seconds) {
-        Ok(time) => time.date().to_string(),
-        Err(_) => "the end of all time".to_owned(),
-    }
+    let now = Date(unix_time());
+    Line::right("clock", format!("{now} on this machine"))
 }
 
 fn suite(suite: Suite, transport: Transport) -> Line {

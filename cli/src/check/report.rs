@@ -9,7 +9,7 @@ use crate::output::{self, Escaped};
 /// All that was looked at, in its order.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// Whether all of it is right.
+    /// Whether nothing of it is wrong.
     pub(super) right: bool,
     checks: Vec<Line>,
 }
@@ -19,6 +19,9 @@ pub(super) struct Report {
 pub(super) struct Line {
     check: &'static str,
     right: bool,
+    /// It is right, and somebody should see to it all the same.
+    #[serde(skip_serializing_if = "is_false")]
+    warning: bool,
     found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
@@ -38,8 +41,22 @@ impl Line {
         Self {
             check,
             right: true,
+            warning: false,
             found: found.into(),
             remedy: None,
+        }
+    }
+
+    /// What is right now, and will not stay so, or may not be meant so.
+    pub(super) fn warning(
+        check: &'static str,
+        found: impl Into<String>,
+        remedy: Option<&str>,
+    ) -> Self {
+        Self {
+            right: true,
+            warning: true,
+            ..Self::wrong(check, found, remedy)
         }
     }
 
@@ -52,6 +69,7 @@ impl Line {
         Self {
             check,
             right: false,
+            warning: false,
             found: found.into(),
             remedy: remedy.map(str::to_owned),
         }
@@ -68,9 +86,10 @@ impl fmt::Display for Report {
         let width = self.checks.iter().map(|line| line.check.len()).max();
         let width = width.unwrap_or_default();
         for line in &self.checks {
-            let (mark, colour) = match line.right {
-                true => ("right", "\u{1b}[32m"),
-                false => ("WRONG", "\u{1b}[31m"),
+            let (mark, colour) = match (line.right, line.warning) {
+                (true, false) => ("right", "\u{1b}[32m"),
+                (true, true) => ("watch", "\u{1b}[33m"),
+                (false, _) => ("WRONG", "\u{1b}[31m"),
             };
             let (on, off) = if colours {
                 (colour, "\u{1b}[0m")
@@ -88,11 +107,22 @@ impl fmt::Display for Report {
                 writeln!(f, "       {:<width$}  {}", "", Escaped(remedy))?;
             }
         }
-        let wrong = self.checks.iter().filter(|line| !line.right).count();
+        let count = |which: fn(&Line) -> bool| self.checks.iter().filter(|it| which(it)).count();
+        let (wrong, warnings) = (count(|it| !it.right), count(|it| it.warning));
         match wrong {
-            0 => f.write_str("all is right"),
-            1 => f.write_str("1 thing is not right"),
-            more => write!(f, "{more} things are not right"),
+            0 if warnings > 0 => f.write_str("nothing is wrong")?,
+            0 => f.write_str("all is right")?,
+            1 => f.write_str("1 thing is not right")?,
+            more => write!(f, "{more} things are not right")?,
+        }
+        match warnings {
+            0 => Ok(()),
+            1 => f.write_str("; 1 thing needs to be seen to"),
+            more => write!(f, "; {more} things need to be seen to"),
         }
     }
+}
+
+fn is_false(it: &bool) -> bool {
+    !it
 }

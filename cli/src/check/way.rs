@@ -13,8 +13,9 @@ use fedlink_host::{Address, Host, explain, unix_time};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::kits::date;
+use super::dates::until;
 use super::report::Line;
+use crate::federation::purpose;
 use crate::join::why;
 
 /// How long a name may take to be resolved, TCP to connect, and TLS to agree.
@@ -189,7 +190,7 @@ impl Way {
                 match self.register {
                     true => format!("the {who} proves itself"),
                     false => format!(
-                        "the {who} proves itself; whether it takes this site shows --register, which replaces a process of the same name"
+                        "the {who} proves itself; whether it takes this site and its project shows --register, which replaces a process of the same name"
                     ),
                 },
             ),
@@ -279,6 +280,9 @@ const CLOCKS: &str = "both clocks";
 /// Registers, says goodbye, and gives the server's time.
 async fn register(host: ClientHost) -> Result<u64, String> {
     let (client, mut events) = host.start().map_err(|error| error.to_string())?;
+    let told = client.call(|client, _| client.set_site_info(purpose::checks()));
+    let told = told.await.map_err(|error| error.to_string())?;
+    told.map_err(|error| error.to_string())?;
     client.register().await.map_err(|error| error.to_string())?;
     while let Some(action) = events.next().await {
         match action {
@@ -318,10 +322,7 @@ fn dates(certificates: Vec<Vec<u8>>) -> Line {
         .map(|chain| chain.not_after())
         .or_else(|_| RsaChain::from_pem(text.as_bytes()).map(|chain| Some(chain.not_after())));
     match ends {
-        Ok(Some(end)) => Line::right(
-            "their dates",
-            format!("the certificate counts until {}", date(end)),
-        ),
+        Ok(Some(end)) => until("their dates", end, "whoever runs the server has it renewed"),
         Ok(None) => Line::right("their dates", "there is no certificate"),
         Err(error) => Line::wrong("their dates", error.to_string(), None),
     }

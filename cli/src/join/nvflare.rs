@@ -22,6 +22,7 @@ use crate::exec::Program;
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
 use crate::output;
+use crate::parties;
 use crate::reload::{self, Asked, Reloading};
 
 const SERVER: Peer = Peer {
@@ -367,7 +368,7 @@ fn host(options: &JoinOptions, kit: &Kit, way: Redial) -> Result<ClientHost, Joi
     let host = ClientHost::new(Arc::new(config), kit.identity(), way);
     Ok(match &options.state {
         Some(folder) => {
-            let (store, records) = FileStore::open(folder)?;
+            let (store, records) = FileStore::open_for(folder, &parties::nvflare_owner(kit))?;
             host.storage(store, records)
         }
         None => host,

@@ -1,7 +1,8 @@
 //! Why something is tried again, in plain words.
 
+use fedlink::identity::Date;
 use fedlink::{ClientAction, RetryReason, Suspicion};
-use fedlink_host::{Connectivity, date, explain, unix_time};
+use fedlink_host::{Connectivity, explain, unix_time};
 
 /// Why the latest try failed, as far as anything is known.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ pub(crate) fn why(reason: RetryReason, who: &str) -> String {
         RetryReason::ChallengeTooShort => format!("the {who} wants to be asked at more length"),
         RetryReason::CertificateDates => format!(
             "by the {who}'s clock this site's certificate is not valid now, and the clock of this machine says {}: correct the clock that is wrong",
-            date(unix_time())
+            Date(unix_time())
         ),
         RetryReason::SignerSilent => "the key has not signed in time".to_owned(),
         RetryReason::Replaced => "another process has registered under this name".to_owned(),

@@ -96,16 +96,18 @@ Examples:
 pub(super) const CHECK: &str = "\
 Looks at a kit and at the way to its coordinator, and says what to do.
 
-Of a site: its files, the dates of its certificate, this machine's clock, the suite, and for
-each address of the coordinator its name, TCP, TLS, the dates of its certificate, and what it
-answers. The coordinator is asked to prove itself; nothing there changes. With --register
-the site registers and leaves, which shows whether it is taken and how far apart the clocks
-are; a process of the same name that is at work loses its registration.
+Of a site: its files, the dates of its certificate, this machine's clock, the folder for
+state, the suite, and for each address of the coordinator its name, TCP, TLS, the dates of
+its certificate, and what it answers. The coordinator is asked to prove itself; nothing there
+changes. With --register the site registers and leaves, which shows whether it and its project
+are taken and how far apart the clocks are; a process of the same name that is at work loses
+its registration. `fedlink serve` does not count it as one of its sites.
 
-Of a coordinator: its files, the dates of its certificate, and whether it can listen at its
-addresses or does so already.
+Of a coordinator: its files, the dates of its certificate, the folder for state, and whether
+it can listen at its addresses or does so already.
 
-Succeeds only if all is right.";
+Nothing is changed in the folder for state, and nobody is kept from it. What is right and has
+to be seen to soon is marked \"watch\". Succeeds unless something is wrong.";
 
 pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:

@@ -189,9 +189,17 @@ fn new_key() -> Result<KeyPair, rcgen::Error> {
     KeyPair::try_from(Zeroizing::new([&PKCS8, key].concat()).as_slice())
 }
 
+/// What stands behind the project in the name of its root.
+const ROOT: &str = " root";
+
+/// The project that a root of this name was made for, if it was made here.
+pub(crate) fn project_of_root(name: &str) -> Option<&str> {
+    name.strip_suffix(ROOT)
+}
+
 fn root(project: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = common_name(&format!("{project} root"));
+    params.distinguished_name = common_name(&format!("{project}{ROOT}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     count_from_now(&mut params, 2 * MAX_DAYS);

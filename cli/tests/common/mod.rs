@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each file of tests needs a part")]
 
+pub(crate) mod checked;
+
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -62,11 +64,20 @@ impl Process {
 
     /// The next line that has this in it.
     pub(crate) fn line(&self, what: &str) -> String {
+        self.until(what).0
+    }
+
+    /// All lines before the next one that has this in it.
+    pub(crate) fn said_before(&self, what: &str) -> Vec<String> {
+        self.until(what).1
+    }
+
+    fn until(&self, what: &str) -> (String, Vec<String>) {
         let mut said = Vec::new();
         let since = Instant::now();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(what) => return line,
+                Ok(line) if line.contains(what) => return (line, said),
                 // It may go on for ever about something else.
                 Ok(line) if since.elapsed() < PATIENCE => said.push(line),
                 Ok(_) => panic!("never said {what:?}, but {said:#?}"),

@@ -213,6 +213,9 @@ pub trait Config: Clone + DeserializeOwned + sealed::Sealed {
     /// The own name.
     fn name(&self) -> &str;
 
+    /// The project's name.
+    fn project(&self) -> &str;
+
     /// Where certificates, keys and state are.
     fn files(&self) -> &Files;
 }
@@ -243,6 +246,10 @@ impl Config for SiteConfig {
         &self.name
     }
 
+    fn project(&self) -> &str {
+        &self.project
+    }
+
     fn files(&self) -> &Files {
         &self.files
     }
@@ -270,6 +277,10 @@ impl Config for ServerConfig {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn project(&self) -> &str {
+        &self.project
     }
 
     fn files(&self) -> &Files {

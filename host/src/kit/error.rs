@@ -165,13 +165,22 @@ pub enum KitWarning {
         source: ChainError,
     },
     /// The certificate counts, but not for long.
-    #[error("{} (files.certificate): expires in {days} days: have it renewed", .path.display())]
+    #[error("{} (files.certificate): expires {}: have it renewed", .path.display(), in_days(*.days))]
     ExpiresSoon {
         /// The file.
         path: PathBuf,
         /// Whole days that are left.
         days: u64,
     },
+}
+
+/// `in 9 days`.
+pub(crate) fn in_days(days: u64) -> String {
+    match days {
+        0 => "in less than a day".to_owned(),
+        1 => "in a day".to_owned(),
+        days => format!("in {days} days"),
+    }
 }
 
 fn no_kit_remedy(folder: &std::path::Path) -> &'static str {

@@ -46,6 +46,19 @@ pub enum StoreError {
         /// The version that this program reads and writes.
         known: u8,
     },
+    /// The records are somebody else's. Nothing was changed.
+    #[error(
+        "{} holds the records of {found}, and this is {wanted}: give each a directory of its own (`files.state` in fedlink.toml, --state for NVFlare)",
+        .path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose they are.
+        found: String,
+        /// Who wants to use them.
+        wanted: String,
+    },
     /// Something else has a name that the store needs. Nothing was changed.
     #[error("{} {obstacle}", .path.display())]
     InTheWay {

@@ -1,6 +1,6 @@
 //! The directory of a store: its names, and its lock.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -210,7 +210,13 @@ impl Folder {
 
     fn store_was_made(&self) -> Result<bool, StoreError> {
         let lock = self.lock.metadata();
-        Ok(lock.map_err(failed(&self.path.join(LOCK)))?.len() > 0)
+        let lock = lock.map_err(failed(&self.path.join(LOCK)))?;
+        Ok(Self::promises_store(&lock))
+    }
+
+    /// Whether the lock's file says that there must be a current file.
+    pub(super) fn promises_store(lock: &Metadata) -> bool {
+        lock.len() > 0
     }
 
     /// Lets the lock's file say, from now on, that there must be a current file.
@@ -254,7 +260,7 @@ pub(super) fn in_place(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
     }
 }
 
-fn in_the_way(path: &Path, obstacle: Obstacle) -> StoreError {
+pub(super) fn in_the_way(path: &Path, obstacle: Obstacle) -> StoreError {
     StoreError::InTheWay {
         path: path.to_owned(),
         obstacle,
@@ -263,7 +269,7 @@ fn in_the_way(path: &Path, obstacle: Obstacle) -> StoreError {
 
 /// Whether there is a file of this name itself; an error if there is something else, or if
 /// that cannot be told.
-fn is_file(path: &Path) -> Result<bool, StoreError> {
+pub(super) fn is_file(path: &Path) -> Result<bool, StoreError> {
     match path.symlink_metadata() {
         Ok(found) if found.is_file() => Ok(true),
         Ok(found) if found.is_symlink() => Err(in_the_way(path, Obstacle::Link)),

@@ -14,7 +14,14 @@
 //! | 8 | turn: how many headers were written before this one |
 //! | 8 | synced: how much of the file was durable when this was written |
 //! | 4 | CRC-32 of the 32 bytes before |
+//! | 28 | zeros |
+//! | 2 | length of the owner |
+//! | as long | owner, in UTF-8: whose records these are |
+//! | 4 | CRC-32 of the owner and its length |
 //! | rest | zeros |
+//!
+//! The owner is written before any header is, and never changes in a file. A file whose owner
+//! was not known when it was made has zeros there.
 //!
 //! | record | |
 //! |---|---|
@@ -66,6 +73,53 @@ pub(super) const BLOCK: usize = 4096;
 pub(super) const RECORDS: usize = 2 * BLOCK;
 
 const NAME: &[u8; 7] = b"fedlink";
+
+/// Where in a block the owner stands: behind the header.
+const OWNER: usize = 64;
+
+/// The longest owner, in bytes: two names of the longest kind, and the words between them. What
+/// is longer is cut.
+const MAX_OWNER: usize = 1024;
+
+/// What a new file begins with, before its headers are written into it.
+pub(super) fn head(owner: Option<&str>) -> [u8; RECORDS] {
+    let mut head = [0; RECORDS];
+    let Some(owner) = owner else {
+        return head;
+    };
+    let owner = cut(owner).as_bytes();
+    let mut field = (owner.len() as u16).to_le_bytes().to_vec();
+    field.extend(owner);
+    field.extend(crc32fast::hash(&field).to_le_bytes());
+    for block in head.chunks_exact_mut(BLOCK) {
+        block[OWNER..][..field.len()].copy_from_slice(&field);
+    }
+    head
+}
+
+/// Whose records are in the file that begins like this, if it says so.
+pub(super) fn owner(file: &[u8]) -> Option<String> {
+    let mut blocks = [0, BLOCK]
+        .into_iter()
+        .filter_map(|at| file.get(at + OWNER..));
+    blocks.find_map(|block| {
+        let length = usize::from(u16::from_le_bytes(*block.first_chunk()?));
+        let (field, rest) = block.split_at_checked(2 + length)?;
+        let checksum = u32::from_le_bytes(*rest.first_chunk()?);
+        let owner = field.get(2..)?.to_vec();
+        let owner = (crc32fast::hash(field) == checksum).then_some(owner)?;
+        String::from_utf8(owner).ok()
+    })
+}
+
+/// As much of an owner as a file holds.
+pub(super) fn cut(owner: &str) -> &str {
+    let mut end = owner.len().min(MAX_OWNER);
+    while !owner.is_char_boundary(end) {
+        end -= 1;
+    }
+    &owner[..end]
+}
 
 /// What is promised about a file.
 #[derive(Clone, Copy, Debug, PartialEq)]

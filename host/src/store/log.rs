@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
-use super::format::{Header, Headers, RECORDS, RecordHeader};
+use super::format::{self, Header, Headers, RECORDS, RecordHeader};
 use super::scan::Scanned;
 
 /// What a log is kept on: a file, or what a test puts in its place.
@@ -36,9 +36,11 @@ pub(super) struct Log<D: Disk = File> {
 }
 
 impl<D: Disk> Log<D> {
-    /// Writes these records to an empty file, durably. Nobody may see the file before.
+    /// Writes these records of `owner` to an empty file, durably. Nobody may see the file
+    /// before.
     pub(super) fn write<const PARTS: usize>(
         disk: D,
+        owner: Option<&str>,
         records: impl IntoIterator<Item = [impl AsRef<[u8]>; PARTS]>,
     ) -> io::Result<Self> {
         let mut log = Self {
@@ -46,7 +48,7 @@ impl<D: Disk> Log<D> {
             header: Header::new(),
             length: RECORDS as u64,
         };
-        log.disk.write_all(&[0; RECORDS])?;
+        log.disk.write_all(&format::head(owner))?;
         for record in records {
             log.append(&record.each_ref().map(AsRef::as_ref))?;
         }

@@ -29,6 +29,13 @@ pub(super) enum Unread {
     Version(u8),
 }
 
+/// What stands before the records of a file, or as much of it as there is.
+pub(super) fn head(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(RECORDS);
+    file.take(RECORDS as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
 /// Reads a file of this length.
 pub(super) fn scan(
     file: impl Read,
@@ -203,7 +210,7 @@ mod tests {
     #[test]
     fn a_torn_end_is_read_once_whatever_is_in_it() {
         let disk = Simulated::default();
-        let mut log = Log::write(disk.clone(), [[b"stored"]]).unwrap();
+        let mut log = Log::write(disk.clone(), None, [[b"stored"]]).unwrap();
         // Each of its bytes could be where a record begins.
         let torn = vec![0; 5 << 20];
         log.append(&[&torn]).unwrap();
@@ -231,7 +238,7 @@ mod tests {
     #[test]
     fn many_torn_records_are_read_once() {
         let disk = Simulated::default();
-        let mut log = Log::write(disk.clone(), [[b""; 0]; 0]).unwrap();
+        let mut log = Log::write(disk.clone(), None, [[b""; 0]; 0]).unwrap();
         for _ in 0..10_000 {
             log.append(&[b"not synced"]).unwrap();
         }

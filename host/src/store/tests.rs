@@ -2,6 +2,7 @@ mod crash;
 mod damage;
 pub(super) mod disk;
 mod names;
+mod owner;
 
 use std::collections::BTreeMap;
 use std::fs;

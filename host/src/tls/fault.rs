@@ -7,10 +7,10 @@ use std::io::{self, ErrorKind};
 
 use fedlink::FailureKind;
 use fedlink::frame::FrameError;
+use fedlink::identity::Date;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::clock::date;
 use crate::connectivity::ConnectionFailure;
 use crate::{dates, unix_time};
 
@@ -264,9 +264,9 @@ fn explained(error: io::Error, config: &ClientConfig, proven: bool) -> io::Error
         (_, Fault::OwnDates | Fault::OwnRefused) => match own {
             Some(own) => format!(
                 "{error}; this site's certificate is valid from {} to {}, and the clock of this machine says {}",
-                date(own.not_before),
-                date(own.not_after),
-                date(now)
+                Date(own.not_before),
+                Date(own.not_after),
+                Date(now)
             ),
             None => error.to_string(),
         },

@@ -7,7 +7,7 @@ use fedlink::error::ConfigError;
 use fedlink::identity::{ChainError, RsaKeyError};
 
 use super::{FED_CLIENT, START_SCRIPT};
-use crate::kit::{MAX_FILE_BYTES, PemFault};
+use crate::kit::{MAX_FILE_BYTES, PemFault, in_days};
 use crate::tls::TlsError;
 
 /// Why a start-up kit cannot be used. Each names the file and what to do.
@@ -148,7 +148,7 @@ pub enum KitWarning {
         source: ChainError,
     },
     /// The certificate counts, but not for long.
-    #[error("{}: expires in {days} days: have the project provisioned anew", .path.display())]
+    #[error("{}: expires {}: have the project provisioned anew", .path.display(), in_days(*.days))]
     ExpiresSoon {
         /// The file.
         path: PathBuf,

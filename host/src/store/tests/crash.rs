@@ -81,7 +81,7 @@ fn live(seed: u64, deaths: impl IntoIterator<Item = Death>) -> usize {
         waiting: Vec::new(),
     };
     let mut disk = Simulated::default();
-    Log::write(disk.clone(), [[b"first"]]).unwrap();
+    Log::write(disk.clone(), None, [[b"first"]]).unwrap();
     for death in deaths {
         disk.mend();
         disk.fail_after(death.steps, death.failure);
@@ -130,7 +130,7 @@ fn a_sync_that_fails_between_two_crashes_loses_nothing() {
 #[test]
 fn a_sync_is_two_writes_that_the_disk_confirms_and_none_if_there_is_nothing_to_store() {
     let disk = Simulated::default();
-    let mut log = Log::write(disk.clone(), [[b"first"]]).unwrap();
+    let mut log = Log::write(disk.clone(), None, [[b"first"]]).unwrap();
     assert_eq!(disk.syncs(), 1);
     log.append(&[b"second"]).unwrap();
     log.append(&[b"third"]).unwrap();

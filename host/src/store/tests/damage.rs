@@ -31,7 +31,7 @@ impl Shape {
             vec![length as u8; length]
         };
         let first: Vec<_> = batches[0].iter().map(|length| [record(*length)]).collect();
-        let mut log = Log::write(disk.clone(), first).unwrap();
+        let mut log = Log::write(disk.clone(), None, first).unwrap();
         for batch in &batches[1..] {
             for length in *batch {
                 log.append(&[&record(*length)]).unwrap();
