@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use fedlink::nvflare::OnReplaced;
 use fedlink_host::check_path;
 use fedlink_host::kit::{Suite, Transport};
@@ -199,6 +199,7 @@ pub struct ServeOptions {
 
 /// Options of `fedlink join`.
 #[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("training").args(["share", "exec", "once"]).required(true)))]
 pub struct JoinOptions {
     /// The folder of the site's kit
     #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = path())]
@@ -208,12 +209,7 @@ pub struct JoinOptions {
     #[arg(long, value_name = "FOLDER", conflicts_with = "kit", value_parser = path())]
     pub nvflare: Option<PathBuf>,
     /// Which share of the wines this site holds: the Kth of N
-    #[arg(
-        long,
-        value_name = "K/N",
-        required_unless_present_any = ["exec", "once"],
-        conflicts_with = "exec"
-    )]
+    #[arg(long, value_name = "K/N", conflicts_with = "exec")]
     pub share: Option<ShareOption>,
     /// Decides how the wines are shared out; the same for all who take part
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -192,6 +192,17 @@ fn a_coordinator_of_another_project_of_that_name() {
 }
 
 #[test]
+fn the_root_of_another_project_of_that_name() {
+    let (_ours, _, site) = project();
+    let (_theirs, server, _) = project();
+    fs::copy(server.join("roots.pem"), site.join("roots.pem")).unwrap();
+    check(&site, &[]).wrong(
+        "kit",
+        "take certificate and root from one and the same project",
+    );
+}
+
+#[test]
 fn certificates_that_do_not_count_now() {
     let now = SystemTime::now();
     let (past, future) = ([now - 9 * DAY, now - DAY], [now + DAY, now + 9 * DAY]);

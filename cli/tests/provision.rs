@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 use std::net::TcpListener as StdListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::fedlink;
@@ -286,5 +286,65 @@ fn openssl_reads_the_keys() {
             Ok(read) => assert!(read.status.success(), "{key}: {read:?}"),
             Err(error) => println!("there is no openssl ({error}), so {key} was not read"),
         }
+    }
+}
+
+/// Each refusal says what is wrong with which text, and what to write.
+#[test]
+fn texts_that_are_no_names_or_hosts_are_told_apart() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("wine");
+    let long = "a".repeat(64);
+    let host = |host: &str| ["--host", host, "--sites", "mosel"].map(str::to_owned);
+    let sites = |sites: &str| ["--host", "127.0.0.1", "--sites", sites].map(str::to_owned);
+    for (options, told) in [
+        (host(&format!("{long}.org")), "at most 63 characters"),
+        (host("a.org."), "leave out the dot at its end"),
+        (host("a.org,"), "leave out a comma"),
+        (host(",a.org"), "leave out a comma"),
+        (host(":99"), "a host is missing before the ':'"),
+        (host("my.localhost"), "write \"localhost\" alone"),
+        (sites("mosel,,nahe"), "leave out a comma"),
+        (sites(&long), "it is too long; use at most 63"),
+        (sites("mosel."), "leave out the dot at its end"),
+        (sites(&format!("b.{}", &long[..60])), ""),
+    ] {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let made = provision(&folder, &options);
+        if told.is_empty() {
+            made.unwrap();
+            continue;
+        }
+        let error = made.unwrap_err();
+        assert!(error.contains(told), "{options:?}: {error}");
+        assert!(!folder.exists());
+    }
+}
+
+/// The system's errors name what was asked for, and what to do.
+#[test]
+fn places_where_nothing_can_be_made() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("file");
+    fs::write(&file, "").unwrap();
+    let too_long = place.path().join("x".repeat(250));
+    for (folder, told) in [
+        (
+            file.join("wine"),
+            "something that is no folder has this name",
+        ),
+        (too_long, "choose a shorter name"),
+        (
+            PathBuf::from("/proc/wine"),
+            "see that it is there, or give another folder",
+        ),
+    ] {
+        let error = provision(&folder, &["--host", "127.0.0.1", "--sites", "mosel"]).unwrap_err();
+        assert!(error.contains(told), "{error}");
+        let named = folder.parent().unwrap().to_str().unwrap();
+        assert!(
+            error.contains(named) && !error.contains(".partial"),
+            "{error}"
+        );
     }
 }

@@ -37,6 +37,10 @@ const MAX_LABEL: usize = 63;
 const EXAMPLE: &str = "write \"host:port\", as in \"192.0.2.7:8443\"";
 const BARE_IPV6: &str = "write IPv6 in brackets, as in \"[2001:db8::1]:8443\"";
 const PORT: &str = "the port after the last ':' is a number from 1 to 65535, in digits alone";
+const EMPTY: &str =
+    "nothing is written here: write a host, or leave out a comma that has none before or behind it";
+const NO_HOST: &str = "a host is missing before the ':'";
+const LOCALHOST: &str = "few machines resolve names under localhost: write \"localhost\" alone";
 const NAME: &str = "a host's name has letters, digits, '-' and '_' between dots, and begins and ends with a letter or digit";
 
 impl Address {
@@ -54,6 +58,9 @@ impl Address {
     }
 
     fn parts(text: &str, port: Option<u16>) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err(EMPTY);
+        }
         if text.contains(|character: char| character.is_whitespace()) {
             return Err("leave out the space in it");
         }
@@ -82,8 +89,15 @@ impl Address {
     ///
     /// When it cannot.
     pub fn check_reachable(&self) -> Result<(), AddressError> {
-        let Host::Ip(ip) = &self.host else {
-            return Ok(());
+        let ip = match &self.host {
+            Host::Name(name) if self.is_loopback() && !name.eq_ignore_ascii_case("localhost") => {
+                return Err(AddressError {
+                    text: self.to_string(),
+                    problem: LOCALHOST,
+                });
+            }
+            Host::Name(_) => return Ok(()),
+            Host::Ip(ip) => ip,
         };
         let problem = match ip {
             _ if ip.is_unspecified() => {
@@ -155,9 +169,12 @@ impl Host {
         if text.parse::<Ipv6Addr>().is_ok() {
             return Err(BARE_IPV6);
         }
-        if !is_host_name(text) {
+        if text.is_empty() {
+            return Err(NO_HOST);
+        }
+        if let Some(fault) = host_name_fault(text) {
             return Err(match text.is_ascii() {
-                true => NAME,
+                true => fault,
                 false => "write names beyond ASCII as the DNS has them, beginning with \"xn--\"",
             });
         }
@@ -206,21 +223,28 @@ impl fmt::Display for Host {
     }
 }
 
-/// Whether this has the form of a host's name: letters, digits, '-' and '_' between dots,
-/// with a letter or digit at both ends of each part. It may still be meant as a number.
+/// Why this has not the form of a host's name: letters, digits, '-' and '_' between dots, with
+/// a letter or digit at both ends of each part. It may still be meant as a number.
 #[must_use]
-pub fn is_host_name(name: &str) -> bool {
-    name.len() <= MAX_NAME
-        && name.split('.').all(|label| {
-            let ends = [label.bytes().next(), label.bytes().next_back()];
-            label.len() <= MAX_LABEL
-                && ends
-                    .iter()
-                    .all(|end| end.is_some_and(|byte| byte.is_ascii_alphanumeric()))
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        })
+pub fn host_name_fault(name: &str) -> Option<&'static str> {
+    if name.len() > MAX_NAME {
+        return Some("a host's name has at most 253 characters");
+    }
+    if name.ends_with('.') {
+        return Some("leave out the dot at its end");
+    }
+    for label in name.split('.') {
+        let ends = [label.bytes().next(), label.bytes().next_back()];
+        let alphanumeric = |end: &Option<u8>| end.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let may_be = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if !ends.iter().all(alphanumeric) || !label.bytes().all(may_be) {
+            return Some(NAME);
+        }
+        if label.len() > MAX_LABEL {
+            return Some("a part of a host's name, between two dots, has at most 63 characters");
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -259,7 +283,8 @@ mod tests {
     #[test]
     fn what_is_refused_has_its_reason() {
         for (texts, reason) in [
-            (&["", "host", "[::1]"][..], "write \"host:port\""),
+            (&[""][..], "nothing is written here"),
+            (&["host", "[::1]"], "write \"host:port\""),
             (&[" host:1", "host :1", "host:1\n", "ho\u{a0}st:1"], "space"),
             (&["https://host:1", "host:1/", "tcp://[::1]:1"], "https://"),
             (
@@ -300,17 +325,20 @@ mod tests {
             ),
             (
                 &[
-                    ":1",
                     "-a:1",
                     "a-:1",
                     "a..b:1",
-                    "a.:1",
+                    ".a:1",
                     "a,b:1",
                     "user@host:1",
                     "::1]:1",
                 ],
                 "a host's name",
             ),
+            (&[":1"], "a host is missing"),
+            (&["a.:1", "a.example.:1"], "the dot at its end"),
+            (&[&format!("{}.example:1", "a".repeat(64))], "at most 63"),
+            (&[&format!("{}a:1", "a.".repeat(127))], "at most 253"),
             (&["m\u{fc}nchen.example:1"], "xn--"),
         ] {
             for text in texts {
@@ -340,6 +368,8 @@ mod tests {
             "[ff02::1]:1",
             "255.255.255.255:1",
             "[fe80::1]:1",
+            "my.localhost:1",
+            "a.b.LocalHost:1",
         ] {
             let address: Address = text.parse().unwrap();
             assert!(address.check_reachable().is_err(), "{text}");
@@ -350,6 +380,8 @@ mod tests {
             "host:1",
             "169.254.1.1:1",
             "[fd00::1]:1",
+            "localhost:1",
+            "LOCALHOST:1",
         ] {
             assert_eq!(text.parse::<Address>().unwrap().check_reachable(), Ok(()));
         }

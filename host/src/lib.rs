@@ -7,6 +7,7 @@ mod clock;
 mod connectivity;
 mod current;
 mod dates;
+mod disk;
 mod error;
 mod hash;
 pub mod kit;
@@ -24,11 +25,12 @@ pub mod trainer;
 #[cfg(test)]
 mod testing;
 
-pub use address::{Address, AddressError, Host, is_host_name};
+pub use address::{Address, AddressError, Host, host_name_fault};
 pub use clock::{random_id, seed, unix_time};
 pub use connectivity::{ConnectionFailure, Connectivity};
 pub use current::Current;
 pub use dates::explain;
+pub use disk::disk_remedy;
 pub use error::{CallError, HostError, Stopped};
 pub use hash::hash_ahead;
 pub use path::{PathFault, check_path};

@@ -128,7 +128,7 @@ pub enum ChainError {
     },
     /// The issuer's key did not make this signature.
     #[error(
-        "the signature of certificate {position} is not its issuer's: the certificate was changed, or comes from another issuer of the same name"
+        "the signature of certificate {position} is not its issuer's: the certificate was changed, or another issuer of the same name made it: take certificate and root from one and the same project"
     )]
     BadSignature {
         /// Which certificate.

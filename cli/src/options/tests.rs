@@ -139,6 +139,10 @@ fn a_site_has_wines_or_a_program_unless_it_only_looks() {
     ] {
         join(line).unwrap_err();
     }
+    let error = join("--nvflare kit").unwrap_err().to_string();
+    for option in ["--share", "--exec", "--once"] {
+        assert!(error.contains(option), "{error}");
+    }
 }
 
 #[test]

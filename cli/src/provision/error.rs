@@ -1,11 +1,11 @@
 //! Why a project cannot be made.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use fedlink::identity::{ChainError, NameError};
 use fedlink_host::kit::{Fault, KitError};
-use fedlink_host::{AddressError, HostError};
+use fedlink_host::{AddressError, HostError, disk_remedy};
 
 use super::{MAX_DAYS, MAX_NAME};
 
@@ -21,11 +21,21 @@ pub enum ProvisionError {
         /// What is wrong with it.
         fault: NameError,
     },
+    /// Nothing where a name should be.
+    #[error(
+        "the name of a server or site is empty: write one, or leave out a comma that has none before or behind it"
+    )]
+    Nameless,
     /// A name that this program does not give out.
     #[error(
-        "{0:?} cannot be the name of a server or site: use at most {MAX_NAME} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
+        "{name:?} cannot be the name of a server or site: {fault}; use at most {MAX_NAME} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
     )]
-    Name(String),
+    Name {
+        /// The text.
+        name: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// Two members of a project with one name.
     #[error("the name {0} is given twice: give each site and the server its own")]
     NameTaken(String),
@@ -98,11 +108,23 @@ pub enum ProvisionError {
     #[error("the new kit does not work, so it was removed: {0}")]
     Kit(#[from] KitError),
     /// A file or folder cannot be read or written.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}: {}", .path.display(), remedy(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "see that it is there, or give another folder",
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            "something that is no folder has this name, so choose another one"
+        }
+        ErrorKind::InvalidFilename => "choose a shorter name",
+        ErrorKind::InvalidInput => "choose another name",
+        _ => disk_remedy(error),
+    }
 }

@@ -1,5 +1,6 @@
 //! Folders and files of a project.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ pub(super) struct Staged {
 
 /// The name of a folder that is being made inside of an empty one.
 const INSIDE: &str = ".fedlink.partial";
+
+/// What stands behind the name of what is being made.
+const PARTIAL: &str = ".partial";
 
 impl Staged {
     /// Begins to make `target`, which must be empty or not exist.
@@ -118,7 +122,7 @@ fn beside(target: &Path) -> Result<PathBuf, ProvisionError> {
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).map_err(failed(parent))?;
     }
-    Ok(target.with_file_name(format!(".{}.partial", name.to_string_lossy())))
+    Ok(target.with_file_name(format!(".{}{PARTIAL}", name.to_string_lossy())))
 }
 
 impl Drop for Staged {
@@ -157,7 +161,7 @@ pub(super) fn replace_private(path: &Path, content: &str) -> Result<(), Provisio
 
 fn replace_with(path: &Path, content: &str, mode: u32) -> Result<(), ProvisionError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = path.with_file_name(format!(".{name}.partial"));
+    let partial = path.with_file_name(format!(".{name}{PARTIAL}"));
     // An earlier run may have been interrupted.
     if partial.exists() {
         fs::remove_file(&partial).map_err(failed(&partial))?;
@@ -209,9 +213,22 @@ fn write_with(path: &Path, content: &str, mode: u32) -> Result<(), ProvisionErro
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> ProvisionError + '_ {
     |source| ProvisionError::Io {
-        path: path.to_owned(),
+        path: meant(path),
         source,
     }
+}
+
+/// What a path leads to once all has its own name: nobody has asked for the other ones.
+fn meant(path: &Path) -> PathBuf {
+    let own_name = |part: &OsStr| {
+        let name = part.to_str()?.strip_prefix('.')?.strip_suffix(PARTIAL)?;
+        Some(name.to_owned())
+    };
+    let parts = path.components().map(|part| part.as_os_str());
+    let parts = parts.filter(|part| *part != INSIDE);
+    parts
+        .map(|part| own_name(part).map_or(part.to_owned(), Into::into))
+        .collect()
 }
 
 #[cfg(unix)]

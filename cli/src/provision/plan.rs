@@ -8,7 +8,7 @@ use fedlink_host::kit::{
     Config, Files, Role, ServerConfig, ServerEntry, ServerLimits, ServerTimeouts, SiteConfig,
     SiteTimeouts, Suite, Transport, VERSION,
 };
-use fedlink_host::{Address, Host, is_host_name};
+use fedlink_host::{Address, Host, host_name_fault};
 use serde::{Deserialize, Serialize};
 
 use super::ProvisionError;
@@ -134,15 +134,23 @@ fn listen(host: &Address) -> Vec<String> {
 /// What is no name anywhere is told as such; what this program does not give out is left.
 /// A host's name is also one of a folder that no system objects to.
 pub(super) fn check_name(name: &str) -> Result<(), ProvisionError> {
+    if name.is_empty() {
+        return Err(ProvisionError::Nameless);
+    }
     Name::new(name).map_err(|fault| ProvisionError::NoName {
         name: name.to_owned(),
         fault,
     })?;
-    if name.len() <= MAX_NAME && is_host_name(name) {
-        Ok(())
-    } else {
-        Err(ProvisionError::Name(name.to_owned()))
-    }
+    let fault = match name.len() <= MAX_NAME {
+        true => host_name_fault(name),
+        false => Some("it is too long"),
+    };
+    fault.map_or(Ok(()), |fault| {
+        Err(ProvisionError::Name {
+            name: name.to_owned(),
+            fault,
+        })
+    })
 }
 
 #[cfg(test)]

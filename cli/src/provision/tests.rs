@@ -112,7 +112,7 @@ fn certificates_are_renewed_with_the_key_and_after_they_are_revoked_with_another
     // A name is no way to other folders.
     for what in [renew, revoke] {
         let error = what(&folder, &names(&["../server"])).unwrap_err();
-        assert!(matches!(error, ProvisionError::Name(_)), "{error}");
+        assert!(matches!(error, ProvisionError::Name { .. }), "{error}");
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::disk::disk_remedy;
+
 /// Why a store cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,7 +73,7 @@ pub enum StoreError {
     #[error("an earlier write to {} failed: open the store again", .0.display())]
     FailedBefore(PathBuf),
     /// The system failed to read or write.
-    #[error("{}: {source}: {}, then open the store again", .path.display(), remedy(source))]
+    #[error("{}: {source}: {}, then open the store again", .path.display(), disk_remedy(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -133,16 +135,4 @@ pub enum Obstacle {
     /// Anything else in the place of a file.
     #[error("is not a file, and the store needs one there: move it away")]
     NotAFile,
-}
-
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            "free space there"
-        }
-        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing",
-        io::ErrorKind::PermissionDenied => "let the user of this process read and write there",
-        io::ErrorKind::OutOfMemory => "give this process more memory",
-        _ => "check the disk",
-    }
 }
