@@ -70,6 +70,7 @@ impl<'a, K: Reload> Reloading<'a, K> {
             }
             Look::Same if asked == Asked::ByPeople => {
                 output::tell(self.quiet, "certificates and key are those in use already");
+                wait_for_a_start(self.in_use().waiting());
             }
             Look::Same | Look::Changing => {}
         }
@@ -81,14 +82,28 @@ impl<'a, K: Reload> Reloading<'a, K> {
         self.watched.in_use()
     }
 
-    /// This is in use from now on.
+    /// This is in use from now on, but for what waits for the next start.
     pub(crate) fn take_up(&mut self, kit: K) {
+        if kit.waiting() != self.in_use().waiting() {
+            match kit.waiting() {
+                [] => output::tell(self.quiet, "what waited for the next start is as it was"),
+                waiting => wait_for_a_start(waiting),
+            }
+        }
         self.watched.take_up(kit);
     }
 }
 
-/// What is taken up.
-pub(crate) fn changes<C: Config>(before: &Kit<C>, after: &Kit<C>) -> String {
+/// Says what has changed and is not taken up by a process that runs.
+fn wait_for_a_start(waiting: &[String]) {
+    if !waiting.is_empty() {
+        let waiting = waiting.join(", ");
+        tracing::warn!("changed in the kit, and counts from the next start on: {waiting}");
+    }
+}
+
+/// What is taken up; nothing is said of files of which nothing is.
+pub(crate) fn changes<C: Config>(before: &Kit<C>, after: &Kit<C>) -> Option<String> {
     let [old, new] = [&before.credentials, &after.credentials];
     let mut changes = Vec::new();
     if old.certificates() != new.certificates() {
@@ -110,10 +125,10 @@ pub(crate) fn changes<C: Config>(before: &Kit<C>, after: &Kit<C>) -> String {
             new.revoked().len()
         ));
     }
-    if changes.is_empty() {
+    if changes.is_empty() && before.waiting() == after.waiting() {
         changes.push("files that say the same".to_owned());
     }
-    format!("takes up from its kit {}", changes.join("; "))
+    (!changes.is_empty()).then(|| format!("takes up from its kit {}", changes.join("; ")))
 }
 
 /// Says why files are not taken up.

@@ -242,7 +242,9 @@ impl<'a> Desk<'a> {
         };
         match parties::renew_server(self.process.server(), self.tls.as_ref(), &kit).await {
             Ok(()) => {
-                self.say(reload::changes(self.reloading.in_use(), &kit));
+                if let Some(changes) = reload::changes(self.reloading.in_use(), &kit) {
+                    self.say(changes);
+                }
                 self.reloading.take_up(kit);
             }
             Err(error) => reload::refused(&error),

@@ -241,3 +241,45 @@ fn every_certificate_of_a_name_is_revoked_whichever_it_has() {
         assert!(told.contains("--add-site rioja"), "{told}");
     }
 }
+
+/// What is edited in fedlink.toml while a process runs is told of: what waits for the next
+/// start, and what could not be started with.
+#[test]
+fn settings_that_change_are_never_passed_over_in_silence() {
+    let project = Project::new("tls");
+    let coordinator = project.serve("1");
+    let mosel = project.join("mosel");
+    coordinator.says("round   2");
+    let changes = [
+        (
+            "server",
+            "heartbeat_seconds = 1",
+            "heartbeat_seconds = 2",
+            &coordinator,
+        ),
+        (
+            "sites/mosel",
+            "retry_max_seconds = 2",
+            "retry_max_seconds = 3",
+            &mosel,
+        ),
+    ];
+    for (kit, from, to, process) in changes {
+        let file = project.folder.join(kit).join("fedlink.toml");
+        let before = fs::read_to_string(&file).unwrap();
+        let setting = from.split(' ').next().unwrap();
+        let told = format!("counts from the next start on: `timeouts.{setting}` in fedlink.toml");
+        fs::write(&file, before.replace(from, to)).unwrap();
+        process.signal("HUP");
+        process.says(&told);
+        process.signal("HUP");
+        process.says(&told);
+        fs::write(&file, before.replace(from, "no setting")).unwrap();
+        process.signal("HUP");
+        process.says("what was in use stays in use");
+        fs::write(&file, &before).unwrap();
+        process.signal("HUP");
+        process.says("what waited for the next start is as it was");
+    }
+    coordinator.says("round ");
+}

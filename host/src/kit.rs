@@ -18,10 +18,11 @@ pub use config::{
 pub use credentials::Credentials;
 pub(crate) use error::in_days;
 pub use error::{Fault, KitError, KitWarning};
-pub use file::MAX_FILE_BYTES;
+pub use file::{MAX_FILE_BYTES, MAX_REVOKED_BYTES};
 pub use limits::ServerLimits;
 pub use pem::PemFault;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,6 +34,7 @@ use zeroize::Zeroizing;
 use crate::reload::{Contents, Reload};
 use crate::unix_time;
 use credentials::PemFile;
+use file::ReadError;
 
 /// The name of the configuration in the folder of a kit.
 pub const FILE_NAME: &str = "fedlink.toml";
@@ -58,6 +60,8 @@ pub struct Kit<C> {
     pub state: PathBuf,
     folder: PathBuf,
     contents: Contents,
+    /// Settings of `fedlink.toml` that have changed since the start.
+    waiting: Vec<String>,
     /// What should be seen to, although the kit can be used.
     pub warnings: Vec<KitWarning>,
 }
@@ -82,24 +86,30 @@ impl<C: Config> Kit<C> {
     }
 
     fn load_at(folder: &Path, unix_time: u64) -> Result<Self, KitError> {
-        Self::load_as(read_config(folder)?, folder, unix_time)
+        let (config, text) = read_config(folder)?;
+        Self::load_as(config, text, folder, unix_time)
     }
 
-    /// Reads the certificates and the key that the configuration names.
-    fn load_as(config: C, folder: &Path, unix_time: u64) -> Result<Self, KitError> {
-        let [certificate_path, key_path, roots_path, revoked_path] = paths(&config, folder);
+    /// Reads the certificates and the key that the configuration names; `text` is what
+    /// `fedlink.toml` says now.
+    fn load_as(
+        config: C,
+        text: Zeroizing<Vec<u8>>,
+        folder: &Path,
+        unix_time: u64,
+    ) -> Result<Self, KitError> {
+        let files = paths(&config, folder);
+        // Before they are judged: what is replaced meanwhile is found changed.
+        let contents = contents(Some(text), &files);
+        let [certificate_path, key_path, roots_path, revoked_path] = files;
         let certificate = read_pem(&certificate_path, "certificate")?;
         let key = read_pem(&key_path, "key")?;
         let roots = read_pem(&roots_path, "roots")?;
         let revoked = match is_there(&revoked_path)? {
-            true => Some(read_pem(&revoked_path, "revoked")?),
+            true => Some(read_revoked(&revoked_path)?),
             false => None,
         };
         let credentials = Credentials::from_pem(&certificate, &key, &roots, revoked.as_ref())?;
-        let contents = [Some(certificate), Some(key), Some(roots), revoked]
-            .into_iter()
-            .map(|file| file.map(|file| file.content))
-            .collect();
 
         let refused = |source| KitError::Certificate {
             path: certificate_path.clone(),
@@ -133,6 +143,7 @@ impl<C: Config> Kit<C> {
             state: folder.join(&config.files().state),
             folder: folder.to_owned(),
             contents,
+            waiting: Vec::new(),
             config,
             credentials,
             warnings,
@@ -140,8 +151,8 @@ impl<C: Config> Kit<C> {
     }
 }
 
-/// Certificates, key and what is revoked can be replaced; what `fedlink.toml` says is as it was
-/// at the start.
+/// Certificates, key and what is revoked can be replaced; what `fedlink.toml` says counts from
+/// the next start on, and has to be right before.
 impl<C: Config> Reload for Kit<C> {
     type Error = KitError;
 
@@ -150,11 +161,14 @@ impl<C: Config> Reload for Kit<C> {
     }
 
     fn contents_now(&self) -> Contents {
-        Contents::read(paths(&self.config, &self.folder))
+        let text = file::mark(&self.folder.join(FILE_NAME));
+        contents(text, &paths(&self.config, &self.folder))
     }
 
     fn read_again(&self) -> Result<Self, KitError> {
-        let kit = Self::load_as(self.config.clone(), &self.folder, unix_time())?;
+        let (config, text) = read_config::<C>(&self.folder)?;
+        let mut kit = Self::load_as(self.config.clone(), text, &self.folder, unix_time())?;
+        kit.waiting = differences(&self.config, &config);
         for warning in &kit.warnings {
             // The one in use counts at least as long.
             if let KitWarning::Dates { path, source } = warning {
@@ -171,6 +185,49 @@ impl<C: Config> Reload for Kit<C> {
         }
         Ok(kit)
     }
+
+    fn waiting(&self) -> &[String] {
+        &self.waiting
+    }
+}
+
+/// The settings in which two configurations differ.
+fn differences<C: Config>(one: &C, other: &C) -> Vec<String> {
+    let [one, other] = [one, other].map(|config| {
+        let mut settings = BTreeMap::new();
+        if let Ok(value) = toml::Value::try_from(config) {
+            flatten(String::new(), value, &mut settings);
+        }
+        settings
+    });
+    let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let differ = names
+        .into_iter()
+        .filter(|name| one.get(*name) != other.get(*name));
+    differ
+        .map(|name| format!("`{name}` in {FILE_NAME}"))
+        .collect()
+}
+
+/// Each setting by its full name.
+fn flatten(name: String, value: toml::Value, into: &mut BTreeMap<String, toml::Value>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let dot = if name.is_empty() { "" } else { "." };
+                flatten(format!("{name}{dot}{key}"), value, into);
+            }
+        }
+        value => {
+            into.insert(name, value);
+        }
+    }
+}
+
+/// What is in `fedlink.toml` and in the files beside it.
+fn contents(text: Option<Zeroizing<Vec<u8>>>, files: &[PathBuf; 4]) -> Contents {
+    let marks = files.iter().map(|path| file::mark(path));
+    std::iter::once(text).chain(marks).collect()
 }
 
 /// The files of a kit beside its configuration.
@@ -181,7 +238,7 @@ fn paths(config: &impl Config, folder: &Path) -> [PathBuf; 4] {
 
 pub(crate) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
-fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
+fn read_config<C: Config>(folder: &Path) -> Result<(C, Zeroizing<Vec<u8>>), KitError> {
     #[derive(Deserialize)]
     struct WhichVersion {
         version: Option<u32>,
@@ -222,7 +279,7 @@ fn read_config<C: Config>(folder: &Path) -> Result<C, KitError> {
     config
         .check()
         .map_err(|fault| KitError::Field { path, fault })?;
-    Ok(config)
+    Ok((config, bytes))
 }
 
 fn check_name(config: &impl Config, folder: &Path) -> Result<Name, KitError> {
@@ -256,14 +313,27 @@ fn read_pem<'a>(path: &'a Path, field: &'static str) -> Result<PemFile<'a>, KitE
     })
 }
 
+fn read_revoked(path: &Path) -> Result<PemFile<'_>, KitError> {
+    let content = file::read_revoked(path);
+    Ok(PemFile {
+        path,
+        field: "revoked",
+        content: content.map_err(|error| unread(path, error, KitError::ManyRevoked))?,
+    })
+}
+
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KitError> {
-    file::read(path).map_err(|error| match error {
-        file::ReadError::Unreadable(source) => KitError::Unreadable {
+    file::read(path).map_err(|error| unread(path, error, KitError::TooLarge))
+}
+
+fn unread(path: &Path, error: ReadError, too_large: fn(PathBuf) -> KitError) -> KitError {
+    match error {
+        ReadError::Unreadable(source) => KitError::Unreadable {
             path: path.to_owned(),
             source,
         },
-        file::ReadError::TooLarge => KitError::TooLarge(path.to_owned()),
-    })
+        ReadError::TooLarge => too_large(path.to_owned()),
+    }
 }
 
 #[cfg(test)]

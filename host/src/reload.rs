@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::kit::file;
 
-/// What is in some files; none where one cannot be read.
+/// What is in some files, or what tells that it has changed where one is large; none where one
+/// cannot be read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Contents(Vec<Option<Zeroizing<Vec<u8>>>>);
 
@@ -20,10 +21,17 @@ impl Contents {
         Self(Vec::new())
     }
 
+    /// With what is in other files.
+    #[cfg(feature = "nvflare")]
+    pub(crate) fn and(mut self, others: Option<&Self>) -> Self {
+        self.0
+            .extend(others.into_iter().flat_map(|it| it.0.clone()));
+        self
+    }
+
     /// What is in these files now.
     pub(crate) fn read(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        let paths = paths.into_iter();
-        paths.map(|path| file::read(&path).ok()).collect()
+        paths.into_iter().map(|path| file::mark(&path)).collect()
     }
 }
 
@@ -57,6 +65,10 @@ pub trait Reload: Sized {
     ///
     /// Whatever keeps the new one from taking the place of this one, at this time.
     fn read_again(&self) -> Result<Self, Self::Error>;
+
+    /// What has changed in the files since the start and is not in use before the next one: each
+    /// setting, and where it stands.
+    fn waiting(&self) -> &[String];
 }
 
 /// What is in use, beside the files that it was read from.

@@ -136,7 +136,9 @@ impl<'a> Seat<'a> {
         };
         match parties::renew_client(self.process.client(), &self.way, &kit).await {
             Ok(()) => {
-                self.say(reload::changes(self.reloading.in_use(), &kit));
+                if let Some(changes) = reload::changes(self.reloading.in_use(), &kit) {
+                    self.say(changes);
+                }
                 self.reloading.take_up(kit);
                 self.cause.connectivity().start_over();
                 true

@@ -168,9 +168,9 @@ impl fmt::Display for News {
             } => write!(f, "{site} of {project} calls {server} at {address}"),
             Self::Registered { site, project } => write!(f, "registered as {site} at {project}"),
             Self::RegistersAnew => f.write_str("must register anew"),
-            Self::Renewed => {
-                f.write_str("takes up the certificate and the key that lie in its kit now")
-            }
+            Self::Renewed => f.write_str(
+                "takes up the certificate, the key and the way to the server that its kit has now",
+            ),
             Self::Answers => f.write_str("the server answers again"),
             Self::Retries {
                 why,

@@ -199,7 +199,7 @@ pub const MAX_SECONDS: u32 = 7 * 24 * 60 * 60;
 pub const MAX_ADDRESSES: usize = 16;
 
 /// What both kinds of configuration have in common.
-pub trait Config: Clone + DeserializeOwned + sealed::Sealed {
+pub trait Config: Clone + DeserializeOwned + Serialize + sealed::Sealed {
     /// Whose configuration this is.
     const ROLE: Role;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use fedlink::identity::{ChainError, KeyError};
 
-use super::{FILE_NAME, MAX_FILE_BYTES, PemFault, Role, VERSION};
+use super::{FILE_NAME, MAX_FILE_BYTES, MAX_REVOKED_BYTES, PemFault, Role, VERSION};
 
 /// Why a kit cannot be used. Each names the file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,12 @@ pub enum KitError {
     /// A file is larger than any real one.
     #[error("{}: has more than {MAX_FILE_BYTES} bytes: this is some other file", .0.display())]
     TooLarge(PathBuf),
+    /// More is revoked than is read.
+    #[error(
+        "{}: has more than {} MiB: leave out the certificates that have expired, which count no more anyway",
+        .0.display(), MAX_REVOKED_BYTES >> 20
+    )]
+    ManyRevoked(PathBuf),
     /// The configuration is not TOML, or its fields are not those of a kit.
     #[error("{}: {problem}\ncorrect this line, or copy the file from the kit again", .path.display())]
     Syntax {

@@ -74,6 +74,9 @@ pub struct Kit {
     /// What should be seen to, although the kit can be used.
     pub warnings: Vec<KitWarning>,
     folder: PathBuf,
+    contents: Contents,
+    /// What has changed since the start and counts from the next one on.
+    waiting: Vec<String>,
     tls: Option<ClientTls>,
 }
 
@@ -99,6 +102,8 @@ impl Kit {
 
     fn read_at(folder: &Path, unix_time: u64) -> Result<Self, KitError> {
         let startup = startup_of(folder)?;
+        // Before they are judged: what is replaced meanwhile is found changed.
+        let own = Contents::read(settings_files(&startup));
         let path = startup.join(FED_CLIENT);
         let settings = FedClient::parse(&read(&path)?).map_err(|problem| KitError::Syntax {
             path: path.clone(),
@@ -144,7 +149,10 @@ impl Kit {
             }
             credentials = Some(read);
         }
+        let contents = own.and(credentials.as_ref().map(Credentials::contents));
         Ok(Self {
+            contents,
+            waiting: Vec::new(),
             name,
             project: name_in("servers[0].name", &server.name)?,
             server: name_in("servers[0].identity", server.identity())?,
@@ -161,24 +169,25 @@ impl Kit {
     }
 }
 
-/// Certificates and key can be replaced; a site of another name, project or server is another
-/// site.
+/// Certificates and key can be replaced, and the way to the server can change; a site of another
+/// name, project or server is another site.
 impl Reload for Kit {
     type Error = KitError;
 
     fn contents(&self) -> &Contents {
-        const NOTHING: &Contents = &Contents::nothing();
-        let credentials = self.credentials.as_ref();
-        credentials.map_or(NOTHING, Credentials::contents)
+        &self.contents
     }
 
     fn contents_now(&self) -> Contents {
-        let credentials = self.credentials.as_ref();
-        credentials.map_or_else(Contents::nothing, Credentials::contents_now)
+        let credentials = self.credentials.as_ref().map(Credentials::contents_now);
+        match startup_of(&self.folder) {
+            Ok(startup) => Contents::read(settings_files(&startup)).and(credentials.as_ref()),
+            Err(_) => Contents::nothing(),
+        }
     }
 
     fn read_again(&self) -> Result<Self, KitError> {
-        let kit = Self::read_at(&self.folder, unix_time())?;
+        let mut kit = Self::read_at(&self.folder, unix_time())?;
         let who = |kit: &Self| [kit.name.clone(), kit.project.clone(), kit.server.clone()];
         if who(&kit) != who(self) || kit.secure != self.secure {
             return Err(KitError::OtherSite(self.folder.clone()));
@@ -192,7 +201,15 @@ impl Reload for Kit {
                 });
             }
         }
+        if kit.privacy_filters != self.privacy_filters {
+            kit.waiting = vec!["what local/privacy.json prescribes".to_owned()];
+            kit.privacy_filters.clone_from(&self.privacy_filters);
+        }
         Ok(kit)
+    }
+
+    fn waiting(&self) -> &[String] {
+        &self.waiting
     }
 }
 
@@ -305,6 +322,11 @@ fn startup_of(folder: &Path) -> Result<PathBuf, KitError> {
         return Err(KitError::Relay(relay));
     }
     Ok(startup)
+}
+
+/// The files beside certificates and key that this kit is read from.
+fn settings_files(startup: &Path) -> [PathBuf; 3] {
+    [FED_CLIENT, START_SCRIPT, PRIVACY].map(|file| startup.join(file))
 }
 
 /// Whether there is a file or folder of this name.

@@ -134,3 +134,94 @@ fn what_is_revoked_is_read_with_the_rest() {
     let own = fs::read_to_string(folder.path().join("certificate.pem")).unwrap();
     assert!(look(Some(own)).unwrap_err().contains("revoked"));
 }
+
+#[test]
+fn settings_that_change_are_told_of_and_wait_for_the_next_start() {
+    let (root, folder, kit) = site();
+    let mut watched = Watched::new(&kit);
+    let mut look = |config: &str| {
+        write(folder.path(), "fedlink.toml", config);
+        assert!(matches!(watched.look(false), Look::Changing));
+        let look = match watched.look(false) {
+            Look::New(next) => {
+                assert_eq!(next.config, kit.config);
+                let waiting = next.waiting().to_vec();
+                watched.take_up(next);
+                Ok(waiting)
+            }
+            Look::Refused { error, .. } => Err(error.to_string()),
+            other => panic!("{other:?}"),
+        };
+        if look.is_ok() {
+            assert!(matches!(watched.look(false), Look::Same));
+        }
+        look
+    };
+    let named = |names: &[&str]| -> Result<Vec<String>, String> {
+        let names = names.iter().map(|it| format!("`{it}` in fedlink.toml"));
+        Ok(names.collect())
+    };
+    let longer = format!("{SITE}\n[timeouts]\ntask_seconds = 9\n");
+    assert_eq!(look(&longer), named(&["timeouts.task_seconds"]));
+    let moved = SITE.replace("8443", "8444") + "\n[files]\nkey = \"other.pem\"\n";
+    assert_eq!(look(&moved), named(&["files.key", "server.addresses"]));
+    assert_eq!(look(&format!("# a remark\n{SITE}")), named(&[]));
+    // What could not be started with is told while it still runs.
+    let wrong = look(&SITE.replace("8443", "0")).unwrap_err();
+    assert!(wrong.contains("server.addresses"), "{wrong}");
+    let server = look(SERVER).unwrap_err();
+    assert!(server.contains("kit of a server"), "{server}");
+    assert_eq!(look(SITE), named(&[]));
+    // Certificates do not wait for it.
+    write(folder.path(), "fedlink.toml", &longer);
+    replace(folder.path(), &root.site(|_| {}));
+    let next = new(watched.look(true));
+    assert_eq!(next.waiting().len(), 1);
+    assert_ne!(
+        next.credentials.certificates(),
+        kit.credentials.certificates()
+    );
+}
+
+/// As many as a large federation revokes in years.
+#[test]
+fn a_list_of_a_hundred_thousand_revoked_certificates_is_read_and_watched() {
+    const MANY: usize = 100_000;
+    let root = Root::new();
+    let folder = folder(SERVER, &root.server(), &root.pem);
+    let serial = [7; 20];
+    let [one, _] = root.site(|it| it.serial_number = Some(serial.to_vec().into()));
+    let der = fedlink::identity::pem::blocks(one.as_bytes())
+        .next()
+        .unwrap()
+        .unwrap()
+        .decode()
+        .unwrap();
+    let at = der.windows(20).position(|it| it == serial).unwrap();
+    let mut der = der.to_vec();
+    let list: String = (0..MANY)
+        .map(|number| {
+            der[at + 12..][..8].copy_from_slice(&(number as u64).to_be_bytes());
+            let block = fedlink::identity::pem::encode("CERTIFICATE", &der);
+            format!("# site-{number}, revoked on 2026-11-30\n{block}")
+        })
+        .collect();
+    let path = folder.path().join("revoked.pem");
+    fs::write(&path, &list).unwrap();
+    let kit = ServerKit::load(folder.path()).unwrap();
+    assert_eq!(kit.credentials.revoked().len(), MANY);
+    let mut watched = Watched::new(&kit);
+    assert!(matches!(watched.look(true), Look::Same));
+    fs::write(&path, list.rsplit_once("# site").unwrap().0).unwrap();
+    match watched.look(true) {
+        Look::New(kit) => assert_eq!(kit.credentials.revoked().len(), MANY - 1),
+        other => panic!("{other:?}"),
+    }
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(crate::kit::MAX_REVOKED_BYTES + 1).unwrap();
+    let error = ServerKit::load(folder.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("leave out the certificates that have expired"),
+        "{error}"
+    );
+}

@@ -488,3 +488,32 @@ fn a_key_that_others_can_read_is_warned_of() {
     let warnings = folder.read().unwrap().warnings;
     assert_eq!(warnings, [KitWarning::KeyExposed { path, mode: 0o644 }]);
 }
+
+#[test]
+fn settings_that_change_are_taken_up_or_wait() {
+    use crate::reload::{Look, Watched};
+
+    let root = Root::new();
+    let folder = Folder::new(&root);
+    let kit = folder.read().unwrap();
+    let mut watched = Watched::new(&kit);
+    assert!(matches!(watched.look(true), Look::Same));
+    let settings = fs::read_to_string(folder.startup.join("fed_client.json")).unwrap();
+    folder.write("fed_client.json", settings.replace("8002", "8003"));
+    let Look::New(next) = watched.look(true) else {
+        panic!("the address has changed");
+    };
+    assert_eq!(next.address, "localhost:8003");
+    assert!(next.waiting().is_empty());
+    watched.take_up(next);
+    assert!(matches!(watched.look(true), Look::Same));
+    let local = folder.startup.join("../local");
+    fs::create_dir_all(&local).unwrap();
+    let policy = r#"{"scopes": [{"name": "all", "task_result_filters": [{"path": "a.B"}]}], "default_scope": "all"}"#;
+    fs::write(local.join("privacy.json"), policy).unwrap();
+    let Look::New(next) = watched.look(true) else {
+        panic!("a policy has come");
+    };
+    assert_eq!(next.waiting(), ["what local/privacy.json prescribes"]);
+    assert!(next.privacy_filters.is_empty());
+}
