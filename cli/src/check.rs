@@ -47,17 +47,17 @@ pub fn run(options: &CheckOptions) -> Result<bool, CheckError> {
 async fn check(options: &CheckOptions) -> Report {
     if let Some(folder) = &options.nvflare {
         return match NvflareKit::read(folder) {
-            Ok(kit) => kits::nvflare(&kit, options.state.as_deref(), options.register).await,
+            Ok(kit) => kits::nvflare(&kit, options).await,
             Err(error) => no_kit(&error),
         };
     }
     match SiteKit::load(&options.kit) {
-        Ok(kit) => kits::site(&kit, options.register).await,
+        Ok(kit) => kits::site(&kit, options).await,
         Err(KitError::WrongRole {
             found: Role::Server,
             ..
         }) => match ServerKit::load(&options.kit) {
-            Ok(kit) => kits::coordinator(&kit).await,
+            Ok(kit) => kits::coordinator(&kit, options).await,
             Err(error) => no_kit(&error),
         },
         Err(error) => no_kit(&error),

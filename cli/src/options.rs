@@ -10,8 +10,8 @@ use std::str::FromStr;
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use fedlink::nvflare::OnReplaced;
-use fedlink_host::check_path;
 use fedlink_host::kit::{Suite, Transport};
+use fedlink_host::{ProxySetting, check_path};
 
 pub use simulate::{SimulateOptions, Span};
 
@@ -234,6 +234,10 @@ pub struct JoinOptions {
     /// With --nvflare: register, wait for the answer to one heartbeat, and leave
     #[arg(long, requires = "nvflare", conflicts_with_all = ["exec", "share"])]
     pub once: bool,
+    /// The HTTP proxy on the way to the coordinator, as http://NAME:PASSWORD@HOST:PORT, or none;
+    /// as the kit says unless given, else as HTTPS_PROXY, ALL_PROXY and NO_PROXY say
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<ProxySetting>,
     /// Show nothing but warnings
     #[arg(long)]
     pub quiet: bool,
@@ -291,6 +295,9 @@ pub struct CheckOptions {
     /// With --nvflare: the folder where `fedlink join` is to keep results, to be looked at
     #[arg(long, value_name = "FOLDER", requires = "nvflare", value_parser = path())]
     pub state: Option<PathBuf>,
+    /// The HTTP proxy on the way to the coordinator, as for `fedlink join`
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<ProxySetting>,
     /// Print what was found as one JSON object
     #[arg(long)]
     pub json: bool,

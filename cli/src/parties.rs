@@ -15,7 +15,7 @@ use fedlink_host::tokio::{
     ClientHandle, ClientHost, ListenError, Redial, ServerHandle, ServerHost, TcpAccept, TcpDial,
     listen,
 };
-use fedlink_host::unix_time;
+use fedlink_host::{Proxies, ProxyError, ProxySetting, unix_time};
 use tokio::net::TcpListener;
 
 use crate::open_files;
@@ -42,6 +42,9 @@ pub enum PartyError {
     /// An address to listen at.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The way to the coordinator.
+    #[error(transparent)]
+    Way(#[from] WayError),
 }
 
 /// Repairs the store in this folder if it is damaged or gone; a warning tells what was
@@ -114,9 +117,10 @@ pub async fn server_host(kit: &ServerKit) -> Result<(ServerHost, Option<ServerTl
 ///
 /// # Errors
 /// When the kit cannot be put to work.
-pub fn client_host(kit: &SiteKit) -> Result<(ClientHost, Redial), PartyError> {
+pub fn client_host(kit: &SiteKit, proxies: &Proxies) -> Result<(ClientHost, Redial), PartyError> {
     let (store, records) = FileStore::open_for(&kit.state, &owner(kit))?;
-    let dial = Redial::new(dial(kit, kit.config.server.addresses.clone())?);
+    let dial = dial(kit, kit.config.server.addresses.clone())?;
+    let dial = Redial::new(dial.proxies(proxies.clone()));
     let config = Arc::new(client_config(kit)?);
     let host = ClientHost::new(config, identity(kit)?, dial.clone()).storage(store, records);
     Ok((host, dial))
@@ -155,8 +159,9 @@ pub async fn renew_client(
     client: &ClientHandle,
     way: &Redial,
     kit: &SiteKit,
+    proxies: &Proxies,
 ) -> Result<(), PartyError> {
-    let dial = dial(kit, kit.config.server.addresses.clone())?;
+    let dial = dial(kit, kit.config.server.addresses.clone())?.proxies(proxies.clone());
     let (identity, revoked) = (identity(kit)?, kit.credentials.revoked().clone());
     let renewed = client.call(move |client, now| {
         client.set_wall_clock(now, unix_time());
@@ -229,6 +234,68 @@ pub(crate) fn as_client(kit: &ServerKit) -> Result<ClientConfig, PartyError> {
     settings.suites = suites(config.suite)?;
     settings.trusted_path = config.trusted_path;
     Ok(settings)
+}
+
+/// The proxies on the way to these addresses: as the option says, else the kit, else the
+/// environment. Those of the environment are not used where `tls` is false.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub(crate) fn proxies<'a>(
+    option: Option<&ProxySetting>,
+    kit: Option<&ProxySetting>,
+    tls: bool,
+    addresses: impl IntoIterator<Item = &'a String>,
+) -> Result<Proxies, WayError> {
+    let proxies = match (option, kit) {
+        (Some(option), _) => Proxies::of(option, "--proxy")?,
+        (None, Some(kit)) => Proxies::of(kit, "`proxy` in fedlink.toml")?,
+        (None, None) => Proxies::from_env(),
+    };
+    if !tls {
+        return match option.and(proxies.origin()) {
+            Some(_) => Err(WayError::NoTls),
+            None => Ok(proxies),
+        };
+    }
+    for address in addresses {
+        // Kits have no others.
+        if let Ok(address) = address.parse() {
+            proxies.to(&address)?;
+        }
+    }
+    Ok(proxies)
+}
+
+/// What to say of the proxies on the way to this address, if there are any.
+pub(crate) fn proxy_on_the_way(proxies: &Proxies, tls: bool, address: &str) -> Option<String> {
+    let origin = proxies.origin()?;
+    if !tls {
+        return Some(format!(
+            "{origin} does not count: without TLS nothing goes through a proxy"
+        ));
+    }
+    match proxies.to(&address.parse().ok()?) {
+        Ok(Some(proxy)) => Some(format!("{address} is reached through the proxy {proxy}")),
+        Ok(None) => Some(format!(
+            "{address} is reached without a proxy: NO_PROXY exempts it from {origin}"
+        )),
+        Err(_) => None,
+    }
+}
+
+/// Why there is no way to a server.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WayError {
+    /// The proxy that is asked for.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// There is a proxy for what goes through none.
+    #[error(
+        "this kit is without TLS, and so goes through no proxy: leave --proxy out, or have a kit made with TLS"
+    )]
+    NoTls,
 }
 
 /// Connections to the coordinator at the first of these addresses that answers.

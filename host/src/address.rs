@@ -43,6 +43,13 @@ const NO_HOST: &str = "a host is missing before the ':'";
 const LOCALHOST: &str = "few machines resolve names under localhost: write \"localhost\" alone";
 const NAME: &str = "a host's name has letters, digits, '-' and '_' between dots, and begins and ends with a letter or digit";
 
+impl AddressError {
+    /// What is wrong, without the text.
+    pub(crate) fn problem(&self) -> &'static str {
+        self.problem
+    }
+}
+
 impl Address {
     /// Reads `host:port`, or a host alone if there is a port for it. An address of IPv6 has
     /// brackets, except alone where nothing in it could be the port.

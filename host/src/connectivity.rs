@@ -28,7 +28,7 @@ pub struct ConnectionFailure {
 
 impl ConnectionFailure {
     /// One that passes, with nothing to be done about it.
-    fn transient(text: impl Into<String>) -> Self {
+    pub(crate) fn transient(text: impl Into<String>) -> Self {
         Self {
             kind: FailureKind::Transient,
             text: text.into(),

@@ -259,15 +259,19 @@ fn read_config<C: Config>(folder: &Path) -> Result<(C, Zeroizing<Vec<u8>>), KitE
         problem,
     };
     let text = str::from_utf8(&bytes).map_err(|error| syntax(format!("not UTF-8: {error}")))?;
+    // Another line of the file may hold a password.
+    let described = |error: toml::de::Error| match error.to_string() {
+        shown if shown.contains('@') => syntax(error.message().to_owned()),
+        shown => syntax(shown),
+    };
     // The version and the role come first, each alone: fields of another kit are better
     // explained by them.
-    let WhichVersion { version } =
-        toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+    let WhichVersion { version } = toml::from_str(text).map_err(described)?;
     let found = version.unwrap_or(1);
     if found != VERSION {
         return Err(KitError::OtherVersion { path, found });
     }
-    let WhoseKit { role } = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+    let WhoseKit { role } = toml::from_str(text).map_err(described)?;
     if role != C::ROLE {
         return Err(KitError::WrongRole {
             path,
@@ -275,7 +279,7 @@ fn read_config<C: Config>(folder: &Path) -> Result<(C, Zeroizing<Vec<u8>>), KitE
             found: role,
         });
     }
-    let config: C = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+    let config: C = toml::from_str(text).map_err(described)?;
     config
         .check()
         .map_err(|fault| KitError::Field { path, fault })?;

@@ -14,6 +14,7 @@ pub mod kit;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
 mod path;
+mod proxy;
 pub mod reload;
 mod socket;
 pub mod storage;
@@ -34,3 +35,4 @@ pub use disk::disk_remedy;
 pub use error::{CallError, HostError, Stopped};
 pub use hash::hash_ahead;
 pub use path::{PathFault, check_path};
+pub use proxy::{Proxies, Proxy, ProxyError, ProxySetting};

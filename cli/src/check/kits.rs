@@ -1,6 +1,5 @@
 //! The kits that can be checked, and what of them lies on this machine.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use fedlink::identity::{Chain, Date, RsaChain};
@@ -14,8 +13,9 @@ use tokio::time::timeout;
 use super::dates::until;
 use super::report::{Line, Report};
 use super::state::state;
-use super::way::{STEP, Way};
+use super::way::{PROXY, STEP, Way};
 use crate::certificates::{self, Whose};
+use crate::options::CheckOptions;
 use crate::parties;
 use crate::provision::project_of_root;
 
@@ -24,7 +24,7 @@ const KEY: &str = "key";
 const DATES: &str = "own dates";
 
 /// A site of fedlink's own.
-pub(super) async fn site(kit: &SiteKit, register: bool) -> Report {
+pub(super) async fn site(kit: &SiteKit, options: &CheckOptions) -> Report {
     let config = &kit.config;
     let mut lines = vec![Line::right(
         KIT,
@@ -43,16 +43,25 @@ pub(super) async fn site(kit: &SiteKit, register: bool) -> Report {
         Ok(prepared) => prepared,
         Err(error) => return unusable(lines, &error),
     };
+    let (option, set) = (options.proxy.as_ref(), config.proxy.as_ref());
+    let proxies = match parties::proxies(option, set, tls.is_some(), []) {
+        Ok(proxies) => proxies,
+        Err(error) => return unusable(lines, &error),
+    };
     let way = Way {
         who: "coordinator",
         tls,
+        proxies: proxies.clone(),
         config: Arc::new(settings),
         identity,
-        register,
+        register: options.register,
     };
     for address in &config.server.addresses {
         match parties::dial(kit, [address]) {
-            Ok(dial) => lines.extend(way.check(address, Box::new(dial)).await),
+            Ok(dial) => {
+                let dial = dial.proxies(proxies.clone());
+                lines.extend(way.check(address, Box::new(dial)).await);
+            }
             Err(error) => return unusable(lines, &error),
         }
     }
@@ -60,7 +69,7 @@ pub(super) async fn site(kit: &SiteKit, register: bool) -> Report {
 }
 
 /// A site of a federation of NVIDIA FLARE.
-pub(super) async fn nvflare(kit: &NvflareKit, folder: Option<&Path>, register: bool) -> Report {
+pub(super) async fn nvflare(kit: &NvflareKit, options: &CheckOptions) -> Report {
     let mut lines = vec![Line::right(
         KIT,
         format!("{} of {}, for {}", kit.name, kit.project, kit.server),
@@ -81,7 +90,7 @@ pub(super) async fn nvflare(kit: &NvflareKit, folder: Option<&Path>, register: b
     for warning in kit.warnings.iter().filter(exposed) {
         lines.push(Line::wrong(KEY, warning.to_string(), None));
     }
-    if let Some(folder) = folder {
+    if let Some(folder) = &options.state {
         let command = "fedlink join --nvflare";
         lines.push(state(folder, &parties::nvflare_owner(kit), command));
     }
@@ -93,14 +102,20 @@ pub(super) async fn nvflare(kit: &NvflareKit, folder: Option<&Path>, register: b
             _ => "nothing protects the connection, as the kit says",
         },
     ));
+    let tls = kit.tls();
+    let proxies = match parties::proxies(options.proxy.as_ref(), None, tls.is_some(), []) {
+        Ok(proxies) => proxies,
+        Err(error) => return unusable(lines, &error),
+    };
     let way = Way {
         who: "server",
-        tls: kit.tls(),
+        tls,
+        proxies: proxies.clone(),
         config: Arc::new(kit.client_config()),
         identity: kit.identity(),
-        register,
+        register: options.register,
     };
-    match kit.dial() {
+    match kit.dial_through(proxies) {
         Ok(dial) => lines.extend(way.check(&kit.address, dial).await),
         Err(error) => return unusable(lines, &error),
     }
@@ -108,7 +123,7 @@ pub(super) async fn nvflare(kit: &NvflareKit, folder: Option<&Path>, register: b
 }
 
 /// A coordinator: it runs here, or could.
-pub(super) async fn coordinator(kit: &ServerKit) -> Report {
+pub(super) async fn coordinator(kit: &ServerKit, options: &CheckOptions) -> Report {
     let config = &kit.config;
     let mut lines = vec![Line::right(
         KIT,
@@ -117,6 +132,10 @@ pub(super) async fn coordinator(kit: &ServerKit) -> Report {
     lines.extend(own(kit, Whose::Coordinator));
     lines.push(state(&kit.state, &parties::owner(kit), "fedlink serve"));
     lines.push(suite(config.suite, config.transport));
+    if options.proxy.is_some() {
+        let found = "a coordinator connects to nobody: --proxy does not count";
+        lines.push(Line::right(PROXY, found));
+    }
     for address in &config.listen {
         // Its port is let go again at once.
         let line = match listen(std::slice::from_ref(address)).await {

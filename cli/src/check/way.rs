@@ -9,7 +9,7 @@ use fedlink::identity::{Chain, ChainError, Identity, RsaChain, pem};
 use fedlink::{Binding, ClientAction, ClientConfig, Suspicion};
 use fedlink_host::tls::{self, ClientTls};
 use fedlink_host::tokio::{ClientHost, Dial, Greeting, greet};
-use fedlink_host::{Address, Host, explain, unix_time};
+use fedlink_host::{Address, Host, Proxies, Proxy, explain, unix_time};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -17,6 +17,7 @@ use super::dates::until;
 use super::report::Line;
 use crate::federation::purpose;
 use crate::join::why;
+use crate::parties;
 
 /// How long a name may take to be resolved, TCP to connect, and TLS to agree.
 pub(super) const STEP: Duration = Duration::from_secs(5);
@@ -33,6 +34,8 @@ pub(super) struct Way {
     /// What it is called.
     pub(super) who: &'static str,
     pub(super) tls: Option<ClientTls>,
+    /// Those on the way to it.
+    pub(super) proxies: Proxies,
     pub(super) config: Arc<ClientConfig>,
     pub(super) identity: Identity,
     /// Whether to register, although that replaces a process of the same name.
@@ -83,6 +86,18 @@ impl Way {
                 return None;
             }
         };
+        let said = parties::proxy_on_the_way(&self.proxies, self.tls.is_some(), text);
+        if self.tls.is_some() {
+            match self.proxies.to(&address) {
+                Ok(Some(proxy)) => return self.tunnel(text, &proxy, lines).await,
+                Ok(None) => {}
+                Err(error) => {
+                    lines.push(Line::wrong(PROXY, error.to_string(), None));
+                    return None;
+                }
+            }
+        }
+        lines.extend(said.map(|said| Line::right(PROXY, said)));
         let found = match &address.host {
             Host::Ip(ip) => vec![SocketAddr::new(*ip, address.port)],
             Host::Name(name) => {
@@ -142,6 +157,25 @@ impl Way {
             Some(&remedy),
         ));
         None
+    }
+
+    /// The proxy resolves the name and connects.
+    async fn tunnel(&self, text: &str, proxy: &Proxy, lines: &mut Vec<Line>) -> Option<TcpStream> {
+        let begun = Instant::now();
+        match self.proxies.connect(text).await {
+            Ok(stream) => {
+                let time = 1000.0 * begun.elapsed().as_secs_f64();
+                lines.push(Line::right(
+                    PROXY,
+                    format!("{proxy} gets through to {text}, after {time:.1} ms"),
+                ));
+                Some(stream)
+            }
+            Err(error) => {
+                lines.push(Line::wrong(PROXY, error.to_string(), None));
+                None
+            }
+        }
     }
 
     fn no_tls(&self, text: &str, error: &io::Error) -> Line {
@@ -274,6 +308,9 @@ impl Way {
         lines
     }
 }
+
+/// The check of the proxy.
+pub(super) const PROXY: &str = "proxy";
 
 const CLOCKS: &str = "both clocks";
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use fedlink::{ClientAction, RejectReason};
-use fedlink_host::CallError;
-use fedlink_host::kit::SiteKit;
+use fedlink_host::kit::{SiteKit, Transport};
 use fedlink_host::tokio::Redial;
+use fedlink_host::{CallError, Proxies};
 
 use super::ending::{Peer, ending};
 use super::words::Cause;
@@ -15,7 +15,7 @@ use crate::federation::{Happened, HostedSite, SiteNews};
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
 use crate::output;
-use crate::parties;
+use crate::parties::{self, PartyError};
 use crate::reload::{self, Asked, Reloading};
 use crate::training::Share;
 
@@ -45,6 +45,7 @@ struct Seat<'a> {
     process: HostedSite,
     cause: Cause,
     way: Redial,
+    proxies: Proxies,
     reloading: Reloading<'a, SiteKit>,
     /// How it leaves, once it does.
     leaving: Leaving,
@@ -67,7 +68,16 @@ impl<'a> Seat<'a> {
         signals: Interrupt,
     ) -> Result<Self, JoinError> {
         let wines = share.len();
-        let (host, way) = parties::client_host(kit)?;
+        let tls = kit.config.transport != Transport::Tcp;
+        let addresses = &kit.config.server.addresses;
+        let proxies = parties::proxies(
+            options.proxy.as_ref(),
+            kit.config.proxy.as_ref(),
+            tls,
+            addresses,
+        )
+        .map_err(PartyError::from)?;
+        let (host, way) = parties::client_host(kit, &proxies)?;
         let cause = Cause::new(COORDINATOR.who, host.connectivity());
         let process = HostedSite::start(host, Arc::new(share)).await?;
         let seat = Self {
@@ -76,6 +86,7 @@ impl<'a> Seat<'a> {
             process,
             cause,
             way,
+            proxies,
             reloading: Reloading::new(kit, signals, options.quiet),
             leaving: Leaving::No,
         };
@@ -84,8 +95,13 @@ impl<'a> Seat<'a> {
             kit.config.name,
             kit.config.project,
             kit.config.server.name,
-            kit.config.server.addresses.join(", ")
+            addresses.join(", ")
         ));
+        for address in addresses {
+            if let Some(said) = parties::proxy_on_the_way(&seat.proxies, tls, address) {
+                seat.say(said);
+            }
+        }
         Ok(seat)
     }
 
@@ -134,7 +150,8 @@ impl<'a> Seat<'a> {
         let Some(kit) = self.reloading.look(asked) else {
             return false;
         };
-        match parties::renew_client(self.process.client(), &self.way, &kit).await {
+        let client = self.process.client();
+        match parties::renew_client(client, &self.way, &kit, &self.proxies).await {
             Ok(()) => {
                 if let Some(changes) = reload::changes(self.reloading.in_use(), &kit) {
                     self.say(changes);

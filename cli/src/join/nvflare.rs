@@ -10,7 +10,7 @@ use fedlink_host::nvflare::{Accepted, Deployments, Kit};
 use fedlink_host::store::FileStore;
 use fedlink_host::tokio::{ClientHost, Redial};
 use fedlink_host::trainer::{SiteEvent, TrainingSite};
-use fedlink_host::{CallError, HostError, explain, unix_time};
+use fedlink_host::{CallError, HostError, Proxies, explain, unix_time};
 use tokio::time::{Instant, sleep_until};
 
 use super::ending::{Peer, ending};
@@ -22,7 +22,7 @@ use crate::exec::Program;
 use crate::interrupt::Interrupt;
 use crate::options::JoinOptions;
 use crate::output;
-use crate::parties;
+use crate::parties::{self, PartyError};
 use crate::reload::{self, Asked, Reloading};
 
 const SERVER: Peer = Peer {
@@ -62,6 +62,7 @@ struct Seat<'a> {
     site: TrainingSite,
     cause: Cause,
     way: Redial,
+    proxies: Proxies,
     reloading: Reloading<'a, Kit>,
     /// What went wrong last, until the server answers.
     trouble: Option<String>,
@@ -74,7 +75,14 @@ impl<'a> Seat<'a> {
         kit: &'a Kit,
         signals: Interrupt,
     ) -> Result<Self, JoinError> {
-        let way = Redial::new(kit.dial()?);
+        let proxies = parties::proxies(
+            options.proxy.as_ref(),
+            None,
+            kit.tls().is_some(),
+            [&kit.address],
+        )
+        .map_err(PartyError::from)?;
+        let way = Redial::new(kit.dial_through(proxies.clone())?);
         let host = host(options, kit, way.clone())?;
         let cause = Cause::new(SERVER.who, host.connectivity());
         let deployments = Arc::new(deployments(options, kit)?);
@@ -85,6 +93,7 @@ impl<'a> Seat<'a> {
             deployments,
             cause,
             way,
+            proxies,
             reloading: Reloading::new(kit, signals, options.quiet || options.json),
             trouble: None,
             leaving: false,
@@ -95,6 +104,10 @@ impl<'a> Seat<'a> {
             server: kit.server.to_string(),
             address: kit.address.clone(),
         });
+        let said = parties::proxy_on_the_way(&seat.proxies, kit.tls().is_some(), &kit.address);
+        if let Some(said) = said.filter(|_| !options.json) {
+            output::tell(options.quiet, said);
+        }
         Ok(seat)
     }
 
@@ -131,7 +144,7 @@ impl<'a> Seat<'a> {
         let Some(kit) = self.reloading.look(asked) else {
             return false;
         };
-        let dial = match kit.dial() {
+        let dial = match kit.dial_through(self.proxies.clone()) {
             Ok(dial) => dial,
             Err(error) => {
                 reload::refused(&error);

@@ -104,6 +104,7 @@ impl Plan {
             suite: self.suite,
             transport: self.transport,
             trusted_path: self.trusted_path,
+            proxy: None,
             server: ServerEntry {
                 name: self.server.clone(),
                 addresses: hosts.iter().map(Address::to_string).collect(),

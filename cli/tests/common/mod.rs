@@ -15,8 +15,23 @@ use std::time::{Duration, Instant};
 /// Ends a test that would otherwise hang.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Variables of the environment that name proxies.
+pub(crate) const PROXIES: [&str; 6] = [
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
+
+/// The program, without the proxies of whoever runs the tests.
 pub(crate) fn fedlink() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_fedlink"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fedlink"));
+    for name in PROXIES {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The program with signals as they usually are, whatever these tests were started to ignore.

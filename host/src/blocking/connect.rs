@@ -12,6 +12,7 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::SockRef;
 
 use crate::connectivity::ConnectionFailure;
+use crate::proxy::Proxies;
 use crate::{socket, tls};
 
 /// How long a connection may take to stand, or one message to be written.
@@ -101,6 +102,7 @@ pub struct Connected {
 pub struct TcpConnect {
     addresses: Vec<String>,
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    proxies: Proxies,
 }
 
 impl TcpConnect {
@@ -111,6 +113,7 @@ impl TcpConnect {
         Self {
             addresses: addresses.into_iter().map(Into::into).collect(),
             tls: None,
+            proxies: Proxies::none(),
         }
     }
 
@@ -122,8 +125,18 @@ impl TcpConnect {
         self
     }
 
+    /// Through these proxies, where it is over TLS. Default: none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
     fn connect_to(&self, address: &str) -> io::Result<Connected> {
-        let mut stream = connect_tcp(address)?;
+        let mut stream = match &self.tls {
+            Some(_) => self.proxies.connect_blocking(address, connect_tcp)?,
+            None => connect_tcp(address)?,
+        };
         let mut carrier = Carrier::default();
         carrier.host_name = Name::new(socket::host_of(address)).ok();
         let Some((config, name)) = &self.tls else {
@@ -137,7 +150,10 @@ impl TcpConnect {
         stream.set_read_timeout(Some(TIMEOUT))?;
         while connection.is_handshaking() {
             let handshake = connection.complete_io(&mut stream);
-            handshake.map_err(|error| tls::fault::in_handshake(error, config))?;
+            handshake.map_err(|error| {
+                let error = tls::fault::in_handshake(error, config);
+                self.proxies.behind(address, error)
+            })?;
         }
         let binding = tls::channel_binding(&connection);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);

@@ -12,6 +12,7 @@ use super::ServerLimits;
 use super::error::Fault;
 use crate::address::{Address, AddressError};
 use crate::path::check_path;
+use crate::proxy::{Proxies, ProxySetting};
 use crate::tls;
 
 /// The version of kits. Another one goes with another release, whose protocol this one does
@@ -38,6 +39,10 @@ pub struct SiteConfig {
     /// way, for instance because a tunnel carries it. Both ends must say so.
     #[serde(default, skip_serializing_if = "is_default")]
     pub trusted_path: bool,
+    /// The HTTP proxy on the way to the coordinator, as `http://NAME:PASSWORD@HOST:PORT`, or
+    /// `none`; as the environment says unless given. Only for `tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxySetting>,
     /// The coordinator.
     pub server: ServerEntry,
     /// Where certificates, keys and state are.
@@ -235,6 +240,7 @@ impl Config for SiteConfig {
         tls_name("server.name", &self.server.name, self.transport)?;
         self.files.check()?;
         protection(self.suite, self.transport, self.trusted_path)?;
+        proxy(self.proxy.as_ref(), self.transport)?;
         seconds("timeouts.connect_seconds", times.connect_seconds)?;
         seconds("timeouts.maintenance_seconds", times.maintenance_seconds)?;
         seconds("timeouts.task_seconds", times.task_seconds)?;
@@ -335,6 +341,21 @@ fn protection(suite: Suite, transport: Transport, trusted_path: bool) -> Result<
         ));
     }
     Ok(())
+}
+
+fn proxy(setting: Option<&ProxySetting>, transport: Transport) -> Result<(), Fault> {
+    let Some(setting) = setting else {
+        return Ok(());
+    };
+    let proxies = Proxies::of(setting, "it");
+    let proxies = proxies.map_err(|error| Fault::new("proxy", error.to_string()))?;
+    match (transport, proxies.origin()) {
+        (Transport::Tcp, Some(_)) => Err(Fault::new(
+            "proxy",
+            "transport tcp goes through no proxy: choose \"tls\" in both kits, or leave `proxy` out",
+        )),
+        (Transport::Tcp | Transport::Tls, _) => Ok(()),
+    }
 }
 
 fn seconds(field: &'static str, value: Option<u32>) -> Result<(), Fault> {

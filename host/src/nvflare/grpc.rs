@@ -19,6 +19,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
 use tonic_prost::ProstCodec;
 
+use crate::proxy::Proxies;
 use crate::tokio::{Connection, Dial, Dialing, TcpDial};
 use stream::GrpcStream;
 use watched::Watched;
@@ -76,6 +77,13 @@ impl GrpcDial {
         let mut config = rustls::ClientConfig::clone(config);
         config.alpn_protocols = vec![ALPN.to_vec()];
         self.tcp = self.tcp.tls(Arc::new(config), name);
+        self
+    }
+
+    /// Through these proxies, where it is over TLS. Default: none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.tcp = self.tcp.proxies(proxies);
         self
     }
 

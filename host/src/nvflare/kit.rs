@@ -31,6 +31,7 @@ use super::websocket::WebSocketDial;
 use crate::address::{Address, AddressError};
 use crate::blocking::TcpConnect;
 use crate::kit::file::{self, ReadError};
+use crate::proxy::Proxies;
 use crate::reload::{Contents, Reload};
 use crate::tls::{ClientTls, server_name};
 use crate::tokio::{Dial, TcpDial};
@@ -239,14 +240,23 @@ impl Kit {
         self.tls.clone()
     }
 
-    /// What connects the tokio host to the server.
+    /// What connects the tokio host to the server, without a proxy.
+    ///
+    /// # Errors
+    ///
+    /// As [`dial_through`](Self::dial_through).
+    pub fn dial(&self) -> Result<Box<dyn Dial>, KitError> {
+        self.dial_through(Proxies::none())
+    }
+
+    /// What connects the tokio host to the server, through these proxies if it is over TLS.
     ///
     /// # Errors
     ///
     /// [`KitError::NoCarrier`] if the kit asks for gRPC or WebSocket and this program was
     /// built without.
-    pub fn dial(&self) -> Result<Box<dyn Dial>, KitError> {
-        let dial = TcpDial::new([&self.address]);
+    pub fn dial_through(&self, proxies: Proxies) -> Result<Box<dyn Dial>, KitError> {
+        let dial = TcpDial::new([&self.address]).proxies(proxies.clone());
         match self.scheme {
             Scheme::Tcp => Ok(Box::new(match &self.tls {
                 Some((config, name)) => dial.tls(Arc::clone(config), name.clone()),
@@ -254,7 +264,7 @@ impl Kit {
             })),
             #[cfg(feature = "grpc")]
             Scheme::Grpc => {
-                let dial = GrpcDial::new(&self.address);
+                let dial = GrpcDial::new(&self.address).proxies(proxies);
                 Ok(Box::new(match &self.tls {
                     Some((config, name)) => dial.tls(config, name.clone()),
                     None => dial,
@@ -264,7 +274,7 @@ impl Kit {
             Scheme::Grpc => Err(KitError::NoCarrier("gRPC", "grpc")),
             #[cfg(feature = "websocket")]
             Scheme::Http => {
-                let dial = WebSocketDial::new(&self.address);
+                let dial = WebSocketDial::new(&self.address).proxies(proxies);
                 Ok(Box::new(match &self.tls {
                     Some((config, name)) => dial.tls(config, name.clone()),
                     None => dial,

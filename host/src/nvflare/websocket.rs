@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::frame_buffer::FrameBuffer;
+use crate::proxy::Proxies;
 use crate::tokio::{Connection, Dial, Dialing, Stream, TcpDial};
 
 /// Where the server of NVFlare has its WebSocket.
@@ -51,6 +52,13 @@ impl WebSocketDial {
     #[must_use]
     pub fn tls(mut self, config: &Arc<rustls::ClientConfig>, name: ServerName<'static>) -> Self {
         self.tcp = self.tcp.tls(Arc::clone(config), name);
+        self
+    }
+
+    /// Through these proxies, where it is over TLS. Default: none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.tcp = self.tcp.proxies(proxies);
         self
     }
 

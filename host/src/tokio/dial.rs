@@ -12,12 +12,12 @@ use fedlink::identity::Name;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::explained::Explained;
 use crate::connectivity::ConnectionFailure;
+use crate::proxy::Proxies;
 use crate::{socket, tls};
 
 /// Makes connections to the server: [`TcpDial`], or a carrier of your own.
@@ -50,14 +50,15 @@ pub struct Connection {
     pub local_address: Option<IpAddr>,
 }
 
-/// How long one address may take to answer before the next one is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the handshake of TLS may take before the next address is tried.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects over TCP, or over TLS on TCP.
 #[derive(Clone, Debug)]
 pub struct TcpDial {
     addresses: Vec<String>,
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    proxies: Proxies,
 }
 
 impl TcpDial {
@@ -68,6 +69,7 @@ impl TcpDial {
         Self {
             addresses: addresses.into_iter().map(Into::into).collect(),
             tls: None,
+            proxies: Proxies::none(),
         }
     }
 
@@ -76,6 +78,14 @@ impl TcpDial {
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>, name: ServerName<'static>) -> Self {
         self.tls = Some((config, name));
+        self
+    }
+
+    /// Through these proxies, where it is over TLS: their names are resolved here, and those
+    /// of the addresses there. Without TLS it is never through a proxy. Default: none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -91,7 +101,9 @@ impl TcpDial {
     }
 
     async fn connect(&self, address: &str) -> io::Result<Connection> {
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
+        let direct = Proxies::none();
+        let proxies = self.tls.as_ref().map_or(&direct, |_| &self.proxies);
+        let stream = proxies.connect(address).await?;
         socket::prepare(&SockRef::from(&stream))?;
         let local_address = stream.local_addr().ok().map(|address| address.ip());
         let mut carrier = Carrier::default();
@@ -105,8 +117,9 @@ impl TcpDial {
         };
         let connector = TlsConnector::from(Arc::clone(config));
         let handshake = connector.connect(name.clone(), stream);
-        let stream = timeout(CONNECT_TIMEOUT, handshake).await?;
-        let stream = stream.map_err(|error| tls::fault::in_handshake(error, config))?;
+        let stream = timeout(HANDSHAKE_TIMEOUT, handshake).await?;
+        let stream = stream
+            .map_err(|error| proxies.behind(address, tls::fault::in_handshake(error, config)))?;
         let binding = tls::channel_binding(stream.get_ref().1);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
         let tls = Some(Arc::clone(config));

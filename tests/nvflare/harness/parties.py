@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +28,16 @@ class Place:
     environment: dict[str, str]
     secure: bool
 
-    def process(self, name: str, command: Sequence[str | Path], cwd: Path) -> Process:
+    def process(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        cwd: Path,
+        environment: Mapping[str, str] = {},
+    ) -> Process:
         log = self.folder / f"{name}.log"
-        return Process(name, command, log=log, cwd=cwd, environment=self.environment)
+        both = {**self.environment, **environment}
+        return Process(name, command, log=log, cwd=cwd, environment=both)
 
     def genuine(self, module: str, workspace: Path, configuration: str) -> list[str]:
         """The command that a kit's own start script ends with."""
@@ -120,6 +127,7 @@ class FedlinkSite(Party):
         program: str = "exec_trainer",
         accepts: Sequence[str] = ("--accept-executors", EXECUTOR),
         on_replaced: str = "stop",
+        environment: Mapping[str, str] = {},
     ) -> None:
         home = place.folder / label
         kit = home / "kit"
@@ -130,4 +138,4 @@ class FedlinkSite(Party):
             *(os.environ["FEDLINK_PROGRAM"], "join", "--nvflare", kit),
             *("--state", home / "state", "--on-replaced", on_replaced, *work),
         ]
-        super().__init__(place.process(label, command, home))
+        super().__init__(place.process(label, command, home, environment))

@@ -8,6 +8,7 @@ from harness.scenario import SCENARIOS
 # isort: off
 from . import registration
 from . import checks
+from . import proxies
 from . import refusals
 from . import training
 from . import recipes
@@ -24,6 +25,7 @@ __all__ = [
     "checks",
     "large",
     "network",
+    "proxies",
     "race",
     "recipes",
     "refusals",
