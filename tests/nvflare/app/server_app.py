@@ -4,6 +4,7 @@ import os
 
 import maths
 import numpy as np
+from nvflare.apis.fl_constant import FLContextKey
 from nvflare.app_common.abstract.model import ModelLearnableKey, make_model_learnable
 from nvflare.app_common.abstract.model_persistor import ModelPersistor
 
@@ -17,6 +18,9 @@ class ZerosPersistor(ModelPersistor):
         return make_model_learnable(weights=maths.start(self.shapes), meta_props={})
 
     def save_model(self, model_learnable, fl_ctx):
-        folder = fl_ctx.get_workspace().get_result_root(fl_ctx.get_job_id())
+        workspace = fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT)
+        # In 2.5 results have no folder of their own.
+        root = getattr(workspace, "get_result_root", workspace.get_run_dir)
+        folder = root(fl_ctx.get_job_id())
         os.makedirs(folder, exist_ok=True)
         np.savez(os.path.join(folder, "final.npz"), **model_learnable[ModelLearnableKey.WEIGHTS])

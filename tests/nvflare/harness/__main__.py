@@ -1,8 +1,11 @@
 """The command line: chooses scenarios, plays them, and says how many passed."""
 
 import argparse
+import json
 import signal
 import sys
+from dataclasses import asdict
+from pathlib import Path
 
 from scenarios import SCENARIOS
 
@@ -23,15 +26,19 @@ def main() -> int:
     wanted = chosen(options)
     with alone():
         outcomes = [play(each, keep=options.keep, stand_in=options.stand_in) for each in wanted]
-    print(f"\n{outcomes.count(True)} passed, {outcomes.count(False)} failed", flush=True)
-    return 0 if all(outcomes) else 1
+    if options.outcomes:
+        options.outcomes.write_text(json.dumps([asdict(each) for each in outcomes]))
+    passed = sum(each.passed for each in outcomes)
+    print(f"\n{passed} passed, {len(outcomes) - passed} failed", flush=True)
+    return 0 if passed == len(outcomes) else 1
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="tests/nvflare/run",
         description="Runs fedlink against the genuine NVFlare server, on loopback.",
-        epilog="Everything is written under target/nvflare/.",
+        epilog="Everything is written under target/nvflare/. Releases of NVFlare are compared by "
+        "`--versions`, alone or before their numbers.",
     )
     parser.add_argument("names", nargs="*", metavar="SCENARIO", help="play just these")
     parser.add_argument("--quick", action="store_true", help="play the short ones")
@@ -43,6 +50,8 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help="have a genuine site play the part of fedlink, to try the scenarios themselves",
     )
+    # What `--versions` reads to print its table.
+    parser.add_argument("--outcomes", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     unknown = set(options.names) - SCENARIOS.keys()
     if unknown:

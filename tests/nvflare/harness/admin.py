@@ -30,7 +30,7 @@ class Admin:
         return str(self._session.submit_job(str(job)))
 
     def status(self, job: str) -> str:
-        return self._session.get_job_status(job) or ""
+        return str(self._session.get_job_meta(job).get("status", ""))
 
     def wait_for_end(self, job: str, timeout: float) -> str:
         """The status with which the job has ended, such as FINISHED:COMPLETED."""

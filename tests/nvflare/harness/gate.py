@@ -13,7 +13,8 @@ class Gate:
         folder.mkdir(parents=True)
 
     def hold(self, site: str, number: int) -> None:
-        """Has this round of the site wait, once it begins."""
+        """Has this round of the site wait, once it begins in the next job."""
+        self._file(site, number, "begun").unlink(missing_ok=True)
         self._file(site, number, "hold").touch()
 
     def let_go(self, site: str, number: int) -> None:

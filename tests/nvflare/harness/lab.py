@@ -1,7 +1,8 @@
 """Where one scenario works: its folder, and all that it starts."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .processes import Process, kill_descendants
@@ -20,6 +21,7 @@ class Lab:
     def __init__(self, folder: Path, *, stand_in: bool) -> None:
         self.folder = folder
         self.stand_in = stand_in
+        self.steps: list[str] = []
         self._processes: list[Process] = []
         self._clean_ups: list[Callable[[], None]] = []
         shutil.rmtree(folder, ignore_errors=True)
@@ -33,6 +35,12 @@ class Lab:
     def at_end(self, clean_up: Callable[[], None]) -> None:
         """Has this called before the processes are stopped."""
         self._clean_ups.append(clean_up)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A part of the scenario that the table of releases shows, once it has passed."""
+        yield
+        self.steps.append(name)
 
     def stop(self) -> None:
         """Stops all that still runs, the latest first, and whatever that has left behind."""

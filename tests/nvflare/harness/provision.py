@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,8 @@ participants:
     host_names: [127.0.0.1]
 {sites}
   - {{name: {admin}, type: admin, org: example, role: project_admin}}
-builders:
-  - path: nvflare.lighter.impl.workspace.WorkspaceBuilder
-  - path: nvflare.lighter.impl.static_file.StaticFileBuilder
-    args: {{config_folder: config, scheme: {scheme}}}
-  - path: nvflare.lighter.impl.cert.CertBuilder
-  - path: nvflare.lighter.impl.signature.SignatureBuilder
 """
+RELEASE = tuple(int(number) for number in re.findall(r"\d+", version("nvflare"))[:2])
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,11 @@ class Project:
             if template.exists():
                 shutil.copy(template, local / f"{name}.json")
         resources = local / "resources.json"
-        # The server's own stores stand in /tmp by default.
-        resources.write_text(resources.read_text().replace("/tmp/nvflare/", f"{folder}/store/"))
+        # The server's own stores stand in /tmp by default. An administrator's kit of an old
+        # release has no such file.
+        if resources.exists():
+            changed = resources.read_text().replace("/tmp/nvflare/", f"{folder}/store/")
+            resources.write_text(changed)
         return folder
 
 
@@ -89,8 +89,8 @@ def provision(
             admin_port=admin_port,
             sites="\n".join(lines),
             admin=ADMIN,
-            scheme=scheme,
         )
+        + json.dumps({"builders": _builders(scheme, port, admin_port)})[1:-1]
     )
     made = subprocess.run(
         [Path(sys.executable).parent / "nvflare", "provision", "-p", "project.yml", "-w", "made"],
@@ -111,6 +111,28 @@ def provision(
         for file in kits.glob("*/startup/sub_start.sh"):
             replace(file, "secure_train=true", "secure_train=false")
     return project
+
+
+def _builders(scheme: str, port: int, admin_port: int) -> list[dict[str, Any]]:
+    """What this release makes kits with, as its own sample of a project says."""
+    workspace: dict[str, Any] = {}
+    files: dict[str, Any] = {"config_folder": "config", "scheme": scheme}
+    names = ["workspace.WorkspaceBuilder", "static_file.StaticFileBuilder"]
+    if RELEASE < (2, 7):
+        workspace["template_file"] = ["master_template.yml", "aws_template.yml"]
+        workspace["template_file"] += ["azure_template.yml"]
+        files["overseer_agent"] = {
+            "path": "nvflare.ha.dummy_overseer_agent.DummyOverseerAgent",
+            "overseer_exists": False,
+            "args": {"sp_end_point": f"{SERVER}:{port}:{admin_port}"},
+        }
+    if RELEASE < (2, 6):
+        names.insert(1, "template.TemplateBuilder")
+    names += ["cert.CertBuilder", "signature.SignatureBuilder"]
+    arguments = {names[0]: workspace, "static_file.StaticFileBuilder": files}
+    return [
+        {"path": f"nvflare.lighter.impl.{name}", "args": arguments.get(name, {})} for name in names
+    ]
 
 
 def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from nvflare.app_common.np.recipes.fedavg import NumpyFedAvgRecipe
 
 from .outcome import Failure
 
@@ -28,6 +27,9 @@ class Recipe:
 
     def write(self, folder: Path) -> Path:
         """Writes the job as the administrator submits it, and gives its folder."""
+        # Releases before 2.7 have no recipes, and run what is no recipe.
+        from nvflare.app_common.np.recipes.fedavg import NumpyFedAvgRecipe
+
         recipe = NumpyFedAvgRecipe(
             name=self.name,
             min_clients=len(self.sites),

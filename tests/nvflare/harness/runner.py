@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from .lab import Lab
@@ -14,6 +15,15 @@ from .outcome import Failure
 from .scenario import Scenario
 
 RUNS = Path(__file__).resolve().parents[3] / "target" / "nvflare" / "runs"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a scenario went, and which of its steps have passed."""
+
+    scenario: str
+    passed: bool
+    steps: list[str]
 
 
 @contextmanager
@@ -28,8 +38,8 @@ def alone() -> Iterator[None]:
         yield
 
 
-def play(scenario: Scenario, *, keep: bool, stand_in: bool) -> bool:
-    """Whether it passed. Its folder stays if it did not, or if it is to be kept."""
+def play(scenario: Scenario, *, keep: bool, stand_in: bool) -> Outcome:
+    """How it went. Its folder stays if it did not pass, or if it is to be kept."""
     print(f"\n== {scenario.name}: {scenario.text}", flush=True)
     begun = time.monotonic()
     lab = Lab(RUNS / scenario.name, stand_in=stand_in)
@@ -47,8 +57,8 @@ def play(scenario: Scenario, *, keep: bool, stand_in: bool) -> bool:
         print(
             f"{lab.tails()}\n---\nFAIL {scenario.name} after {seconds:.1f} s: {problem}", flush=True
         )
-        return False
-    print(f"PASS {scenario.name} in {seconds:.1f} s", flush=True)
-    if not keep:
-        shutil.rmtree(lab.folder)
-    return True
+    else:
+        print(f"PASS {scenario.name} in {seconds:.1f} s", flush=True)
+        if not keep:
+            shutil.rmtree(lab.folder)
+    return Outcome(scenario.name, not problem, lab.steps)

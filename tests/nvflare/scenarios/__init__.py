@@ -18,6 +18,7 @@ from . import restarts
 from . import network
 from . import twins
 from . import race
+from . import releases
 
 __all__ = [
     "SCENARIOS",
@@ -30,6 +31,7 @@ __all__ = [
     "recipes",
     "refusals",
     "registration",
+    "releases",
     "restarts",
     "training",
     "twins",
