@@ -47,7 +47,7 @@ pub use client::{
 pub use message::RejectReason;
 pub use seed::Seed;
 pub use server::{
-    Assignee, HEARTBEAT_INTERVAL, Joined, NewTask, ResultReceived, Server, ServerAction,
+    Assignee, HEARTBEAT_INTERVAL, Joined, NewTask, Refused, ResultReceived, Server, ServerAction,
     ServerConfig, ServerCounters, ServerTimer, Sites, TaskState, TaskView,
 };
 pub use suite::{Suite, Suites};

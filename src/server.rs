@@ -11,6 +11,7 @@ mod counters;
 mod growth;
 mod ledger;
 mod outgoing;
+mod refused;
 mod registry;
 mod request;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use counters::ServerCounters;
 #[cfg(any(test, fuzzing))]
 pub use ledger::server_lives;
 pub use ledger::{Assignee, NewTask, Sites, TaskState, TaskView};
+pub use refused::Refused;
 pub use timer::ServerTimer;
 
 use crate::Instant;
@@ -49,6 +51,7 @@ use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, Register, 
 use batch::{Ahead, Arrived};
 use ledger::{Answer, Ledger, Out};
 use outgoing::Outgoing;
+use refused::Refusals;
 use registry::Registry;
 
 /// The coordinator of a federation, as a state machine.
@@ -81,6 +84,7 @@ pub struct Server {
     actions: Waiting<ServerAction>,
     answers: Vec<Answer>,
     transmits: Outgoing,
+    refusals: Refusals,
     counters: ServerCounters,
     /// Messages of a batch. Empty between inputs; its room is used again.
     group: Vec<Arrived>,
@@ -152,6 +156,7 @@ impl Server {
         let ledger = ledger(Arc::clone(&config), ssid, &mut out)?;
         Ok(Self {
             transmits: Outgoing::new(config.datagram),
+            refusals: Refusals::default(),
             config,
             identity,
             entropy,
@@ -268,6 +273,13 @@ impl Server {
     /// The next thing to do for the server. Changed by every input and command.
     pub fn poll_action(&mut self) -> Option<ServerAction> {
         self.actions.pop_front()
+    }
+
+    /// The next one who was refused, for whoever runs the server: nothing has to be done about
+    /// it here. Changed by every message. Only the first few wait; the others are counted in
+    /// [`ServerCounters::refused`].
+    pub fn poll_refused(&mut self) -> Option<Refused> {
+        self.refusals.pop_front()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and which timer it is for.
@@ -402,6 +414,13 @@ impl Server {
     fn knocked(&mut self, peer: PeerId, asked: usize, knock: Knock) -> Result<(), Dropped> {
         match knock {
             Knock::Answer(answer) => self.transmits.answer_stranger(peer, asked, answer),
+            Knock::Refused(answer, refused) => {
+                let (name, denied) = *refused;
+                if self.refusals.note(peer, name, denied) {
+                    self.counters.refused += 1;
+                }
+                self.transmits.answer_stranger(peer, asked, answer)
+            }
             Knock::TooShort(answer) => {
                 self.transmits.answer_stranger(peer, asked, answer)?;
                 Err(Dropped::TooShort)

@@ -668,6 +668,51 @@ mod rejected {
         let stranger = site_identity(&other, "site-1", pair.pki.roots());
         pair.client = Client::new(pair.client_config.clone(), stranger, [5; 32], pair.now).unwrap();
         assert_eq!(rejected(&mut pair), Some(RejectReason::Unauthenticated));
+        refused(
+            &mut pair,
+            RejectReason::Unauthenticated,
+            "certificates are not accepted",
+        );
+    }
+
+    /// The server tells its host of one refusal, of the client and with this reason.
+    #[track_caller]
+    fn refused(pair: &mut Pair, reason: RejectReason, told: &str) {
+        let refused = pair.server.poll_refused().unwrap();
+        assert_eq!(refused.name, Some(name("site-1")));
+        assert_eq!(refused.reason, Some(reason));
+        assert!(refused.message.contains(told), "{}", refused.message);
+        assert_eq!(pair.server.poll_refused(), None);
+    }
+
+    /// Whatever comes, what waits for the host is bounded, and all is counted.
+    #[test]
+    fn many_refusals_are_counted_and_a_few_wait() {
+        let mut pair = Setup::new(Suite::Sealed)
+            .client(|config| config.project = name("another"))
+            .build();
+        pair.connect();
+        for _ in 0..200 {
+            // It may be waiting for a busy server.
+            if pair.client.phase() != Phase::Registering {
+                pair.client.register(pair.now).unwrap();
+            }
+            pair.pass(10 * SECOND);
+        }
+        let refused = pair.server.counters().refused;
+        assert!(refused > 100, "{refused}");
+        let waiting = core::iter::from_fn(|| pair.server.poll_refused()).count();
+        assert!((1..=16).contains(&waiting), "{waiting}");
+    }
+
+    #[test]
+    fn another_suite() {
+        let mut pair = Setup::new(Suite::Sealed)
+            .client(|config| config.suites = Suites::new([Suite::Plain]).unwrap())
+            .build();
+        pair.register();
+        let refused = pair.server.poll_refused().unwrap();
+        assert_eq!((refused.name, refused.reason), (None, None));
     }
 
     #[test]
@@ -687,6 +732,7 @@ mod rejected {
         let mut pair = Pair::sealed();
         assert!(pair.server.disable(pair.now, &name("site-1")));
         assert_eq!(rejected(&mut pair), Some(RejectReason::Disabled));
+        refused(&mut pair, RejectReason::Disabled, "is disabled");
         assert!(pair.server.enable(pair.now, &name("site-1")));
         pair.client.register(pair.now).unwrap();
         pair.pass(SECOND);
@@ -699,6 +745,7 @@ mod rejected {
             .client(|config| config.project = name("another"))
             .build();
         assert_eq!(rejected(&mut pair), Some(RejectReason::WrongProject));
+        refused(&mut pair, RejectReason::WrongProject, "serves the project");
     }
 
     #[test]
@@ -723,6 +770,7 @@ mod rejected {
         pair.pass(60 * SECOND);
         let actions = pair.take_client();
         assert_eq!(rejection(&actions), Some(RejectReason::Replaced));
+        refused(&mut pair, RejectReason::Replaced, "another process");
         let last = &actions[actions.len() - 2..];
         assert!(
             matches!(last, [ClientAction::ClearAuth, ClientAction::Rejected(_)]),

@@ -235,3 +235,50 @@ fn a_clock_of_the_coordinator_that_is_behind_does_not_end_a_site() {
         assert!(line.contains("correct the clock"), "{line}");
     }
 }
+
+/// What the machine refuses is told at the coordinator as what TLS refuses is: once, with the
+/// name, the reason and what helps.
+#[test]
+fn a_registration_that_is_refused_is_told_at_the_coordinator() {
+    for transport in ["tcp", "tls"] {
+        let folder = tempfile::tempdir().unwrap();
+        let [server, site] = project(&folder.path().join("wine"));
+        for kit in [&server, &site] {
+            set_transport(kit, transport);
+        }
+        let file = Path::new(&site).join("fedlink.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let mut coordinator = serve(&server);
+        for _ in 0..2 {
+            fs::write(&file, text.replace("\"wine\"", "\"beer\"")).unwrap();
+            let said = until_its_end(join(&site)).join("\n");
+            assert!(said.contains("wrong project"), "{said}");
+        }
+        let told = coordinator.line("a registration of mosel at 127.0.0.1");
+        assert!(
+            told.contains("this server serves the project `wine`"),
+            "{told}"
+        );
+        assert!(
+            told.contains("correct `project` in its fedlink.toml"),
+            "{told}"
+        );
+        fs::write(&file, text.replace("\"sealed\"", "\"plain\"")).unwrap();
+        let waits = join(&site);
+        coordinator.says("no suite that both sides accept");
+        drop(waits);
+        if transport == "tcp" {
+            fs::write(&file, &text).unwrap();
+            issue(&folder.path().join("wine"), &site, PAST);
+            let expired = join(&site);
+            coordinator.says("expired on ");
+            drop(expired);
+        }
+        coordinator.signal("TERM");
+        let said = coordinator.rest();
+        assert!(
+            !said.iter().any(|it| it.contains("wrong project")),
+            "{said:#?}"
+        );
+    }
+}

@@ -43,7 +43,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use folder::{Folder, failed};
-use format::Headers;
+use format::{Headers, RECORDS};
 use log::Log;
 use scan::{Progress, Scanned, Unread, scan};
 
@@ -112,7 +112,11 @@ impl FileStore {
         };
         let path = folder.current_path();
         let scanned = read(&path, &file)?;
-        let owner = check_owner(folder.path(), format::owner(&scanned.content), owner)?;
+        if is_of_another(&scanned.content, owner) && scanned.content.len() <= RECORDS {
+            // Nothing was ever stored: it was begun under a name that was corrected since.
+            return Self::begin(folder, owner);
+        }
+        let owner = check_owner(folder.path(), &scanned.content, owner)?;
         match scanned.promised {
             Ok(headers) => Self::resume(folder, file, headers, owner, scanned),
             Err(problem) => Err(damaged(&path, problem, scanned.records.len())),
@@ -155,7 +159,7 @@ impl FileStore {
             return Self::begin(folder, owner);
         };
         let scanned = read(&folder.current_path(), &file)?;
-        let owner = check_owner(folder.path(), format::owner(&scanned.content), owner)?;
+        let owner = check_owner(folder.path(), &scanned.content, owner)?;
         let problem = match scanned.promised.clone() {
             Ok(headers) => return Self::resume(folder, file, headers, owner, scanned),
             Err(problem) => problem,
@@ -349,20 +353,27 @@ fn read(path: &Path, file: &File) -> Result<Scanned, StoreError> {
     })
 }
 
-/// Whose the records in `directory` are from now on, from who they were found to be of, and
-/// who wants them.
+/// Whether a file says that its records are those of another owner than the one that is wanted.
+fn is_of_another(file: &[u8], wanted: Option<&str>) -> bool {
+    let wanted = wanted.map(format::cut);
+    format::owner(file).is_some_and(|found| wanted.is_some_and(|wanted| found != wanted))
+}
+
+/// Whose the records in `directory` are from now on, by their file and who wants them.
 fn check_owner(
     directory: &Path,
-    found: Option<String>,
+    file: &[u8],
     wanted: Option<&str>,
 ) -> Result<Option<String>, StoreError> {
-    match (found, wanted.map(format::cut)) {
+    let found = format::owner(file);
+    let wanted = wanted.map(|wanted| format::cut(wanted).to_owned());
+    match (found, wanted) {
         (Some(found), Some(wanted)) if found != wanted => Err(StoreError::Foreign {
             path: directory.to_owned(),
             found,
-            wanted: wanted.to_owned(),
+            wanted,
         }),
-        (found, wanted) => Ok(found.or(wanted.map(str::to_owned))),
+        (found, wanted) => Ok(found.or(wanted)),
     }
 }
 

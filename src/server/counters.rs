@@ -23,6 +23,9 @@ pub struct ServerCounters {
     /// Clients that speak another version of the protocol have asked to come in so often, and
     /// were told which one this server speaks: update the older side.
     pub other_versions: u64,
+    /// Challenges and registrations that were refused until a person changes something, each
+    /// time that they came.
+    pub refused: u64,
     /// Messages that were refused, by reason.
     pub dropped: BTreeMap<Dropped, u64>,
 }

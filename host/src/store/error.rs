@@ -50,7 +50,7 @@ pub enum StoreError {
     },
     /// The records are somebody else's. Nothing was changed.
     #[error(
-        "{} holds the records of {found}, and this is {wanted}: give each a directory of its own (`files.state` in fedlink.toml, --state for NVFlare)",
+        "{} holds the records of {found}, and this is {wanted}: give each a directory of its own (`files.state` in fedlink.toml, --state for NVFlare), or move this one away if nobody needs what it holds",
         .path.display()
     )]
     Foreign {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::error::{Obstacle, StoreError};
 use super::folder::{CURRENT, Folder, LOCK, failed, in_the_way, is_file};
+use super::format::RECORDS;
 use super::scan::head;
-use super::{check_owner, damaged, format, read};
+use super::{check_owner, damaged, read};
 
 /// What there is in a directory for a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,10 @@ pub(super) fn look(directory: &Path, owner: &str) -> Result<Found, StoreError> {
         is_writable(&path)?;
         let head = head(file).map_err(failed(&path))?;
         file.rewind().map_err(failed(&path))?;
-        check_owner(directory, format::owner(&head), Some(owner))?;
+        let length = file.metadata().map_err(failed(&path))?.len();
+        if length > RECORDS as u64 {
+            check_owner(directory, &head, Some(owner))?;
+        }
     }
     if is_in_use(directory)? {
         return Ok(Found::InUse);

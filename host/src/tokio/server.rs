@@ -318,6 +318,10 @@ impl Running {
                 action => self.events.push(action),
             }
         }
+        while let Some(refused) = self.server.poll_refused() {
+            let address = self.peers.get(&refused.peer).and_then(|peer| peer.address);
+            self.door.refusals.note_registration(address, refused);
+        }
         self.commits.start(|| self.server.snapshot());
         while let Some(transmit) = self.server.poll_transmit() {
             let id = transmit.peer;

@@ -98,7 +98,25 @@ fn a_long_owner_is_cut_at_a_character() {
     let long = format!("x{}", "ü".repeat(4000));
     drop(FileStore::open_for(place.path(), &long).unwrap());
     drop(FileStore::open_for(place.path(), &long).unwrap());
+    let (mut store, _) = FileStore::open_for(place.path(), &long).unwrap();
+    store.append(&[b"a record"]).unwrap();
+    store.sync().unwrap();
+    drop(store);
     FileStore::open_for(place.path(), OURS).unwrap_err();
+}
+
+/// Whoever has corrected a name goes on where nothing was stored under the wrong one.
+#[test]
+fn a_store_without_records_is_anybodys() {
+    let place = TempDir::new().unwrap();
+    drop(FileStore::open_for(place.path(), THEIRS).unwrap());
+    let found = FileStore::look(place.path(), OURS).unwrap();
+    assert!(
+        matches!(found, Found::Store { records: 0, .. }),
+        "{found:?}"
+    );
+    ours(&place);
+    is_foreign(&place);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One connection of a client.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(super) enum Verdict {
 /// The machine's end of a connection. Dropping it closes the connection when everything
 /// that waits is sent.
 pub(super) struct Peer {
+    /// Where it comes from, if that is known.
+    pub(super) address: Option<IpAddr>,
     queue: mpsc::UnboundedSender<Queued>,
     shared: Arc<Shared>,
     limits: Arc<Limits>,
@@ -186,6 +189,7 @@ pub(super) async fn serve(
         id,
         tls_exporter: incoming.tls_exporter,
         peer: Peer {
+            address,
             queue,
             shared: Arc::clone(&shared),
             limits: Arc::clone(&limits),

@@ -1,5 +1,6 @@
-//! Warns of connections that TLS refuses: once for an address and a reason, with a count, and
-//! with one line a minute for each reason at most, however many connections come.
+//! Warns of connections that TLS refuses and of registrations that the machine refuses: once for
+//! an address, a name and a reason, with a count, and with one line a minute for each reason at
+//! most, however many come.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fedlink::Refused;
+use fedlink::identity::Name;
+use fedlink::message::RejectReason;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -16,14 +20,14 @@ use crate::tls::Fault;
 /// The least time between two lines for one reason.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long an address that was told of is not told of again for the same reason.
+/// How long whoever was told of is not told of again for the same reason.
 const TOLD_FOR: Duration = Duration::from_secs(3600);
 
-/// Addresses that were told of and are remembered, for each reason. In a flood from more of
-/// them the oldest are forgotten: its lines are limited by their interval.
+/// How many of whom was told are remembered, for each reason. In a flood from more of them the
+/// oldest are forgotten: its lines are limited by their interval.
 const MAX_TOLD: usize = 64;
 
-/// Addresses that one line names.
+/// How many one line names.
 const MAX_NAMED: usize = 8;
 
 /// Refusals that are to be told, and were. Its memory is bounded by the constants above.
@@ -41,21 +45,38 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-type Reasons = Vec<(Fault, Reason)>;
+type Reasons = Vec<(Why, Reason)>;
+
+/// Why somebody was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// A connection, by TLS.
+    Connection(Fault),
+    /// A registration, by this rule; by none if there is no suite in common.
+    Registration(Option<RejectReason>),
+}
+
+/// Who was refused, as far as that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Who {
+    address: Option<IpAddr>,
+    /// The name that it gives.
+    name: Option<Name>,
+}
 
 /// Refusals for one reason.
 #[derive(Debug)]
 struct Reason {
     /// No line goes before.
     next_line: Instant,
-    /// Connections since the last line.
+    /// Refusals since the last line.
     count: u64,
-    /// Who is named in the next line.
-    waiting: Vec<Option<IpAddr>>,
+    /// Who is named in the next line, and what each was told.
+    waiting: Vec<(Who, String)>,
     /// Whether there are more than can be named.
     others: bool,
     /// Who was named, and when: the oldest first.
-    told: VecDeque<(Option<IpAddr>, Instant)>,
+    told: VecDeque<(Who, Instant)>,
 }
 
 impl Refusals {
@@ -64,15 +85,32 @@ impl Refusals {
         let Some(fault) = ConnectionFailure::of(error).fault else {
             return;
         };
+        let who = Who {
+            address: address.map(network),
+            name: None,
+        };
+        self.note_for(Why::Connection(fault), who, String::new());
+    }
+
+    /// Notes a registration that the machine has refused.
+    pub(super) fn note_registration(&self, address: Option<IpAddr>, refused: Refused) {
+        let who = Who {
+            address: address.map(network),
+            name: refused.name,
+        };
+        self.note_for(Why::Registration(refused.reason), who, refused.message);
+    }
+
+    fn note_for(&self, why: Why, who: Who, message: String) {
         let now = Instant::now();
         let mut reasons = self.reasons();
-        let at = reasons.iter().position(|(known, _)| *known == fault);
+        let at = reasons.iter().position(|(known, _)| *known == why);
         let at = at.unwrap_or_else(|| {
-            reasons.push((fault, Reason::new(now)));
+            reasons.push((why, Reason::new(now)));
             reasons.len() - 1
         });
         if let Some((_, reason)) = reasons.get_mut(at)
-            && reason.note(address.map(network), now)
+            && reason.note(who, message, now)
         {
             self.news.notify_one();
         }
@@ -105,8 +143,8 @@ impl Refusals {
         let now = Instant::now();
         let mut reasons = self.reasons();
         let mut lines = Vec::new();
-        for (fault, reason) in reasons.iter_mut() {
-            lines.extend(reason.line(*fault, now));
+        for (why, reason) in reasons.iter_mut() {
+            lines.extend(reason.line(*why, now));
         }
         lines
     }
@@ -128,54 +166,90 @@ impl Reason {
     }
 
     /// Counts a refusal; whether there is anything new to tell.
-    fn note(&mut self, address: Option<IpAddr>, now: Instant) -> bool {
+    fn note(&mut self, who: Who, message: String, now: Instant) -> bool {
         self.count = self.count.saturating_add(1);
         self.told
             .retain(|(_, at)| now.saturating_duration_since(*at) < TOLD_FOR);
-        let known = self.told.iter().any(|(told, _)| *told == address);
-        if known || self.waiting.contains(&address) {
+        let known = self.told.iter().any(|(told, _)| *told == who);
+        if known || self.waiting.iter().any(|(waiting, _)| *waiting == who) {
             return false;
         }
         if self.waiting.len() >= MAX_NAMED {
             self.others = true;
             return false;
         }
-        self.waiting.push(address);
+        self.waiting.push((who, message));
         true
     }
 
-    fn line(&mut self, fault: Fault, now: Instant) -> Option<String> {
+    fn line(&mut self, why: Why, now: Instant) -> Option<String> {
         if self.waiting.is_empty() || now < self.next_line {
             return None;
         }
-        let names: Vec<String> = self
-            .waiting
-            .iter()
-            .map(|address| address.map_or("an unknown address".to_owned(), |it| it.to_string()))
-            .collect();
-        let (named, others) = (
-            names.join(", "),
-            if self.others { " and others" } else { "" },
-        );
-        let line = match self.count {
-            1 => format!(
-                "a connection from {named} was refused: {}",
-                fault.told_at_server()
-            ),
-            count => format!(
-                "{count} connections, from {named}{others}, were refused: {}",
-                fault.told_at_server()
-            ),
+        let others = if self.others { " and others" } else { "" };
+        let line = match why {
+            Why::Connection(fault) => self.of_connections(others, fault.told_at_server()),
+            Why::Registration(reason) => self.of_registrations(others, remedy(reason)),
         };
-        for address in self.waiting.drain(..) {
+        for (who, _) in self.waiting.drain(..) {
             if self.told.len() >= MAX_TOLD {
                 self.told.pop_front();
             }
-            self.told.push_back((address, now));
+            self.told.push_back((who, now));
         }
         (self.count, self.others) = (0, false);
         self.next_line = now + LINE_INTERVAL;
         Some(line)
+    }
+
+    fn of_connections(&self, others: &str, why: &str) -> String {
+        let names: Vec<String> = self.waiting.iter().map(|(who, _)| who.address()).collect();
+        let named = names.join(", ");
+        match self.count {
+            1 => format!("a connection from {named} was refused: {why}"),
+            count => format!("{count} connections, from {named}{others}, were refused: {why}"),
+        }
+    }
+
+    fn of_registrations(&self, others: &str, remedy: &str) -> String {
+        let named: Vec<String> = self
+            .waiting
+            .iter()
+            .map(|(who, message)| match &who.name {
+                Some(name) => format!("{name} at {} ({message})", who.address()),
+                None => format!("{} ({message})", who.address()),
+            })
+            .collect();
+        let named = named.join(", ");
+        match self.count {
+            1 => format!("a registration of {named} was refused: {remedy}"),
+            count => format!("{count} registrations, of {named}{others}, were refused: {remedy}"),
+        }
+    }
+}
+
+impl Who {
+    fn address(&self) -> String {
+        let address = self.address.map(|it| it.to_string());
+        address.unwrap_or_else(|| "an unknown address".to_owned())
+    }
+}
+
+/// What helps whoever runs the server.
+fn remedy(reason: Option<RejectReason>) -> &'static str {
+    match reason {
+        Some(RejectReason::Unauthenticated) => {
+            "if it is a site, give it a kit of this project with a certificate that counts"
+        }
+        Some(RejectReason::WrongProject) => {
+            "give it a kit of this project, or correct `project` in its fedlink.toml"
+        }
+        Some(RejectReason::Disabled) => "enable it again if it is to take part",
+        Some(RejectReason::Replaced) => {
+            "two processes have its kit, of which one has to be stopped"
+        }
+        Some(_) => "see what it was told",
+        None => "set `suite` and `transport` in fedlink.toml to the same in both kits",
     }
 }
 

@@ -107,6 +107,8 @@ pub(crate) struct Entered {
 pub(crate) enum Knock {
     /// Something goes back; nothing is kept.
     Answer(Bytes),
+    /// A refusal goes back, to somebody who gave this name or none yet; nothing is kept.
+    Refused(Bytes, Box<(Option<Name>, Denied)>),
     /// The message is to come again, and longer, says what goes back.
     TooShort(Bytes),
     /// A key that is elsewhere has to sign first.
@@ -191,7 +193,8 @@ impl Door {
     ) -> Knock {
         let refuse = |denial, message: &str| {
             let denied = Denied::new(denial, message);
-            Knock::Answer(native::refusal(&challenge.client_nonce, &denied).into())
+            let answer = native::refusal(&challenge.client_nonce, &denied).into();
+            Knock::Refused(answer, Box::new((None, denied)))
         };
         let binding = admission.binding_of(challenge);
         let Some(suite) = choose_suite(admission.config, binding, challenge) else {
@@ -313,7 +316,8 @@ impl Door {
             Ok(verified) => verified,
             Err(denied) => {
                 let answer = opening.refuse(admission.entropy, &denied);
-                return Ok(Knock::Answer(answer));
+                let name = Some(opening.applicant.name.clone());
+                return Ok(Knock::Refused(answer, Box::new((name, denied))));
             }
         };
         let name = opening.applicant.name.clone();
@@ -340,7 +344,11 @@ impl Door {
         };
         let reply = match &knock {
             Knock::Entered(_, _, reply) => Some(reply.clone()),
-            Knock::Answer(_) | Knock::TooShort(_) | Knock::Sign(..) | Knock::Wait => None,
+            Knock::Answer(_)
+            | Knock::Refused(..)
+            | Knock::TooShort(_)
+            | Knock::Sign(..)
+            | Knock::Wait => None,
         };
         let registered = Registered {
             client: name,

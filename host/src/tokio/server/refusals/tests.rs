@@ -132,3 +132,59 @@ async fn what_tls_has_nothing_against_is_not_told() {
     let alert = refused(Error::AlertReceived(AlertDescription::UnknownCA));
     assert!(ConnectionFailure::of(&alert).fault.is_some());
 }
+
+fn register(refusals: &Refusals, address: Option<IpAddr>, name: &str) {
+    let who = Who {
+        address,
+        name: Some(Name::new(name).unwrap()),
+    };
+    let why = Why::Registration(Some(RejectReason::WrongProject));
+    refusals.note_for(why, who, format!("no project of {name}"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn registrations_are_told_of_with_the_name_and_what_it_was_told() {
+    let lines = told(async |refusals: &Refusals| {
+        for name in ["mosel", "mosel", "nahe", "nahe", "mosel"] {
+            register(refusals, address(7), name);
+            sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await;
+    let remedy = "give it a kit of this project, or correct `project` in its fedlink.toml";
+    assert_eq!(
+        lines,
+        [
+            format!(
+                "a registration of mosel at 10.0.0.7 (no project of mosel) was refused: {remedy}"
+            ),
+            format!(
+                "4 registrations, of nahe at 10.0.0.7 (no project of nahe), were refused: {remedy}"
+            )
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_names_is_one_line_a_minute_and_bounded() {
+    let mut memory = 0;
+    let lines = told(async |refusals: &Refusals| {
+        for number in 0..60_000 {
+            register(refusals, address(7), &format!("site-{number}"));
+            sleep(Duration::from_millis(10)).await;
+        }
+        let reasons = refusals.reasons();
+        memory = reasons
+            .iter()
+            .map(|(_, it)| it.told.len() + it.waiting.len())
+            .sum();
+    })
+    .await;
+    assert!((10..=12).contains(&lines.len()), "{} lines", lines.len());
+    assert!(
+        lines[1].contains(" and others, were refused"),
+        "{}",
+        lines[1]
+    );
+    assert!(memory <= MAX_TOLD + MAX_NAMED, "{memory} names");
+}

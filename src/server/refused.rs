@@ -1,0 +1,56 @@
+//! Who was refused, for the host to tell whoever runs the server.
+
+use std::collections::VecDeque;
+
+use crate::identity::Name;
+use crate::message::{PeerId, RejectReason};
+use crate::wire::native::{Denial, Denied};
+
+/// Refusals that wait for the host, at most: anybody can cause one, and a host that takes them
+/// after each input has seldom more than a few. What is beyond is counted, and not kept.
+const MAX_WAITING: usize = 16;
+
+/// Somebody was refused who will not be taken before a person changes something. Who may come
+/// again by itself, because the server is full or busy, is no such one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The connection that it came on.
+    pub peer: PeerId,
+    /// The name that it gave, if it came so far. It has proved that it has it only where the
+    /// reason is one that is found after the proof: any but
+    /// [`Unauthenticated`](RejectReason::Unauthenticated), and in suites other than plain.
+    pub name: Option<Name>,
+    /// The rule by which it was refused; none if it accepts no suite that this server does.
+    pub reason: Option<RejectReason>,
+    /// What it was told. It may quote what it sent: escape it where it is shown.
+    pub message: String,
+}
+
+/// Refusals that wait for the host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refusals(VecDeque<Refused>);
+
+impl Refusals {
+    /// Keeps a refusal, if it is for good and there is room; whether it is for good.
+    pub(super) fn note(&mut self, peer: PeerId, name: Option<Name>, denied: Denied) -> bool {
+        let reason = match denied.denial {
+            Denial::Rejected(reason) => Some(reason),
+            Denial::NoCommonSuite => None,
+            Denial::Busy | Denial::TooShort(_) => return false,
+        };
+        if self.0.len() < MAX_WAITING {
+            self.0.push_back(Refused {
+                peer,
+                name,
+                reason,
+                message: denied.message,
+            });
+        }
+        true
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Refused> {
+        self.0.pop_front()
+    }
+}
