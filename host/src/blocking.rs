@@ -316,3 +316,6 @@ impl BlockingClient {
         self.client.handle_disconnected(now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -10,7 +11,9 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-use crate::kit::FILE_NAME;
+use fedlink::identity::{Identity, Name};
+
+use crate::kit::{Config, FILE_NAME, Kit};
 
 pub(crate) const SITE: &str = r#"version = 2
 role = "site"
@@ -116,4 +119,16 @@ pub(crate) fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
     fs::write(&path, content).unwrap();
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+pub(crate) fn name(name: &str) -> Name {
+    Name::new(name).unwrap()
+}
+
+/// Who the party of this kit is.
+pub(crate) fn identity<C: Config>(kit: &Kit<C>) -> Identity {
+    let credentials = &kit.credentials;
+    let (name, key) = (name(kit.config.name()), credentials.signer().clone());
+    let (chain, roots) = (credentials.chain().clone(), credentials.roots().clone());
+    Identity::new(name, chain, Arc::new(key), roots).unwrap()
 }

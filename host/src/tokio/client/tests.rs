@@ -1,24 +1,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fedlink::identity::{ChainError, Name};
+use fedlink::identity::ChainError;
 use fedlink::{ServerConfig, Suspicion};
 
 use super::*;
 use crate::clock::FAKED;
-use crate::kit::{Config, Kit, ServerKit, SiteKit};
-use crate::testing::{Root, SERVER, SITE, folder};
+use crate::kit::{ServerKit, SiteKit};
+use crate::testing::{Root, SERVER, SITE, folder, identity, name};
 use crate::tokio::{Dialing, MemoryDial, ServerHost, memory};
-
-fn identity<C: Config>(kit: &Kit<C>) -> Identity {
-    let credentials = &kit.credentials;
-    let (name, key) = (name(kit.config.name()), credentials.signer().clone());
-    let (chain, roots) = (credentials.chain().clone(), credentials.roots().clone());
-    Identity::new(name, chain, Arc::new(key), roots).unwrap()
-}
-
-fn name(name: &str) -> Name {
-    Name::new(name).unwrap()
-}
 
 /// Counts its connections.
 struct Counted(MemoryDial, Arc<AtomicUsize>);
