@@ -26,6 +26,11 @@ pub enum CheckError {
     /// There are no threads.
     #[error("the process cannot start ({0}): close some programs and try again")]
     Runtime(#[source] io::Error),
+    /// An option that the check of a kit of fedlink's own has not.
+    #[error(
+        "--state is for a site of NVFlare: give its kit with --nvflare, or leave --state out, as fedlink.toml says where the state is"
+    )]
+    NvflareOnly,
     /// The report cannot be written.
     #[error(transparent)]
     Print(#[from] PrintError),
@@ -36,6 +41,9 @@ pub enum CheckError {
 /// # Errors
 /// When it cannot start, or its report cannot be written.
 pub fn run(options: &CheckOptions) -> Result<bool, CheckError> {
+    if options.state.is_some() && options.nvflare.is_none() {
+        return Err(CheckError::NvflareOnly);
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(CheckError::Runtime)?;
     let report = runtime.block_on(check(options));
     // A name that is still being resolved would be waited for.
@@ -46,22 +54,27 @@ pub fn run(options: &CheckOptions) -> Result<bool, CheckError> {
 
 async fn check(options: &CheckOptions) -> Report {
     if let Some(folder) = &options.nvflare {
-        return match NvflareKit::read(folder) {
+        return match quietly(|| NvflareKit::read(folder)) {
             Ok(kit) => kits::nvflare(&kit, options).await,
             Err(error) => no_kit(&error),
         };
     }
-    match SiteKit::load(&options.kit) {
+    match quietly(|| SiteKit::load(&options.kit)) {
         Ok(kit) => kits::site(&kit, options).await,
         Err(KitError::WrongRole {
             found: Role::Server,
             ..
-        }) => match ServerKit::load(&options.kit) {
+        }) => match quietly(|| ServerKit::load(&options.kit)) {
             Ok(kit) => kits::coordinator(&kit, options).await,
             Err(error) => no_kit(&error),
         },
         Err(error) => no_kit(&error),
     }
+}
+
+/// Reads a kit whose warnings the report has in it.
+fn quietly<T>(read: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), read)
 }
 
 fn no_kit(error: &dyn std::error::Error) -> Report {

@@ -163,6 +163,9 @@ pub fn add(folder: &Path, sites: &[String]) -> Result<Project, ProvisionError> {
     plan.check_sites(sites)?;
     for site in sites {
         let kit = folder.join("sites").join(site);
+        if folder::is_there(&kit.join(FILE_NAME))? {
+            return Err(ProvisionError::SiteExists(site.clone()));
+        }
         let staged = Staged::begin(&kit)?;
         write_site(staged.folder(), &plan, &hosts, &authority, &private, site)?;
         staged.finish(&kit)?;
@@ -178,9 +181,8 @@ pub fn add(folder: &Path, sites: &[String]) -> Result<Project, ProvisionError> {
 /// The names before the one that fails have then been renewed.
 pub fn renew(folder: &Path, names: &[String]) -> Result<String, ProvisionError> {
     let standing = open(folder)?;
-    names.iter().try_for_each(|name| plan::check_name(name))?;
-    let said: String = names
-        .iter()
+    let said: String = each_once(names)?
+        .into_iter()
         .map(|name| standing.renew(name))
         .collect::<Result<_, _>>()?;
     Ok(said + RENEWED)
@@ -193,8 +195,23 @@ pub fn renew(folder: &Path, names: &[String]) -> Result<String, ProvisionError> 
 /// As [`renew`], and when the coordinator is among them.
 pub fn revoke(folder: &Path, names: &[String]) -> Result<String, ProvisionError> {
     let standing = open(folder)?;
-    names.iter().try_for_each(|name| plan::check_name(name))?;
-    names.iter().map(|name| standing.revoke(name)).collect()
+    let names = each_once(names)?;
+    names
+        .into_iter()
+        .map(|name| standing.revoke(name))
+        .collect()
+}
+
+/// These names, each once and in order.
+fn each_once(names: &[String]) -> Result<Vec<&str>, ProvisionError> {
+    let mut once: Vec<&str> = Vec::new();
+    for name in names {
+        plan::check_name(name)?;
+        if !once.contains(&name.as_str()) {
+            once.push(name);
+        }
+    }
+    Ok(once)
 }
 
 /// The project in `folder`.

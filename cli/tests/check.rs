@@ -234,6 +234,14 @@ fn certificates_that_do_not_count_now() {
         .find(|it| it["check"] == "own dates")
         .unwrap();
     assert!(own["right"] == false && own["found"].as_str().unwrap().contains("correct the clock"));
+    assert!(own.to_string().contains("--renew mosel"), "{own:#?}");
+    // What the report says is not said beside it.
+    let output = fedlink()
+        .args(["check", "--kit"])
+        .arg(&site)
+        .output()
+        .unwrap();
+    assert!(output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]
@@ -261,6 +269,20 @@ fn certificates_that_soon_count_no_more() {
 fn a_folder_that_is_no_kit() {
     let place = TempDir::new().unwrap();
     check(place.path(), &[]).wrong("kit", "make one with `fedlink provision`");
+    let (_place, server, _) = project();
+    check(server.parent().unwrap(), &[]).wrong("kit", "give one of the kits in it");
+    check(server.join("fedlink.toml"), &[]).wrong("kit", "give the folder that it is in");
+    check(server.join("nowhere"), &[]).wrong("kit", "correct the path");
+    let refused = fedlink()
+        .args(["check", "--state", "folder", "--kit"])
+        .arg(&server)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && told.contains("--state is for a site of NVFlare"),
+        "{told}"
+    );
     check(place.path(), &["--nvflare"])
         .wrong("kit", "give the folder that `nvflare provision` made");
 }

@@ -247,7 +247,11 @@ fn project<C: Config>(kit: &Kit<C>) -> Option<Line> {
 
 fn certificate(warning: Option<&impl ToString>, ends: Option<u64>, renew: &str) -> Line {
     match (warning, ends) {
-        (Some(warning), _) => Line::wrong(DATES, warning.to_string(), None),
+        (Some(warning), end) => {
+            let has_ended = end.is_some_and(|end| end < unix_time());
+            let remedy = has_ended.then_some(renew);
+            Line::wrong(DATES, warning.to_string(), remedy)
+        }
         (None, Some(end)) => until(DATES, end, renew),
         (None, None) => Line::right(DATES, "this kit needs no certificate"),
     }

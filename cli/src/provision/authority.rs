@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use fedlink::identity::PublicKey;
+use fedlink::identity::{Chain, PublicKey};
 use fedlink_host::{Address, random_id};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
@@ -70,6 +70,11 @@ impl Authority {
     ) -> Result<Self, ProvisionError> {
         let key = KeyPair::from_pkcs8_pem_and_sign_algo(key, &PKCS_ED25519)
             .map_err(ProvisionError::RootKey)?;
+        let chain = pem::parse(&certificate).ok();
+        let chain = chain.and_then(|block| Chain::from_der(vec![block.into_contents()]).ok());
+        if chain.is_none_or(|chain| chain.key().as_bytes()[..] != *key.public_key_raw()) {
+            return Err(ProvisionError::RootMismatch);
+        }
         Ok(Self {
             issuer: Issuer::new(root(project), key),
             certificate,

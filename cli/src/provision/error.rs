@@ -74,6 +74,16 @@ pub enum ProvisionError {
     /// The root's key cannot be used.
     #[error("the key of the project's root cannot be read ({0}): restore authority/root-key.pem")]
     RootKey(rcgen::Error),
+    /// The root's key and certificate are not one pair.
+    #[error(
+        "authority/root-key.pem is not the key of the certificate in authority/root.pem: put both back from a copy of this project"
+    )]
+    RootMismatch,
+    /// A site that is to be added has a kit.
+    #[error(
+        "{0} is a site of this project: `--renew {0}` makes a new certificate for it; for another site choose another name"
+    )]
+    SiteExists(String),
     /// Nothing is known of the certificate of this name.
     #[error(
         "{} is not there: put the certificate of {name} there if its kit was moved; for a site that is new, `--add-site {name}` makes a kit",

@@ -65,7 +65,7 @@ fn sites_can_be_added_later() {
     assert_eq!(one.config.server, two.config.server);
 
     let error = add(&folder, &names(&["site-1"])).unwrap_err();
-    assert!(matches!(error, ProvisionError::InUse(_)), "{error}");
+    assert!(matches!(error, ProvisionError::SiteExists(_)), "{error}");
     let error = add(place.path(), &names(&["site-3"])).unwrap_err();
     assert!(matches!(error, ProvisionError::NoProject(_)), "{error}");
 }
@@ -126,6 +126,38 @@ fn nothing_is_overwritten() {
     let error = make(&place.path().join("mine"), &plan(), &[]).unwrap_err();
     assert!(matches!(error, ProvisionError::InUse(_)), "{error}");
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_site_that_is_there_is_renewed_and_not_added() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("wine");
+    make(&folder, &plan(), &names(&["site-1"])).unwrap();
+    let error = add(&folder, &names(&["site-1"])).unwrap_err();
+    assert!(matches!(&error, ProvisionError::SiteExists(it) if it == "site-1"));
+    assert!(error.to_string().contains("`--renew site-1`"), "{error}");
+    let said = renew(&folder, &names(&["site-1", "site-1"])).unwrap();
+    assert_eq!(said.matches("has a new certificate").count(), 1, "{said}");
+}
+
+#[test]
+fn a_root_whose_key_is_another_ones_makes_nothing() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("wine");
+    let project = make(&folder, &plan(), &names(&["site-1"])).unwrap();
+    let other = project.sites["site-1"].join("key.pem");
+    fs::copy(other, folder.join("authority/root-key.pem")).unwrap();
+    let before = fs::read(project.sites["site-1"].join("certificate.pem")).unwrap();
+    for error in [
+        add(&folder, &names(&["site-2"])).unwrap_err(),
+        renew(&folder, &names(&["site-1"])).unwrap_err(),
+        revoke(&folder, &names(&["site-1"])).unwrap_err(),
+    ] {
+        assert!(matches!(error, ProvisionError::RootMismatch), "{error}");
+    }
+    let after = fs::read(project.sites["site-1"].join("certificate.pem")).unwrap();
+    assert_eq!(before, after);
+    assert!(!folder.join("sites/site-2").exists());
 }
 
 #[test]
@@ -247,7 +279,7 @@ fn a_site_is_not_added_with_another_roots_key() {
     )
     .unwrap();
     let error = add(&wine, &names(&["site-1"])).unwrap_err();
-    assert!(matches!(error, ProvisionError::Kit(_)), "{error}");
+    assert!(matches!(error, ProvisionError::RootMismatch), "{error}");
     assert_eq!(fs::read_dir(wine.join("sites")).unwrap().count(), 0);
 }
 

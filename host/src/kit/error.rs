@@ -193,6 +193,12 @@ fn no_kit_remedy(folder: &std::path::Path) -> &'static str {
     let of_nvflare = ["startup/fed_client.json", "fed_client.json"];
     if of_nvflare.iter().any(|file| folder.join(file).is_file()) {
         "it is a kit of NVFlare, so give it with --nvflare"
+    } else if folder.join("server").join(FILE_NAME).is_file() || folder.join("sites").is_dir() {
+        "it is a project, so give one of the kits in it, server or one of those in sites"
+    } else if folder.is_file() {
+        "it is a file, so give the folder that it is in"
+    } else if !folder.exists() {
+        "there is no such folder, so correct the path"
     } else {
         "give the folder of a kit, or make one with `fedlink provision`"
     }
