@@ -15,6 +15,7 @@ from . import recipes
 from . import large
 from . import aborts
 from . import restarts
+from . import renewals
 from . import network
 from . import twins
 from . import race
@@ -32,6 +33,7 @@ __all__ = [
     "refusals",
     "registration",
     "releases",
+    "renewals",
     "restarts",
     "training",
     "twins",
