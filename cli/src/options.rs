@@ -15,7 +15,7 @@ use fedlink_host::{ProxySetting, check_path};
 
 pub use simulate::{SimulateOptions, Span};
 
-use crate::provision::{DEFAULT_PORT, MAX_DAYS};
+use crate::provision::{DEFAULT_PORT, MAX_DAYS, WSS_PORT};
 use crate::training::{MAX_PADDING, MAX_SITES};
 
 /// Federated learning across sites that keep their data.
@@ -103,7 +103,7 @@ pub struct ProvisionOptions {
         value_delimiter = ',',
         required_unless_present_any = CHANGES,
         conflicts_with_all = CHANGES,
-        help = format!("Where sites reach the coordinator; the port is {DEFAULT_PORT} unless given")
+        help = format!("Where sites reach the coordinator; the port is {DEFAULT_PORT} unless given, {WSS_PORT} with wss")
     )]
     pub hosts: Vec<String>,
     /// The sites' names, separated by commas
@@ -330,6 +330,8 @@ pub enum TransportOption {
     Tls,
     /// TCP as it is
     Tcp,
+    /// TLS 1.3 as for tls, with WebSocket within: where HTTP over TLS passes and nothing else
+    Wss,
 }
 
 /// What carries messages within the demo, as an option.
@@ -394,6 +396,7 @@ impl From<TransportOption> for Transport {
         match option {
             TransportOption::Tls => Self::Tls,
             TransportOption::Tcp => Self::Tcp,
+            TransportOption::Wss => Self::Wss,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fedlink::error::ConfigError;
 use fedlink::identity::{Identity, Name, NameError};
 use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
-use fedlink_host::kit::{self, Config, Kit, ServerKit, SiteKit, Transport};
+use fedlink_host::kit::{self, Config, Credentials, Kit, ServerKit, SiteKit, Transport};
 use fedlink_host::nvflare::Kit as NvflareKit;
 use fedlink_host::store::{FileStore, StoreError};
 use fedlink_host::tls::{self, ClientTls, ServerTls, TlsError};
@@ -104,11 +104,7 @@ pub async fn server_host(kit: &ServerKit) -> Result<(ServerHost, Option<ServerTl
         .storage(store, records);
     let tls = server_tls(kit)?;
     for listener in listen(&kit.config.listen).await? {
-        let accept = TcpAccept::new(listener);
-        host = host.listen(match &tls {
-            Some(tls) => accept.tls(tls.clone()),
-            None => accept,
-        });
+        host = host.listen(accept_with(kit, listener, tls.clone()));
     }
     Ok((host, tls))
 }
@@ -307,9 +303,13 @@ pub fn dial(
     addresses: impl IntoIterator<Item = impl Into<String>>,
 ) -> Result<TcpDial, TlsError> {
     let dial = TcpDial::new(addresses);
-    Ok(match tls(kit)? {
+    let dial = match tls(kit)? {
         None => dial,
         Some((config, name)) => dial.tls(config, name),
+    };
+    Ok(match kit.config.transport {
+        Transport::Tcp | Transport::Tls => dial,
+        Transport::Wss => dial.websocket(),
     })
 }
 
@@ -318,13 +318,25 @@ pub fn dial(
 /// # Errors
 /// As [`dial`].
 pub(crate) fn tls(kit: &SiteKit) -> Result<Option<ClientTls>, TlsError> {
-    Ok(match kit.config.transport {
-        Transport::Tcp => None,
-        Transport::Tls => Some((
-            tls::client_config(&kit.credentials)?,
-            tls::server_name(&kit.config.server.name)?,
-        )),
-    })
+    let config = &kit.config;
+    client_tls(config.transport, &kit.credentials, &config.server.name)
+}
+
+/// What TLS to a coordinator of this name needs, if that is the transport.
+///
+/// # Errors
+/// As [`dial`].
+pub(crate) fn client_tls(
+    transport: Transport,
+    credentials: &Credentials,
+    server: &str,
+) -> Result<Option<ClientTls>, TlsError> {
+    let config = match transport {
+        Transport::Tcp => return Ok(None),
+        Transport::Tls => tls::client_config(credentials)?,
+        Transport::Wss => tls::websocket_client_config(credentials)?,
+    };
+    Ok(Some((config, tls::server_name(server)?)))
 }
 
 /// Connections from sites.
@@ -332,11 +344,19 @@ pub(crate) fn tls(kit: &SiteKit) -> Result<Option<ClientTls>, TlsError> {
 /// # Errors
 /// When the certificates cannot be used for TLS.
 pub fn accept(kit: &ServerKit, listener: TcpListener) -> Result<TcpAccept, TlsError> {
+    Ok(accept_with(kit, listener, server_tls(kit)?))
+}
+
+fn accept_with(kit: &ServerKit, listener: TcpListener, tls: Option<ServerTls>) -> TcpAccept {
     let accept = TcpAccept::new(listener);
-    Ok(match server_tls(kit)? {
-        Some(config) => accept.tls(config),
+    let accept = match tls {
+        Some(tls) => accept.tls(tls),
         None => accept,
-    })
+    };
+    match kit.config.transport {
+        Transport::Tcp | Transport::Tls => accept,
+        Transport::Wss => accept.websocket(),
+    }
 }
 
 /// TLS of the coordinator, if it has that.
@@ -344,6 +364,7 @@ fn server_tls(kit: &ServerKit) -> Result<Option<ServerTls>, TlsError> {
     match kit.config.transport {
         Transport::Tcp => Ok(None),
         Transport::Tls => Ok(Some(tls::server_config(&kit.credentials)?.into())),
+        Transport::Wss => Ok(Some(tls::websocket_server_config(&kit.credentials)?.into())),
     }
 }
 

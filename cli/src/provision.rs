@@ -29,12 +29,12 @@ mod renew;
 
 pub(crate) use authority::project_of_root;
 pub use error::ProvisionError;
-pub use plan::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, Plan};
+pub use plan::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, Plan, WSS_PORT};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, ServerLimits, SiteConfig};
+use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, ServerLimits, SiteConfig, Transport};
 use fedlink_host::{Address, check_path};
 
 use crate::options::ProvisionOptions;
@@ -131,10 +131,7 @@ pub fn make(folder: &Path, plan: &Plan, sites: &[String]) -> Result<Project, Pro
         KIT_HEADER,
         &plan.server_config(&hosts),
     )?;
-    folder::write(
-        &server.join("README.txt"),
-        &(SERVER_README.replace("NAME", &plan.server) + &ServerLimits::describe()),
-    )?;
+    folder::write(&server.join("README.txt"), &server_readme(plan))?;
     Kit::<ServerConfig>::load(&server)?;
 
     let kits = staged.subfolder("sites")?;
@@ -281,10 +278,29 @@ other hands, whoever has it can pretend to be the coordinator.
 fedlink.toml says where the coordinator listens. What must outlive the process goes to
 the folder state, which is made when it is needed.
 
+";
+
+const LIMITS_README: &str = "\
 fedlink.toml may also set limits, in a section at its end. Whatever it does not set is as
 written here; the coordinator must be started again to take changes up.
 
 ";
+
+const WEBSOCKET_README: &str = "\
+Sites reach it by WebSocket at /fedlink, within TLS, in which both ends show certificates of
+this project. A reverse proxy in front of it has to pass TLS through as it is, by its name
+(nginx: ssl_preread; HAProxy: mode tcp): behind one that ends TLS no site is known.
+
+";
+
+fn server_readme(plan: &Plan) -> String {
+    let websocket = match plan.transport {
+        Transport::Wss => WEBSOCKET_README,
+        Transport::Tls | Transport::Tcp => "",
+    };
+    let start = SERVER_README.replace("NAME", &plan.server);
+    [&start, websocket, LIMITS_README, &ServerLimits::describe()].concat()
+}
 
 const SITE_README: &str = "\
 This folder is the kit of the site NAME.

@@ -27,6 +27,9 @@ pub type ServerTls = Current<ServerConfig>;
 /// What both ends must name in the handshake, so that no other protocol's peer answers.
 pub const ALPN: &[u8] = b"fedlink/1";
 
+/// The same where messages go over WebSocket: whoever lets HTTP pass knows it.
+pub const WEBSOCKET_ALPN: &[u8] = b"http/1.1";
+
 /// Why TLS cannot be set up.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -64,6 +67,17 @@ pub fn client_config(credentials: &Credentials) -> Result<Arc<ClientConfig>, Tls
     Ok(Arc::new(config))
 }
 
+/// TLS for a site whose messages go over WebSocket.
+///
+/// # Errors
+///
+/// As [`client_config`].
+pub fn websocket_client_config(credentials: &Credentials) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut config = ClientConfig::clone(&*client_config(credentials)?);
+    config.alpn_protocols = vec![WEBSOCKET_ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// TLS for the coordinator. Whoever connects must show a certificate of the project that is not
 /// among the revoked ones.
 ///
@@ -71,10 +85,32 @@ pub fn client_config(credentials: &Credentials) -> Result<Arc<ClientConfig>, Tls
 ///
 /// [`TlsError::Credentials`], with what TLS has against them.
 pub fn server_config(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsError> {
+    server_config_for(credentials, ALPN)
+}
+
+/// TLS for a coordinator whose messages go over WebSocket. Whoever shows no certificate gets so
+/// far that it can be told, by HTTP, what this is: give it to
+/// [`TcpAccept::websocket`](crate::tokio::TcpAccept::websocket), which lets nobody further. A
+/// certificate that is shown must be as for [`server_config`].
+///
+/// # Errors
+///
+/// As [`server_config`].
+pub fn websocket_server_config(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsError> {
+    server_config_for(credentials, WEBSOCKET_ALPN)
+}
+
+fn server_config_for(
+    credentials: &Credentials,
+    alpn: &[u8],
+) -> Result<Arc<ServerConfig>, TlsError> {
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(roots(credentials)?.into(), provider())
-            .build()
-            .map_err(unusable)?;
+        WebPkiClientVerifier::builder_with_provider(roots(credentials)?.into(), provider());
+    let verifier = match alpn == WEBSOCKET_ALPN {
+        true => verifier.allow_unauthenticated(),
+        false => verifier,
+    };
+    let verifier = verifier.build().map_err(unusable)?;
     let verifier = revoked::Refusing::new(verifier, credentials.revoked().clone());
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
@@ -85,7 +121,7 @@ pub fn server_config(credentials: &Credentials) -> Result<Arc<ServerConfig>, Tls
             credentials.private_key().clone_key(),
         )
         .map_err(unusable)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

@@ -59,6 +59,8 @@ mod memory;
 mod pipe;
 mod redial;
 mod server;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use accept::{Accept, Accepted, Incoming, TcpAccept};
 pub use client::{ClientHandle, ClientHost};
@@ -70,3 +72,5 @@ pub use listen::{ListenError, listen};
 pub use memory::{MemoryAccept, MemoryDial, memory};
 pub use redial::Redial;
 pub use server::{Limits, ServerHandle, ServerHost};
+#[cfg(feature = "websocket")]
+pub use websocket::PATH as WEBSOCKET_PATH;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use common::{Federation, tls};
 use fedlink::{ClientAction, Suite, Suites};
 use fedlink_host::blocking::{BlockingClient, TcpConnect};
-use fedlink_host::tokio::{Limits, ServerHandle, TcpAccept};
+use fedlink_host::tokio::{ClientHandle, Events, Limits, ServerHandle, TcpAccept, TcpDial};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
@@ -21,19 +22,35 @@ const LEAST: i64 = 2 << 10;
 const MOST: i64 = 8 << 10;
 /// As TLS has buffers and keys of its own.
 const MOST_WITH_TLS: i64 = 16 << 10;
+/// As WebSocket has two buffers more.
+const MOST_WITH_WEBSOCKET: i64 = 24 << 10;
 
 /// All is counted on one thread, which is the server's: its tasks, buffers and queues, TLS,
 /// and what the machine holds of a registered client.
 #[test]
-fn a_connection_takes_8_kib_at_most_and_16_with_tls() {
-    for (over_tls, most) in [(false, MOST), (true, MOST_WITH_TLS)] {
-        let house = House::new(over_tls);
+fn a_connection_takes_8_kib_at_most_16_with_tls_and_24_with_websocket() {
+    for (over, most) in [
+        (Over::Tcp, MOST),
+        (Over::Tls, MOST_WITH_TLS),
+        #[cfg(feature = "websocket")]
+        (Over::WebSocket, MOST_WITH_WEBSOCKET),
+    ] {
+        let house = House::new(over);
         house.let_in(1);
         let heap = allocation_counter::measure(|| house.let_in(SITES));
         let each = heap.bytes_current / SITES as i64;
-        println!("a connection, TLS {over_tls}: {each} bytes of the heap");
+        println!("a connection over {over:?}: {each} bytes of the heap");
         assert!((LEAST..=most).contains(&each));
     }
+}
+
+/// What carries messages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Over {
+    Tcp,
+    Tls,
+    #[cfg(feature = "websocket")]
+    WebSocket,
 }
 
 /// A server on this thread, and its sites on another.
@@ -46,7 +63,8 @@ struct House {
 }
 
 impl House {
-    fn new(over_tls: bool) -> Self {
+    fn new(over: Over) -> Self {
+        let over_tls = over != Over::Tcp;
         let mut federation = Federation::new();
         federation.server.heartbeat_interval = Duration::from_secs(100);
         if over_tls {
@@ -59,10 +77,17 @@ impl House {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let mut accept = TcpAccept::new(listener);
-        let mut connect = TcpConnect::new([address]);
+        let mut connect = TcpConnect::new([&address]);
+        let mut dial = TcpDial::new([&address]);
         if over_tls {
             accept = accept.tls(server_tls);
-            connect = connect.tls(client_tls, tls::server_name());
+            connect = connect.tls(Arc::clone(&client_tls), tls::server_name());
+            dial = dial.tls(client_tls, tls::server_name());
+        }
+        #[cfg(feature = "websocket")]
+        if over == Over::WebSocket {
+            accept = accept.websocket();
+            dial = dial.websocket();
         }
         let limits = Limits {
             connections_per_address: 2 * SITES,
@@ -74,12 +99,24 @@ impl House {
         runtime.spawn(async move { while events.next().await.is_some() {} });
         let ((asks, asked), (stands, stand)) = (channel(), channel());
         thread::spawn(move || {
-            let mut sites: Vec<BlockingClient> = Vec::new();
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            let (mut sites, mut blocking) = (Vec::new(), Vec::new());
             while let Ok(more) = asked.recv() {
                 for _ in 0..more {
-                    sites.push(site(&federation, sites.len(), connect.clone()));
+                    let number = sites.len() + blocking.len();
+                    match over {
+                        Over::Tcp | Over::Tls => {
+                            blocking.push(site(&federation, number, connect.clone()));
+                        }
+                        // The blocking host has none.
+                        #[cfg(feature = "websocket")]
+                        Over::WebSocket => {
+                            let site = on_tokio(&federation, number, dial.clone());
+                            sites.push(runtime.block_on(site));
+                        }
+                    }
                 }
-                if stands.send(sites.len()).is_err() {
+                if stands.send(sites.len() + blocking.len()).is_err() {
                     return;
                 }
             }
@@ -105,6 +142,24 @@ impl House {
             }
         });
         stand.expect("no site has failed");
+    }
+}
+
+/// The same on tokio.
+async fn on_tokio(
+    federation: &Federation,
+    number: usize,
+    dial: TcpDial,
+) -> (ClientHandle, Events<ClientAction>) {
+    let host = federation.site(&format!("site-{number}"), dial);
+    let (client, mut events) = host.start().unwrap();
+    client.register().await.unwrap();
+    loop {
+        match events.next().await.expect("the host goes on") {
+            ClientAction::HeartbeatAnswered { .. } => return (client, events),
+            ClientAction::HeartbeatDue => client.heartbeat_ready(None).await.unwrap(),
+            _ => {}
+        }
     }
 }
 

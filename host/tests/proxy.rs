@@ -225,3 +225,22 @@ async fn a_proxy_that_is_busy_is_asked_again() {
     assert_eq!(connectivity.refusal(), None);
     site.quit("done").await;
 }
+
+#[cfg(feature = "websocket")]
+#[tokio::test]
+async fn websocket_goes_through_a_genuine_proxy_too() {
+    let federation = Federation::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let Some(proxy) = Tinyproxy::start(address.port()).await else {
+        return;
+    };
+    let (_, server) = common::tls::configs(&federation.pki);
+    let accept = TcpAccept::new(listener).tls(server).websocket();
+    let (_server, mut events) = federation.coordinator(accept).start().unwrap();
+    let through = proxy.proxies("fred:s3cret@");
+    let dial = dial(&federation, &address.to_string(), through).websocket();
+    let site = Site::start(federation.site("site-1", dial)).await;
+    joined(&mut events).await;
+    site.quit("done").await;
+}

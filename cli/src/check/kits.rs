@@ -191,8 +191,10 @@ async fn is_this(kit: &ServerKit, address: &str) -> Result<(), String> {
         };
     }
     let own = kit.credentials.certificates().first();
-    let config = tls::client_config(&kit.credentials).map_err(|error| error.to_string())?;
-    let name = tls::server_name(&kit.config.name).map_err(|error| error.to_string())?;
+    let tls = parties::client_tls(kit.config.transport, &kit.credentials, &kit.config.name);
+    let Some((config, name)) = tls.map_err(|error| error.to_string())? else {
+        return Err("it is without TLS".to_owned());
+    };
     let shown = async {
         let stream = TcpStream::connect(at.to_string()).await?;
         tls::proven_certificates(stream, config, name).await
@@ -272,6 +274,7 @@ fn suite(suite: Suite, transport: Transport) -> Line {
     let transport = match transport {
         Transport::Tls => "tls",
         Transport::Tcp => "tcp",
+        Transport::Wss => "wss",
     };
     Line::right("suite", format!("{suite}, over {transport}"))
 }

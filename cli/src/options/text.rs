@@ -45,12 +45,17 @@ overwritten, but for the certificates that --renew makes anew.
 --renew makes a new certificate and keeps the key, so that certificate.pem is all that has
 to be sent. A certificate that was revoked is renewed with a new key. --revoke revokes all
 certificates of a site: their list is revoked.pem in server/, which goes to the kit of the
-coordinator. Coordinators and sites that run take all of that up within seconds.";
+coordinator. Coordinators and sites that run take all of that up within seconds.
+
+--transport wss is for sites whose firewalls let out HTTP over TLS alone, on port 443: messages
+go over WebSocket within TLS. A reverse proxy in front of the coordinator has to pass TLS
+through, since both ends show certificates of the project in it.";
 
 pub(super) const PROVISION_EXAMPLES: &str = "\
 Examples:
   fedlink provision --project wine --host 192.0.2.7 --sites bordeaux,porto,mosel
   fedlink provision --project wine --host fl.example.org:443 --site porto --out /srv/wine
+  fedlink provision --project wine --host fl.example.org --sites porto --transport wss
   fedlink provision --project rig --host 127.0.0.1 --sites a,b --suite plain --transport tcp
   fedlink provision --out /srv/wine --add-site rioja,tokaj
   fedlink provision --out /srv/wine --renew porto,coordinator

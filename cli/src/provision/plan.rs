@@ -37,6 +37,9 @@ pub struct Plan {
 /// The port of a coordinator whose host comes without one.
 pub const DEFAULT_PORT: u16 = 8443;
 
+/// The same with transport `wss`: what firewalls let out for HTTP over TLS.
+pub const WSS_PORT: u16 = 443;
+
 /// The longest that a certificate of a coordinator or a site may count, in days. The root
 /// counts for twice as long.
 pub const MAX_DAYS: u32 = 3650;
@@ -53,8 +56,12 @@ impl Plan {
             return Err(ProvisionError::Days(self.days));
         }
         let mut hosts: Vec<Address> = Vec::new();
+        let port = match self.transport {
+            Transport::Wss => WSS_PORT,
+            Transport::Tls | Transport::Tcp => DEFAULT_PORT,
+        };
         for host in &self.hosts {
-            let host = Address::read(host, Some(DEFAULT_PORT))?;
+            let host = Address::read(host, Some(port))?;
             host.check_reachable()?;
             if !hosts.contains(&host) {
                 hosts.push(host);

@@ -40,7 +40,7 @@ pub struct SiteConfig {
     #[serde(default, skip_serializing_if = "is_default")]
     pub trusted_path: bool,
     /// The HTTP proxy on the way to the coordinator, as `http://NAME:PASSWORD@HOST:PORT`, or
-    /// `none`; as the environment says unless given. Only for `tls`.
+    /// `none`; as the environment says unless given. Not for `tcp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxySetting>,
     /// The coordinator.
@@ -116,6 +116,8 @@ pub enum Transport {
     Tls,
     /// TCP as it is.
     Tcp,
+    /// TLS as for `tls`, and WebSocket within it: where HTTP over TLS passes and nothing else.
+    Wss,
 }
 
 /// The coordinator, as a site knows it.
@@ -322,7 +324,7 @@ fn addresses(field: &'static str, values: &[String]) -> Result<Vec<Address>, Fau
 fn tls_name(field: &'static str, name: &str, transport: Transport) -> Result<(), Fault> {
     match transport {
         Transport::Tcp => Ok(()),
-        Transport::Tls => tls::server_name(name)
+        Transport::Tls | Transport::Wss => tls::server_name(name)
             .map(drop)
             .map_err(|error| Fault::new(field, error.to_string())),
     }
@@ -336,7 +338,7 @@ fn protection(suite: Suite, transport: Transport, trusted_path: bool) -> Result<
     if suite == Suite::Bearer && transport == Transport::Tcp && !trusted_path {
         return Err(Fault::new(
             "suite",
-            "over tcp anyone on the way can take a bearer token: choose transport \"tls\" or \
+            "over tcp anyone on the way can take a bearer token: choose transport \"tls\" or \"wss\", or \
              suite \"sealed\", or set trusted_path = true on both ends if nobody is on the way",
         ));
     }
@@ -352,9 +354,9 @@ fn proxy(setting: Option<&ProxySetting>, transport: Transport) -> Result<(), Fau
     match (transport, proxies.origin()) {
         (Transport::Tcp, Some(_)) => Err(Fault::new(
             "proxy",
-            "transport tcp goes through no proxy: choose \"tls\" in both kits, or leave `proxy` out",
+            "transport tcp goes through no proxy: choose \"tls\" or \"wss\" in both kits, or leave `proxy` out",
         )),
-        (Transport::Tcp | Transport::Tls, _) => Ok(()),
+        (Transport::Tcp | Transport::Tls | Transport::Wss, _) => Ok(()),
     }
 }
 

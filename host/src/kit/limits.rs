@@ -63,7 +63,7 @@ limits! {
     connections_per_address: 1..=MANY, 100;
     /// Connections of strangers from one IPv6 network of 56 bits, likewise.
     connections_per_ipv6_network: 1..=MANY, 400;
-    /// Seconds that a connection may take for its TLS handshake.
+    /// Seconds that a connection may take for its TLS handshake, with `wss` and its request.
     handshake_seconds: 1..=600, 10;
     /// Seconds that a connection may go on without one authentic message of a session. A site
     /// that is told to come again in half a minute should find it standing.

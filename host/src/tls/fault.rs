@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Clear,
     /// The other end speaks TLS, and this one does not.
     OnlyTls,
+    /// The two ends carry messages over TLS in different ways.
+    OtherCarrier,
     /// The other end has closed the connection in the handshake.
     Closed,
     /// Anything else.
@@ -48,7 +50,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     #[cfg(test)]
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::TheirExpired,
         Self::TheirNotYetValid,
         Self::TheirForeign,
@@ -64,6 +66,7 @@ impl Fault {
         Self::OwnRefused,
         Self::Clear,
         Self::OnlyTls,
+        Self::OtherCarrier,
         Self::Closed,
         Self::Other,
     ];
@@ -74,6 +77,7 @@ impl Fault {
             Error::AlertReceived(alert) => Self::of_alert(*alert),
             Error::NoCertificatesPresented => Self::TheirMissing,
             Error::InvalidMessage(_) => Self::Clear,
+            Error::NoApplicationProtocol => Self::OtherCarrier,
             _ => Self::Other,
         }
     }
@@ -99,6 +103,7 @@ impl Fault {
             A::UnsupportedCertificate | A::DecryptError | A::AccessDenied => Self::OwnUnusable,
             A::CertificateRequired | A::NoCertificate => Self::OwnMissing,
             A::BadCertificate | A::CertificateUnknown => Self::OwnRefused,
+            A::NoApplicationProtocol => Self::OtherCarrier,
             _ => Self::Other,
         }
     }
@@ -125,6 +130,7 @@ impl Fault {
             | Self::TheirMissing
             | Self::Clear
             | Self::OnlyTls
+            | Self::OtherCarrier
             | Self::Closed
             | Self::Other => false,
         };
@@ -140,7 +146,7 @@ impl Fault {
             Self::TheirExpired => dates::RENEW,
             Self::TheirNotYetValid => dates::CORRECT,
             Self::TheirForeign => {
-                "another root than this kit's issued it: take the kit of the server's project, or see who answers at this address"
+                "another root than this kit's issued it: take the kit of the server's project, or see who answers at this address; nothing on the way may end TLS itself"
             }
             Self::TheirName => {
                 "see who answers at this address, and whether the server has the name that is in this kit"
@@ -164,6 +170,9 @@ impl Fault {
                 "the server asks for a certificate and this site shows none: take a kit with one (`connection_security` mtls in a kit of NVFlare)"
             }
             Self::Clear | Self::OnlyTls => SAME_TRANSPORT,
+            Self::OtherCarrier => {
+                "the server carries messages over TLS in another way: set the same at both ends (`transport` in fedlink.toml, `scheme` in a kit of NVFlare)"
+            }
             Self::Closed => {
                 "the server closed the connection in the handshake of TLS: if it does so every time, it may not speak TLS, so set the same at both ends (`transport` in fedlink.toml, `connection_security` in a kit of NVFlare)"
             }
@@ -209,6 +218,9 @@ impl Fault {
             }
             Self::OnlyTls => {
                 "it speaks TLS, which this kit does not: if it is a site, set `transport` in fedlink.toml to the same in both kits"
+            }
+            Self::OtherCarrier => {
+                "it carries messages over TLS in another way: if it is a site, set `transport` in fedlink.toml to the same in both kits"
             }
             Self::Closed | Self::Other => {
                 "TLS cannot begin with it: if it is a site, see what the site says"
@@ -274,7 +286,8 @@ fn explained(error: io::Error, config: &ClientConfig, proven: bool) -> io::Error
     };
     let has_expired = own.is_some_and(|own| own.not_after < now);
     // The coordinator of this project, and no other program, is known to be exact.
-    let vague = config.alpn_protocols != [super::ALPN];
+    let exact = [super::ALPN, super::WEBSOCKET_ALPN];
+    let vague = !exact.iter().any(|alpn| config.alpn_protocols == [*alpn]);
     let kind = match cause {
         Error::AlertReceived(_) if !proven => FailureKind::Transient,
         _ => fault.kind_at_site(has_expired, vague),
@@ -320,6 +333,17 @@ pub(crate) fn at_server(error: io::Error) -> io::Error {
         fault: Some(fault),
     };
     failure.into_error(error.kind())
+}
+
+/// The error of a connection that the server refuses for this, without an error of TLS.
+#[cfg(feature = "websocket")]
+pub(crate) fn refused_at_server(fault: Fault) -> io::Error {
+    let failure = ConnectionFailure {
+        kind: FailureKind::Transient,
+        text: fault.told_at_server().to_owned(),
+        fault: Some(fault),
+    };
+    failure.into_error(ErrorKind::InvalidData)
 }
 
 /// Where the length of a message should stand, so begins a record of TLS: an alert or a

@@ -22,6 +22,10 @@ impl Refusing {
 }
 
 impl ClientCertVerifier for Refusing {
+    fn client_auth_mandatory(&self) -> bool {
+        self.verifier.client_auth_mandatory()
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.verifier.root_hint_subjects()
     }

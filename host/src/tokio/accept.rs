@@ -11,8 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::dial::Stream;
+#[cfg(feature = "websocket")]
+use super::websocket;
 use crate::tls::ServerTls;
 use crate::{socket, tls};
 
@@ -44,6 +47,8 @@ pub struct Incoming {
 pub struct TcpAccept {
     listener: TcpListener,
     tls: Option<ServerTls>,
+    #[cfg(feature = "websocket")]
+    websocket: bool,
 }
 
 impl TcpAccept {
@@ -53,6 +58,8 @@ impl TcpAccept {
         Self {
             listener,
             tls: None,
+            #[cfg(feature = "websocket")]
+            websocket: false,
         }
     }
 
@@ -63,18 +70,33 @@ impl TcpAccept {
         self.tls = Some(config.into());
         self
     }
+
+    /// With a WebSocket within TLS, at [`WEBSOCKET_PATH`](super::WEBSOCKET_PATH). Take the
+    /// configuration from [`tls::websocket_server_config`]. Whoever shows no certificate, or
+    /// asks for something else, gets a short answer by HTTP that says what this is.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket(mut self) -> Self {
+        self.websocket = true;
+        self
+    }
 }
 
 impl Accept for TcpAccept {
     fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send + '_>> {
         Box::pin(async {
             let (stream, address) = self.listener.accept().await?;
+            let tls = self.tls.as_ref().map(|tls| tls.get().into());
+            #[cfg(feature = "websocket")]
+            if self.websocket {
+                return Ok(Accepted {
+                    address: Some(address.ip()),
+                    ready: Box::pin(make_websocket(stream, tls)),
+                });
+            }
             Ok(Accepted {
                 address: Some(address.ip()),
-                ready: Box::pin(make_ready(
-                    stream,
-                    self.tls.as_ref().map(|tls| tls.get().into()),
-                )),
+                ready: Box::pin(make_ready(stream, tls)),
             })
         })
     }
@@ -88,17 +110,57 @@ async fn make_ready(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<I
             tls_exporter: None,
         });
     };
-    let stream = match tls.accept(stream).into_fallible().await {
-        Ok(stream) => stream,
-        Err((error, stream)) => {
-            let _ = timeout(PARTING_TIME, part(stream)).await;
-            return Err(tls::fault::at_server(error));
-        }
-    };
+    let stream = begin_tls(stream, tls).await?;
     let binding = tls::channel_binding(stream.get_ref().1);
     Ok(Incoming {
         tls_exporter: Some(binding.map_err(io::Error::other)?),
         stream: Box::new(stream),
+    })
+}
+
+async fn begin_tls(stream: TcpStream, tls: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+    match tls.accept(stream).into_fallible().await {
+        Ok(stream) => Ok(stream),
+        Err((error, stream)) => {
+            let _ = timeout(PARTING_TIME, part(stream)).await;
+            Err(tls::fault::at_server(error))
+        }
+    }
+}
+
+/// The same as [`make_ready`], with a WebSocket within TLS.
+#[cfg(feature = "websocket")]
+async fn make_websocket(mut stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Incoming> {
+    let Some(tls) = tls else {
+        let problem = "a WebSocket for sites is within TLS: give TcpAccept that too";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    };
+    socket::prepare(&SockRef::from(&stream))?;
+    let mut start = [0];
+    stream.peek(&mut start).await?;
+    if websocket::is_http(&start) {
+        // Why it is refused stands in the answer.
+        let _ = websocket::refuse_clear(&mut stream).await;
+        let _ = timeout(PARTING_TIME, part(stream)).await;
+        return Err(tls::fault::refused_at_server(tls::Fault::Clear));
+    }
+    let mut stream = begin_tls(stream, tls).await?;
+    let connection = stream.get_ref().1;
+    let binding = tls::channel_binding(connection).map_err(io::Error::other)?;
+    let known = connection.peer_certificates().is_some();
+    let unread = match websocket::accept(&mut stream, known).await {
+        Ok(unread) => unread,
+        Err(error) => {
+            let _ = timeout(PARTING_TIME, part(stream)).await;
+            return Err(match known {
+                true => tls::fault::at_server(error),
+                false => tls::fault::refused_at_server(tls::Fault::TheirMissing),
+            });
+        }
+    };
+    Ok(Incoming {
+        tls_exporter: Some(binding),
+        stream: Box::new(websocket::begin(stream, unread).await),
     })
 }
 
@@ -110,7 +172,7 @@ const PARTING_BYTES: u64 = 64 << 10;
 
 /// Lets the peer read why it is refused: where bytes of it were not read, closing the
 /// connection takes back what it has not read either.
-async fn part(mut stream: TcpStream) -> io::Result<()> {
+async fn part(mut stream: impl Stream) -> io::Result<()> {
     stream.shutdown().await?;
     let mut rest = stream.take(PARTING_BYTES);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;

@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::explained::Explained;
+#[cfg(feature = "websocket")]
+use super::websocket;
 use crate::connectivity::ConnectionFailure;
 use crate::proxy::Proxies;
 use crate::{socket, tls};
@@ -59,6 +61,8 @@ pub struct TcpDial {
     addresses: Vec<String>,
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     proxies: Proxies,
+    #[cfg(feature = "websocket")]
+    websocket: bool,
 }
 
 impl TcpDial {
@@ -70,6 +74,8 @@ impl TcpDial {
             addresses: addresses.into_iter().map(Into::into).collect(),
             tls: None,
             proxies: Proxies::none(),
+            #[cfg(feature = "websocket")]
+            websocket: false,
         }
     }
 
@@ -78,6 +84,15 @@ impl TcpDial {
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>, name: ServerName<'static>) -> Self {
         self.tls = Some((config, name));
+        self
+    }
+
+    /// With a WebSocket within TLS. Take the configuration from
+    /// [`tls::websocket_client_config`].
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket(mut self) -> Self {
+        self.websocket = true;
         self
     }
 
@@ -122,6 +137,17 @@ impl TcpDial {
             .map_err(|error| proxies.behind(address, tls::fault::in_handshake(error, config)))?;
         let binding = tls::channel_binding(stream.get_ref().1);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
+        #[cfg(feature = "websocket")]
+        if self.websocket {
+            let begun = websocket::connect(stream, address).await;
+            let stream = begun.map_err(|error| tls::fault::at_site(error, config))?;
+            let tls = Some(Arc::clone(config));
+            return Ok(Connection {
+                stream: Box::new(Explained::new(stream, address, tls)),
+                carrier,
+                local_address,
+            });
+        }
         let tls = Some(Arc::clone(config));
         Ok(Connection {
             stream: Box::new(Explained::new(stream, address, tls)),

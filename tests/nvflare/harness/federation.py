@@ -42,6 +42,8 @@ class Federation:
         home = self.folder / "home"
         home.mkdir()
         environment = {"HOME": str(home), "PROOF_GATE": str(self.gate.folder)}
+        # Nothing goes through a proxy of this machine.
+        environment |= {"NO_PROXY": "*", "no_proxy": "*"}
         self._place = Place(self.project, self.folder, environment, secure)
         if start:
             self.serve()

@@ -49,5 +49,6 @@ pub fn connect(kit: &SiteKit, addresses: &[String]) -> Result<TcpConnect, Failur
             tls::client_config(&kit.credentials)?,
             tls::server_name(&kit.config.server.name)?,
         ),
+        Transport::Wss => return Err("the blocking host has no WebSocket".into()),
     })
 }

@@ -29,6 +29,7 @@ fn which_faults_are_for_a_person() {
             | Fault::TheirMissing
             | Fault::Clear
             | Fault::OnlyTls
+            | Fault::OtherCarrier
             | Fault::Closed
             | Fault::Other => [false, false, false],
         };
@@ -48,6 +49,7 @@ fn every_alert_is_told_and_only_those_about_certificates_end_a_site() {
             43 | 49 | 51 => Fault::OwnUnusable,
             41 | 116 => Fault::OwnMissing,
             42 | 46 => Fault::OwnRefused,
+            120 => Fault::OtherCarrier,
             _ => Fault::Other,
         };
         assert_eq!(fault, expected, "{alert:?}");
@@ -99,7 +101,7 @@ fn what_is_wrong_with_certificates_is_told_apart() {
             Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
             Fault::Other,
         ),
-        (Error::NoApplicationProtocol, Fault::Other),
+        (Error::NoApplicationProtocol, Fault::OtherCarrier),
         (other, Fault::Other),
     ] {
         assert_eq!(Fault::of(&error), expected, "{error}");

@@ -26,8 +26,8 @@ pub struct Limits {
     /// Connections of strangers from one IPv6 network of 56 bits, which is what one customer
     /// of a provider may have all of, likewise. Default: 400.
     pub connections_per_ipv6_network: usize,
-    /// How long a connection may take to become ready, that is, for the TLS handshake.
-    /// Default: 10 s.
+    /// How long a connection may take to become ready, that is, for the TLS handshake, and the
+    /// request for a WebSocket after it. Default: 10 s.
     pub handshake_time: Duration,
     /// How long a connection may go on without one authentic message of a session, and again
     /// when its session is over. A client that is told to come again in half a minute should
