@@ -1,14 +1,12 @@
 //! The client machine: a site of the federation.
 
 mod action;
-mod auth;
 pub(crate) mod backoff;
 mod carrier;
 mod certificates;
 #[cfg(test)]
 mod checking;
 mod commands;
-mod config;
 mod counters;
 mod cx;
 mod failure;
@@ -28,11 +26,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-pub use action::{ClientAction, CloseReason, Direction, Rejection, RetryReason, Suspicion, Task};
-pub use auth::Auth;
+pub use action::{ClientAction, CloseReason, Direction, Rejection, RetryReason, Task};
 pub use carrier::{Carrier, CarrierWish};
-pub(crate) use config::CERTIFICATE_NOTICE;
-pub use config::{Binding, ClientConfig, Mode};
 pub use counters::ClientCounters;
 pub use failure::FailureKind;
 pub use state::{Phase, Trigger};
@@ -41,11 +36,13 @@ pub use timer::Timer;
 pub use work::client_lives;
 
 use crate::Instant;
+use crate::config::{Binding, Check, ClientConfig, Mode};
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Dropped};
-use crate::guard::Guard;
 use crate::identity::{Identity, Name};
-use crate::link::client::{Event, Link, LinkCx, Unsent};
+use crate::link::client::Link;
+use crate::link::event::{Event, LinkCx, Unsent};
+use crate::link::{Auth, Suspicion};
 use crate::message::{Failure, InstanceId, Parts, Properties, Reply, RequestId, ReturnCode, Ssid};
 use crate::seed::Seed;
 use crate::suite::Suite;
@@ -262,7 +259,7 @@ impl Client {
                 code, retry_after, ..
             }) => self.request_failed(id, code, retry_after.map(Duration::from_millis)),
             Reply::Heartbeat(reply)
-                if self.is_heartbeat(id) || !self.config.keeps(Guard::NewestHeartbeat) =>
+                if self.is_heartbeat(id) || !self.config.enforces(Check::NewestHeartbeat) =>
             {
                 self.heartbeat_answered(reply, elapsed);
             }

@@ -5,22 +5,15 @@
 #[cfg(test)]
 extern crate self as fedlink;
 
-#[cfg(test)]
-mod attacker;
-#[cfg(test)]
-mod checking;
 mod client;
 mod codes;
+mod config;
 #[doc = include_str!("../docs/cost.md")]
 pub mod cost {}
 mod digest;
 mod entropy;
 pub mod error;
 pub mod frame;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzzing;
-mod guard;
 pub mod identity;
 mod link;
 pub mod message;
@@ -32,6 +25,8 @@ mod server;
 #[cfg(any(test, feature = "stand-in"))]
 pub mod stand_in;
 mod suite;
+#[cfg(any(test, fuzzing))]
+mod testing;
 mod time;
 mod timer;
 mod transfer;
@@ -40,16 +35,20 @@ mod waiting;
 mod wire;
 
 pub use client::{
-    Auth, Binding, Carrier, CarrierWish, Client, ClientAction, ClientConfig, ClientCounters,
-    CloseReason, Direction, FailureKind, Mode, Phase, Rejection, RetryReason, Suspicion, Task,
-    Timer, Trigger,
+    Carrier, CarrierWish, Client, ClientAction, ClientCounters, CloseReason, Direction,
+    FailureKind, Phase, Rejection, RetryReason, Task, Timer, Trigger,
 };
+pub use config::{Binding, ClientConfig, HEARTBEAT_INTERVAL, Mode, ServerConfig};
+pub use link::{Auth, Suspicion};
 pub use message::RejectReason;
 pub use seed::Seed;
 pub use server::{
-    Assignee, HEARTBEAT_INTERVAL, Joined, NewTask, Refused, ResultReceived, Server, ServerAction,
-    ServerConfig, ServerCounters, ServerTimer, Sites, TaskState, TaskView,
+    Assignee, Joined, NewTask, Refused, ResultReceived, Server, ServerAction, ServerCounters,
+    ServerTimer, Sites, TaskState, TaskView,
 };
 pub use suite::{Suite, Suites};
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use testing::fuzzing;
 pub use time::Instant;
 pub use transmit::{ServerTransmit, Transmit};

@@ -10,6 +10,8 @@ mod reply;
 mod request;
 
 pub use code::{Refusal, RejectReason, ReturnCode};
+#[cfg(feature = "nvflare")]
+pub use id::ControlId;
 pub use id::{InstanceId, JobId, PeerId, RecordId, SessionId, SignatureId, Ssid, TaskId, Token};
 pub use opaque::Opaque;
 pub use payload::{BLOCK, Digest, Payload};

@@ -1,7 +1,9 @@
 //! What hosts need in a federation of NVIDIA FLARE 2.9: settings, decisions, values,
 //! arrays and models.
 
-pub use crate::link::nvflare::{ControlId, Decision, OnReplaced, Settings};
+pub use crate::config::nvflare::{OnReplaced, Settings};
+pub use crate::link::nvflare::Decision;
+pub use crate::message::ControlId;
 pub use crate::wire::nvflare::fobs::FobsError;
 pub use crate::wire::nvflare::model::{Model, ModelError};
 pub use crate::wire::nvflare::msgpack::MsgpackError;

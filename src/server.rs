@@ -5,7 +5,6 @@ mod batch;
 #[cfg(test)]
 mod checking;
 mod commands;
-mod config;
 mod counters;
 #[cfg(test)]
 mod growth;
@@ -27,7 +26,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 pub use action::{Joined, ResultReceived, ServerAction};
-pub use config::{HEARTBEAT_INTERVAL, ServerConfig};
 pub use counters::ServerCounters;
 #[cfg(any(test, fuzzing))]
 pub use ledger::server_lives;
@@ -36,6 +34,7 @@ pub use refused::Refused;
 pub use timer::ServerTimer;
 
 use crate::Instant;
+use crate::config::ServerConfig;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Dropped};
 use crate::identity::{Identity, Name};

@@ -9,7 +9,7 @@ use super::{Client, ClientCounters, Phase};
 use crate::Instant;
 use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
-use crate::link::client::JobEnd;
+use crate::link::event::JobEnd;
 use crate::message::limits::{
     MAX_PROPERTIES, MAX_STRANGER_PROPERTIES, MAX_SUSPENSION, MAX_TEXT, check_size, cut,
 };

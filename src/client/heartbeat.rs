@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::state::{State, Trigger};
 use super::{Client, ClientAction, CloseReason, Mode, RetryReason, Timer, backoff};
 use crate::Instant;
-use crate::guard::Guard;
+use crate::config::Check;
 use crate::message::{Heartbeat, HeartbeatReply, Properties, Request, RequestId, ReturnCode};
 use crate::time::millis;
 
@@ -137,7 +137,7 @@ impl Client {
         let newer = active
             .generation
             .is_none_or(|seen| seen <= reply.generation)
-            || !self.config.keeps(Guard::Generation);
+            || !self.config.enforces(Check::Generation);
         if newer {
             active.generation = Some(reply.generation);
         }

@@ -5,10 +5,10 @@ use core::time::Duration;
 use super::state::State;
 use super::{Client, ClientAction, Rejection, RetryReason, Suspicion, Timer};
 use crate::Instant;
-use crate::client::Binding;
+use crate::config::Binding;
 use crate::error::Misuse;
 use crate::link::client::Link;
-use crate::link::nvflare::Event;
+use crate::link::event::NvflareEvent as Event;
 use crate::message::RejectReason;
 use crate::nvflare::{ControlId, Decision, OnReplaced};
 
@@ -55,7 +55,22 @@ impl Client {
                 self.timers.disarm(Timer::Request(id.0));
                 self.work(|work, cx| work.on_unfit(cx, id, head, &why));
             }
-            Event::Action(action) => self.actions.push_back(action),
+            Event::ResourcesWanted { request, job, spec } => {
+                self.actions
+                    .push_back(ClientAction::ResourcesWanted { request, job, spec });
+            }
+            Event::Deploy {
+                request,
+                job,
+                name,
+                app,
+            } => self.actions.push_back(ClientAction::Deploy {
+                request,
+                job,
+                name,
+                app,
+            }),
+            Event::AbortTask { job } => self.actions.push_back(ClientAction::AbortTask { job }),
             Event::Replaced(words) => self.replaced(words),
             Event::AuthDropped => self.auth_dropped(),
         }

@@ -6,14 +6,14 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::state::{Active, State, Trigger};
-use super::{Client, ClientAction, RetryReason, Suspicion, Timer, backoff};
+use super::{Auth, Client, ClientAction, RetryReason, Suspicion, Timer, backoff};
 use crate::Instant;
 use crate::client::Rejection;
 use crate::client::heartbeat::Heartbeats;
 use crate::error::Misuse;
-use crate::link::client::HandshakeEvent;
-use crate::link::native::budget::HORIZON;
+use crate::link::event::HandshakeEvent;
 use crate::message::SignatureId;
+use crate::message::limits::HORIZON;
 use crate::wire::native::{Denial, Denied};
 
 /// A Register that is not answered is sent again so often before a new challenge.
@@ -336,7 +336,7 @@ impl Client {
     }
 
     /// A session stands.
-    pub(super) fn registered(&mut self, auth: super::Auth) {
+    pub(super) fn registered(&mut self, auth: Auth) {
         let interval = auth.heartbeat_interval;
         self.timers.disarm(Timer::Handshake);
         self.void_requests();

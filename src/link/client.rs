@@ -1,96 +1,26 @@
 //! The client's link, whatever its binding: what the policy asks of it, and what it tells
 //! the policy.
 
-use core::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 
+use super::event::{Event, JobEnd, LinkCx, Unsent};
 use super::native;
 use super::native::transcript::Binding as ChannelBinding;
 #[cfg(feature = "nvflare")]
 use super::nvflare;
 use crate::Instant;
-use crate::client::{Auth, ClientConfig, Suspicion};
-use crate::entropy::Entropy;
+use crate::config::ClientConfig;
 use crate::error::Dropped;
-use crate::identity::{Identity, Name, Revoked};
-use crate::message::{InstanceId, JobId, Parts, Properties, Reply, Request, RequestId};
+use crate::identity::Revoked;
+use crate::message::{JobId, Request, RequestId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;
-use crate::wire::native::Denied;
 
 /// The client's end of one session, and the handshake that makes one.
 pub(crate) enum Link {
     Native(native::client::Link),
     #[cfg(feature = "nvflare")]
     Nvflare(Box<nvflare::Link>),
-}
-
-/// What the client lends its link while an input is handled.
-pub(crate) struct LinkCx<'a> {
-    pub(crate) now: Instant,
-    pub(crate) config: &'a ClientConfig,
-    pub(crate) identity: &'a Identity,
-    pub(crate) entropy: &'a mut Entropy,
-    /// The name that the server must prove.
-    pub(crate) server: &'a Name,
-    pub(crate) instance: InstanceId,
-    pub(crate) address: &'a str,
-    pub(crate) site_info: &'a Properties,
-    pub(crate) context: &'a Properties,
-    /// Unix seconds.
-    pub(crate) wall: Option<u64>,
-    pub(crate) binding: &'a ChannelBinding,
-}
-
-/// What a message that could not be sent was for.
-pub(crate) enum Unsent {
-    Handshake,
-    Request(RequestId),
-}
-
-/// What a message meant.
-pub(crate) enum Event {
-    Handshake(HandshakeEvent),
-    /// A session stands. The one before is gone, and its requests with it.
-    Registered(Auth),
-    /// The answer to a request.
-    Reply {
-        id: RequestId,
-        reply: Reply,
-        payload: Parts,
-        elapsed: Duration,
-    },
-    /// The server may have forgotten the session.
-    SessionDoubted,
-    #[cfg(feature = "nvflare")]
-    Nvflare(nvflare::Event),
-}
-
-/// What a message meant for the handshake.
-pub(crate) enum HandshakeEvent {
-    /// The server proved itself. The Register is on its way, or waits for a signature.
-    Proven {
-        to_sign: Option<Bytes>,
-        dates_checked: bool,
-        /// When the first of the server's certificates ends, in Unix seconds.
-        not_after: Option<u64>,
-    },
-    /// Something that claims to come from the server cannot be trusted.
-    Suspect(Suspicion),
-    /// The server refuses; `protected` if nobody else can have said so.
-    Denied { denied: Denied, protected: bool },
-    /// The server speaks no version of ours, but a newer one, or only older ones.
-    OtherVersion { newer: bool },
-}
-
-/// How a job ended here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum JobEnd {
-    /// It is over, or was stopped because the server said so.
-    Over,
-    /// It failed, for this reason.
-    Failed(String),
 }
 
 /// Calls the same method of whichever binding there is.

@@ -14,7 +14,6 @@ mod incoming;
 mod job;
 mod registration;
 mod send;
-mod settings;
 mod stream;
 mod task;
 #[cfg(test)]
@@ -24,18 +23,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
-pub use control::{ControlId, Decision};
-pub use settings::{OnReplaced, Settings};
+pub use control::Decision;
 #[cfg(any(test, fuzzing))]
 pub use stream::fuzz::stream as fuzz_stream;
 
 use crate::Instant;
-use crate::client::ClientAction;
+use crate::config::nvflare::Settings;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
-use crate::link::client::{self, LinkCx, Unsent};
+use crate::link::event::{Event, LinkCx, NvflareEvent, Unsent};
 use crate::message::{
-    Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode, TaskHead,
+    ControlId, Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode,
 };
 use crate::timer::Timers;
 use crate::transmit::Transmit;
@@ -78,30 +76,7 @@ pub(crate) struct Link {
     submissions: BTreeMap<RequestId, Submission>,
     controls: Controls,
     timers: Timers<Timer>,
-    events: VecDeque<client::Event>,
-}
-
-/// What happened that only this binding knows.
-pub(crate) enum Event {
-    /// The answer to the request is on its way, or the request itself: wait longer.
-    Moving(RequestId),
-    /// The server says which jobs not to run, and which it wants to run.
-    Jobs {
-        abort: Vec<JobId>,
-        start: Vec<JobId>,
-    },
-    /// The answer to the request is a task that the host cannot be given, now or later.
-    Unfit {
-        id: RequestId,
-        head: TaskHead,
-        why: String,
-    },
-    /// Something for the host.
-    Action(ClientAction),
-    /// Another process has registered under this name.
-    Replaced(String),
-    /// The server hears this site and does not answer: it has dropped its credentials.
-    AuthDropped,
+    events: VecDeque<Event>,
 }
 
 /// What the link does by itself.
@@ -247,7 +222,7 @@ impl Link {
         }
     }
 
-    pub(crate) fn poll_event(&mut self) -> Option<client::Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
@@ -312,7 +287,7 @@ impl Link {
         reply: Reply,
         payload: Parts,
     ) {
-        self.events.push_back(client::Event::Reply {
+        self.events.push_back(Event::Reply {
             id,
             reply,
             payload,
@@ -335,7 +310,7 @@ impl Link {
             message,
             retry_after: None,
         };
-        self.events.push_back(client::Event::Reply {
+        self.events.push_back(Event::Reply {
             id,
             reply: Reply::Failed(failure),
             payload: Parts::One(Bytes::new()),
@@ -343,18 +318,14 @@ impl Link {
         });
     }
 
-    fn event(&mut self, event: Event) {
-        self.events.push_back(client::Event::Nvflare(event));
-    }
-
-    fn act(&mut self, action: ClientAction) {
-        self.event(Event::Action(action));
+    fn event(&mut self, event: NvflareEvent) {
+        self.events.push_back(Event::Nvflare(event));
     }
 
     /// Wait longer for the answer to this request.
     fn moving(&mut self, now: Instant, id: RequestId) {
         self.download_moves(now, id);
-        self.event(Event::Moving(id));
+        self.event(NvflareEvent::Moving(id));
     }
 
     /// The request is given up, for this reason.

@@ -89,6 +89,18 @@ impl fmt::Debug for Token {
     }
 }
 
+/// NVIDIA FLARE: a decision that the host is asked for. Grows within one machine's life.
+#[cfg(feature = "nvflare")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ControlId(pub u64);
+
+#[cfg(feature = "nvflare")]
+impl fmt::Display for ControlId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 #[cfg(test)]
 impl core::hash::Hash for Token {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {

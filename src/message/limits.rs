@@ -17,6 +17,9 @@ pub(crate) const MAX_TEXT: usize = 255;
 /// sender's address may be forged, and its owner must not get much more than the forger sent
 /// (RFC 9000, section 8.1).
 pub(crate) const MAX_AMPLIFICATION: usize = 3;
+/// The longest wait that a stranger is told who comes beyond the budget. A flood must not
+/// send others away for longer at a time.
+pub(crate) const HORIZON: Duration = Duration::from_secs(30);
 /// The longest time for which a device may say that it sleeps: a day.
 pub(crate) const MAX_SUSPENSION: Duration = Duration::from_secs(86_400);
 

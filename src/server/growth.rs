@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::attacker::pki::{NOW, Pki, name};
 use crate::identity::{Identity, LocalSigner, Signer};
 use crate::link::native::server::looks;
 use crate::message::PeerId;
+use crate::testing::attacker::pki::{NOW, Pki, name};
 use crate::{
     Carrier, Client, ClientConfig, Instant, Server, ServerAction, ServerConfig, Suite, Suites,
 };

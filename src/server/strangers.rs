@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::{Server, ServerConfig};
-use crate::attacker::pki::{Authority, NOW, Pki, name};
 use crate::identity::{Chain, Identity, LocalSigner, Role};
 use crate::message::PeerId;
+use crate::testing::attacker::pki::{Authority, NOW, Pki, name};
 use crate::{Client, ClientConfig, Instant, Phase};
 
 /// Two chains for two different sites, and their keys.

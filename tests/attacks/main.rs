@@ -2,7 +2,7 @@
 //! the attack and shows that it fails; where the order of messages matters, the trace is
 //! told before it.
 //!
-//! A search for attacks that nobody has named stands in `src/attacker.rs`.
+//! A search for attacks that nobody has named stands in `src/testing/attacker.rs`.
 
 #[path = "../common/mod.rs"]
 mod common;

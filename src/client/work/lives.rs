@@ -15,12 +15,12 @@ use crate::Instant;
 use crate::client::cx::{Ask, Asks, Cx};
 use crate::client::{ClientAction, ClientConfig, ClientCounters, Timer};
 use crate::entropy::Entropy;
-use crate::fuzzing::script::Script;
 use crate::identity::Name;
 use crate::message::{
     BLOCK, FetchReply, JobId, Outcome, Payload, Place, Properties, PullReply, PushReply, RecordId,
     Refusal, Reply, Request, ReturnCode, Ssid, SubmitReply, TaskHead, TaskId,
 };
+use crate::testing::fuzzing::script::Script;
 use crate::timer::Timers;
 use crate::transfer::{Layout, chunk};
 use crate::waiting::Waiting;

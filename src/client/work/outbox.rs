@@ -13,8 +13,8 @@ use crate::client::Timer;
 use crate::client::backoff::{self, at_most_longest};
 use crate::client::cx::Cx;
 use crate::client::{ClientAction, RetryReason};
+use crate::config::Check;
 use crate::error::Dropped;
-use crate::guard::Guard;
 use crate::message::{
     JobId, Outcome, Payload, Refusal, Reply, Request, RequestId, ReturnCode, SubmitReply,
     SubmitResult, TaskId,
@@ -269,7 +269,7 @@ impl Outbox {
             return;
         };
         let other = cx.ssid.is_some_and(|ssid| ssid != entry.result.ssid);
-        if other && cx.config.keeps(Guard::ServiceSession) {
+        if other && cx.config.enforces(Check::ServiceSession) {
             self.refused(cx, store, task, Refusal::OtherSsid);
         } else if !self.queue.contains(&task) {
             self.queue.push_back(task);
@@ -402,7 +402,7 @@ impl Outbox {
             .entries
             .get(&task)
             .is_some_and(|entry| entry.result.outcome == Outcome::Aborted)
-            || !cx.config.keeps(Guard::Receipt);
+            || !cx.config.enforces(Check::Receipt);
         if optional {
             cx.counters.quiet_failures += 1;
             tracing::debug!(%task, "the server may not know that this task was given up");

@@ -1,8 +1,8 @@
 //! How many Registers a server works on for one cookie.
 
+use crate::config::ServerConfig;
 use crate::digest::Hash;
 use crate::message::PeerId;
-use crate::server::ServerConfig;
 
 /// Cookies that are told apart, at most: 4 MiB. As many are given out in a window of 60 s at
 /// 17,000 a second.

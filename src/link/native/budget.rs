@@ -6,16 +6,13 @@ use crate::Instant;
 use crate::digest::{self, Hash};
 use crate::entropy::Entropy;
 use crate::message::PeerId;
+use crate::message::limits::HORIZON;
 
 /// Buckets in the table: a fixed 64 KiB, whoever asks.
 const BUCKETS: usize = 4096;
 
 /// Micro-units in one handshake.
 const UNIT: u64 = 1_000_000;
-
-/// The longest wait that a stranger is told who comes beyond the budget. A flood must not
-/// send others away for longer at a time.
-pub(crate) const HORIZON: Duration = Duration::from_secs(30);
 
 /// Token buckets: one for each message of a handshake, and one of a fixed table for each
 /// peer. Peers that share a bucket share its budget; which do is not to be known from

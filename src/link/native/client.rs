@@ -11,7 +11,7 @@ use super::session::{Opened, Session};
 use crate::Instant;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
-use crate::link::client::{Event, LinkCx, Unsent};
+use crate::link::event::{Event, LinkCx, Unsent};
 use crate::message::{Reply, Request, RequestId, SessionId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;

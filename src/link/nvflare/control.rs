@@ -3,7 +3,6 @@
 //! The host may decide about resources and apps. One that does not, or not in time, has
 //! enough of the former and accepts the latter.
 
-use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -13,9 +12,8 @@ use super::cell::job_id;
 use super::incoming::Asked;
 use super::send::Asker;
 use super::{Link, Timer};
-use crate::client::ClientAction;
-use crate::link::client::LinkCx;
-use crate::message::{JobId, Payload, ReturnCode};
+use crate::link::event::{LinkCx, NvflareEvent};
+use crate::message::{ControlId, JobId, Payload, ReturnCode};
 use crate::wire::nvflare::as_json;
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
@@ -25,16 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Decisions that may be outstanding: a few for each job that is about to start.
 const MAX_OPEN: usize = 64;
-
-/// A decision that the host is asked for. Grows within one machine's life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ControlId(pub u64);
-
-impl fmt::Display for ControlId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What the host decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,14 +89,14 @@ impl Link {
             ("scheduler.check_resource", Some(job)) => {
                 self.ask_host(cx, asker, Kind::Resources, |request| {
                     let spec = as_json(content);
-                    ClientAction::ResourcesWanted { request, job, spec }
+                    NvflareEvent::ResourcesWanted { request, job, spec }
                 });
             }
             ("train.deploy", Some(job)) => {
                 let app = content.as_bytes().cloned().unwrap_or_default();
                 let name = headers.get("app_name").and_then(Value::as_str);
                 let name = name.unwrap_or_default().to_owned();
-                self.ask_host(cx, asker, Kind::Deploy, |request| ClientAction::Deploy {
+                self.ask_host(cx, asker, Kind::Deploy, |request| NvflareEvent::Deploy {
                     request,
                     job,
                     name,
@@ -129,7 +117,7 @@ impl Link {
             }
             ("train.abort_task", Some(job)) => {
                 self.answer_order(cx, &asker, topic, "OK".into(), true);
-                self.act(ClientAction::AbortTask { job });
+                self.event(NvflareEvent::AbortTask { job });
             }
             ("train.delete_run" | "scheduler.cancel_resource", _) => {
                 self.answer_order(cx, &asker, topic, "OK".into(), true);
@@ -194,13 +182,13 @@ impl Link {
         cx: &mut LinkCx<'_>,
         asker: Asker,
         kind: Kind,
-        action: impl FnOnce(ControlId) -> ClientAction,
+        action: impl FnOnce(ControlId) -> NvflareEvent,
     ) {
         self.controls.last += 1;
         let request = ControlId(self.controls.last);
         let wait = self.settings.host_decides && self.controls.open.len() < MAX_OPEN;
         self.controls.open.insert(request, Order { asker, kind });
-        self.act(action(request));
+        self.event(action(request));
         if wait {
             self.timers.arm(Timer::Control(request), cx.now + PATIENCE);
         } else {

@@ -11,7 +11,7 @@ use super::send::Target;
 use super::task::Incoming;
 use super::{Link, Timer};
 use crate::Instant;
-use crate::link::client::LinkCx;
+use crate::link::event::LinkCx;
 use crate::message::{RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, topic};
 use crate::wire::nvflare::fobs::Source;

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use super::call::{Answer, Call, Purpose};
 use super::cell::{Origin, job_id};
 use super::send::{Target, peer_context};
-use super::{Event, Link, Timer};
+use super::{Link, Timer};
 use crate::Instant;
-use crate::link::client::{JobEnd, LinkCx};
+use crate::link::event::{JobEnd, LinkCx, NvflareEvent};
 use crate::message::{Goodbye, Heartbeat, HeartbeatReply, JobId, Reply, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, key, topic};
 use crate::wire::nvflare::typed;
@@ -78,7 +78,7 @@ impl Link {
     ) {
         self.silence = Silence::default();
         if answer.code == ReturnCode::CommError && answer.error.contains("already registered") {
-            self.event(Event::Replaced(answer.error.clone()));
+            self.event(NvflareEvent::Replaced(answer.error.clone()));
             return;
         }
         if answer.code != ReturnCode::Ok {
@@ -113,7 +113,7 @@ impl Link {
         self.silence.unanswered += 1;
         if self.silence.unanswered >= UNANSWERED {
             self.silence = Silence::default();
-            self.event(Event::AuthDropped);
+            self.event(NvflareEvent::AuthDropped);
         }
         self.carrier.ask_for_life();
     }

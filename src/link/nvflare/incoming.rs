@@ -11,7 +11,7 @@ use super::send::{Asker, Way};
 use super::stream::{Ack, Chunk, Refused, Taken};
 use crate::Instant;
 use crate::error::Dropped;
-use crate::link::client::LinkCx;
+use crate::link::event::LinkCx;
 use crate::message::ReturnCode;
 use crate::wire::nvflare::cell::{
     Headers, channel, data_type, encoding, key, msg_type, stream_key, topic,

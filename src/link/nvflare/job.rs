@@ -6,9 +6,9 @@ use core::time::Duration;
 use super::call::{Answer, Purpose};
 use super::cell::Origin;
 use super::send::Target;
-use super::{Event, Link, Timer};
+use super::{Link, Timer};
 use crate::Instant;
-use crate::link::client::LinkCx;
+use crate::link::event::{LinkCx, NvflareEvent};
 use crate::message::{JobId, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, topic};
 use crate::wire::nvflare::typed;
@@ -170,7 +170,7 @@ impl Link {
         let known = self.jobs.entry(job).or_default();
         known.wanted = true;
         let start = self.wanted_jobs();
-        self.event(Event::Jobs {
+        self.event(NvflareEvent::Jobs {
             abort: Vec::new(),
             start,
         });
@@ -181,7 +181,7 @@ impl Link {
     pub(super) fn stop_job(&mut self, job: JobId) {
         self.job_aborted(job);
         let start = self.wanted_jobs();
-        self.event(Event::Jobs {
+        self.event(NvflareEvent::Jobs {
             abort: vec![job],
             start,
         });

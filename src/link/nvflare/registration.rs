@@ -12,10 +12,10 @@ use super::Link;
 use super::call::{Answer, Purpose};
 use super::cell::{Credentials, Origin, named};
 use super::send::{Target, peer_context};
-use super::settings::Settings;
-use crate::client::{Auth, Suspicion};
+use crate::config::nvflare::Settings;
 use crate::identity::{CertificateId, RsaPublicKey};
-use crate::link::client::{self, HandshakeEvent, LinkCx};
+use crate::link::event::{Event, HandshakeEvent, LinkCx};
+use crate::link::{Auth, Suspicion};
 use crate::message::{RejectReason, ReturnCode, Ssid, Token};
 use crate::suite::Suite;
 use crate::wire::native::{Denial, Denied};
@@ -136,7 +136,7 @@ impl Link {
                 self.server_certificates =
                     server.map(|server| server.certificates).unwrap_or_default();
                 self.session_begins(cx);
-                self.events.push_back(client::Event::Registered(auth));
+                self.events.push_back(Event::Registered(auth));
             }
             Err(suspicion) => self.handshake_event(HandshakeEvent::Suspect(suspicion)),
         }
@@ -159,7 +159,7 @@ impl Link {
     }
 
     fn handshake_event(&mut self, event: HandshakeEvent) {
-        self.events.push_back(client::Event::Handshake(event));
+        self.events.push_back(Event::Handshake(event));
     }
 }
 

@@ -6,7 +6,7 @@ use super::Link;
 use super::call::{Call, Purpose};
 use super::cell::{Content, Kind, Origin, SERVER, Sender};
 use super::stream::{ACK_INTERVAL, CHUNK, WINDOW};
-use crate::link::client::LinkCx;
+use crate::link::event::LinkCx;
 use crate::message::ReturnCode;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::{Headers, channel, data_type, encoding, key, stream_key, topic};

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::Link;
 use super::call::{Answer, Call, Purpose};
 use super::cell::{Origin, named};
 use super::download::Download;
 use super::job::{aux_body, aux_code};
 use super::registration::ssid_of;
 use super::send::{Target, peer_context};
-use super::{Event, Link};
 use crate::Instant;
-use crate::link::client::LinkCx;
+use crate::link::event::{LinkCx, NvflareEvent};
 use crate::message::{
     JobId, Outcome, Parts, PayloadHead, Place, Properties, PullReply, Refusal, Reply, RequestId,
     ReturnCode, SubmitReply, SubmitResult, TaskHead, TaskId,
@@ -153,7 +153,7 @@ impl Link {
             ..task.head
         };
         let why = error.to_string();
-        self.event(Event::Unfit { id, head, why });
+        self.event(NvflareEvent::Unfit { id, head, why });
     }
 
     /// Asks whether a result is still wanted, then brings it. What was given up is brought

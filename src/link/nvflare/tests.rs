@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::stream::{Chunk, Inbox, Taken};
-use super::{OnReplaced, Settings};
+use crate::config::nvflare::{OnReplaced, Settings};
 use crate::identity::{Identity, Name, RsaSigner};
 use crate::message::JobId;
 use crate::wire::nvflare::cell::{

@@ -14,7 +14,6 @@ use super::submit::UNFIT;
 use super::{Answer, Assignee, Ledger, NewTask, Out, ReplyTo, Sites};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
-use crate::fuzzing::script::Script;
 use crate::identity::Name;
 use crate::link::native::server::Handle;
 use crate::message::{
@@ -22,6 +21,7 @@ use crate::message::{
     Reply, RequestId, Ssid, SubmitResult, TaskId,
 };
 use crate::server::{ServerAction, ServerConfig};
+use crate::testing::fuzzing::script::Script;
 use crate::transfer::{CHUNK, Layout, chunk};
 use crate::waiting::Waiting;
 

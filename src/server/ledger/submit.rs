@@ -6,7 +6,7 @@ use super::record::{Record, ResultHead};
 use super::task::{Phase, Task};
 use super::upload::Announced;
 use super::{Awaited, Ledger, Out, ReplyTo};
-use crate::guard::Guard;
+use crate::config::Check;
 use crate::identity::Name;
 use crate::message::limits::MAX_PROPERTIES;
 use crate::message::{
@@ -112,7 +112,7 @@ impl Ledger {
     /// Whether a result of this task is to be taken, whatever it holds.
     fn judge(&self, client: &Name, request: &SubmitResult) -> Verdict {
         let refused = |refusal| Verdict::Answer(SubmitReply::Refused(refusal));
-        if request.ssid != self.state.ssid && self.config.keeps(Guard::ServiceSession) {
+        if request.ssid != self.state.ssid && self.config.enforces(Check::ServiceSession) {
             return refused(Refusal::OtherSsid);
         }
         if self.ending.contains(&request.job) {

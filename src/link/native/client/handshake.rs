@@ -6,14 +6,15 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::Link;
-use crate::client::{Auth, ClientConfig, Suspicion};
+use crate::config::ClientConfig;
 use crate::digest::Hash;
 use crate::error::Dropped;
 use crate::identity::{self, Chain, ChainError, Key, Role, Verified};
-use crate::link::client::{Event, HandshakeEvent, LinkCx};
+use crate::link::event::{Event, HandshakeEvent, LinkCx};
 use crate::link::native::seal;
 use crate::link::native::session::{End, Protection, Seal, Session};
 use crate::link::native::transcript::{self, Binding, Keys};
+use crate::link::{Auth, Suspicion};
 use crate::message::SessionId;
 use crate::suite::Suite;
 use crate::wire::native::{

@@ -16,9 +16,10 @@ use pending::{Pending, PendingChallenge};
 use proven::{Proven, Registered};
 
 use crate::Instant;
+use crate::config::Check;
+use crate::config::ServerConfig;
 use crate::entropy::Entropy;
 use crate::error::Dropped;
-use crate::guard::Guard;
 use crate::identity::{self, CertificateId, Chain, Identity, Key, Known, Name};
 use crate::link::native::attempts::Attempts;
 use crate::link::native::budget::{Beyond, Budgets};
@@ -28,7 +29,6 @@ use crate::link::native::session::Session;
 use crate::link::native::transcript::{self, Binding, Keys};
 use crate::message::limits::MAX_AMPLIFICATION;
 use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid};
-use crate::server::ServerConfig;
 use crate::suite::Suite;
 use crate::wire::native::{
     self, Applicant, BindingKind, Challenge, ChallengeReply, Cookie, Denial, Denied, Register,
@@ -303,7 +303,7 @@ impl Door {
             copy,
             opening,
         } = opened;
-        let once = admission.config.keeps(Guard::CookieOnce);
+        let once = admission.config.enforces(Check::CookieOnce);
         if let Some(before) = self.proven.of_cookie(number).filter(|_| once) {
             return match &before.reply {
                 _ if before.copy != copy => Err(Dropped::Repeated),
@@ -449,7 +449,7 @@ impl Door {
             opening: None,
         };
         let proven = self.proven.of_cookie(opened.number).is_some();
-        if proven && admission.config.keeps(Guard::CookieOnce) {
+        if proven && admission.config.enforces(Check::CookieOnce) {
             return Ok(opened);
         }
         // Only who has a cookie draws on what is there for all who have one, and for each

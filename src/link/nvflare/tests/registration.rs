@@ -1,8 +1,9 @@
 //! Challenge and register, and everything that can be wrong with them.
 
 use super::*;
-use crate::client::{Rejection, RetryReason, Suspicion};
+use crate::client::{Rejection, RetryReason};
 use crate::identity::ChainError;
+use crate::link::Suspicion;
 use crate::message::{Properties, RejectReason};
 
 fn suspicions(rig: &Rig) -> Vec<&Suspicion> {

@@ -1,7 +1,8 @@
 //! Heartbeats, farewells, and sessions that others have ended.
 
 use super::*;
-use crate::client::{CloseReason, RetryReason, Suspicion};
+use crate::client::{CloseReason, RetryReason};
+use crate::link::Suspicion;
 use crate::message::{RejectReason, ReturnCode};
 
 #[test]

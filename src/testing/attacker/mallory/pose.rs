@@ -15,7 +15,7 @@ use crate::wire::native::{
 
 impl Mallory {
     /// Answers a client's Challenge in the server's place, with a share of the attacker's.
-    pub(in crate::attacker) fn pose(
+    pub(in crate::testing::attacker) fn pose(
         &mut self,
         hello_c: &[u8],
         chain: &[u8],
@@ -57,7 +57,7 @@ impl Mallory {
     }
 
     /// A client believed [`Self::pose`]: grants it a session, signed with the wrong key.
-    pub(in crate::attacker) fn grant(&self, register: &[u8]) -> Option<Bytes> {
+    pub(in crate::testing::attacker) fn grant(&self, register: &[u8]) -> Option<Bytes> {
         let Ok(Envelope::Register {
             register: hello,
             clear,

@@ -9,7 +9,7 @@ use super::goals::Goal;
 use super::knowledge::Seen;
 use super::pki::name;
 use super::world::{COORDINATOR, End, MALLORY, SITES, TaskTruth, World};
-use crate::client::Auth;
+use crate::link::Auth;
 use crate::link::native::server::Process;
 use crate::link::native::transcript::TokenClaims;
 use crate::message::{JobId, Outcome, Payload, Properties, RejectReason};

@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 
 use super::{Federation, Side};
-use crate::fuzzing::script::Script;
 use crate::message::{PeerId, RejectReason};
+use crate::testing::fuzzing::script::Script;
 use crate::wire::native::{self, Challenge, Denial, Denied, Envelope, InvalidSession, TAG};
 
 impl Federation {

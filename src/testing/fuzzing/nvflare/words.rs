@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{SERVER, SITE};
-use crate::fuzzing::script::Script;
 use crate::message::JobId;
+use crate::testing::fuzzing::script::Script;
 use crate::wire::nvflare::cell::{channel, encoding, key, msg_type, stream_key, topic};
 use crate::wire::nvflare::value::Value;
 use crate::wire::nvflare::{fobs, msgpack, typed};

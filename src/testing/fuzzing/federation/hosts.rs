@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::{Federation, IN_FLIGHT, INLINE, MEMORY};
-use crate::fuzzing::script::Script;
 use crate::message::{JobId, Outcome, Payload, Progress, Properties};
+use crate::testing::fuzzing::script::Script;
 use crate::{Assignee, ClientAction, NewTask, ServerAction, Sites, Suite};
 
 /// What the server's host sends in tasks and the client's host in results, over and over.

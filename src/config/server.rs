@@ -2,10 +2,9 @@
 
 use core::time::Duration;
 
-use crate::client::CERTIFICATE_NOTICE;
+use super::check::Check;
+use super::client::CERTIFICATE_NOTICE;
 use crate::error::ConfigError;
-#[cfg(test)]
-use crate::guard::Guard;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
@@ -115,7 +114,7 @@ pub struct ServerConfig {
     pub max_waiting_bytes: usize,
     /// The checks that a test takes away.
     #[cfg(test)]
-    pub(crate) without: Vec<Guard>,
+    pub(crate) without: Vec<Check>,
 }
 
 impl ServerConfig {
@@ -197,5 +196,16 @@ impl ServerConfig {
             Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
             None => Ok(()),
         }
+    }
+
+    /// Whether the check is made. Always, but in tests that take it away.
+    #[cfg(not(test))]
+    pub(crate) const fn enforces(&self, _: Check) -> bool {
+        true
+    }
+
+    #[cfg(test)]
+    pub(crate) fn enforces(&self, check: Check) -> bool {
+        !self.without.contains(&check)
     }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::guard::Guard;
+use crate::config::Check;
 
 /// The size of a model, and how often each thing may happen in one run of it.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub(super) struct Bounds {
     /// more.
     pub(super) in_flight: usize,
     /// Checks that are taken away.
-    pub(super) without: Vec<Guard>,
+    pub(super) without: Vec<Check>,
     /// The server's host confirms a record before it is stored.
     pub(super) hasty_host: bool,
 }

@@ -2,10 +2,9 @@
 
 use core::time::Duration;
 
+use super::check::Check;
 use crate::error::ConfigError;
 use crate::frame::Framing;
-#[cfg(test)]
-use crate::guard::Guard;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
 use crate::suite::{Suite, Suites};
@@ -33,7 +32,7 @@ pub enum Binding {
     Native,
     /// NVIDIA FLARE 2.9's.
     #[cfg(feature = "nvflare")]
-    Nvflare(crate::nvflare::Settings),
+    Nvflare(super::nvflare::Settings),
 }
 
 impl Binding {
@@ -139,7 +138,7 @@ pub struct ClientConfig {
     pub max_waiting_bytes: usize,
     /// The checks that a test takes away.
     #[cfg(test)]
-    pub(crate) without: Vec<Guard>,
+    pub(crate) without: Vec<Check>,
 }
 
 impl ClientConfig {
@@ -180,7 +179,7 @@ impl ClientConfig {
     /// fedlink's own server: it handles messages one after another.
     #[cfg(feature = "nvflare")]
     #[must_use]
-    pub fn nvflare(project: Name, server: Name, settings: crate::nvflare::Settings) -> Self {
+    pub fn nvflare(project: Name, server: Name, settings: super::nvflare::Settings) -> Self {
         Self {
             server: Some(server),
             binding: Binding::Nvflare(settings),
@@ -273,5 +272,16 @@ impl ClientConfig {
             Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
             None => Ok(()),
         }
+    }
+
+    /// Whether the check is made. Always, but in tests that take it away.
+    #[cfg(not(test))]
+    pub(crate) const fn enforces(&self, _: Check) -> bool {
+        true
+    }
+
+    #[cfg(test)]
+    pub(crate) fn enforces(&self, check: Check) -> bool {
+        !self.without.contains(&check)
     }
 }

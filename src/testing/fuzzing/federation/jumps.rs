@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Federation, Side, configs};
 use crate::client::Timer;
-use crate::fuzzing::jumping::{MOMENTS, SPANS, run_scripts};
-use crate::fuzzing::script::Script;
 use crate::server::ServerTimer;
+use crate::testing::fuzzing::jumping::{MOMENTS, SPANS, run_scripts};
+use crate::testing::fuzzing::script::Script;
 use crate::{ClientConfig, Instant, Phase, ServerConfig, Suite};
 
 /// What was armed, or the case, when time jumped.

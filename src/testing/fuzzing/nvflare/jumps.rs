@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{ClientConfig, Server, Settings, config};
 use crate::client::Timer;
-use crate::fuzzing::jumping::{MOMENTS, SPANS, run_scripts};
-use crate::fuzzing::script::Script;
+use crate::testing::fuzzing::jumping::{MOMENTS, SPANS, run_scripts};
+use crate::testing::fuzzing::script::Script;
 use crate::{Instant, Phase};
 
 #[test]

@@ -27,7 +27,7 @@ mod mallory;
 mod moves;
 mod network;
 #[allow(dead_code, unreachable_pub, reason = "the tests outside use the rest")]
-#[path = "../tests/common/pki.rs"]
+#[path = "../../tests/common/pki.rs"]
 pub(crate) mod pki;
 mod search;
 mod world;

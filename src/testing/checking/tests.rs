@@ -1,7 +1,7 @@
 use super::bounds::Bounds;
 use super::explore::{Explored, counterexample, explore};
 use super::tally::Case;
-use crate::guard::Guard;
+use crate::config::Check;
 
 /// Threads of the large run.
 const THREADS: usize = 2;
@@ -100,7 +100,7 @@ fn two_clients_do_two_jobs_whatever_fails_once() {
 }
 
 /// Without these checks the property fails; with them it holds within the same bounds.
-fn needs(property: &'static str, bounds: &Bounds, guards: &[Guard]) {
+fn needs(property: &'static str, bounds: &Bounds, guards: &[Check]) {
     let whole = explore(bounds.clone(), 1);
     assert!(
         whole.found.is_none(),
@@ -127,7 +127,7 @@ fn without_the_ssid_a_result_of_another_service_session_counts() {
     needs(
         "a result counts in its service session alone",
         &bounds,
-        &[Guard::ServiceSession],
+        &[Check::ServiceSession],
     );
 }
 
@@ -138,7 +138,7 @@ fn a_cookie_that_counts_twice_makes_two_sessions() {
         repeats: 1,
         ..small()
     };
-    needs("a cookie makes one session", &bounds, &[Guard::CookieOnce]);
+    needs("a cookie makes one session", &bounds, &[Check::CookieOnce]);
 }
 
 /// The number of a heartbeat keeps old lists away already, so that one has to go too.
@@ -149,7 +149,7 @@ fn without_the_generation_old_lists_of_jobs_count() {
         endings: 1,
         ..small()
     };
-    for one in [Guard::Generation, Guard::NewestHeartbeat] {
+    for one in [Check::Generation, Check::NewestHeartbeat] {
         let without = vec![one];
         let explored = explore(
             Bounds {
@@ -160,7 +160,7 @@ fn without_the_generation_old_lists_of_jobs_count() {
         );
         assert!(explored.found.is_none(), "the other one is enough");
     }
-    let both = [Guard::Generation, Guard::NewestHeartbeat];
+    let both = [Check::Generation, Check::NewestHeartbeat];
     needs("old lists of jobs do nothing", &bounds, &both);
 }
 
@@ -175,7 +175,7 @@ fn a_result_that_leaves_without_a_receipt_is_lost() {
     needs(
         "a stored result is kept by one side",
         &bounds,
-        &[Guard::Receipt],
+        &[Check::Receipt],
     );
 }
 

@@ -1,0 +1,8 @@
+//! Tests that work inside of the machines: an attacker, a model checker, and the bodies of the
+//! fuzz targets.
+
+#[cfg(test)]
+pub(crate) mod attacker;
+#[cfg(test)]
+mod checking;
+pub mod fuzzing;
