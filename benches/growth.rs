@@ -18,7 +18,7 @@ use gungraun::{Callgrind, EventKind};
 const THOUSAND: usize = 1_000;
 const MILLION: usize = 1_000_000;
 
-/// Instructions alone: a million clients take minutes to seat even so.
+/// Instructions alone: a million clients take minutes to begin with even so.
 fn counted() -> Callgrind {
     Callgrind::with_args(["--cache-sim=no"])
 }

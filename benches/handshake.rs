@@ -59,7 +59,7 @@ fn storm(criterion: &mut Criterion) {
 /// What it takes the server to let in many clients.
 fn storm_of(server: &mut Server, joiners: &mut Joiners) -> Duration {
     let (mut clients, challenges): (Vec<_>, Vec<_>) =
-        (0..STORM).map(|_| joiners.knock(START)).unzip();
+        (0..STORM).map(|_| joiners.challenge(START)).unzip();
     let (replies, first) = ask_all(server, challenges);
     let registers = clients.iter_mut().zip(replies);
     let registers = registers.map(|(client, reply)| Joiners::register(client, START, reply));
@@ -85,7 +85,7 @@ fn ask_all(server: &mut Server, messages: Vec<BytesMut>) -> (Vec<BytesMut>, Dura
 
 /// What it takes the server to let a client in.
 fn join(server: &mut Server, joiners: &mut Joiners) -> Duration {
-    let (mut client, challenge) = joiners.knock(START);
+    let (mut client, challenge) = joiners.challenge(START);
     let (reply, first) = ask(server, challenge);
     let register = Joiners::register(&mut client, START, reply);
     let (_, second) = ask(server, register);

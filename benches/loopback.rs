@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fedlink::frame::{Framing, Splitter, frame_header};
 use fedlink::message::PeerId;
-use fedlink::stand_in::{Desk, StandIn};
+use fedlink::stand_in::{MessageBuffer, StandIn};
 use fedlink::{ClientAction, Suite};
 use fedlink_benches::crowd::{START, config, identity, server};
 use fedlink_benches::joiners::Joiners;
@@ -51,13 +51,13 @@ fn tokio_host(criterion: &mut Criterion) {
 /// One end of a connection, and who speaks there; nobody sends bare bytes.
 struct Connection {
     stream: TcpStream,
-    client: Option<(StandIn, Desk)>,
+    client: Option<(StandIn, MessageBuffer)>,
 }
 
 impl Connection {
     async fn round_trip(&mut self) {
         let message = match &mut self.client {
-            Some((client, desk)) => client.heartbeat(&[], desk).expect("it is inside"),
+            Some((client, buffer)) => client.heartbeat(&[], buffer).expect("it is inside"),
             None => BytesMut::from(&[7; HEARTBEAT][..]),
         };
         assert_eq!(message.len(), HEARTBEAT);
@@ -104,7 +104,7 @@ async fn heartbeats(connections: usize) -> Vec<Connection> {
             handle.call(move |server, now| server.unproven_session(now, site, Suite::Bearer));
         all.push(Connection {
             stream: connect(address).await,
-            client: Some((seated.await.expect("it runs"), Desk::default())),
+            client: Some((seated.await.expect("it runs"), MessageBuffer::default())),
         });
     }
     // The host ends with the last handle.

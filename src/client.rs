@@ -41,18 +41,18 @@ use crate::entropy::Entropy;
 use crate::error::{ConfigError, Dropped};
 use crate::identity::{Identity, Name};
 use crate::link::client::Link;
-use crate::link::event::{Event, LinkCx, Unsent};
+use crate::link::event::{Event, LinkContext, Unsent};
 use crate::link::{Auth, Suspicion};
 use crate::message::{Failure, InstanceId, Parts, Properties, Reply, RequestId, ReturnCode, Ssid};
+use crate::output_queue::OutputQueue;
 use crate::seed::Seed;
 use crate::suite::Suite;
 use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::Transmit;
-use crate::waiting::Waiting;
 use carrier::Connection;
 use certificates::Ends;
-use cx::{Ask, Asks, Cx};
+use cx::{Ask, Asks, WorkContext};
 use state::State;
 use work::{Wish, Work};
 
@@ -76,7 +76,7 @@ pub struct Client {
     work: Work,
     timers: Timers<Timer>,
     asks: Asks,
-    actions: Waiting<ClientAction>,
+    actions: OutputQueue<ClientAction>,
     counters: ClientCounters,
     connection: Connection,
     host_name: Option<Name>,
@@ -133,7 +133,7 @@ impl Client {
             work: Work::default(),
             timers: Timers::default(),
             asks: Asks::default(),
-            actions: Waiting::default(),
+            actions: OutputQueue::default(),
             counters: ClientCounters::default(),
             connection: Connection::default(),
             host_name: None,
@@ -459,9 +459,9 @@ impl Client {
     }
 
     /// Lends the working half what it needs.
-    fn work<T>(&mut self, run: impl FnOnce(&mut Work, &mut Cx<'_>) -> T) -> T {
+    fn work<T>(&mut self, run: impl FnOnce(&mut Work, &mut WorkContext<'_>) -> T) -> T {
         let ready = self.connection.is_up() && self.is_active();
-        let mut cx = Cx {
+        let mut cx = WorkContext {
             now: self.now,
             config: &self.config,
             entropy: &mut self.entropy,
@@ -477,10 +477,10 @@ impl Client {
     }
 
     /// Lends the link what it needs.
-    fn with_link<T>(&mut self, run: impl FnOnce(&mut Link, &mut LinkCx<'_>) -> T) -> T {
+    fn with_link<T>(&mut self, run: impl FnOnce(&mut Link, &mut LinkContext<'_>) -> T) -> T {
         let nobody = Name::nobody();
         let server = self.config.server.as_ref().or(self.host_name.as_ref());
-        let mut cx = LinkCx {
+        let mut cx = LinkContext {
             now: self.now,
             config: &self.config,
             identity: &self.identity,

@@ -19,6 +19,7 @@ mod link;
 pub mod message;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
+mod output_queue;
 mod records;
 mod seed;
 mod server;
@@ -31,7 +32,6 @@ mod time;
 mod timer;
 mod transfer;
 mod transmit;
-mod waiting;
 mod wire;
 
 pub use client::{

@@ -38,17 +38,17 @@ use crate::config::ServerConfig;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Dropped};
 use crate::identity::{Identity, Name};
-use crate::link::native::server::{Admission, Door, Knock, Sessions};
-use crate::link::native::transcript::Binding;
+use crate::link::native::server::{HandshakeContext, HandshakeOutcome, Handshakes, Sessions};
+use crate::link::native::transcript::ChannelBinding;
 use crate::message::{PeerId, SessionId, Ssid};
+use crate::output_queue::OutputQueue;
 use crate::seed::Seed;
 use crate::time::WallClock;
 use crate::timer::Timers;
 use crate::transmit::ServerTransmit;
-use crate::waiting::Waiting;
 use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, Register, TAG};
 use batch::{Ahead, Arrived};
-use ledger::{Answer, Ledger, Out};
+use ledger::{Answer, Ledger, LedgerOutput};
 use outgoing::Outgoing;
 use refused::Refusals;
 use registry::Registry;
@@ -70,17 +70,17 @@ pub struct Server {
     /// Time in which this machine, or its host, must have slept.
     slept: Duration,
     wall: Option<WallClock>,
-    door: Door,
+    handshakes: Handshakes,
     sessions: Sessions,
     registry: Registry,
     ledger: Ledger,
     timers: Timers<ServerTimer>,
-    bindings: BTreeMap<PeerId, Binding>,
+    bindings: BTreeMap<PeerId, ChannelBinding>,
     /// Clients that held tasks before a restart and have not come back.
     awaited: BTreeSet<Name>,
     /// When those count as dead, in time without sleep.
     awaited_until: Instant,
-    actions: Waiting<ServerAction>,
+    actions: OutputQueue<ServerAction>,
     answers: Vec<Answer>,
     transmits: Outgoing,
     refusals: Refusals,
@@ -140,14 +140,18 @@ impl Server {
         identity: Identity,
         seed: impl Into<Seed>,
         now: Instant,
-        ledger: impl FnOnce(Arc<ServerConfig>, Ssid, &mut Out<'_>) -> Result<Ledger, ConfigError>,
+        ledger: impl FnOnce(
+            Arc<ServerConfig>,
+            Ssid,
+            &mut LedgerOutput<'_>,
+        ) -> Result<Ledger, ConfigError>,
     ) -> Result<Self, ConfigError> {
         config.check(&identity)?;
         let mut entropy = Entropy::of(seed.into());
-        let door = Door::new(&config, now, &mut entropy);
+        let handshakes = Handshakes::new(&config, now, &mut entropy);
         let sessions = Sessions::new(now, &mut entropy);
-        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
-        let mut out = Out {
+        let (mut actions, mut answers) = (OutputQueue::default(), Vec::new());
+        let mut out = LedgerOutput {
             actions: &mut actions,
             answers: &mut answers,
         };
@@ -162,7 +166,7 @@ impl Server {
             now,
             slept: Duration::ZERO,
             wall: None,
-            door,
+            handshakes,
             sessions,
             registry: Registry::default(),
             ledger,
@@ -245,7 +249,9 @@ impl Server {
     pub fn handle_connected(&mut self, now: Instant, peer: PeerId, tls_exporter: Option<[u8; 32]>) {
         self.advance(now);
         match tls_exporter {
-            Some(value) => self.bindings.insert(peer, Binding::TlsExporter(value)),
+            Some(value) => self
+                .bindings
+                .insert(peer, ChannelBinding::TlsExporter(value)),
             None => self.bindings.remove(&peer),
         };
     }
@@ -257,7 +263,7 @@ impl Server {
         self.advance(now);
         self.bindings.remove(&peer);
         self.sessions.disconnected(peer);
-        self.door.disconnected(peer);
+        self.handshakes.disconnected(peer);
         self.transmits.disconnected(peer);
     }
 
@@ -323,7 +329,7 @@ impl Server {
                 token,
                 clear,
             } => {
-                let binding = self.bindings.get(&peer).unwrap_or(&Binding::None);
+                let binding = self.bindings.get(&peer).unwrap_or(&ChannelBinding::None);
                 let opened = self.sessions.open_clear(
                     (self.now, binding),
                     id,
@@ -342,17 +348,17 @@ impl Server {
                     // Silence: an answer would be work too.
                     return Err(Dropped::OverBudget);
                 }
-                if let Err(beyond) = self.door.budgets().challenge(peer, self.now) {
-                    if let Some(answer) = Door::beyond(&challenge, beyond) {
+                if let Err(beyond) = self.handshakes.budgets().challenge(peer, self.now) {
+                    if let Some(answer) = Handshakes::beyond(&challenge, beyond) {
                         self.transmits.answer_stranger(peer, asked, answer)?;
                     }
                     return Err(Dropped::OverBudget);
                 }
-                let knock = self.at_door(peer, asked, |door, admission| {
-                    door.challenge(peer, admission, &message, &challenge)
+                let outcome = self.with_handshakes(peer, asked, |handshakes, context| {
+                    handshakes.challenge(peer, context, &message, &challenge)
                 });
                 self.await_window();
-                self.knocked(peer, asked, knock)
+                self.handshake_outcome(peer, asked, outcome)
             }
             Envelope::ForeignChallenge(version) => {
                 if !self.may_look(peer) {
@@ -394,8 +400,8 @@ impl Server {
         if !self.may_look(peer) {
             return Ahead(Err(Dropped::OverBudget));
         }
-        let opened = self.at_door(peer, message.len(), |door, admission| {
-            door.open(peer, admission, message, &register, clear)
+        let opened = self.with_handshakes(peer, message.len(), |handshakes, context| {
+            handshakes.open(peer, context, message, &register, clear)
         });
         Ahead(opened.map(|opened| Box::new((register, opened))))
     }
@@ -403,50 +409,55 @@ impl Server {
     /// The second half.
     fn register(&mut self, peer: PeerId, asked: usize, ahead: Ahead) -> Result<(), Dropped> {
         let (register, opened) = *ahead.0?;
-        let knock = self.at_door(peer, asked, |door, admission| {
-            door.register(peer, admission, &register, opened)
+        let outcome = self.with_handshakes(peer, asked, |handshakes, context| {
+            handshakes.register(peer, context, &register, opened)
         })?;
-        self.knocked(peer, asked, knock)
+        self.handshake_outcome(peer, asked, outcome)
     }
 
-    /// Does what a knock at the door led to, which was a message of `asked` bytes.
-    fn knocked(&mut self, peer: PeerId, asked: usize, knock: Knock) -> Result<(), Dropped> {
-        match knock {
-            Knock::Answer(answer) => self.transmits.answer_stranger(peer, asked, answer),
-            Knock::Refused(answer, refused) => {
+    /// Does what a message of a handshake led to, which had `asked` bytes.
+    fn handshake_outcome(
+        &mut self,
+        peer: PeerId,
+        asked: usize,
+        outcome: HandshakeOutcome,
+    ) -> Result<(), Dropped> {
+        match outcome {
+            HandshakeOutcome::Answer(answer) => self.transmits.answer_stranger(peer, asked, answer),
+            HandshakeOutcome::Refused(answer, refused) => {
                 let (name, denied) = *refused;
                 if self.refusals.note(peer, name, denied) {
                     self.counters.refused += 1;
                 }
                 self.transmits.answer_stranger(peer, asked, answer)
             }
-            Knock::TooShort(answer) => {
+            HandshakeOutcome::TooShort(answer) => {
                 self.transmits.answer_stranger(peer, asked, answer)?;
                 Err(Dropped::TooShort)
             }
-            Knock::Sign(request, bytes) => {
+            HandshakeOutcome::Sign(request, bytes) => {
                 self.actions
                     .push_back(ServerAction::Sign { request, bytes });
                 Ok(())
             }
-            Knock::Entered(entered, session, answer) => {
+            HandshakeOutcome::Registered(entered, session, answer) => {
                 self.enter(*entered, session);
                 self.transmits.answer_stranger(peer, asked, answer)
             }
-            Knock::Wait => Ok(()),
+            HandshakeOutcome::Wait => Ok(()),
         }
     }
 
-    /// Lends the door what a handshake needs.
-    fn at_door<T>(
+    /// Lends the handshakes what they need.
+    fn with_handshakes<T>(
         &mut self,
         peer: PeerId,
         asked: usize,
-        run: impl FnOnce(&mut Door, &mut Admission<'_>) -> T,
+        run: impl FnOnce(&mut Handshakes, &mut HandshakeContext<'_>) -> T,
     ) -> T {
         let (registry, sessions) = (&self.registry, &self.sessions);
         let (ledger, config) = (&self.ledger, &self.config);
-        let mut admission = Admission {
+        let mut context = HandshakeContext {
             now: self.now,
             asked,
             config,
@@ -454,11 +465,11 @@ impl Server {
             entropy: &mut self.entropy,
             ssid: ledger.ssid(),
             wall: self.wall.map(|wall| wall.unix_time(self.now)),
-            binding: self.bindings.get(&peer).unwrap_or(&Binding::None),
+            binding: self.bindings.get(&peer).unwrap_or(&ChannelBinding::None),
             draw_id: &|entropy| sessions.draw_id(entropy),
             admit: &|name, instance| registry.admit(config, (ledger, sessions), name, instance),
         };
-        run(&mut self.door, &mut admission)
+        run(&mut self.handshakes, &mut context)
     }
 
     /// Tells a peer that its session is not known, if that is so and the budget allows.
@@ -484,7 +495,7 @@ impl Server {
 
     /// Whether a stranger's message is looked at, as far as that takes no cryptography.
     fn may_look(&mut self, peer: PeerId) -> bool {
-        !self.is_behind() && self.door.budgets().look(peer, self.now)
+        !self.is_behind() && self.handshakes.budgets().look(peer, self.now)
     }
 
     /// Whether more waits for the host than should.
@@ -493,11 +504,11 @@ impl Server {
             || self.actions.weight() + self.transmits.weight() >= self.config.max_waiting_bytes
     }
 
-    /// The door forgets what is too old at every input, and at a timer if none comes.
+    /// The handshakes forget what is too old at every input, and at a timer if none comes.
     fn await_window(&mut self) {
         let latest = self.now + self.config.registration_window;
         if !self.timers.is_armed(ServerTimer::Window)
-            && let Some(at) = self.door.next_end(latest)
+            && let Some(at) = self.handshakes.next_end(latest)
         {
             self.timers.arm(ServerTimer::Window, at);
         }
@@ -554,7 +565,7 @@ impl Server {
             }
             self.now = now;
         }
-        self.door.rotate(self.now, &mut self.entropy);
+        self.handshakes.rotate(self.now, &mut self.entropy);
     }
 
     /// The time without sleep, against which silence is measured.
@@ -562,8 +573,11 @@ impl Server {
         self.now - self.slept
     }
 
-    fn ledger<T>(&mut self, run: impl FnOnce(&mut Ledger, &mut Entropy, &mut Out<'_>) -> T) -> T {
-        let mut out = Out {
+    fn ledger<T>(
+        &mut self,
+        run: impl FnOnce(&mut Ledger, &mut Entropy, &mut LedgerOutput<'_>) -> T,
+    ) -> T {
+        let mut out = LedgerOutput {
             actions: &mut self.actions,
             answers: &mut self.answers,
         };

@@ -5,14 +5,14 @@
 //! in by a handshake of the plain suite, or is seated without one in any suite. How long a
 //! client waits before it repeats something is said in [`waits`].
 
-mod desk;
+mod buffer;
 pub mod waits;
 
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-pub use desk::Desk;
+pub use buffer::MessageBuffer;
 
 use crate::error::Dropped;
 use crate::identity::Name;
@@ -42,7 +42,7 @@ enum State {
 
 /// Who a stand-in says it is.
 #[derive(Clone, Debug)]
-pub struct Guise {
+pub struct Claim {
     /// The federation.
     pub project: Name,
     /// Its own name.
@@ -109,23 +109,23 @@ impl StandIn {
     }
 
     /// Asks to come in; whoever was inside is outside. Use a nonce once.
-    pub fn challenge(&mut self, guise: &Guise, nonce: [u8; 16]) -> Bytes {
+    pub fn challenge(&mut self, claim: &Claim, nonce: [u8; 16]) -> Bytes {
         self.0 = State::Outside(nonce);
-        hello(guise, nonce).into()
+        hello(claim, nonce).into()
     }
 
     /// Takes a message of the server.
     ///
     /// # Errors
     /// When it is nothing that this stand-in waits for, or nothing that it understands.
-    pub fn handle(&mut self, guise: &Guise, message: BytesMut) -> Result<Answer, Dropped> {
+    pub fn handle(&mut self, claim: &Claim, message: BytesMut) -> Result<Answer, Dropped> {
         let envelope = native::parse(&message).map_err(|_| Dropped::Malformed)?;
         match (&mut self.0, envelope) {
             (State::Outside(nonce), Envelope::ChallengeReply { reply, hello })
                 if reply.client_nonce == *nonce =>
             {
                 let hello_s = message.get(..hello).ok_or(Dropped::Malformed)?;
-                Ok(Answer::Register(register(guise, *nonce, hello_s)))
+                Ok(Answer::Register(register(claim, *nonce, hello_s)))
             }
             (
                 State::Outside(nonce),
@@ -176,7 +176,7 @@ impl StandIn {
     }
 
     /// A heartbeat that reports these jobs. `None` outside.
-    pub fn heartbeat(&mut self, jobs: &[JobId], desk: &mut Desk) -> Option<BytesMut> {
+    pub fn heartbeat(&mut self, jobs: &[JobId], buffer: &mut MessageBuffer) -> Option<BytesMut> {
         let report = |job: &JobId| JobReport {
             job: *job,
             progress: None,
@@ -186,7 +186,7 @@ impl StandIn {
             suspending: None,
             context: Properties::new(),
         };
-        self.request(&Request::Heartbeat(heartbeat), &Bytes::new(), desk)
+        self.request(&Request::Heartbeat(heartbeat), &Bytes::new(), buffer)
     }
 
     /// Asks for a task of a job. `last_task` is the one that it had before. `None` outside.
@@ -194,14 +194,14 @@ impl StandIn {
         &mut self,
         job: JobId,
         last_task: Option<TaskId>,
-        desk: &mut Desk,
+        buffer: &mut MessageBuffer,
     ) -> Option<BytesMut> {
         let pull = Request::PullTask(PullTask {
             job,
             last_task,
             context: Properties::new(),
         });
-        self.request(&pull, &Bytes::new(), desk)
+        self.request(&pull, &Bytes::new(), buffer)
     }
 
     /// Hands in a result, whose payload goes inside the message. `None` outside.
@@ -209,7 +209,7 @@ impl StandIn {
         &mut self,
         (job, task, ssid): (JobId, TaskId, Ssid),
         payload: &Bytes,
-        desk: &mut Desk,
+        buffer: &mut MessageBuffer,
     ) -> Option<BytesMut> {
         let head = Payload::new(payload.clone()).head(MAX_MESSAGE);
         let submit = Request::SubmitResult(SubmitResult {
@@ -222,7 +222,7 @@ impl StandIn {
             payload: head,
             context: Properties::new(),
         });
-        self.request(&submit, payload, desk)
+        self.request(&submit, payload, buffer)
     }
 
     pub(crate) fn inside(id: SessionId, protection: Protection) -> Self {
@@ -232,20 +232,25 @@ impl StandIn {
         })
     }
 
-    fn request(&mut self, request: &Request, payload: &Bytes, desk: &mut Desk) -> Option<BytesMut> {
+    fn request(
+        &mut self,
+        request: &Request,
+        payload: &Bytes,
+        buffer: &mut MessageBuffer,
+    ) -> Option<BytesMut> {
         let State::Inside { session, latest } = &mut self.0 else {
             return None;
         };
         latest.0 += 1;
-        let written = session.write(*latest, request, payload, &mut desk.room)?;
-        Some(desk.join(&written.header, &written.payload))
+        let written = session.write(*latest, request, payload, &mut buffer.room)?;
+        Some(buffer.join(&written.header, &written.payload))
     }
 }
 
-fn hello(guise: &Guise, nonce: [u8; 16]) -> Vec<u8> {
+fn hello(claim: &Claim, nonce: [u8; 16]) -> Vec<u8> {
     native::challenge(&Challenge {
         suites: vec![Suite::Plain],
-        project: transcript::project(&nonce, &guise.project),
+        project: transcript::project(&nonce, &claim.project),
         binding: BindingKind::None,
         client_nonce: nonce,
         client_share: None,
@@ -253,17 +258,17 @@ fn hello(guise: &Guise, nonce: [u8; 16]) -> Vec<u8> {
     })
 }
 
-fn register(guise: &Guise, nonce: [u8; 16], hello_s: &[u8]) -> Bytes {
+fn register(claim: &Claim, nonce: [u8; 16], hello_s: &[u8]) -> Bytes {
     let applicant = Applicant {
-        name: guise.client.clone(),
-        instance: guise.instance,
+        name: claim.client.clone(),
+        instance: claim.instance,
         chain: Vec::new(),
         want_token: false,
         address: String::new(),
         site_info: Properties::new(),
         context: Properties::new(),
     };
-    let mut register = native::register(&hello(guise, nonce), hello_s);
+    let mut register = native::register(&hello(claim, nonce), hello_s);
     register.extend_from_slice(&lp_pair(&native::encode(&applicant, Vec::new()), &[]));
     register.into()
 }
@@ -307,8 +312,8 @@ mod tests {
 
     const PEER: PeerId = PeerId(1);
 
-    fn guise() -> Guise {
-        Guise {
+    fn claim() -> Claim {
+        Claim {
             project: Name::new("wine").unwrap(),
             client: Name::new("site-1").unwrap(),
             instance: InstanceId::from_bytes([1; 16]),
@@ -316,7 +321,7 @@ mod tests {
     }
 
     fn server() -> Server {
-        let mut config = ServerConfig::new(guise().project);
+        let mut config = ServerConfig::new(claim().project);
         config.suites = Suites::new([Suite::Plain]).unwrap();
         let identity = Identity::unproven(Name::new("server").unwrap());
         Server::new(Arc::new(config), identity, [7; 32], Instant::default()).unwrap()
@@ -333,15 +338,15 @@ mod tests {
             }
         }
         let answer = server.poll_transmit().unwrap();
-        let answer = Desk::default().join(&answer.header, &answer.payload);
-        stand_in.handle(&guise(), answer).unwrap()
+        let answer = MessageBuffer::default().join(&answer.header, &answer.payload);
+        stand_in.handle(&claim(), answer).unwrap()
     }
 
     #[test]
     fn a_stand_in_comes_in_and_works() {
         let mut server = server();
         let mut stand_in = StandIn::default();
-        let challenge = stand_in.challenge(&guise(), [3; 16]);
+        let challenge = stand_in.challenge(&claim(), [3; 16]);
         let Answer::Register(register) = ask(&mut server, &mut stand_in, &challenge) else {
             panic!("no register");
         };
@@ -354,7 +359,7 @@ mod tests {
     fn one_that_is_seated_works_in_every_suite() {
         for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
             let mut server = server();
-            let mut stand_in = server.unproven_session(Instant::default(), guise().client, suite);
+            let mut stand_in = server.unproven_session(Instant::default(), claim().client, suite);
             works(&mut server, &mut stand_in);
         }
     }
@@ -364,7 +369,7 @@ mod tests {
         let mut server = server();
         let mut stand_in = StandIn::default();
         let now = Instant::default();
-        let challenge = stand_in.challenge(&guise(), [3; 16]);
+        let challenge = stand_in.challenge(&claim(), [3; 16]);
         for peer in 0..1000 {
             let taken = server.handle_message(now, PeerId(peer), (&challenge[..]).into());
             assert_eq!(taken, Ok(()));
@@ -375,22 +380,22 @@ mod tests {
         // Not what it has asked.
         let _ = server.handle_message(now, PEER, (&challenge[..]).into());
         let answer = server.poll_transmit().unwrap().header.into_bytes();
-        stand_in.challenge(&guise(), [4; 16]);
-        let heard = stand_in.handle(&guise(), answer.into());
+        stand_in.challenge(&claim(), [4; 16]);
+        let heard = stand_in.handle(&claim(), answer.into());
         assert_eq!(heard, Ok(Answer::Refused));
     }
 
     /// The server's two answers on a stand-in's way in.
     fn answers(server: &mut Server, stand_in: &mut StandIn, nonce: [u8; 16]) -> [BytesMut; 2] {
-        let mut message = stand_in.challenge(&guise(), nonce);
+        let mut message = stand_in.challenge(&claim(), nonce);
         [(); 2].map(|()| {
             let now = Instant::default();
             server
                 .handle_message(now, PEER, (&message[..]).into())
                 .unwrap();
             let answer = server.poll_transmit().unwrap();
-            let answer = Desk::default().join(&answer.header, &answer.payload);
-            if let Ok(Answer::Register(register)) = stand_in.handle(&guise(), answer.clone()) {
+            let answer = MessageBuffer::default().join(&answer.header, &answer.payload);
+            if let Ok(Answer::Register(register)) = stand_in.handle(&claim(), answer.clone()) {
                 message = register;
             }
             answer
@@ -402,9 +407,9 @@ mod tests {
         let mut stand_in = StandIn::default();
         assert!(!stand_in.is_inside());
         let others = answers(&mut server(), &mut StandIn::default(), [4; 16]);
-        stand_in.challenge(&guise(), [3; 16]);
+        stand_in.challenge(&claim(), [3; 16]);
         for message in others {
-            assert_eq!(stand_in.handle(&guise(), message), Err(Dropped::Unasked));
+            assert_eq!(stand_in.handle(&claim(), message), Err(Dropped::Unasked));
         }
         assert!(!stand_in.is_inside());
         answers(&mut server(), &mut stand_in, [3; 16]);
@@ -413,53 +418,53 @@ mod tests {
         let mut server = server();
         let stranger = heartbeat_of(&mut server.unproven_session(
             Instant::default(),
-            guise().client,
+            claim().client,
             Suite::Plain,
         ));
         let mut other = self::server();
         let _ = other.handle_message(Instant::default(), PEER, stranger);
         let unknown = other.poll_transmit().unwrap();
-        let unknown = Desk::default().join(&unknown.header, &unknown.payload);
-        assert_eq!(stand_in.handle(&guise(), unknown), Err(Dropped::Unasked));
+        let unknown = MessageBuffer::default().join(&unknown.header, &unknown.payload);
+        assert_eq!(stand_in.handle(&claim(), unknown), Err(Dropped::Unasked));
     }
 
     #[test]
     fn requests_are_numbered_and_a_refusal_is_understood() {
         let mut stand_in =
-            server().unproven_session(Instant::default(), guise().client, Suite::Plain);
+            server().unproven_session(Instant::default(), claim().client, Suite::Plain);
         for number in 1..4 {
             heartbeat_of(&mut stand_in);
             assert_eq!(stand_in.latest(), Some(number));
         }
         let mut server = server();
-        server.disable(Instant::default(), &guise().client);
+        server.disable(Instant::default(), &claim().client);
         let [_, refusal] = answers(&mut server, &mut stand_in, [3; 16]);
-        assert_eq!(stand_in.handle(&guise(), refusal), Ok(Answer::Refused));
+        assert_eq!(stand_in.handle(&claim(), refusal), Ok(Answer::Refused));
     }
 
     fn works(server: &mut Server, stand_in: &mut StandIn) {
         let now = Instant::default();
-        let desk = &mut Desk::default();
+        let buffer = &mut MessageBuffer::default();
         let job = JobId::from_bytes([5; 16]);
         server.start_job(now, job, Sites::All).unwrap();
-        let heartbeat = stand_in.heartbeat(&[job], desk).unwrap();
+        let heartbeat = stand_in.heartbeat(&[job], buffer).unwrap();
         let answer = ask(server, stand_in, &heartbeat);
         let Answer::Heartbeat { request, .. } = answer else {
             panic!("{answer:?}");
         };
         assert_eq!(stand_in.latest(), Some(request));
-        assert!(server.is_registered(&guise().client));
+        assert!(server.is_registered(&claim().client));
 
-        let pull = stand_in.pull(job, None, desk).unwrap();
+        let pull = stand_in.pull(job, None, buffer).unwrap();
         assert!(matches!(ask(server, stand_in, &pull), Answer::Nothing(_)));
         let work = NewTask {
             name: "train".to_owned(),
             headers: Properties::new(),
             payload: Payload::new(&b"a model"[..]),
         };
-        let to = Assignee::Site(guise().client);
+        let to = Assignee::Site(claim().client);
         server.assign(now, job, to, work).unwrap();
-        let pull = stand_in.pull(job, None, desk).unwrap();
+        let pull = stand_in.pull(job, None, buffer).unwrap();
         let Answer::Task {
             task,
             ssid,
@@ -470,25 +475,27 @@ mod tests {
         };
         assert_eq!(payload, &b"a model"[..]);
         let result = Bytes::from_static(b"a better model");
-        let submit = stand_in.submit((job, task, ssid), &result, desk).unwrap();
+        let submit = stand_in.submit((job, task, ssid), &result, buffer).unwrap();
         assert_eq!(ask(server, stand_in, &submit), Answer::Accepted);
 
         // Another server knows nothing of it.
-        let heartbeat = stand_in.heartbeat(&[], desk).unwrap();
+        let heartbeat = stand_in.heartbeat(&[], buffer).unwrap();
         let answer = ask(&mut self::server(), stand_in, &heartbeat);
         assert_eq!(answer, Answer::SessionUnknown);
         let heartbeat = heartbeat_of(stand_in);
         let answer = ask(server, stand_in, &heartbeat);
         assert!(matches!(answer, Answer::Heartbeat { .. }), "{answer:?}");
-        stand_in.challenge(&guise(), [4; 16]);
+        stand_in.challenge(&claim(), [4; 16]);
         assert_eq!(
-            (stand_in.heartbeat(&[], desk), stand_in.latest()),
+            (stand_in.heartbeat(&[], buffer), stand_in.latest()),
             (None, None)
         );
     }
 
     fn heartbeat_of(stand_in: &mut StandIn) -> BytesMut {
-        stand_in.heartbeat(&[], &mut Desk::default()).unwrap()
+        stand_in
+            .heartbeat(&[], &mut MessageBuffer::default())
+            .unwrap()
     }
 
     #[test]
@@ -496,7 +503,7 @@ mod tests {
         let now = Instant::default();
         for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
             let mut server = server();
-            let mut stand_in = server.unproven_session(now, guise().client, suite);
+            let mut stand_in = server.unproven_session(now, claim().client, suite);
             let heartbeat = heartbeat_of(&mut stand_in);
             ask(&mut server, &mut stand_in, &heartbeat);
             let heartbeats: Vec<BytesMut> =

@@ -1,7 +1,7 @@
 //! Messages on their way out.
 
 use crate::message::{Opaque, PeerId};
-use crate::waiting::Weigh;
+use crate::output_queue::Weigh;
 
 /// One message to send: `header` followed by `payload`, best in one vectored write. On a
 /// byte stream the length of both goes before them

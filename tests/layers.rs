@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// Whatever lies below one of these folders, or is that file, names none of these modules.
 const UNKNOWN_TO: &[(&str, &[&str])] = &[
-    ("src/message", &["client", "config", "link", "server", "wire"]),
-    ("src/identity", &["client", "config", "link", "message", "server", "wire"]),
+    (
+        "src/message",
+        &["client", "config", "link", "server", "wire"],
+    ),
+    (
+        "src/identity",
+        &["client", "config", "link", "message", "server", "wire"],
+    ),
     // Codecs: no policy, no settings, no machine.
     ("src/wire", &["client", "config", "link", "server"]),
     ("src/config", &["client", "link", "server"]),

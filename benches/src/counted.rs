@@ -116,7 +116,7 @@ pub fn elsewhere(suite: Suite, clients: usize) -> Crowd {
 /// A server and a challenge that it has not heard.
 #[must_use]
 pub fn challenge(suite: Suite) -> (Server, BytesMut) {
-    let (_, challenge) = Joiners::new(suite).knock(START);
+    let (_, challenge) = Joiners::new(suite).challenge(START);
     (server(suite), challenge)
 }
 
@@ -126,7 +126,7 @@ pub fn challenge(suite: Suite) -> (Server, BytesMut) {
 pub fn register_elsewhere(suite: Suite, clients: usize) -> (Server, LocalSigner, BytesMut) {
     let (_, key) = identity_elsewhere();
     let mut server = elsewhere(suite, clients).server;
-    let (mut client, challenge) = Joiners::new(suite).knock(START);
+    let (mut client, challenge) = Joiners::new(suite).challenge(START);
     let reply = answer_signed(&mut server, &key, challenge);
     (server, key, Joiners::register(&mut client, START, reply))
 }
@@ -135,7 +135,7 @@ pub fn register_elsewhere(suite: Suite, clients: usize) -> (Server, LocalSigner,
 #[must_use]
 pub fn register(suite: Suite, clients: usize) -> (Server, BytesMut) {
     let mut server = Crowd::new(clients, suite).server;
-    let (mut client, challenge) = Joiners::new(suite).knock(START);
+    let (mut client, challenge) = Joiners::new(suite).challenge(START);
     let reply = answer(&mut server, challenge);
     (server, Joiners::register(&mut client, START, reply))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fedlink::identity::{Identity, LocalSigner, Name, Signer};
 use fedlink::message::{InstanceId, JobId, Payload, PeerId};
-use fedlink::stand_in::{Answer, Desk, Guise, StandIn};
+use fedlink::stand_in::{Answer, Claim, MessageBuffer, StandIn};
 use fedlink::{
     Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, ServerTransmit, Sites, Suite,
     Suites,
@@ -29,7 +29,7 @@ pub struct Crowd {
 /// Clients by the numbers of their connections.
 pub struct Clients {
     all: Vec<StandIn>,
-    desk: Desk,
+    buffer: MessageBuffer,
     dice: u64,
 }
 
@@ -44,14 +44,18 @@ impl Crowd {
     #[must_use]
     pub fn before(mut server: Server, clients: usize, suite: Suite) -> Self {
         let now = START;
-        let (mut all, mut desk) = (Vec::with_capacity(clients), Desk::default());
+        let (mut all, mut buffer) = (Vec::with_capacity(clients), MessageBuffer::default());
         for number in 0..clients {
             let mut client = server.unproven_session(now, site(number), suite);
-            let heartbeat = client.heartbeat(&[], &mut desk).expect("it is inside");
+            let heartbeat = client.heartbeat(&[], &mut buffer).expect("it is inside");
             send(&mut server, now, number, heartbeat);
             all.push(client);
         }
-        let clients = Clients { all, desk, dice: 1 };
+        let clients = Clients {
+            all,
+            buffer,
+            dice: 1,
+        };
         Self {
             now,
             server,
@@ -86,12 +90,12 @@ impl Crowd {
         let answer = send(&mut self.server, self.now, client, pull);
         let answer = [&answer.header[..], &answer.payload].concat();
         let stand_in = &mut self.clients.all[client];
-        let given = stand_in.handle(&guise(client), answer[..].into());
+        let given = stand_in.handle(&claim(client), answer[..].into());
         let Ok(Answer::Task { task, ssid, .. }) = given else {
             panic!("no task but {given:?}");
         };
         let result = Bytes::from_static(&[7; 1024]);
-        let submit = stand_in.submit((JOB, task, ssid), &result, &mut self.clients.desk);
+        let submit = stand_in.submit((JOB, task, ssid), &result, &mut self.clients.buffer);
         submit.expect("it is inside")
     }
 }
@@ -111,19 +115,19 @@ impl Clients {
 
     /// A heartbeat of a client that reports no job.
     pub fn heartbeat_of(&mut self, client: usize) -> BytesMut {
-        let heartbeat = self.all[client].heartbeat(&[], &mut self.desk);
+        let heartbeat = self.all[client].heartbeat(&[], &mut self.buffer);
         heartbeat.expect("it is inside")
     }
 
     /// A heartbeat of a client that runs the job.
     pub fn report_of(&mut self, client: usize) -> BytesMut {
-        let heartbeat = self.all[client].heartbeat(&[JOB], &mut self.desk);
+        let heartbeat = self.all[client].heartbeat(&[JOB], &mut self.buffer);
         heartbeat.expect("it is inside")
     }
 
     /// A client's request for a task.
     pub fn pull_of(&mut self, client: usize) -> BytesMut {
-        let pull = self.all[client].pull(JOB, None, &mut self.desk);
+        let pull = self.all[client].pull(JOB, None, &mut self.buffer);
         pull.expect("it is inside")
     }
 
@@ -157,8 +161,8 @@ fn site(number: usize) -> Name {
     name(&format!("site-{number:07}"))
 }
 
-fn guise(number: usize) -> Guise {
-    Guise {
+fn claim(number: usize) -> Claim {
+    Claim {
         project: name("project"),
         client: site(number),
         instance: InstanceId::from_bytes([0; 16]),

@@ -53,7 +53,7 @@ impl Joiners {
     }
 
     /// A new client of the next site, and its challenge.
-    pub fn knock(&mut self, now: Instant) -> (Client, BytesMut) {
+    pub fn challenge(&mut self, now: Instant) -> (Client, BytesMut) {
         self.made += 1;
         let site = self.sites[self.made % SITES].clone();
         let mut seed = [0; 32];

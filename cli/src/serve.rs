@@ -82,16 +82,16 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     }
     let runtime = tokio::runtime::Runtime::new().map_err(ServeError::Runtime)?;
     runtime.block_on(async {
-        let mut desk = Desk::open(options, &kit, interrupt.clone()).await?;
-        let ended = desk.work(interrupt).await;
+        let mut service = Service::open(options, &kit, interrupt.clone()).await?;
+        let ended = service.work(interrupt).await;
         // Why the server itself has stopped says more than that it has.
-        desk.process.stop().await?;
+        service.process.stop().await?;
         ended
     })
 }
 
 /// The coordinator, and what people are told of it.
-struct Desk<'a> {
+struct Service<'a> {
     options: &'a ServeOptions,
     name: &'a str,
     process: HostedCoordinator,
@@ -108,7 +108,7 @@ struct Desk<'a> {
     result: Option<Model>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Service<'a> {
     async fn open(
         options: &'a ServeOptions,
         kit: &'a ServerKit,
@@ -118,7 +118,7 @@ impl<'a> Desk<'a> {
         let (host, tls) = parties::server_host(kit).await?;
         let state = kit.state.display();
         tracing::info!(target: "fedlink", "what outlives this process is stored in {state}");
-        let mut desk = Self {
+        let mut service = Self {
             options,
             name: &kit.config.name,
             process: HostedCoordinator::start(host)?,
@@ -131,18 +131,18 @@ impl<'a> Desk<'a> {
             returned: None,
             result: None,
         };
-        desk.say(format!(
+        service.say(format!(
             "{} of {} listens at {}",
             kit.config.name,
             kit.config.project,
             kit.config.listen.join(", ")
         ));
-        desk.resume().await?;
-        desk.set_deadline();
-        if !desk.begun {
-            desk.say(format!("waits for {} sites", options.sites));
+        service.resume().await?;
+        service.set_deadline();
+        if !service.begun {
+            service.say(format!("waits for {} sites", options.sites));
         }
-        Ok(desk)
+        Ok(service)
     }
 
     /// Goes on with a job that an earlier process has begun.

@@ -7,13 +7,13 @@
 mod clients;
 mod error;
 mod figures;
-mod house;
 mod network;
 mod plan;
 mod plot;
+mod reconnection;
 mod report;
 mod screen;
-mod way_in;
+mod server;
 mod wheel;
 mod workers;
 mod world;

@@ -11,7 +11,7 @@ use crate::message::{
     JobId, Opaque, Payload, Properties, RecordId, Refusal, RejectReason, ReturnCode, SignatureId,
     Ssid, TaskId,
 };
-use crate::waiting::Weigh;
+use crate::output_queue::Weigh;
 
 /// An output of the client. Actions come in the order in which they arose.
 #[derive(Clone, Debug, PartialEq, Eq)]

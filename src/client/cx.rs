@@ -8,18 +8,18 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::entropy::Entropy;
 use crate::message::{Properties, Request, RequestId, Ssid};
+use crate::output_queue::OutputQueue;
 use crate::timer::Timers;
-use crate::waiting::Waiting;
 use crate::wire::native;
 
 use super::{ClientAction, ClientConfig, ClientCounters, RetryReason, Timer};
 
 /// What an input is handled with.
-pub(crate) struct Cx<'a> {
+pub(crate) struct WorkContext<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a ClientConfig,
     pub(crate) entropy: &'a mut Entropy,
-    pub(crate) actions: &'a mut Waiting<ClientAction>,
+    pub(crate) actions: &'a mut OutputQueue<ClientAction>,
     pub(crate) timers: &'a mut Timers<Timer>,
     pub(crate) asks: &'a mut Asks,
     pub(crate) counters: &'a mut ClientCounters,
@@ -31,7 +31,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) ready: bool,
 }
 
-impl Cx<'_> {
+impl WorkContext<'_> {
     pub(crate) fn act(&mut self, action: ClientAction) {
         self.actions.push_back(action);
     }

@@ -1,7 +1,7 @@
 //! The client's work, whatever carries it: jobs, tasks, results, and what must be stored
 //! of them.
 //!
-//! Requests go out through [`Cx::asks`]; each comes back once, as a reply or as a failure,
+//! Requests go out through [`WorkContext::asks`]; each comes back once, as a reply or as a failure,
 //! unless it is cancelled or its session ends.
 
 mod held;
@@ -29,7 +29,7 @@ use crate::records::Damaged;
 use crate::transfer::MAX_BLOCKS;
 
 use super::Timer;
-use super::cx::Cx;
+use super::cx::WorkContext;
 use super::{Binding, ClientAction, Mode};
 
 #[cfg(any(test, fuzzing))]
@@ -60,13 +60,17 @@ pub(crate) struct Work {
 
 /// The host's commands.
 impl Work {
-    pub(crate) fn job_started(&mut self, cx: &mut Cx<'_>, job: JobId) -> Result<(), Misuse> {
+    pub(crate) fn job_started(
+        &mut self,
+        cx: &mut WorkContext<'_>,
+        job: JobId,
+    ) -> Result<(), Misuse> {
         self.jobs.start(job, cx.config.max_jobs)
     }
 
     /// The job has stopped, or cannot start. Its tasks are dropped; its results stay in
     /// the outbox.
-    pub(crate) fn job_ended(&mut self, cx: &mut Cx<'_>, job: JobId) -> Result<(), Misuse> {
+    pub(crate) fn job_ended(&mut self, cx: &mut WorkContext<'_>, job: JobId) -> Result<(), Misuse> {
         let known = self.jobs.is_running(job) || self.jobs.is_starting(job);
         if !known && !self.held.has_job(job) {
             return Err(Misuse::UnknownJob(job));
@@ -89,7 +93,7 @@ impl Work {
 
     /// Asks for a task of a running job until one arrives or the run is over. Does nothing
     /// if that is under way, or if the job is to stop.
-    pub(crate) fn pull_task(&mut self, cx: &mut Cx<'_>, job: JobId) -> Result<(), Misuse> {
+    pub(crate) fn pull_task(&mut self, cx: &mut WorkContext<'_>, job: JobId) -> Result<(), Misuse> {
         if !self.jobs.is_running(job) {
             return Err(Misuse::UnknownJob(job));
         }
@@ -111,7 +115,7 @@ impl Work {
     /// Takes the result of a task that was given to the host.
     pub(crate) fn submit(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         task: TaskId,
         outcome: Outcome,
         headers: Properties,
@@ -139,7 +143,11 @@ impl Work {
     }
 
     /// A record is stored.
-    pub(crate) fn persisted(&mut self, cx: &mut Cx<'_>, record: RecordId) -> Result<(), Misuse> {
+    pub(crate) fn persisted(
+        &mut self,
+        cx: &mut WorkContext<'_>,
+        record: RecordId,
+    ) -> Result<(), Misuse> {
         match self.store.persisted(record)? {
             Gate::Task(task) => {
                 if let Some(job) = self.held.give(cx, task) {
@@ -156,7 +164,7 @@ impl Work {
 /// What the session brings.
 impl Work {
     /// The server's lists of an answered heartbeat.
-    pub(crate) fn lists(&mut self, cx: &mut Cx<'_>, abort: &[JobId], start: &[JobId]) {
+    pub(crate) fn lists(&mut self, cx: &mut WorkContext<'_>, abort: &[JobId], start: &[JobId]) {
         if cx.config.mode == Mode::Work {
             let here = |job: &JobId| self.jobs.is_running(*job) || self.held.has_job(*job);
             let listed: Vec<JobId> = abort.iter().copied().filter(here).collect();
@@ -182,7 +190,7 @@ impl Work {
 
     pub(crate) fn on_reply(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         id: RequestId,
         reply: Reply,
         payload: Parts,
@@ -219,7 +227,7 @@ impl Work {
     #[cfg(feature = "nvflare")]
     pub(crate) fn on_unfit(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         id: RequestId,
         head: crate::message::TaskHead,
         why: &str,
@@ -232,7 +240,7 @@ impl Work {
 
     pub(crate) fn on_failure(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         id: RequestId,
         code: ReturnCode,
         retry_after: Option<Duration>,
@@ -243,7 +251,7 @@ impl Work {
     }
 
     /// Takes a timer of this part; others are ignored.
-    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, timer: Timer) {
+    pub(crate) fn on_timer(&mut self, cx: &mut WorkContext<'_>, timer: Timer) {
         match timer {
             Timer::Pull(job) => {
                 self.pulls
@@ -264,13 +272,13 @@ impl Work {
     }
 
     /// Asks for tasks that waited for the results of others.
-    pub(crate) fn ask_blocked(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn ask_blocked(&mut self, cx: &mut WorkContext<'_>) {
         let work = Unfinished::of(&self.held, &self.outbox);
         self.pulls.ask_blocked(cx, &work);
     }
 
     /// A registration stands, new or with a new connection: asks again for everything.
-    pub(crate) fn on_session(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn on_session(&mut self, cx: &mut WorkContext<'_>) {
         self.on_disconnected(cx);
         self.pulls
             .resume(cx, &Unfinished::of(&self.held, &self.outbox));
@@ -278,14 +286,14 @@ impl Work {
     }
 
     /// Requests will no longer be answered.
-    pub(crate) fn on_disconnected(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn on_disconnected(&mut self, cx: &mut WorkContext<'_>) {
         self.pulls.forget_requests(cx);
         self.outbox.forget_requests(cx, &mut self.store);
     }
 
     /// Answers for the host where it could never see the task. The answer takes the place
     /// that the task was asked for with.
-    fn refuse_task(&mut self, cx: &mut Cx<'_>, task: &StoredTask, why: &str) {
+    fn refuse_task(&mut self, cx: &mut WorkContext<'_>, task: &StoredTask, why: &str) {
         tracing::warn!(task = %task.head.task, "a task was refused: {why}");
         let result = StoredResult {
             job: task.job,
@@ -355,7 +363,7 @@ impl Work {
     /// tasks are given to the host again.
     pub(crate) fn restore(
         records: impl IntoIterator<Item = Bytes>,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
     ) -> Result<Self, ConfigError> {
         let mut work = Self::default();
         for (index, bytes) in records.into_iter().enumerate() {
@@ -372,7 +380,7 @@ impl Work {
 
     /// Applies a record, unless a snapshot before it holds its effect. A snapshot takes the
     /// place of all before it.
-    fn replay(&mut self, cx: &Cx<'_>, stored: &Bytes) -> Result<(), Damaged> {
+    fn replay(&mut self, cx: &WorkContext<'_>, stored: &Bytes) -> Result<(), Damaged> {
         let (number, record, payload) = Record::decode(stored).ok_or(Damaged)?;
         if let Record::Snapshot { last } = record {
             *self = Self {
@@ -386,7 +394,7 @@ impl Work {
     }
 
     /// Blocks that were changed in storage are fetched again; all else is as it was.
-    fn apply(&mut self, cx: &Cx<'_>, record: Record, payload: Bytes) {
+    fn apply(&mut self, cx: &WorkContext<'_>, record: Record, payload: Bytes) {
         let limit = cx.config.max_jobs;
         match record {
             Record::Task(task) => {

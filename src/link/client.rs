@@ -3,9 +3,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::event::{Event, JobEnd, LinkCx, Unsent};
+use super::event::{Event, JobEnd, LinkContext, Unsent};
 use super::native;
-use super::native::transcript::Binding as ChannelBinding;
+use super::native::transcript::ChannelBinding;
 #[cfg(feature = "nvflare")]
 use super::nvflare;
 use crate::Instant;
@@ -50,7 +50,7 @@ impl Link {
     }
 
     /// Starts a handshake with a fresh nonce; one under way is forgotten.
-    pub(crate) fn challenge(&mut self, cx: &mut LinkCx<'_>) {
+    pub(crate) fn challenge(&mut self, cx: &mut LinkContext<'_>) {
         either!(self, link => link.challenge(cx));
     }
 
@@ -88,7 +88,7 @@ impl Link {
     /// when the session is used up.
     pub(crate) fn request(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         id: RequestId,
         request: &Request,
         payload: &Bytes,
@@ -113,7 +113,7 @@ impl Link {
     /// Takes one message. What else came of it is told by [`Self::poll_event`].
     pub(crate) fn handle_message(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         message: BytesMut,
     ) -> Result<Option<Event>, Dropped> {
         match self {
@@ -141,7 +141,7 @@ impl Link {
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, cx: &mut LinkCx<'_>) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut LinkContext<'_>) {
         match self {
             Self::Native(_) => {}
             #[cfg(feature = "nvflare")]
@@ -152,7 +152,7 @@ impl Link {
     }
 
     /// A carrier stands.
-    pub(crate) fn connected(&mut self, cx: &mut LinkCx<'_>) {
+    pub(crate) fn connected(&mut self, cx: &mut LinkContext<'_>) {
         match self {
             Self::Native(_) => {}
             #[cfg(feature = "nvflare")]
@@ -210,7 +210,7 @@ impl Link {
     }
 
     /// A job has ended here.
-    pub(crate) fn job_ended(&mut self, cx: &mut LinkCx<'_>, job: JobId, end: JobEnd) {
+    pub(crate) fn job_ended(&mut self, cx: &mut LinkContext<'_>, job: JobId, end: JobEnd) {
         match self {
             Self::Native(_) => {}
             #[cfg(feature = "nvflare")]

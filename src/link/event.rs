@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::native::transcript::Binding as ChannelBinding;
+use super::native::transcript::ChannelBinding;
 use super::{Auth, Suspicion};
 use crate::Instant;
 use crate::config::ClientConfig;
@@ -16,7 +16,7 @@ use crate::message::{InstanceId, Parts, Properties, Reply, RequestId};
 use crate::wire::native::Denied;
 
 /// What the client lends its link while an input is handled.
-pub(crate) struct LinkCx<'a> {
+pub(crate) struct LinkContext<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a ClientConfig,
     pub(crate) identity: &'a Identity,

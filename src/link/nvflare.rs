@@ -5,8 +5,8 @@
 //! are requests and replies; values of a job travel as streams.
 
 mod call;
-mod carrier;
 mod cell;
+mod connection;
 mod control;
 mod download;
 mod heartbeat;
@@ -31,7 +31,7 @@ use crate::Instant;
 use crate::config::nvflare::Settings;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
-use crate::link::event::{Event, LinkCx, NvflareEvent, Unsent};
+use crate::link::event::{Event, LinkContext, NvflareEvent, Unsent};
 use crate::message::{
     ControlId, Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode,
 };
@@ -39,8 +39,8 @@ use crate::timer::Timers;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::Headers;
 use call::{Answer, Call, Calls, Purpose};
-use carrier::{Carrier, Heard};
 use cell::Credentials;
+use connection::{Connection, Heard};
 use control::Controls;
 use download::Download;
 use heartbeat::{Report, Silence};
@@ -57,7 +57,7 @@ const MAX_FIRST_STREAM: u64 = 1 << 52;
 #[derive(Default)]
 pub(crate) struct Link {
     settings: Settings,
-    carrier: Carrier,
+    connection: Connection,
     handshake: Handshake,
     credentials: Option<Credentials>,
     /// What the server of the registration proved itself with.
@@ -104,7 +104,9 @@ impl Link {
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.carrier.poll_transmit().or_else(|| self.next_chunk())
+        self.connection
+            .poll_transmit()
+            .or_else(|| self.next_chunk())
     }
 
     pub(crate) fn has_session(&self) -> bool {
@@ -122,7 +124,7 @@ impl Link {
     }
 
     pub(crate) fn drop_transmits(&mut self) {
-        self.carrier.disconnect();
+        self.connection.disconnect();
         self.inbox.clear();
         for (id, head) in self.outbox.clear() {
             self.abandon(Abandoned::new(id, head));
@@ -174,7 +176,7 @@ impl Link {
 
     pub(crate) fn request(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         id: RequestId,
         request: &Request,
         payload: &Bytes,
@@ -194,13 +196,13 @@ impl Link {
         true
     }
 
-    pub(crate) fn connected(&mut self, cx: &mut LinkCx<'_>) {
+    pub(crate) fn connected(&mut self, cx: &mut LinkContext<'_>) {
         if self.streams == 0 {
             // Streams of an earlier process may be remembered: start somewhere else.
             self.streams = cx.entropy.between(1, MAX_FIRST_STREAM);
         }
         let wall = send::wall(cx);
-        self.carrier
+        self.connection
             .connect(cx.now, cx.identity.name().as_str(), wall);
         if self.credentials.is_some() {
             self.session_begins(cx);
@@ -209,14 +211,17 @@ impl Link {
 
     pub(crate) fn handle_message(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         message: BytesMut,
     ) -> Result<(), Dropped> {
         if message.len() > self.settings.max_frame {
             return Err(Dropped::TooLong);
         }
         let ping_after = self.settings.ping_after;
-        match self.carrier.handle(cx.now, message.freeze(), ping_after)? {
+        match self
+            .connection
+            .handle(cx.now, message.freeze(), ping_after)?
+        {
             Heard::Nothing => Ok(()),
             Heard::Message(headers, payload) => self.cell_message(cx, headers, payload),
         }
@@ -228,15 +233,15 @@ impl Link {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let own = self.timers.next().map(|(at, _)| at);
-        [self.carrier.next_timeout(), own]
+        [self.connection.next_timeout(), own]
             .into_iter()
             .flatten()
             .min()
     }
 
-    pub(crate) fn handle_timeout(&mut self, cx: &mut LinkCx<'_>) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut LinkContext<'_>) {
         let ping_after = self.settings.ping_after;
-        self.carrier.handle_timeout(cx.now, ping_after);
+        self.connection.handle_timeout(cx.now, ping_after);
         while let Some(timer) = self.timers.pop_due(cx.now) {
             match timer {
                 Timer::Sync(job) => self.sync(cx, job),
@@ -252,7 +257,7 @@ impl Link {
 impl Link {
     /// A registration stands, or a connection for one that does: what is due to the server
     /// is sent again.
-    fn session_begins(&mut self, cx: &LinkCx<'_>) {
+    fn session_begins(&mut self, cx: &LinkContext<'_>) {
         self.silence = Silence::default();
         self.tell_abandoned(cx);
         self.tell_reports(cx.now);
@@ -260,7 +265,7 @@ impl Link {
     }
 
     /// What came back for a request.
-    fn answered(&mut self, cx: &mut LinkCx<'_>, call: &Call, answer: Answer) {
+    fn answered(&mut self, cx: &mut LinkContext<'_>, call: &Call, answer: Answer) {
         match call.purpose {
             Purpose::Challenge => self.challenge_answered(cx, &answer),
             Purpose::Register => self.register_answered(cx, &answer),
@@ -275,13 +280,13 @@ impl Link {
         }
     }
 
-    fn reply(&mut self, cx: &LinkCx<'_>, sent_at: Instant, id: RequestId, reply: Reply) {
+    fn reply(&mut self, cx: &LinkContext<'_>, sent_at: Instant, id: RequestId, reply: Reply) {
         self.reply_with(cx, sent_at, id, reply, Parts::One(Bytes::new()));
     }
 
     fn reply_with(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         sent_at: Instant,
         id: RequestId,
         reply: Reply,
@@ -295,7 +300,7 @@ impl Link {
         });
     }
 
-    fn run_ended(&mut self, cx: &LinkCx<'_>, id: RequestId) {
+    fn run_ended(&mut self, cx: &LinkContext<'_>, id: RequestId) {
         self.reply(cx, cx.now, id, Reply::PullTask(PullReply::RunEnded));
     }
 

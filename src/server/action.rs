@@ -8,7 +8,7 @@ use crate::identity::Name;
 use crate::message::{
     JobId, JobReport, Opaque, Outcome, Payload, Properties, RecordId, SignatureId, TaskId,
 };
-use crate::waiting::Weigh;
+use crate::output_queue::Weigh;
 
 /// An output of the server. Actions come in the order in which they arose.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::Server;
 use crate::Instant;
 use crate::error::Dropped;
-use crate::link::native::server::{Opened, Opening};
+use crate::link::native::server::{CheckedRegister, OpenedRegister};
 use crate::message::PeerId;
 use crate::wire::native::{self, Envelope, Register};
 
@@ -24,7 +24,7 @@ pub(super) struct Arrived {
 
 /// A Register that has been opened, or why it was dropped.
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Ahead(pub(super) Result<Box<(Register, Opened)>, Dropped>);
+pub(super) struct Ahead(pub(super) Result<Box<(Register, CheckedRegister)>, Dropped>);
 
 impl Server {
     /// Takes many messages that came at once; gives how many were dropped.
@@ -89,11 +89,12 @@ impl Server {
         let opened = group
             .iter_mut()
             .filter_map(|it| it.ahead.as_mut()?.0.as_mut().ok());
-        let mut openings: Vec<&mut Opening> = opened.filter_map(|it| it.1.opening()).collect();
-        if openings.len() > 1 {
+        let mut registers: Vec<&mut OpenedRegister> =
+            opened.filter_map(|it| it.1.opened()).collect();
+        if registers.len() > 1 {
             let wall = self.wall.map(|wall| wall.unix_time(self.now));
-            self.door
-                .check_together(&self.identity, wall, &mut openings);
+            self.handshakes
+                .check_together(&self.identity, wall, &mut registers);
         }
     }
 }

@@ -47,7 +47,13 @@ impl Server {
 impl Hash for Server {
     fn hash<H: Hasher>(&self, state: &mut H) {
         assert_eq!(self.actions.len() + self.transmits.len(), 0);
-        (&self.entropy, &self.door, &self.sessions, &self.registry).hash(state);
+        (
+            &self.entropy,
+            &self.handshakes,
+            &self.sessions,
+            &self.registry,
+        )
+            .hash(state);
         (&self.ledger, &self.timers, &self.awaited).hash(state);
     }
 }

@@ -45,8 +45,8 @@ impl Server {
         let (registry, config) = (&self.registry, &self.config);
         let (ledger, sessions) = (&self.ledger, &self.sessions);
         let (revoked, entropy) = (&self.identity.revoked, &mut self.entropy);
-        let (peer, asked, knock) = self
-            .door
+        let (peer, asked, outcome) = self
+            .handshakes
             .signed(request, signature, |entered| {
                 let (client, instance) = (&entered.client, entered.instance);
                 let admitted = registry.admit(config, (ledger, sessions), client, instance);
@@ -54,7 +54,7 @@ impl Server {
                 (admitted.is_ok() && trusted).then(|| sessions.draw_id(entropy))
             })
             .ok_or(Misuse::UnknownSignature(request))?;
-        if let Err(reason) = self.knocked(peer, asked, knock) {
+        if let Err(reason) = self.handshake_outcome(peer, asked, outcome) {
             self.counters.count_drop(reason);
         }
         Ok(())
@@ -80,7 +80,8 @@ impl Server {
         self.advance(now);
         identity.revoked.extend(&self.identity.revoked);
         let before = core::mem::replace(&mut self.identity, identity);
-        self.door.identity_changed(&self.config, self.now, before);
+        self.handshakes
+            .identity_changed(&self.config, self.now, before);
         self.tell_of_own_end();
         self.await_window();
         Ok(())

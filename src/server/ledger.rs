@@ -18,10 +18,10 @@ mod lives;
 mod pull;
 mod record;
 mod restore;
-mod shelf;
 mod state;
 mod submit;
 mod task;
+mod task_inputs;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -43,9 +43,9 @@ use crate::message::{
     Failure, JobId, PeerId, PullReply, RecordId, Reply, RequestId, ReturnCode, Ssid, SubmitReply,
     TaskId,
 };
+use crate::output_queue::OutputQueue;
 use crate::records::Damaged;
 use crate::server::{ServerAction, ServerConfig};
-use crate::waiting::Waiting;
 
 pub use self::job::Sites;
 #[cfg(any(test, fuzzing))]
@@ -77,12 +77,12 @@ impl fmt::Debug for Answer {
 }
 
 /// Where the ledger puts what it has to say.
-pub(crate) struct Out<'a> {
-    pub(crate) actions: &'a mut Waiting<ServerAction>,
+pub(crate) struct LedgerOutput<'a> {
+    pub(crate) actions: &'a mut OutputQueue<ServerAction>,
     pub(crate) answers: &'a mut Vec<Answer>,
 }
 
-impl Out<'_> {
+impl LedgerOutput<'_> {
     fn answer(&mut self, to: ReplyTo, reply: Reply) {
         self.answer_with(to, reply, Bytes::new());
     }
@@ -147,7 +147,7 @@ struct Unconfirmed {
 
 impl Ledger {
     /// An empty ledger under a fresh service session.
-    pub(crate) fn new(config: Arc<ServerConfig>, ssid: Ssid, out: &mut Out<'_>) -> Self {
+    pub(crate) fn new(config: Arc<ServerConfig>, ssid: Ssid, out: &mut LedgerOutput<'_>) -> Self {
         let mut ledger = Self::with(config, State::new(ssid));
         // There is nothing that it could contradict.
         let _ = ledger.commit(Record::Ssid(ssid), Bytes::new(), Awaited::Nothing, out);
@@ -194,7 +194,7 @@ impl Ledger {
         &mut self,
         job: JobId,
         sites: Sites,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> Result<(), Misuse> {
         if self.state.jobs.contains_key(&job) || self.ending.contains(&job) {
             return Err(Misuse::JobExists(job));
@@ -216,7 +216,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When there is no such job.
-    pub(crate) fn end_job(&mut self, job: JobId, out: &mut Out<'_>) -> Result<(), Misuse> {
+    pub(crate) fn end_job(&mut self, job: JobId, out: &mut LedgerOutput<'_>) -> Result<(), Misuse> {
         let ended = self.state.jobs.get(&job).ok_or(Misuse::UnknownJob(job))?;
         let tasks: Vec<TaskId> = ended.tasks().collect();
         let waits = |task: &TaskId| {
@@ -236,7 +236,7 @@ impl Ledger {
     }
 
     /// Keeps a name from registering; false if it was kept from it already.
-    pub(crate) fn disable(&mut self, client: &Name, out: &mut Out<'_>) -> bool {
+    pub(crate) fn disable(&mut self, client: &Name, out: &mut LedgerOutput<'_>) -> bool {
         if self.is_disabled(client) {
             return false;
         }
@@ -247,7 +247,7 @@ impl Ledger {
     }
 
     /// Lets a name register again; false if it could anyway.
-    pub(crate) fn enable(&mut self, client: &Name, out: &mut Out<'_>) -> bool {
+    pub(crate) fn enable(&mut self, client: &Name, out: &mut LedgerOutput<'_>) -> bool {
         if !self.is_disabled(client) {
             return false;
         }
@@ -280,7 +280,11 @@ impl Ledger {
     ///
     /// # Errors
     /// When the record is not awaited.
-    pub(crate) fn persisted(&mut self, record: RecordId, out: &mut Out<'_>) -> Result<(), Misuse> {
+    pub(crate) fn persisted(
+        &mut self,
+        record: RecordId,
+        out: &mut LedgerOutput<'_>,
+    ) -> Result<(), Misuse> {
         let awaited = self
             .awaited
             .remove(&record)
@@ -308,7 +312,7 @@ impl Ledger {
     }
 
     /// The latest record of a task is stored, unless a newer one has taken its place.
-    fn confirm(&mut self, id: TaskId, record: RecordId, out: &mut Out<'_>) {
+    fn confirm(&mut self, id: TaskId, record: RecordId, out: &mut LedgerOutput<'_>) {
         if self.unconfirmed.get(&id).map(|entry| entry.record) != Some(record) {
             return;
         }
@@ -343,7 +347,7 @@ impl Ledger {
         record: Record,
         payload: Bytes,
         awaited: Awaited,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> Result<RecordId, Damaged> {
         let (_, id) = self.state.records.next()?;
         let header = record.encode(id.0);
@@ -370,7 +374,7 @@ impl Ledger {
         record: Record,
         payload: Bytes,
         to: Option<ReplyTo>,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> Result<(), Damaged> {
         let record = self.commit(record, payload, Awaited::Task(task), out)?;
         self.unconfirmed.insert(task, Unconfirmed { record, to });

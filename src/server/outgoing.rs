@@ -7,13 +7,13 @@ use crate::error::Dropped;
 use crate::link::native::session::Written;
 use crate::message::PeerId;
 use crate::message::limits::MAX_AMPLIFICATION;
+use crate::output_queue::OutputQueue;
 use crate::transmit::ServerTransmit;
-use crate::waiting::Waiting;
 
 /// What waits to be sent.
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Outgoing {
-    transmits: Waiting<ServerTransmit>,
+    transmits: OutputQueue<ServerTransmit>,
     /// Anybody may have written the address that an answer to a stranger goes to.
     datagram: bool,
 }
@@ -21,7 +21,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(datagram: bool) -> Self {
         Self {
-            transmits: Waiting::default(),
+            transmits: OutputQueue::default(),
             datagram,
         }
     }

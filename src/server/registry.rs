@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::{Joined, Server, ServerAction, ServerConfig};
 use crate::Instant;
 use crate::identity::{Name, Revoked};
-use crate::link::native::server::{Beginning, Entered, Handle, Process, Sessions, Standing};
+use crate::link::native::server::{Beginning, Handle, Process, Registrant, Sessions, Standing};
 use crate::link::native::session::Session;
 use crate::message::{InstanceId, Properties, RejectReason};
 use crate::time::left_until;
@@ -77,7 +77,7 @@ impl Registry {
 
 impl Server {
     /// A proven client gets a session, which waits for its first valid message.
-    pub(super) fn enter(&mut self, entered: Entered, session: Session) {
+    pub(super) fn enter(&mut self, entered: Registrant, session: Session) {
         let name = entered.client.clone();
         self.tell_of_own_end();
         if !entered.dates_checked {

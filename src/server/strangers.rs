@@ -90,9 +90,9 @@ fn signatures_of_chains_that_lead_to_no_root_are_not_remembered() {
         let mut server = server(&pki);
         let strangers = ["site-1", "site-2"].map(forged);
         assert_eq!(register(&mut server, &pki, strangers, together), 0);
-        assert_eq!(server.door.known_signatures(), 0);
+        assert_eq!(server.handshakes.known_signatures(), 0);
         let sites = ["site-1", "site-2"].map(|site| pki.site(site));
         assert_eq!(register(&mut server, &pki, sites, together), 2);
-        assert_eq!(server.door.known_signatures(), 2);
+        assert_eq!(server.handshakes.known_signatures(), 2);
     }
 }

@@ -6,9 +6,9 @@ use super::Server;
 use crate::Instant;
 use crate::identity::Name;
 use crate::link::native::seal::Key;
-use crate::link::native::server::Entered;
+use crate::link::native::server::Registrant;
 use crate::link::native::session::{End, Protection, Seal, Session};
-use crate::link::native::transcript::{Binding, SessionKeys};
+use crate::link::native::transcript::{ChannelBinding, SessionKeys};
 use crate::message::{InstanceId, Properties, Token};
 use crate::stand_in::StandIn;
 use crate::suite::Suite;
@@ -36,10 +36,10 @@ impl Server {
                 (seal(End::Server), seal(End::Client))
             }
         };
-        let entered = Entered {
+        let entered = Registrant {
             client,
             instance: InstanceId::from_bytes(self.entropy.uuid()),
-            bound_to: Binding::None,
+            bound_to: ChannelBinding::None,
             address: String::new(),
             site_info: Properties::new(),
             context: Properties::new(),

@@ -16,7 +16,7 @@
 //!   silent for too long.
 //! - **Spans of time are not drawn**, so jitter makes no states of its own. What a client
 //!   draws depends on its process and on how often it drew; what the server draws for a
-//!   client, on its process and on how often that client has knocked. So what does not
+//!   client, on its process and on how often that client has begun a handshake. So what does not
 //!   depend on an order is the same in each order, with real keys and seals.
 //! - **Payloads travel inside their messages.** Transfers by parts are not explored.
 //! - **Messages arrive whole and unchanged**, if at all, and on one connection for ever.

@@ -277,29 +277,29 @@ fn a_new_identity_does_not_bring_back_who_was_revoked() {
 #[test]
 fn an_answer_to_somebody_elses_challenge_proves_nothing() {
     let mut two = Two::new(["site-1", "site-2"]);
-    for seat in 0..2 {
-        two.seats[seat].client.register(two.now).unwrap();
+    for site in 0..2 {
+        two.sites[site].client.register(two.now).unwrap();
     }
     two.drain();
     // The nonce stands behind suites (2 bytes), project (32) and binding (1); in the
     // answer behind the suite.
-    let nonce = two.seats[1].to_server[0][37..53].to_vec();
-    let challenge = two.seats[0].to_server[0].clone();
+    let nonce = two.sites[1].to_server[0][37..53].to_vec();
+    let challenge = two.sites[0].to_server[0].clone();
     two.server
-        .handle_message(two.now, two.seats[0].peer, challenge)
+        .handle_message(two.now, two.sites[0].peer, challenge)
         .unwrap();
     two.drain();
-    let mut reply = two.seats[0].to_client[0].clone();
+    let mut reply = two.sites[0].to_client[0].clone();
     reply[3..19].copy_from_slice(&nonce);
-    let victim = &mut two.seats[1].client;
+    let victim = &mut two.sites[1].client;
     victim.handle_message(two.now, reply).unwrap();
     two.drain();
     let seal = |it: &ClientAction| matches!(it, ClientAction::Suspect { suspicion, .. } if *suspicion == Suspicion::Seal);
-    assert!(two.seats[1].actions.iter().any(seal));
+    assert!(two.sites[1].actions.iter().any(seal));
     // The genuine answer still counts.
     two.pass(SECOND);
-    assert_eq!(two.seats[1].client.phase(), Phase::Active);
-    assert_eq!(two.seats[1].client.counters().retries, 0);
+    assert_eq!(two.sites[1].client.phase(), Phase::Active);
+    assert_eq!(two.sites[1].client.counters().retries, 0);
 }
 
 /// Somebody on the way strikes the better suite from what a client offers.
@@ -395,8 +395,8 @@ fn two_processes_of_one_site_do_not_evict_each_other_for_ever() {
     let mut two = Two::new(["site-1", "site-1"]);
     two.register();
     two.pass(600 * SECOND);
-    assert_eq!(two.seats[0].client.phase(), Phase::Rejected);
-    assert_eq!(two.seats[1].client.phase(), Phase::Active);
+    assert_eq!(two.sites[0].client.phase(), Phase::Rejected);
+    assert_eq!(two.sites[1].client.phase(), Phase::Active);
     let replaced = |it: &&ServerAction| matches!(it, ServerAction::ClientReplaced(_));
     assert_eq!(two.actions.iter().filter(replaced).count(), 1);
 }
@@ -411,27 +411,27 @@ fn two_processes_of_one_site_do_not_evict_each_other_for_ever() {
 #[test]
 fn a_register_that_was_held_back_does_not_evict_a_newer_process() {
     let mut two = Two::new(["site-1", "site-1"]);
-    two.seats[0].client.register(two.now).unwrap();
+    two.sites[0].client.register(two.now).unwrap();
     two.drain();
-    let challenge = two.seats[0].to_server.pop().unwrap();
+    let challenge = two.sites[0].to_server.pop().unwrap();
     two.server
-        .handle_message(two.now, two.seats[0].peer, challenge)
+        .handle_message(two.now, two.sites[0].peer, challenge)
         .unwrap();
     two.drain();
-    let reply = two.seats[0].to_client.pop().unwrap();
-    two.seats[0].client.handle_message(two.now, reply).unwrap();
+    let reply = two.sites[0].to_client.pop().unwrap();
+    two.sites[0].client.handle_message(two.now, reply).unwrap();
     two.drain();
-    let held = two.seats[0].to_server.pop().unwrap();
+    let held = two.sites[0].to_server.pop().unwrap();
     // A dies; B registers.
-    two.seats[0].client.quit(two.now, "");
-    two.seats[1].client.register(two.now).unwrap();
+    two.sites[0].client.quit(two.now, "");
+    two.sites[1].client.register(two.now).unwrap();
     two.pass(SECOND);
-    assert_eq!(two.seats[1].client.phase(), Phase::Active);
+    assert_eq!(two.sites[1].client.phase(), Phase::Active);
     let peer = PeerId(99);
     let taken = two.server.handle_message(two.now, peer, held);
     assert_eq!(taken, Err(Dropped::Repeated));
     two.pass(120 * SECOND);
-    assert_eq!(two.seats[1].client.phase(), Phase::Active);
+    assert_eq!(two.sites[1].client.phase(), Phase::Active);
     assert_eq!(two.server.counters().registrations, 1);
 }
 

@@ -84,20 +84,20 @@ fn a_message_of_one_session_means_nothing_in_another() {
     two.register();
     two.hold(20 * SECOND);
     two.hold(SECOND);
-    let theirs = two.seats[1].to_server.pop().unwrap();
-    let mut request = two.seats[0].to_server.pop().unwrap();
+    let theirs = two.sites[1].to_server.pop().unwrap();
+    let mut request = two.sites[0].to_server.pop().unwrap();
     let genuine = request.clone();
     request[2..18].copy_from_slice(&theirs[2..18]);
-    let peer = two.seats[1].peer;
+    let peer = two.sites[1].peer;
     let taken = two.server.handle_message(two.now, peer, request);
     assert_eq!(taken, Err(Dropped::Unauthentic));
     two.server
-        .handle_message(two.now, two.seats[0].peer, genuine)
+        .handle_message(two.now, two.sites[0].peer, genuine)
         .unwrap();
     two.drain();
-    let mut reply = two.seats[0].to_client.pop().unwrap();
+    let mut reply = two.sites[0].to_client.pop().unwrap();
     reply[2..18].copy_from_slice(&theirs[2..18]);
-    let taken = two.seats[1].client.handle_message(two.now, reply);
+    let taken = two.sites[1].client.handle_message(two.now, reply);
     assert_eq!(taken, Err(Dropped::Unauthentic));
 }
 

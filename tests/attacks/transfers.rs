@@ -23,9 +23,9 @@ fn at_work() -> (Two, [TaskId; 2]) {
         let site = Assignee::Site(name(site));
         two.server.assign(two.now, JOB, site, task).unwrap()
     });
-    for seat in &mut two.seats {
-        seat.client.job_started(two.now, JOB).unwrap();
-        seat.client.pull_task(two.now, JOB).unwrap();
+    for site in &mut two.sites {
+        site.client.job_started(two.now, JOB).unwrap();
+        site.client.pull_task(two.now, JOB).unwrap();
     }
     two.pass(SECOND);
     (two, tasks)
@@ -36,20 +36,20 @@ fn push(two: &mut Two, tasks: [TaskId; 2]) {
     for (at, task) in tasks.into_iter().enumerate() {
         let payload = Payload::new(vec![at as u8 + 1; LEN]);
         let headers = Properties::new();
-        let client = &mut two.seats[at].client;
+        let client = &mut two.sites[at].client;
         client
             .submit(two.now, task, Outcome::Ok, headers, payload)
             .unwrap();
         two.drain();
-        let submit = two.seats[at].to_server.pop().unwrap();
-        let peer = two.seats[at].peer;
+        let submit = two.sites[at].to_server.pop().unwrap();
+        let peer = two.sites[at].peer;
         two.server.handle_message(two.now, peer, submit).unwrap();
         two.drain();
-        let reply = two.seats[at].to_client.pop().unwrap();
-        let client = &mut two.seats[at].client;
+        let reply = two.sites[at].to_client.pop().unwrap();
+        let client = &mut two.sites[at].client;
         client.handle_message(two.now, reply).unwrap();
         two.drain();
-        assert!(!two.seats[at].to_server.is_empty(), "chunks are under way");
+        assert!(!two.sites[at].to_server.is_empty(), "chunks are under way");
     }
 }
 
@@ -81,12 +81,12 @@ fn a_chunk_in_somebody_elses_session_spoils_no_transfer() {
     let (mut two, tasks) = at_work();
     push(&mut two, tasks);
     for (from, to) in [(0, 1), (1, 0)] {
-        let mut chunk = two.seats[from].to_server[0].clone();
-        let session = two.seats[to].to_server[0][2..18].to_vec();
+        let mut chunk = two.sites[from].to_server[0].clone();
+        let session = two.sites[to].to_server[0][2..18].to_vec();
         chunk[2..18].copy_from_slice(&session);
         let taken = two
             .server
-            .handle_message(two.now, two.seats[to].peer, chunk);
+            .handle_message(two.now, two.sites[to].peer, chunk);
         assert_eq!(taken, Err(Dropped::Unauthentic));
     }
     two.pass(30 * SECOND);
@@ -99,8 +99,8 @@ fn chunks_in_any_order_changed_and_repeated_make_the_same_payload() {
     let (mut two, tasks) = at_work();
     push(&mut two, tasks);
     for at in 0..2 {
-        let peer = two.seats[at].peer;
-        let chunks = std::mem::take(&mut two.seats[at].to_server);
+        let peer = two.sites[at].peer;
+        let chunks = std::mem::take(&mut two.sites[at].to_server);
         for chunk in chunks.iter().rev() {
             let mut changed = chunk.clone();
             let last = changed.len() - 20;
@@ -129,11 +129,11 @@ fn chunks_in_any_order_changed_and_repeated_make_the_same_payload() {
 fn chunks_of_before_a_cut_do_no_harm_after_it() {
     let (mut two, tasks) = at_work();
     push(&mut two, tasks);
-    let held = std::mem::take(&mut two.seats[0].to_server);
-    let (now, peer) = (two.now, two.seats[0].peer);
-    two.seats[0].client.handle_disconnected(now);
+    let held = std::mem::take(&mut two.sites[0].to_server);
+    let (now, peer) = (two.now, two.sites[0].peer);
+    two.sites[0].client.handle_disconnected(now);
     two.server.handle_disconnected(now, peer);
-    two.seats[0]
+    two.sites[0]
         .client
         .handle_connected(now, fedlink::Carrier::default())
         .unwrap();
@@ -144,6 +144,6 @@ fn chunks_of_before_a_cut_do_no_harm_after_it() {
     two.pass(30 * SECOND);
     assert_results(&two, tasks);
     let accepted = |it: &&ClientAction| matches!(it, ClientAction::ResultAccepted { .. });
-    let actions = &two.seats[0].actions;
+    let actions = &two.sites[0].actions;
     assert_eq!(actions.iter().filter(accepted).count(), 1);
 }

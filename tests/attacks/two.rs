@@ -13,7 +13,7 @@ use fedlink::{
 use crate::common::pair::{server_identity, site_identity};
 use crate::common::pki::{NOW, Pki, name};
 
-pub(crate) struct Seat {
+pub(crate) struct Site {
     pub(crate) client: Client,
     pub(crate) peer: PeerId,
     pub(crate) to_server: Vec<BytesMut>,
@@ -24,7 +24,7 @@ pub(crate) struct Seat {
 pub(crate) struct Two {
     pub(crate) now: Instant,
     pub(crate) server: Server,
-    pub(crate) seats: [Seat; 2],
+    pub(crate) sites: [Site; 2],
     pub(crate) actions: Vec<ServerAction>,
 }
 
@@ -41,7 +41,7 @@ impl Two {
         let mut server = Server::new(Arc::new(config), identity, [1; 32], now).unwrap();
         server.set_wall_clock(now, NOW);
         let mut peer = 0;
-        let seats = names.map(|site| {
+        let sites = names.map(|site| {
             peer += 1;
             let mut config = ClientConfig::new(name("project"));
             config.suites = suites.clone();
@@ -52,7 +52,7 @@ impl Two {
             let mut client = Client::new(Arc::new(config), identity, seed, now).unwrap();
             client.set_wall_clock(now, NOW);
             client.handle_connected(now, Carrier::default()).unwrap();
-            Seat {
+            Site {
                 client,
                 peer: PeerId(peer.into()),
                 to_server: Vec::new(),
@@ -63,15 +63,15 @@ impl Two {
         Self {
             now,
             server,
-            seats,
+            sites,
             actions: Vec::new(),
         }
     }
 
     /// Both clients register, one after the other, and are at work.
     pub(crate) fn register(&mut self) {
-        for seat in 0..2 {
-            self.seats[seat].client.register(self.now).unwrap();
+        for site in 0..2 {
+            self.sites[site].client.register(self.now).unwrap();
             self.pass(Duration::from_millis(200));
         }
     }
@@ -79,17 +79,17 @@ impl Two {
     /// Takes messages and actions of all machines; storage answers at once.
     pub(crate) fn drain(&mut self) {
         let now = self.now;
-        for seat in &mut self.seats {
-            while let Some(action) = seat.client.poll_action() {
+        for site in &mut self.sites {
+            while let Some(action) = site.client.poll_action() {
                 match action {
                     ClientAction::Persist { record, .. } => {
-                        seat.client.persisted(now, record).unwrap();
+                        site.client.persisted(now, record).unwrap();
                     }
-                    other => seat.actions.push(other),
+                    other => site.actions.push(other),
                 }
             }
-            while let Some(transmit) = seat.client.poll_transmit() {
-                seat.to_server
+            while let Some(transmit) = site.client.poll_transmit() {
+                site.to_server
                     .push(whole(&transmit.header, &transmit.payload));
             }
         }
@@ -102,9 +102,9 @@ impl Two {
             }
         }
         while let Some(transmit) = self.server.poll_transmit() {
-            let to = self.seats.iter_mut().find(|it| it.peer == transmit.peer);
-            if let Some(seat) = to {
-                seat.to_client
+            let to = self.sites.iter_mut().find(|it| it.peer == transmit.peer);
+            if let Some(site) = to {
+                site.to_client
                     .push(whole(&transmit.header, &transmit.payload));
             }
         }
@@ -116,16 +116,16 @@ impl Two {
             self.drain();
             let mut moved = false;
             for at in 0..2 {
-                for message in std::mem::take(&mut self.seats[at].to_server) {
+                for message in std::mem::take(&mut self.sites[at].to_server) {
                     moved = true;
                     let _ = self
                         .server
-                        .handle_message(self.now, self.seats[at].peer, message);
+                        .handle_message(self.now, self.sites[at].peer, message);
                 }
                 self.drain();
-                for message in std::mem::take(&mut self.seats[at].to_client) {
+                for message in std::mem::take(&mut self.sites[at].to_client) {
                     moved = true;
-                    let _ = self.seats[at].client.handle_message(self.now, message);
+                    let _ = self.sites[at].client.handle_message(self.now, message);
                 }
             }
             if !moved {
@@ -139,7 +139,7 @@ impl Two {
         let end = self.now + span;
         loop {
             self.run();
-            let timers = self.seats.iter().map(|it| it.client.poll_timeout());
+            let timers = self.sites.iter().map(|it| it.client.poll_timeout());
             let timers = timers.map(|timer| timer.map(|(at, _)| at));
             let server = self.server.poll_timeout().map(|(at, _)| at);
             match timers.chain([server]).flatten().min() {
@@ -151,15 +151,15 @@ impl Two {
         self.run();
     }
 
-    /// Lets `span` pass for the clients with what they send left in their seats.
+    /// Lets `span` pass for the clients with what they send kept from the server.
     pub(crate) fn hold(&mut self, span: Duration) {
         self.tick(self.now + span);
     }
 
     fn tick(&mut self, at: Instant) {
         self.now = self.now.max(at);
-        for seat in &mut self.seats {
-            seat.client.handle_timeout(self.now);
+        for site in &mut self.sites {
+            site.client.handle_timeout(self.now);
         }
         self.server.handle_timeout(self.now);
         self.drain();

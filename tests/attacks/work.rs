@@ -80,11 +80,11 @@ fn an_enrolled_site_gets_no_work_of_a_job_that_is_not_its_own() {
     two.server
         .assign(two.now, JOB, Assignee::Anyone, task("for anyone"))
         .unwrap();
-    let mallory = &mut two.seats[1].client;
+    let mallory = &mut two.sites[1].client;
     mallory.job_started(two.now, JOB).unwrap();
     mallory.pull_task(two.now, JOB).unwrap();
     two.pass(30 * SECOND);
-    let actions = &two.seats[1].actions;
+    let actions = &two.sites[1].actions;
     assert!(actions.contains(&ClientAction::RunEnded { job: JOB }));
     assert!(actions.contains(&ClientAction::AbortJobs(vec![JOB])));
     let assigned = |it: &ClientAction| matches!(it, ClientAction::TaskAssigned(_));

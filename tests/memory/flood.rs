@@ -47,7 +47,7 @@ impl Arsenal {
         };
         for suite in [Suite::Sealed, Suite::Bearer, Suite::Plain] {
             for datagram in [false, true] {
-                let (hello, register) = knock(pair, suite, datagram);
+                let (hello, register) = handshake(pair, suite, datagram);
                 arsenal.hellos.push(hello);
                 arsenal.registers.extend(register);
             }
@@ -89,7 +89,7 @@ impl Arsenal {
 
 /// The first two messages of a site of another project that trusts this one's server; the
 /// second as large as one may be. Without a common suite there is no second.
-fn knock(pair: &mut Pair, suite: Suite, datagram: bool) -> (Vec<u8>, Option<Vec<u8>>) {
+fn handshake(pair: &mut Pair, suite: Suite, datagram: bool) -> (Vec<u8>, Option<Vec<u8>>) {
     let mut config = ClientConfig::new(name("project"));
     config.suites = Suites::new([suite]).unwrap();
     config.server = Some(name("coordinator"));

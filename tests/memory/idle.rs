@@ -119,11 +119,11 @@ fn a_million_idle_clients_cost_no_more_than_is_stated() {
         let now = Instant::from_micros(1_000_000);
         let mut server = server(suite, now);
         let heap = measure(|| {
-            let mut desk = fedlink::stand_in::Desk::default();
+            let mut buffer = fedlink::stand_in::MessageBuffer::default();
             for number in 0..MILLION {
                 let mut client =
                     server.unproven_session(now, name(&format!("site-{number:07}")), suite);
-                let message = client.heartbeat(&[], &mut desk).unwrap();
+                let message = client.heartbeat(&[], &mut buffer).unwrap();
                 server.handle_message(now, PeerId(number), message).unwrap();
                 while server.poll_action().is_some() || server.poll_transmit().is_some() {}
             }

@@ -25,16 +25,16 @@ pub(super) struct Setup {
     pub(super) drill: JobId,
     pub(super) data: Dataset,
     pub(super) shares: Vec<Arc<Share>>,
-    pub(super) server: Seat<kit::ServerConfig>,
+    pub(super) server: Party<kit::ServerConfig>,
     pub(super) server_config: Arc<ServerConfig>,
     /// In the order of their shares.
-    pub(super) sites: Vec<Seat<kit::SiteConfig>>,
+    pub(super) sites: Vec<Party<kit::SiteConfig>>,
     pub(super) client_config: Arc<ClientConfig>,
     _folder: TempDir,
 }
 
 /// One party.
-pub(super) struct Seat<C> {
+pub(super) struct Party<C> {
     pub(super) name: Name,
     pub(super) identity: Identity,
     /// Where its records are.
@@ -72,11 +72,11 @@ impl Setup {
         };
         let project = provision::make(&folder.path().join("wine"), &plan, &names)?;
         let kit = Kit::<kit::ServerConfig>::load(&project.server)?;
-        let server = Seat::new(kit)?;
+        let server = Party::new(kit)?;
         let sites = names
             .iter()
             .filter_map(|name| project.sites.get(name))
-            .map(|folder| Seat::new(Kit::<kit::SiteConfig>::load(folder)?))
+            .map(|folder| Party::new(Kit::<kit::SiteConfig>::load(folder)?))
             .collect::<Result<Vec<_>, DemoError>>()?;
         // The sites differ by their names alone, which are not among these settings.
         let any = sites.first().ok_or(DemoError::NoSites)?;
@@ -118,7 +118,7 @@ impl Setup {
 
     /// The names of the sites in the order of their shares.
     pub(super) fn names(&self) -> Vec<Name> {
-        self.sites.iter().map(|seat| seat.name.clone()).collect()
+        self.sites.iter().map(|party| party.name.clone()).collect()
     }
 
     /// The sites as a job wants them.
@@ -127,7 +127,7 @@ impl Setup {
     }
 }
 
-impl<C: Config> Seat<C> {
+impl<C: Config> Party<C> {
     fn new(kit: Kit<C>) -> Result<Self, DemoError> {
         let identity = parties::identity(&kit)?;
         let name = identity.name().clone();

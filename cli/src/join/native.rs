@@ -31,15 +31,15 @@ pub(super) async fn run(
     share: Share,
     interrupt: Interrupt,
 ) -> Result<(), JoinError> {
-    let mut seat = Seat::open(options, kit, share, interrupt.clone()).await?;
-    let ended = seat.work(interrupt).await;
-    let stopped = seat.process.end().await;
+    let mut process = SiteProcess::open(options, kit, share, interrupt.clone()).await?;
+    let ended = process.work(interrupt).await;
+    let stopped = process.process.end().await;
     ended?;
     Ok(stopped?)
 }
 
 /// The site, and what people are told of it.
-struct Seat<'a> {
+struct SiteProcess<'a> {
     options: &'a JoinOptions,
     name: &'a str,
     process: HostedSite,
@@ -60,7 +60,7 @@ enum Leaving {
     Now,
 }
 
-impl<'a> Seat<'a> {
+impl<'a> SiteProcess<'a> {
     async fn open(
         options: &'a JoinOptions,
         kit: &'a SiteKit,
@@ -80,7 +80,7 @@ impl<'a> Seat<'a> {
         let (host, way) = parties::client_host(kit, &proxies)?;
         let cause = Cause::new(COORDINATOR.who, host.connectivity());
         let process = HostedSite::start(host, Arc::new(share)).await?;
-        let seat = Self {
+        let process = Self {
             options,
             name: &kit.config.name,
             process,
@@ -90,7 +90,7 @@ impl<'a> Seat<'a> {
             reloading: Reloading::new(kit, signals, options.quiet),
             leaving: Leaving::No,
         };
-        seat.say(format!(
+        process.say(format!(
             "{} of {} has {wines} wines and calls {} at {}",
             kit.config.name,
             kit.config.project,
@@ -98,11 +98,11 @@ impl<'a> Seat<'a> {
             addresses.join(", ")
         ));
         for address in addresses {
-            if let Some(said) = parties::proxy_on_the_way(&seat.proxies, tls, address) {
-                seat.say(said);
+            if let Some(said) = parties::proxy_on_the_way(&process.proxies, tls, address) {
+                process.say(said);
             }
         }
-        Ok(seat)
+        Ok(process)
     }
 
     async fn work(&mut self, mut interrupt: Interrupt) -> Result<(), JoinError> {

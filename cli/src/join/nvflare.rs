@@ -43,19 +43,19 @@ pub(super) async fn run(
     kit: &Kit,
     interrupt: Interrupt,
 ) -> Result<(), JoinError> {
-    let mut seat = Seat::open(options, kit, interrupt.clone()).await?;
-    let worked = seat.work(interrupt).await;
+    let mut process = SiteProcess::open(options, kit, interrupt.clone()).await?;
+    let worked = process.work(interrupt).await;
     if worked.is_err() {
         // There is nobody to say goodbye to.
-        let _ = seat.site.client().stop().await;
+        let _ = process.site.client().stop().await;
     }
-    let finished = seat.site.finish().await;
+    let finished = process.site.finish().await;
     worked?;
     Ok(finished?)
 }
 
 /// The site, and what people are told of it.
-struct Seat<'a> {
+struct SiteProcess<'a> {
     options: &'a JoinOptions,
     kit: &'a Kit,
     deployments: Arc<Deployments>,
@@ -69,7 +69,7 @@ struct Seat<'a> {
     leaving: bool,
 }
 
-impl<'a> Seat<'a> {
+impl<'a> SiteProcess<'a> {
     async fn open(
         options: &'a JoinOptions,
         kit: &'a Kit,
@@ -86,7 +86,7 @@ impl<'a> Seat<'a> {
         let host = host(options, kit, way.clone())?;
         let cause = Cause::new(SERVER.who, host.connectivity());
         let deployments = Arc::new(deployments(options, kit)?);
-        let seat = Self {
+        let process = Self {
             options,
             kit,
             site: start(options, kit, host, Arc::clone(&deployments)).await?,
@@ -98,17 +98,17 @@ impl<'a> Seat<'a> {
             trouble: None,
             leaving: false,
         };
-        seat.tell(&News::Calls {
+        process.tell(&News::Calls {
             site: kit.name.to_string(),
             project: kit.project.to_string(),
             server: kit.server.to_string(),
             address: kit.address.clone(),
         });
-        let said = parties::proxy_on_the_way(&seat.proxies, kit.tls().is_some(), &kit.address);
+        let said = parties::proxy_on_the_way(&process.proxies, kit.tls().is_some(), &kit.address);
         if let Some(said) = said.filter(|_| !options.json) {
             output::tell(options.quiet, said);
         }
-        Ok(seat)
+        Ok(process)
     }
 
     async fn work(&mut self, mut interrupt: Interrupt) -> Result<(), JoinError> {

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use fedlink::message::InstanceId;
-use fedlink::stand_in::{Answer, Guise, StandIn, waits};
+use fedlink::stand_in::{Answer, Claim, StandIn, waits};
 
-use super::house::JOB;
 use super::network::{Kind, ToClient};
 use super::plan::{NEVER, Plan, Tick, ticks};
-use super::way_in::Trouble;
+use super::reconnection::Reconnection;
+use super::server::JOB;
 use super::workers::Worker;
 use super::world::{Timer, Track, World};
 use super::{SimulateError, name_of};
@@ -18,7 +18,7 @@ use super::{SimulateError, name_of};
 pub(super) struct Clients {
     pub(super) all: Vec<Client>,
     /// Those without a session that is known to stand.
-    troubles: HashMap<u32, Trouble>,
+    reconnections: HashMap<u32, Reconnection>,
     pub(super) workers: Vec<Worker>,
     /// How many have had an answer to a heartbeat, and not lost the server since.
     pub(super) at_work: u32,
@@ -35,7 +35,7 @@ pub(super) struct Client {
     beat: Beat,
 }
 
-/// The heartbeats of one client, and whether it has trouble.
+/// The heartbeats of one client, and whether it is reconnecting.
 #[derive(Clone, Copy)]
 struct Beat {
     /// When the next one goes, or the one under way is given up.
@@ -47,7 +47,7 @@ struct Beat {
     /// The one before was given up.
     again: bool,
     at_work: bool,
-    /// There is something of it in `troubles`.
+    /// There is something of it in `reconnections`.
     in_trouble: bool,
 }
 
@@ -71,7 +71,7 @@ impl Clients {
             all: std::iter::repeat_with(Client::default)
                 .take(clients)
                 .collect(),
-            troubles: HashMap::new(),
+            reconnections: HashMap::new(),
             workers: plan.workers().map(Worker::new).collect(),
             at_work: 0,
             begun: 0,
@@ -86,34 +86,38 @@ impl Clients {
         }
     }
 
-    /// What a client does about its session, if it has trouble with it.
-    pub(super) fn trouble(&mut self, client: u32) -> Option<&mut Trouble> {
+    /// What a client does about its session, if it is reconnecting.
+    pub(super) fn reconnection(&mut self, client: u32) -> Option<&mut Reconnection> {
         if !self.all[client as usize].beat.in_trouble {
             return None;
         }
-        self.troubles.get_mut(&client)
+        self.reconnections.get_mut(&client)
     }
 
     /// The same, beginning with `new`. Gives whether there was something before.
-    pub(super) fn trouble_or(&mut self, client: u32, new: Trouble) -> (bool, &mut Trouble) {
+    pub(super) fn trouble_or(
+        &mut self,
+        client: u32,
+        new: Reconnection,
+    ) -> (bool, &mut Reconnection) {
         let in_trouble = &mut self.all[client as usize].beat.in_trouble;
         let known = std::mem::replace(in_trouble, true);
-        (known, self.troubles.entry(client).or_insert(new))
+        (known, self.reconnections.entry(client).or_insert(new))
     }
 
-    /// The trouble is over.
-    pub(super) fn end_trouble(&mut self, client: u32) -> Option<Trouble> {
+    /// It has reconnected.
+    pub(super) fn end_trouble(&mut self, client: u32) -> Option<Reconnection> {
         self.all[client as usize].beat.in_trouble = false;
-        self.troubles.remove(&client)
+        self.reconnections.remove(&client)
     }
 }
 
 impl Plan {
     /// Who a client says it is.
-    pub(super) fn guise(&self, client: u32) -> Result<Guise, SimulateError> {
+    pub(super) fn claim(&self, client: u32) -> Result<Claim, SimulateError> {
         let mut instance = [0; 16];
         instance[..4].copy_from_slice(&client.to_be_bytes());
-        Ok(Guise {
+        Ok(Claim {
             project: self.client.project.clone(),
             client: name_of(client)?,
             instance: InstanceId::from_bytes(instance),
@@ -126,11 +130,11 @@ impl World<'_> {
     pub(super) fn hear(&mut self, arrived: ToClient) -> Result<(), SimulateError> {
         let ToClient { client, message } = arrived;
         self.figures.heard += 1;
-        let stranger = match self.clients.trouble(client) {
-            Some(trouble) => {
-                let guise = self.plan.guise(client)?;
-                let copy = self.desk.join(&message, &[]);
-                trouble.stand_in.handle(&guise, copy).ok()
+        let stranger = match self.clients.reconnection(client) {
+            Some(reconnection) => {
+                let claim = self.plan.claim(client)?;
+                let copy = self.buffer.join(&message, &[]);
+                reconnection.stand_in.handle(&claim, copy).ok()
             }
             None => None,
         };
@@ -200,7 +204,7 @@ impl World<'_> {
             &[]
         };
         let Client { stand_in, beat } = &mut self.clients.all[client as usize];
-        let Some(message) = stand_in.heartbeat(jobs, &mut self.desk) else {
+        let Some(message) = stand_in.heartbeat(jobs, &mut self.buffer) else {
             return;
         };
         let number = stand_in.latest().unwrap_or_default();

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use fedlink::message::{Ssid, TaskId};
 use fedlink::stand_in::waits;
 
-use super::house::{JOB, PAYLOAD};
 use super::network::Kind;
 use super::plan::{NEVER, Plan, Tick, ticks};
+use super::server::{JOB, PAYLOAD};
 use super::world::{Timer, Track, World};
 
 /// How long a task takes, in milliseconds: at least, and at most.
@@ -166,7 +166,7 @@ impl World<'_> {
         it.state = State::Asking;
         let (client, last) = (it.client, it.last);
         let stand_in = &mut self.clients.all[client as usize].stand_in;
-        if let Some(message) = stand_in.pull(JOB, last, &mut self.desk) {
+        if let Some(message) = stand_in.pull(JOB, last, &mut self.buffer) {
             self.ask(worker, client, message);
         }
     }
@@ -177,7 +177,7 @@ impl World<'_> {
         let client = it.client;
         let result = Bytes::from_static(&[8; PAYLOAD]);
         let stand_in = &mut self.clients.all[client as usize].stand_in;
-        if let Some(message) = stand_in.submit((JOB, task, ssid), &result, &mut self.desk) {
+        if let Some(message) = stand_in.submit((JOB, task, ssid), &result, &mut self.buffer) {
             self.ask(worker, client, message);
         }
     }

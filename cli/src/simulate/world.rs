@@ -4,14 +4,14 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fedlink::stand_in::{Desk, Guise};
+use fedlink::stand_in::{Claim, MessageBuffer};
 
 use super::SimulateError;
 use super::clients::Clients;
 use super::figures::{Figures, Second, StormFigures};
-use super::house::{Answer, House};
 use super::network::{Kind, Network, ToClient, ToServer};
 use super::plan::{Plan, Tick, ticks};
+use super::server::{Answer, SimulatedServer};
 use super::wheel::Timers;
 use crate::interrupt::Interrupt;
 
@@ -27,13 +27,13 @@ pub(super) struct World<'a> {
     jitter: bool,
     pub(super) now: Tick,
     pub(super) clients: Clients,
-    pub(super) house: House,
+    pub(super) server_host: SimulatedServer,
     pub(super) network: Network,
     timers: Timers<Timer>,
     buckets: Buckets,
-    pub(super) desk: Desk,
+    pub(super) buffer: MessageBuffer,
     /// Who says nothing of itself.
-    pub(super) nobody: Guise,
+    pub(super) nobody: Claim,
     pub(super) figures: Figures,
 }
 
@@ -59,12 +59,12 @@ pub(super) struct Timer {
 #[derive(Clone, Copy)]
 pub(super) enum Track {
     Beat,
-    Trouble,
+    Reconnection,
     Work,
 }
 
 const BEAT: u32 = Track::Beat as u32;
-const TROUBLE: u32 = Track::Trouble as u32;
+const TROUBLE: u32 = Track::Reconnection as u32;
 
 const TRACK_SHIFT: u32 = 30;
 
@@ -89,12 +89,12 @@ pub(super) fn run(
         jitter,
         now: 0,
         clients: Clients::new(plan),
-        house: House::new(plan, &mut figures)?,
+        server_host: SimulatedServer::new(plan, &mut figures)?,
         network: Network::new(plan),
         timers: Timers::new(HORIZON),
         buckets: Buckets::default(),
-        desk: Desk::default(),
-        nobody: plan.guise(0)?,
+        buffer: MessageBuffer::default(),
+        nobody: plan.claim(0)?,
         figures,
     };
     let end = plan.end();
@@ -151,7 +151,7 @@ impl World<'_> {
         for message in buckets.to_clients.drain(..) {
             self.hear(message)?;
         }
-        self.house.turn(
+        self.server_host.turn(
             self.now,
             &mut buckets.to_server,
             &mut buckets.answers,
@@ -159,7 +159,7 @@ impl World<'_> {
         )?;
         for Answer { at, transmit } in buckets.answers.drain(..) {
             let client = transmit.peer.0 as u32;
-            let message = self.desk.join(&transmit.header, &transmit.payload);
+            let message = self.buffer.join(&transmit.header, &transmit.payload);
             self.figures.answered += 1;
             if !self.network.answer(at, ToClient { client, message }) {
                 self.figures.lost_to_clients += 1;
@@ -181,9 +181,9 @@ impl World<'_> {
         }
         if self.figures.rounds_begun < plan.rounds
             && self.now >= plan.round_at(self.figures.rounds_begun)
-            && self.house.is_up()
+            && self.server_host.is_up()
         {
-            self.house.assign(self.now, plan, &mut self.figures)?;
+            self.server_host.assign(self.now, plan, &mut self.figures)?;
             self.figures.rounds_begun += 1;
         }
         if plan.lost_at() == Some(self.now) {
@@ -192,7 +192,7 @@ impl World<'_> {
         if let Some(storm) = plan.storm
             && plan.lost_at().map(|at| at + storm.downtime) == Some(self.now)
         {
-            self.house.restore(self.now, &mut self.figures)?;
+            self.server_host.restore(self.now, &mut self.figures)?;
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ impl World<'_> {
             lost_at: self.now,
             ..StormFigures::default()
         });
-        self.figures.unheard += self.house.lose() + self.network.cut();
+        self.figures.unheard += self.server_host.lose() + self.network.cut();
         for client in 0..self.clients.begun {
             self.disconnected(client);
         }
@@ -240,16 +240,16 @@ impl World<'_> {
 
     /// Whether nothing is missing at the end.
     fn is_done(&self) -> bool {
-        self.clients.at_work == self.plan.clients && self.house.tasks().1 == 0
+        self.clients.at_work == self.plan.clients && self.server_host.tasks().1 == 0
     }
 
     fn finish(mut self) -> (Figures, Duration) {
         let figures = &mut self.figures;
         figures.ended_at = self.now;
         figures.at_work = self.clients.at_work;
-        figures.unheard += self.network.on_their_way() + self.house.waiting() as u64;
-        (figures.tasks_assigned, figures.results_lost) = self.house.tasks();
-        figures.server = self.house.figures();
+        figures.unheard += self.network.on_their_way() + self.server_host.waiting() as u64;
+        (figures.tasks_assigned, figures.results_lost) = self.server_host.tasks();
+        figures.server = self.server_host.figures();
         if let Some(storm) = &mut figures.storm {
             let since = &figures.series[storm.lost_at as usize / 1000..];
             let most = |of: fn(&Second) -> u64| since.iter().map(of).max().unwrap_or_default();
@@ -257,7 +257,7 @@ impl World<'_> {
             storm.peak_load = most(|it| it.busy) as f64 / 1e6;
             storm.peak_messages = most(|it| it.messages.into());
         }
-        (self.figures, self.house.took)
+        (self.figures, self.server_host.took)
     }
 
     /// A client sends a message.

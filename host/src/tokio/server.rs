@@ -119,18 +119,18 @@ impl ServerHost {
         let server = Server::restore(config, identity, seed()?, now, self.records)?;
         let (sender, inputs) = mpsc::channel(MAX_INPUTS);
         let vouchers = Vouchers::new(&self.limits);
-        let door = Door {
+        let listener = Listener {
             crowd: Crowd::new(&self.limits),
             limits: Arc::new(self.limits),
             next: Arc::default(),
             inputs: sender,
             refusals: Arc::default(),
         };
-        let mut doors = JoinSet::new();
-        let refusals = Arc::clone(&door.refusals);
-        doors.spawn(async move { refusals.tell(|line| tracing::warn!("{line}")).await });
+        let mut listeners = JoinSet::new();
+        let refusals = Arc::clone(&listener.refusals);
+        listeners.spawn(async move { refusals.tell(|line| tracing::warn!("{line}")).await });
         for accept in self.accepts {
-            doors.spawn(door.clone().stand_open(accept));
+            listeners.spawn(listener.clone().run(accept));
         }
         let (handle, commands) = Handle::new();
         let (events, receiver) = EventQueue::new();
@@ -139,8 +139,8 @@ impl ServerHost {
             clock,
             wall: WallClock::default(),
             alarm: Alarm::new(),
-            door,
-            doors,
+            listener,
+            listeners,
             inputs,
             peers: BTreeMap::new(),
             messages: Vec::with_capacity(MAX_INPUTS),
@@ -161,7 +161,7 @@ impl ServerHost {
 
 /// Lets connections in.
 #[derive(Clone)]
-struct Door {
+struct Listener {
     crowd: Crowd,
     limits: Arc<Limits>,
     next: Arc<AtomicU64>,
@@ -169,8 +169,8 @@ struct Door {
     refusals: Arc<Refusals>,
 }
 
-impl Door {
-    async fn stand_open(self, mut accept: Box<dyn Accept>) {
+impl Listener {
+    async fn run(self, mut accept: Box<dyn Accept>) {
         let (mut refused, mut failed) = (Notice::default(), Notice::default());
         loop {
             let accepted = match accept.accept().await {
@@ -214,8 +214,8 @@ struct Running {
     clock: Clock,
     wall: WallClock,
     alarm: Alarm,
-    door: Door,
-    doors: JoinSet<()>,
+    listener: Listener,
+    listeners: JoinSet<()>,
     inputs: mpsc::Receiver<Input>,
     peers: BTreeMap<PeerId, Peer>,
     /// What has come since the machine was told last.
@@ -255,8 +255,8 @@ impl Heavy {
 impl Running {
     async fn run(mut self) -> Result<(), HostError> {
         let ended = self.work().await;
-        self.doors.shutdown().await;
-        drop(self.door);
+        self.listeners.shutdown().await;
+        drop(self.listener);
         self.peers.clear();
         // Connections send what waits, then drop their end.
         let parted = async { while self.inputs.recv().await.is_some() {} };
@@ -320,7 +320,7 @@ impl Running {
         }
         while let Some(refused) = self.server.poll_refused() {
             let address = self.peers.get(&refused.peer).and_then(|peer| peer.address);
-            self.door.refusals.note_registration(address, refused);
+            self.listener.refusals.note_registration(address, refused);
         }
         self.commits.start(|| self.server.snapshot());
         while let Some(transmit) = self.server.poll_transmit() {

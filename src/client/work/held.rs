@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::Instant;
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::client::{ClientAction, Task};
 use crate::error::Misuse;
 use crate::message::{JobId, Payload, Place, TaskId};
@@ -50,7 +50,7 @@ impl Held {
     /// the caller's.
     pub(crate) fn insert(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         stored: StoredTask,
         payload: Payload,
@@ -82,7 +82,7 @@ impl Held {
 
     /// The task is stored: gives it to the host, and its job to the caller. Nothing if it
     /// was dropped meanwhile.
-    pub(crate) fn give(&mut self, cx: &mut Cx<'_>, task: TaskId) -> Option<JobId> {
+    pub(crate) fn give(&mut self, cx: &mut WorkContext<'_>, task: TaskId) -> Option<JobId> {
         let held = self.tasks.get_mut(&task).filter(|held| !held.given)?;
         let job = held.stored.job;
         held.give(cx, false);
@@ -90,7 +90,7 @@ impl Held {
     }
 
     /// Gives every task to the host again, after a restore.
-    pub(crate) fn give_again(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn give_again(&mut self, cx: &mut WorkContext<'_>) {
         for held in self.tasks.values_mut() {
             held.since = cx.now;
             held.give(cx, true);
@@ -111,7 +111,7 @@ impl Held {
     }
 
     /// Drops the tasks of the job that the host has not seen.
-    pub(crate) fn drop_unseen(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
+    pub(crate) fn drop_unseen(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, job: JobId) {
         let of_job = self.tasks.iter().filter(|(_, held)| held.stored.job == job);
         let unseen = of_job.filter(|(_, held)| !held.given);
         let unseen: Vec<TaskId> = unseen.map(|(task, _)| *task).collect();
@@ -258,7 +258,7 @@ impl HeldTask {
         records.push(Record::Task(self.stored.clone()).with(self.whole()));
     }
 
-    fn give(&mut self, cx: &mut Cx<'_>, again: bool) {
+    fn give(&mut self, cx: &mut WorkContext<'_>, again: bool) {
         self.given = true;
         let head = &self.stored.head;
         let bytes = match head.payload.place {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::Work;
 use super::record::{StoredResult, StoredTask};
 use crate::Instant;
-use crate::client::cx::{Ask, Asks, Cx};
+use crate::client::cx::{Ask, Asks, WorkContext};
 use crate::client::{ClientAction, ClientConfig, ClientCounters, Timer};
 use crate::entropy::Entropy;
 use crate::identity::Name;
@@ -20,10 +20,10 @@ use crate::message::{
     BLOCK, FetchReply, JobId, Outcome, Payload, Place, Properties, PullReply, PushReply, RecordId,
     Refusal, Reply, Request, ReturnCode, Ssid, SubmitReply, TaskHead, TaskId,
 };
+use crate::output_queue::OutputQueue;
 use crate::testing::fuzzing::script::Script;
 use crate::timer::Timers;
 use crate::transfer::{Layout, chunk};
-use crate::waiting::Waiting;
 
 /// Enough for some tasks, their results, and a restart.
 const MOST_STEPS: usize = 96;
@@ -78,7 +78,7 @@ struct Life {
 struct Around {
     config: ClientConfig,
     entropy: Entropy,
-    actions: Waiting<ClientAction>,
+    actions: OutputQueue<ClientAction>,
     timers: Timers<Timer>,
     asks: Asks,
     counters: ClientCounters,
@@ -312,7 +312,7 @@ impl Life {
         }
     }
 
-    fn with<T>(&mut self, run: impl FnOnce(&mut Work, &mut Cx<'_>) -> T) -> T {
+    fn with<T>(&mut self, run: impl FnOnce(&mut Work, &mut WorkContext<'_>) -> T) -> T {
         let value = run(&mut self.work, &mut self.around.cx());
         self.receive();
         value
@@ -410,7 +410,7 @@ impl Around {
         Self {
             config,
             entropy: Entropy::new(&mut [1; 32]),
-            actions: Waiting::default(),
+            actions: OutputQueue::default(),
             timers: Timers::default(),
             asks: Asks::default(),
             counters: ClientCounters::default(),
@@ -420,8 +420,8 @@ impl Around {
         }
     }
 
-    fn cx(&mut self) -> Cx<'_> {
-        Cx {
+    fn cx(&mut self) -> WorkContext<'_> {
+        WorkContext {
             now: self.now,
             config: &self.config,
             entropy: &mut self.entropy,

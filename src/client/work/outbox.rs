@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::client::Timer;
 use crate::client::backoff::{self, at_most_longest};
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::client::{ClientAction, RetryReason};
 use crate::config::Check;
 use crate::error::Dropped;
@@ -105,7 +105,7 @@ impl Outbox {
     /// Takes a result; it is sent when it is stored.
     pub(crate) fn insert(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         result: StoredResult,
         payload: Payload,
@@ -119,7 +119,7 @@ impl Outbox {
 
     /// The server no longer runs the job: its results are dropped, and what of them is on
     /// its way stops.
-    pub(crate) fn withdraw(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
+    pub(crate) fn withdraw(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, job: JobId) {
         let of_job = |(task, entry): (&TaskId, &Entry)| (entry.result.job == job).then_some(*task);
         let tasks: Vec<TaskId> = self.entries.iter().filter_map(of_job).collect();
         for task in tasks {
@@ -128,7 +128,7 @@ impl Outbox {
     }
 
     /// The result is stored.
-    pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+    pub(crate) fn stored(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, task: TaskId) {
         let Some(entry) = self.entries.get_mut(&task) else {
             return;
         };
@@ -140,7 +140,7 @@ impl Outbox {
     /// Takes the reply to a request of this part; the job of the result that left with it.
     pub(crate) fn on_reply(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         id: RequestId,
         reply: &Reply,
@@ -167,7 +167,7 @@ impl Outbox {
 
     pub(crate) fn on_failure(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         id: RequestId,
         code: ReturnCode,
@@ -188,7 +188,7 @@ impl Outbox {
     }
 
     /// The timer of this result is due.
-    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+    pub(crate) fn on_timer(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, task: TaskId) {
         match self.entries.get(&task).map(|entry| entry.state) {
             Some(State::Pushing) => self.push_parts(cx, task),
             Some(State::Waiting { .. }) => {
@@ -200,7 +200,7 @@ impl Outbox {
     }
 
     /// What is outstanding will never be answered.
-    pub(crate) fn forget_requests(&mut self, cx: &mut Cx<'_>, store: &mut Store) {
+    pub(crate) fn forget_requests(&mut self, cx: &mut WorkContext<'_>, store: &mut Store) {
         self.asked.clear();
         self.queue.clear();
         cx.timers
@@ -219,7 +219,7 @@ impl Outbox {
     }
 
     /// Sends everything that waits.
-    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, store: &mut Store) {
+    pub(crate) fn resume(&mut self, cx: &mut WorkContext<'_>, store: &mut Store) {
         let waiting: Vec<TaskId> = self
             .entries
             .iter()
@@ -264,7 +264,7 @@ impl Outbox {
     }
 
     /// Puts a stored result into the queue, or refuses it if the server has lost its job.
-    fn enqueue(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+    fn enqueue(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, task: TaskId) {
         let Some(entry) = self.entries.get(&task) else {
             return;
         };
@@ -276,7 +276,7 @@ impl Outbox {
         }
     }
 
-    fn send_queued(&mut self, cx: &mut Cx<'_>) {
+    fn send_queued(&mut self, cx: &mut WorkContext<'_>) {
         while cx.ready && self.moving.len() < AT_ONCE {
             let Some(task) = self.queue.pop_front() else {
                 return;
@@ -285,7 +285,7 @@ impl Outbox {
         }
     }
 
-    fn submit(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+    fn submit(&mut self, cx: &mut WorkContext<'_>, task: TaskId) {
         let Some(entry) = self.entries.get_mut(&task) else {
             return;
         };
@@ -323,7 +323,7 @@ impl Outbox {
 
     fn on_submitted(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         task: TaskId,
         reply: SubmitReply,
@@ -377,12 +377,12 @@ impl Outbox {
     /// Tells the host that the result goes again, and when; what is optional goes once.
     fn wait(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         task: TaskId,
         again: Option<RequestId>,
         reason: RetryReason,
-        delay: impl FnOnce(&mut Cx<'_>, u32) -> Duration,
+        delay: impl FnOnce(&mut WorkContext<'_>, u32) -> Duration,
     ) {
         self.moving.remove(&task);
         if self.give_up_optional(cx, store, task) {
@@ -397,7 +397,12 @@ impl Outbox {
     }
 
     /// Drops the result if the server need not have it. False if it must stay.
-    fn give_up_optional(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) -> bool {
+    fn give_up_optional(
+        &mut self,
+        cx: &mut WorkContext<'_>,
+        store: &mut Store,
+        task: TaskId,
+    ) -> bool {
         let optional = self
             .entries
             .get(&task)
@@ -411,7 +416,13 @@ impl Outbox {
         optional
     }
 
-    fn refused(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId, refusal: Refusal) {
+    fn refused(
+        &mut self,
+        cx: &mut WorkContext<'_>,
+        store: &mut Store,
+        task: TaskId,
+        refusal: Refusal,
+    ) {
         if let Some(entry) = self.entries.get(&task) {
             cx.act(ClientAction::ResultRefused {
                 job: entry.result.job,
@@ -423,7 +434,7 @@ impl Outbox {
     }
 
     /// The result leaves for good.
-    fn settle(&mut self, cx: &mut Cx<'_>, store: &mut Store, task: TaskId) {
+    fn settle(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, task: TaskId) {
         self.drop_requests(cx, task);
         cx.timers.disarm(Timer::Outbox(task));
         self.moving.remove(&task);
@@ -432,7 +443,7 @@ impl Outbox {
         store.note(cx, &Record::Settled(task));
     }
 
-    fn drop_requests(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+    fn drop_requests(&mut self, cx: &mut WorkContext<'_>, task: TaskId) {
         self.asked.retain(|id, asked| {
             let keep = asked.task() != task;
             if !keep {
@@ -463,13 +474,13 @@ impl Entry {
         }
     }
 
-    fn is_apart(&self, cx: &Cx<'_>) -> bool {
+    fn is_apart(&self, cx: &WorkContext<'_>) -> bool {
         self.payload.len() > cx.config.most_inline()
     }
 
     /// Whether the server can want the bytes from `offset` on. If nothing is missing it
     /// has to accept, or the two would ask each other for ever.
-    fn can_send_from(&self, cx: &Cx<'_>, offset: u64) -> bool {
+    fn can_send_from(&self, cx: &WorkContext<'_>, offset: u64) -> bool {
         self.is_apart(cx) && offset < Upload::total(&self.payload)
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::client::Timer;
 use crate::client::backoff::at_most_longest;
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::limits::MAX_PROPERTIES;
@@ -135,7 +135,7 @@ impl Pulls {
     }
 
     /// Asks for a task until there is one.
-    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
+    pub(crate) fn start(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>, job: JobId) {
         let pull = self.jobs.entry(job).or_insert_with(|| Pull {
             state: State::Idle,
             since: cx.now,
@@ -161,7 +161,7 @@ impl Pulls {
     /// Asks under a new number if a request is under way. Its answer may name a task whose
     /// result has been settled since, and which neither side would know again: no last
     /// task tells, since the host has ended the job and started it anew.
-    pub(crate) fn ask_anew(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
+    pub(crate) fn ask_anew(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>, job: JobId) {
         let Some(pull) = self.jobs.get_mut(&job) else {
             return;
         };
@@ -174,14 +174,14 @@ impl Pulls {
     }
 
     /// Asks for tasks that waited for the results of others.
-    pub(crate) fn ask_blocked(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>) {
+    pub(crate) fn ask_blocked(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>) {
         for job in core::mem::take(&mut self.blocked) {
             self.ask(cx, work, job);
         }
     }
 
     /// Gives up whatever is under way for the job.
-    pub(crate) fn end(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
+    pub(crate) fn end(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, job: JobId) {
         self.blocked.remove(&job);
         self.drop_requests(cx, job);
         cx.timers.disarm(Timer::Pull(job));
@@ -197,7 +197,7 @@ impl Pulls {
     /// Takes the reply to a request of this part. `known` tells whether a task came before.
     pub(crate) fn on_reply(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         known: impl Fn(JobId, TaskId) -> bool,
         id: RequestId,
@@ -247,7 +247,7 @@ impl Pulls {
     #[cfg(feature = "nvflare")]
     pub(crate) fn on_unfit(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         known: impl Fn(JobId, TaskId) -> bool,
         id: RequestId,
         head: TaskHead,
@@ -259,7 +259,7 @@ impl Pulls {
 
     pub(crate) fn on_failure(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         id: RequestId,
         code: ReturnCode,
         retry_after: Option<Duration>,
@@ -290,13 +290,13 @@ impl Pulls {
     }
 
     /// The job's timer is due.
-    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
+    pub(crate) fn on_timer(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>, job: JobId) {
         self.ask(cx, work, job);
         self.fetch_parts(cx, job);
     }
 
     /// What is outstanding will never be answered.
-    pub(crate) fn forget_requests(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn forget_requests(&mut self, cx: &mut WorkContext<'_>) {
         self.asked.clear();
         cx.timers
             .disarm_where(|timer| matches!(timer, Timer::Pull(_)));
@@ -312,7 +312,7 @@ impl Pulls {
     }
 
     /// Asks for everything that is wanted.
-    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>) {
+    pub(crate) fn resume(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>) {
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for job in jobs {
             self.ask(cx, work, job);
@@ -403,7 +403,7 @@ impl Pulls {
         }
     }
 
-    fn ask(&mut self, cx: &mut Cx<'_>, work: &Unfinished<'_>, job: JobId) {
+    fn ask(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>, job: JobId) {
         // A task that cannot be taken leaves a result, and the host goes on asking.
         let full = work.len() + self.active() > cx.config.max_held;
         let Some(pull) = self.jobs.get_mut(&job).filter(|_| cx.ready) else {
@@ -435,7 +435,7 @@ impl Pulls {
 
     fn on_task(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         known: impl Fn(JobId, TaskId) -> bool,
         task: StoredTask,
@@ -482,7 +482,13 @@ impl Pulls {
         self.take_complete(job)
     }
 
-    fn on_try_again(&mut self, cx: &mut Cx<'_>, job: JobId, after: Duration, timeout: Duration) {
+    fn on_try_again(
+        &mut self,
+        cx: &mut WorkContext<'_>,
+        job: JobId,
+        after: Duration,
+        timeout: Duration,
+    ) {
         if let Some(pull) = self.jobs.get_mut(&job) {
             (pull.failures, pull.refusals) = (0, 0);
             pull.least_timeout = at_most_longest(timeout);
@@ -494,14 +500,14 @@ impl Pulls {
     }
 
     /// Asks for a task again when the server's wait is over.
-    fn poll_again(&mut self, cx: &mut Cx<'_>, job: JobId) {
+    fn poll_again(&mut self, cx: &mut WorkContext<'_>, job: JobId) {
         if let Some(pull) = self.jobs.get_mut(&job) {
             pull.state = State::Waiting { again: None };
             cx.timers.arm(Timer::Pull(job), cx.now + pull.poll_wait);
         }
     }
 
-    fn drop_requests(&mut self, cx: &mut Cx<'_>, job: JobId) {
+    fn drop_requests(&mut self, cx: &mut WorkContext<'_>, job: JobId) {
         self.asked.retain(|id, asked| {
             let keep = asked.job != job;
             if !keep {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientAction;
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::error::Misuse;
 use crate::message::{JobId, Outcome, Place, Properties, RecordId, Ssid, TaskHead, TaskId};
 use crate::records::{Damaged, IN_SNAPSHOT, Records};
@@ -153,7 +153,13 @@ impl Store {
         self.records.replay(number)
     }
 
-    pub(crate) fn persist(&mut self, cx: &mut Cx<'_>, record: &Record, payload: Bytes, gate: Gate) {
+    pub(crate) fn persist(
+        &mut self,
+        cx: &mut WorkContext<'_>,
+        record: &Record,
+        payload: Bytes,
+        gate: Gate,
+    ) {
         let Ok((records, id)) = self.records.next() else {
             // After 2^64 records: what waits for this one waits for ever.
             tracing::error!("there are no more numbers for records");
@@ -169,7 +175,7 @@ impl Store {
     }
 
     /// A record that nothing waits for.
-    pub(crate) fn note(&mut self, cx: &mut Cx<'_>, record: &Record) {
+    pub(crate) fn note(&mut self, cx: &mut WorkContext<'_>, record: &Record) {
         self.persist(cx, record, Bytes::new(), Gate::Open);
     }
 

@@ -15,9 +15,9 @@ use crate::identity::Name;
 use crate::message::{
     FetchReply, Place, PullReply, PushReply, Request, Ssid, SubmitReply, TaskHead,
 };
+use crate::output_queue::OutputQueue;
 use crate::timer::Timers;
 use crate::transfer::{CHUNK, Layout, Reassembler, chunk};
-use crate::waiting::Waiting;
 
 const JOB: JobId = JobId::from_bytes([1; 16]);
 const TASK: TaskId = TaskId::from_bytes([2; 16]);
@@ -28,7 +28,7 @@ struct Rig {
     work: Work,
     config: ClientConfig,
     entropy: Entropy,
-    actions: Waiting<ClientAction>,
+    actions: OutputQueue<ClientAction>,
     timers: Timers<Timer>,
     asks: Asks,
     counters: ClientCounters,
@@ -46,7 +46,7 @@ impl Rig {
             work: Work::default(),
             config: ClientConfig::new(Name::new("project").unwrap()),
             entropy: Entropy::new(&mut [1; 32]),
-            actions: Waiting::default(),
+            actions: OutputQueue::default(),
             timers: Timers::default(),
             asks: Asks::default(),
             counters: ClientCounters::default(),
@@ -75,8 +75,8 @@ impl Rig {
         rig
     }
 
-    fn with<R>(&mut self, call: impl FnOnce(&mut Work, &mut Cx<'_>) -> R) -> R {
-        let mut cx = Cx {
+    fn with<R>(&mut self, call: impl FnOnce(&mut Work, &mut WorkContext<'_>) -> R) -> R {
+        let mut cx = WorkContext {
             now: self.now,
             config: &self.config,
             entropy: &mut self.entropy,

@@ -11,7 +11,7 @@ use super::session::{Opened, Session};
 use crate::Instant;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
-use crate::link::event::{Event, LinkCx, Unsent};
+use crate::link::event::{Event, LinkContext, Unsent};
 use crate::message::{Reply, Request, RequestId, SessionId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;
@@ -109,7 +109,7 @@ impl Link {
     /// when the session is used up.
     pub(crate) fn request(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         id: RequestId,
         request: &Request,
         payload: &Bytes,
@@ -148,7 +148,7 @@ impl Link {
 
     pub(crate) fn handle_message(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         message: BytesMut,
     ) -> Result<Event, Dropped> {
         if message.len() > native::MAX_MESSAGE {

@@ -1,9 +1,11 @@
-//! The server's end: strangers at the door, and the sessions of those who came in.
+//! The server's end: handshakes with strangers, and the sessions of those who have registered.
 
-mod door;
+mod handshakes;
 mod sessions;
 
-pub(crate) use door::{Admission, Door, Entered, Knock, Opened, Opening};
+pub(crate) use handshakes::{
+    CheckedRegister, HandshakeContext, HandshakeOutcome, Handshakes, OpenedRegister, Registrant,
+};
 #[cfg(test)]
 pub(crate) use sessions::looks;
 pub(crate) use sessions::{Beginning, Handle, Process, Sessions, Standing};

@@ -17,13 +17,13 @@ use crate::wire::native::{BindingKind, Denied, lp};
 /// A value that both ends of the carrier know and that is never sent (RFC 9266).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-pub(crate) enum Binding {
+pub(crate) enum ChannelBinding {
     #[default]
     None,
     TlsExporter([u8; 32]),
 }
 
-impl Binding {
+impl ChannelBinding {
     pub(crate) fn kind(&self) -> BindingKind {
         match self {
             Self::None => BindingKind::None,
@@ -53,7 +53,7 @@ pub(crate) fn project(client_nonce: &[u8; 16], project: &Name) -> Hash {
 }
 
 /// The hash of the hellos: `th0`.
-pub(crate) fn hello(hello_c: &[u8], hello_s: &[u8], binding: &Binding) -> Hash {
+pub(crate) fn hello(hello_c: &[u8], hello_s: &[u8], binding: &ChannelBinding) -> Hash {
     digest::hash("fedlink v2 hello", &[hello_c, hello_s, &binding.bytes()])
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn session(th2: &Hash, proof: &[u8]) -> Hash {
 }
 
 /// Names a Register as it came: its bytes, and the binding of the connection.
-pub(crate) fn copy(register: &[u8], binding: &Binding) -> Hash {
+pub(crate) fn copy(register: &[u8], binding: &ChannelBinding) -> Hash {
     digest::hash("fedlink v2 copy", &[register, &binding.bytes()])
 }
 

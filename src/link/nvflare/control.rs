@@ -12,7 +12,7 @@ use super::cell::job_id;
 use super::incoming::Asked;
 use super::send::Asker;
 use super::{Link, Timer};
-use crate::link::event::{LinkCx, NvflareEvent};
+use crate::link::event::{LinkContext, NvflareEvent};
 use crate::message::{ControlId, JobId, Payload, ReturnCode};
 use crate::wire::nvflare::as_json;
 use crate::wire::nvflare::typed;
@@ -60,7 +60,7 @@ enum Kind {
 
 impl Link {
     /// Takes an order.
-    pub(super) fn control(&mut self, cx: &mut LinkCx<'_>, asked: Asked<'_>) {
+    pub(super) fn control(&mut self, cx: &mut LinkContext<'_>, asked: Asked<'_>) {
         let Asked { asker, body, .. } = asked;
         let Some(message) = body
             .as_ref()
@@ -141,7 +141,7 @@ impl Link {
     /// The host has decided; false if nobody waits for that.
     pub(crate) fn decide(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         request: ControlId,
         decision: &Decision,
     ) -> bool {
@@ -173,13 +173,13 @@ impl Link {
     }
 
     /// The host has not decided in time.
-    pub(super) fn control_overdue(&mut self, cx: &mut LinkCx<'_>, request: ControlId) {
+    pub(super) fn control_overdue(&mut self, cx: &mut LinkContext<'_>, request: ControlId) {
         self.decide(cx, request, &Decision::Accept);
     }
 
     fn ask_host(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         asker: Asker,
         kind: Kind,
         action: impl FnOnce(ControlId) -> NvflareEvent,
@@ -197,7 +197,7 @@ impl Link {
     }
 
     /// What runs here, in the words of the Python client.
-    fn status(&self, cx: &LinkCx<'_>) -> String {
+    fn status(&self, cx: &LinkContext<'_>) -> String {
         let running = self.jobs.keys().map(|job| running(*job)).collect();
         let status = Value::map([
             ("client_name", Value::from(cx.identity.name().as_str())),
@@ -209,7 +209,7 @@ impl Link {
     /// Some topics want no code: the scheduler takes any for an error.
     fn answer_order(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         asker: &Asker,
         topic: &str,
         body: Value,
@@ -223,13 +223,13 @@ impl Link {
         self.send_order_reply(cx, asker, &format!("reply_{topic}"), body, headers);
     }
 
-    fn refuse_order(&mut self, cx: &mut LinkCx<'_>, asker: &Asker, why: &str) {
+    fn refuse_order(&mut self, cx: &mut LinkContext<'_>, asker: &Asker, why: &str) {
         self.send_order_reply(cx, asker, "reply", why.into(), code_header("_error"));
     }
 
     fn send_order_reply(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         asker: &Asker,
         topic: &str,
         body: Value,

@@ -11,7 +11,7 @@ use super::send::Target;
 use super::task::Incoming;
 use super::{Link, Timer};
 use crate::Instant;
-use crate::link::event::LinkCx;
+use crate::link::event::LinkContext;
 use crate::message::{RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, topic};
 use crate::wire::nvflare::fobs::Source;
@@ -62,7 +62,7 @@ enum Part {
 impl Link {
     pub(super) fn start_download(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         id: RequestId,
         download: Download,
     ) {
@@ -82,12 +82,12 @@ impl Link {
     }
 
     /// The part did not come in time.
-    pub(super) fn download_again(&mut self, cx: &mut LinkCx<'_>, id: RequestId) {
+    pub(super) fn download_again(&mut self, cx: &mut LinkContext<'_>, id: RequestId) {
         self.withdraw(|call| call.purpose == Purpose::Download(id));
         self.fetch(cx, id);
     }
 
-    pub(super) fn downloaded(&mut self, cx: &mut LinkCx<'_>, id: RequestId, answer: Answer) {
+    pub(super) fn downloaded(&mut self, cx: &mut LinkContext<'_>, id: RequestId, answer: Answer) {
         let Some(download) = self.downloads.get_mut(&id) else {
             return;
         };
@@ -116,7 +116,7 @@ impl Link {
     }
 
     /// Asks for the next part.
-    fn fetch(&mut self, cx: &mut LinkCx<'_>, id: RequestId) {
+    fn fetch(&mut self, cx: &mut LinkContext<'_>, id: RequestId) {
         let Some(download) = self.downloads.get_mut(&id) else {
             return;
         };
@@ -142,7 +142,7 @@ impl Link {
     }
 
     /// Tells the source that all has come, if it wants to know.
-    fn confirm(&mut self, cx: &LinkCx<'_>, id: RequestId, nonce: Option<Value>) {
+    fn confirm(&mut self, cx: &LinkContext<'_>, id: RequestId, nonce: Option<Value>) {
         let (Some(nonce), Some(download)) = (nonce, self.downloads.get(&id)) else {
             return;
         };
@@ -158,7 +158,7 @@ impl Link {
         self.stream_notice(cx, &target, &body);
     }
 
-    fn next_source(&mut self, cx: &mut LinkCx<'_>, id: RequestId) {
+    fn next_source(&mut self, cx: &mut LinkContext<'_>, id: RequestId) {
         self.timers.disarm(Timer::Download(id));
         let Some(download) = self.downloads.get_mut(&id) else {
             return;

@@ -8,7 +8,7 @@ use super::cell::{Origin, job_id};
 use super::send::{Target, peer_context};
 use super::{Link, Timer};
 use crate::Instant;
-use crate::link::event::{JobEnd, LinkCx, NvflareEvent};
+use crate::link::event::{JobEnd, LinkContext, NvflareEvent};
 use crate::message::{Goodbye, Heartbeat, HeartbeatReply, JobId, Reply, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, key, topic};
 use crate::wire::nvflare::typed;
@@ -53,7 +53,7 @@ pub(super) struct Report {
 impl Link {
     pub(super) fn send_heartbeat(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         id: RequestId,
         heartbeat: &Heartbeat,
     ) {
@@ -71,7 +71,7 @@ impl Link {
 
     pub(super) fn heartbeat_answered(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         call: &Call,
         id: RequestId,
         answer: &Answer,
@@ -107,7 +107,7 @@ impl Link {
     /// A heartbeat was given up. The next one is told apart from a dead connection by
     /// whether the server answers a ping.
     pub(super) fn heartbeat_unanswered(&mut self) {
-        if !self.carrier.is_alive() {
+        if !self.connection.is_alive() {
             self.silence = Silence::default();
         }
         self.silence.unanswered += 1;
@@ -115,10 +115,10 @@ impl Link {
             self.silence = Silence::default();
             self.event(NvflareEvent::AuthDropped);
         }
-        self.carrier.ask_for_life();
+        self.connection.ask_for_life();
     }
 
-    pub(super) fn send_quit(&mut self, cx: &mut LinkCx<'_>, id: RequestId) {
+    pub(super) fn send_quit(&mut self, cx: &mut LinkContext<'_>, id: RequestId) {
         let headers = Headers::new().with(key::PROJECT_NAME, cx.config.project.as_str());
         let body = typed::shareable(vec![peer_context(cx, Origin::Site)], Vec::new());
         let target = Target::server(channel::TASK, topic::QUIT, false);
@@ -127,7 +127,7 @@ impl Link {
 
     pub(super) fn quit_answered(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         call: &Call,
         id: RequestId,
         answer: &Answer,
@@ -142,13 +142,13 @@ impl Link {
     }
 
     /// Takes the connection out of the server's tables. Nobody waits for the answer.
-    fn say_bye(&mut self, cx: &mut LinkCx<'_>) {
+    fn say_bye(&mut self, cx: &mut LinkContext<'_>) {
         let target = Target::server(channel::CELLNET, topic::BYE, true);
         self.send(cx, &target);
     }
 
     /// A job has ended here: the server waits to hear how.
-    pub(crate) fn job_ended(&mut self, cx: &mut LinkCx<'_>, job: JobId, end: JobEnd) {
+    pub(crate) fn job_ended(&mut self, cx: &mut LinkContext<'_>, job: JobId, end: JobEnd) {
         self.timers.disarm(Timer::Sync(job));
         self.timers.disarm(Timer::Beat(job));
         self.withdraw(|call| call.purpose == Purpose::Sync(job));
@@ -173,11 +173,11 @@ impl Link {
         self.send_report(cx, job);
     }
 
-    pub(super) fn send_report(&mut self, cx: &mut LinkCx<'_>, job: JobId) {
+    pub(super) fn send_report(&mut self, cx: &mut LinkContext<'_>, job: JobId) {
         let Some(report) = self.reports.get_mut(&job) else {
             return;
         };
-        if self.credentials.is_none() || !self.carrier.is_up() || report.known {
+        if self.credentials.is_none() || !self.connection.is_up() || report.known {
             return;
         }
         if report.told >= REPORT_COPIES {

@@ -11,7 +11,7 @@ use super::send::{Asker, Way};
 use super::stream::{Ack, Chunk, Refused, Taken};
 use crate::Instant;
 use crate::error::Dropped;
-use crate::link::event::LinkCx;
+use crate::link::event::LinkContext;
 use crate::message::ReturnCode;
 use crate::wire::nvflare::cell::{
     Headers, channel, data_type, encoding, key, msg_type, stream_key, topic,
@@ -42,7 +42,7 @@ impl Link {
     /// Takes a message for one of this site's cells.
     pub(super) fn cell_message(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         headers: Bytes,
         payload: Bytes,
     ) -> Result<(), Dropped> {
@@ -90,7 +90,7 @@ impl Link {
     /// Takes the reply to requests that went out as messages: to one or to several.
     fn cell_reply(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         origin: Origin,
         from: Option<&str>,
         headers: &Headers,
@@ -110,7 +110,7 @@ impl Link {
 
     fn stream_message(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         origin: Origin,
         from: String,
         headers: Headers,
@@ -154,7 +154,7 @@ impl Link {
 
     fn chunk(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         origin: Origin,
         chunk: Chunk<Headers>,
     ) -> Result<(), Dropped> {
@@ -199,7 +199,7 @@ impl Link {
     /// A stream is whole: a reply or a request.
     fn stream_came(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         origin: Origin,
         from: String,
         headers: Headers,
@@ -235,7 +235,7 @@ impl Link {
         Ok(())
     }
 
-    fn acknowledge(&mut self, cx: &LinkCx<'_>, origin: Origin, to: &str, id: u64, ack: Ack) {
+    fn acknowledge(&mut self, cx: &LinkContext<'_>, origin: Origin, to: &str, id: u64, ack: Ack) {
         let headers = Headers::new()
             .with(stream_key::ID, id)
             .with(stream_key::DATA_TYPE, data_type::ACK)
@@ -247,7 +247,7 @@ impl Link {
     /// Tells the sender that its stream is not taken, and gives up what it answers.
     fn refuse_stream(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         origin: Origin,
         to: &str,
         id: u64,
@@ -295,7 +295,7 @@ impl Link {
 
     /// Takes a request. What moves this site is taken from the server alone, whoever can
     /// send messages here through it.
-    fn asked(&mut self, cx: &mut LinkCx<'_>, asked: Asked<'_>) {
+    fn asked(&mut self, cx: &mut LinkContext<'_>, asked: Asked<'_>) {
         let from_server = asked.asker.from == SERVER;
         let from_job = match asked.asker.origin {
             Origin::Job(_) => asked.asker.from == asked.asker.origin.server(),

@@ -8,7 +8,7 @@ use super::cell::Origin;
 use super::send::Target;
 use super::{Link, Timer};
 use crate::Instant;
-use crate::link::event::{LinkCx, NvflareEvent};
+use crate::link::event::{LinkContext, NvflareEvent};
 use crate::message::{JobId, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::{Headers, channel, topic};
 use crate::wire::nvflare::typed;
@@ -75,7 +75,7 @@ impl Job {
 
 impl Link {
     /// Asks for a task of the job, once its other half is there.
-    pub(super) fn pull(&mut self, cx: &mut LinkCx<'_>, id: RequestId, job: JobId) {
+    pub(super) fn pull(&mut self, cx: &mut LinkContext<'_>, id: RequestId, job: JobId) {
         let known = self.jobs.entry(job).or_default();
         known.waiting = Some(id);
         match known.state {
@@ -89,7 +89,7 @@ impl Link {
     }
 
     /// Asks whether the server's half of the job is there.
-    pub(super) fn sync(&mut self, cx: &mut LinkCx<'_>, job: JobId) {
+    pub(super) fn sync(&mut self, cx: &mut LinkContext<'_>, job: JobId) {
         let purpose = Purpose::Sync(job);
         self.withdraw(|call| call.purpose == purpose);
         let wanted = self
@@ -106,7 +106,7 @@ impl Link {
         self.timers.arm(Timer::Sync(job), cx.now + SYNC_TIMEOUT);
     }
 
-    pub(super) fn synced(&mut self, cx: &mut LinkCx<'_>, job: JobId, answer: &Answer) {
+    pub(super) fn synced(&mut self, cx: &mut LinkContext<'_>, job: JobId, answer: &Answer) {
         let Some(known) = self.jobs.get_mut(&job) else {
             return;
         };
@@ -123,7 +123,7 @@ impl Link {
     }
 
     /// Sends a sign of life of the job; nobody answers it.
-    pub(super) fn beat(&mut self, cx: &LinkCx<'_>, job: JobId) {
+    pub(super) fn beat(&mut self, cx: &LinkContext<'_>, job: JobId) {
         if self.jobs.get(&job).is_some_and(|job| job.beats) {
             let origin = Origin::Job(job);
             let target = Target::job(origin, channel::AUX, topic::JOB_HEARTBEAT, true);
@@ -141,7 +141,7 @@ impl Link {
     }
 
     /// The server says that the run is over.
-    pub(super) fn end_run(&mut self, cx: &LinkCx<'_>, origin: Origin) {
+    pub(super) fn end_run(&mut self, cx: &LinkContext<'_>, origin: Origin) {
         let Origin::Job(job) = origin else {
             return;
         };
@@ -200,7 +200,7 @@ impl Link {
         wanted.map(|(id, _)| *id).collect()
     }
 
-    fn ask_waiting(&mut self, cx: &mut LinkCx<'_>, job: JobId) {
+    fn ask_waiting(&mut self, cx: &mut LinkContext<'_>, job: JobId) {
         let waiting = self.jobs.get_mut(&job).and_then(|job| job.waiting.take());
         if let Some(id) = waiting {
             self.ask_task(cx, id, job);
@@ -210,7 +210,12 @@ impl Link {
 
 /// The body of a request to the server's half of a job outside of its work, which may be
 /// about a task.
-pub(super) fn aux_body(cx: &LinkCx<'_>, origin: Origin, topic: &str, task: Option<&str>) -> Value {
+pub(super) fn aux_body(
+    cx: &LinkContext<'_>,
+    origin: Origin,
+    topic: &str,
+    task: Option<&str>,
+) -> Value {
     let site = cx.identity.name().as_str();
     let run = match origin {
         Origin::Site => String::new(),

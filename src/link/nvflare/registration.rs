@@ -14,7 +14,7 @@ use super::cell::{Credentials, Origin, named};
 use super::send::{Target, peer_context};
 use crate::config::nvflare::Settings;
 use crate::identity::{CertificateId, RsaPublicKey};
-use crate::link::event::{Event, HandshakeEvent, LinkCx};
+use crate::link::event::{Event, HandshakeEvent, LinkContext};
 use crate::link::{Auth, Suspicion};
 use crate::message::{RejectReason, ReturnCode, Ssid, Token};
 use crate::suite::Suite;
@@ -52,7 +52,7 @@ pub(super) struct Server {
 
 impl Link {
     /// Challenges the server, or registers at once where nobody proves anything.
-    pub(crate) fn challenge(&mut self, cx: &mut LinkCx<'_>) {
+    pub(crate) fn challenge(&mut self, cx: &mut LinkContext<'_>) {
         self.drop_handshake();
         if !self.settings.secure {
             self.register(cx, None, Vec::new());
@@ -73,7 +73,7 @@ impl Link {
         self.withdraw(|call| call.purpose.is_handshake());
     }
 
-    pub(super) fn challenge_answered(&mut self, cx: &mut LinkCx<'_>, answer: &Answer) {
+    pub(super) fn challenge_answered(&mut self, cx: &mut LinkContext<'_>, answer: &Answer) {
         let Handshake::Challenged { nonce } = core::mem::take(&mut self.handshake) else {
             return;
         };
@@ -95,7 +95,7 @@ impl Link {
         }
     }
 
-    fn register(&mut self, cx: &mut LinkCx<'_>, server: Option<Server>, evidence: Entries) {
+    fn register(&mut self, cx: &mut LinkContext<'_>, server: Option<Server>, evidence: Entries) {
         let address = if cx.address.is_empty() {
             "0.0.0.0"
         } else {
@@ -122,7 +122,7 @@ impl Link {
         self.call(cx, Purpose::Register, target, headers, Some(&body));
     }
 
-    pub(super) fn register_answered(&mut self, cx: &LinkCx<'_>, answer: &Answer) {
+    pub(super) fn register_answered(&mut self, cx: &LinkContext<'_>, answer: &Answer) {
         let Handshake::Registering { server } = core::mem::take(&mut self.handshake) else {
             return;
         };
@@ -165,7 +165,7 @@ impl Link {
 
 /// Checks the server's answer. Gives the server and what the site shows in return.
 fn check_server(
-    cx: &mut LinkCx<'_>,
+    cx: &mut LinkContext<'_>,
     nonce: &str,
     answer: &Answer,
 ) -> Result<(Server, Entries, bool), Suspicion> {
@@ -217,7 +217,7 @@ fn check_server(
 
 /// Checks what the server granted.
 fn granted(
-    cx: &LinkCx<'_>,
+    cx: &LinkContext<'_>,
     settings: &Settings,
     server: Option<&Server>,
     answer: &Answer,

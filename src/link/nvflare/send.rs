@@ -6,7 +6,7 @@ use super::Link;
 use super::call::{Call, Purpose};
 use super::cell::{Content, Kind, Origin, SERVER, Sender};
 use super::stream::{ACK_INTERVAL, CHUNK, WINDOW};
-use crate::link::event::LinkCx;
+use crate::link::event::LinkContext;
 use crate::message::ReturnCode;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::{Headers, channel, data_type, encoding, key, stream_key, topic};
@@ -105,7 +105,7 @@ impl Link {
     /// Sends a request as one message, and waits for its answer.
     pub(super) fn call(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         purpose: Purpose,
         target: Target<'_>,
         headers: Headers,
@@ -123,7 +123,7 @@ impl Link {
     /// Sends a request as a stream, and waits for its answer.
     pub(super) fn stream_call(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         purpose: Purpose,
         target: Target<'_>,
         headers: Headers,
@@ -140,20 +140,25 @@ impl Link {
     }
 
     /// Sends a request as one message, and does not wait.
-    pub(super) fn send(&mut self, cx: &mut LinkCx<'_>, target: &Target<'_>) {
+    pub(super) fn send(&mut self, cx: &mut LinkContext<'_>, target: &Target<'_>) {
         let kind = Kind::Request(Uuid::from_bytes(cx.entropy.uuid()));
         self.message(cx, target, &kind, Headers::new(), None);
     }
 
     /// Sends a value that nobody answers as a stream.
-    pub(super) fn stream_notice(&mut self, cx: &LinkCx<'_>, target: &Target<'_>, body: &Value) {
+    pub(super) fn stream_notice(
+        &mut self,
+        cx: &LinkContext<'_>,
+        target: &Target<'_>,
+        body: &Value,
+    ) {
         self.stream(cx, target, Headers::new(), body);
     }
 
     /// Sends a message about a stream.
     pub(super) fn stream_control(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         origin: Origin,
         to: &str,
         topic: &str,
@@ -172,7 +177,7 @@ impl Link {
     /// Answers a request, if an answer is expected.
     pub(super) fn respond(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         asker: &Asker,
         code: ReturnCode,
         error: &str,
@@ -222,10 +227,10 @@ impl Link {
 
     /// The next chunk of the streams that may go.
     pub(super) fn next_chunk(&mut self) -> Option<Transmit> {
-        if !self.carrier.is_open() {
+        if !self.connection.is_open() {
             return None;
         }
-        let carrier = &mut self.carrier;
+        let carrier = &mut self.connection;
         let made = self.outbox.next_chunk(|cut| {
             let mut headers = cut.headers.headers.clone();
             headers.set(key::PAYLOAD_LEN, cut.bytes.len() as u64);
@@ -256,7 +261,7 @@ impl Link {
         for call in &calls {
             self.forget_stream(call);
             if let Some(transmit) = call.transmit {
-                self.carrier.withdraw(transmit);
+                self.connection.withdraw(transmit);
             }
         }
         calls
@@ -278,7 +283,7 @@ impl Link {
     }
 
     /// Tells the receivers of streams that were given up.
-    pub(super) fn tell_abandoned(&mut self, cx: &LinkCx<'_>) {
+    pub(super) fn tell_abandoned(&mut self, cx: &LinkContext<'_>) {
         for Abandoned { id, origin, to } in core::mem::take(&mut self.abandoned) {
             let headers = Headers::new()
                 .with(stream_key::ID, id)
@@ -291,7 +296,7 @@ impl Link {
     /// Queues one message; its number, unless there is no connection.
     fn message(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         target: &Target<'_>,
         kind: &Kind<'_>,
         headers: Headers,
@@ -307,13 +312,13 @@ impl Link {
             len: payload.len(),
         };
         let headers = self.sender(cx).seal(headers, target, kind, &content);
-        self.carrier.send(&headers.encode(), payload)
+        self.connection.send(&headers.encode(), payload)
     }
 
     /// Queues a stream; its number.
     fn stream(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         target: &Target<'_>,
         headers: Headers,
         body: &Value,
@@ -350,7 +355,7 @@ impl Link {
         self.streams
     }
 
-    fn sender<'a>(&'a self, cx: &'a LinkCx<'_>) -> Sender<'a> {
+    fn sender<'a>(&'a self, cx: &'a LinkContext<'_>) -> Sender<'a> {
         Sender {
             site: cx.identity.name().as_str(),
             credentials: self.credentials.as_ref(),
@@ -360,7 +365,7 @@ impl Link {
 }
 
 /// The properties of this site that every request shows.
-pub(super) fn peer_context(cx: &LinkCx<'_>, origin: Origin) -> (Value, Value) {
+pub(super) fn peer_context(cx: &LinkContext<'_>, origin: Origin) -> (Value, Value) {
     let site = cx.identity.name().as_str();
     let run = match origin {
         Origin::Site => String::new(),
@@ -381,6 +386,6 @@ pub(super) fn peer_context(cx: &LinkCx<'_>, origin: Origin) -> (Value, Value) {
 }
 
 /// Unix seconds, for times that nobody checks.
-pub(super) fn wall(cx: &LinkCx<'_>) -> f64 {
+pub(super) fn wall(cx: &LinkContext<'_>) -> f64 {
     cx.wall.map_or(0.0, |seconds| seconds as f64)
 }

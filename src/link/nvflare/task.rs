@@ -12,7 +12,7 @@ use super::job::{aux_body, aux_code};
 use super::registration::ssid_of;
 use super::send::{Target, peer_context};
 use crate::Instant;
-use crate::link::event::{LinkCx, NvflareEvent};
+use crate::link::event::{LinkContext, NvflareEvent};
 use crate::message::{
     JobId, Outcome, Parts, PayloadHead, Place, Properties, PullReply, Refusal, Reply, RequestId,
     ReturnCode, SubmitReply, SubmitResult, TaskHead, TaskId,
@@ -59,7 +59,7 @@ struct Ticket(Value);
 
 impl Link {
     /// Asks for a task of a job whose other half is there.
-    pub(super) fn ask_task(&mut self, cx: &mut LinkCx<'_>, id: RequestId, job: JobId) {
+    pub(super) fn ask_task(&mut self, cx: &mut LinkContext<'_>, id: RequestId, job: JobId) {
         self.jobs.entry(job).or_default().asking = Some(id);
         let origin = Origin::Job(job);
         let headers = Headers::new().with(key::PROJECT_NAME, cx.config.project.as_str());
@@ -70,7 +70,7 @@ impl Link {
 
     pub(super) fn pulled(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         call: &Call,
         id: RequestId,
         answer: Answer,
@@ -123,7 +123,7 @@ impl Link {
     /// The task is here, with all its arrays.
     pub(super) fn task_came(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         id: RequestId,
         mut task: Incoming,
         fetched: &BTreeMap<String, Bytes>,
@@ -160,7 +160,7 @@ impl Link {
     /// at once, and only once.
     pub(super) fn submit(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         id: RequestId,
         result: &SubmitResult,
         payload: &Bytes,
@@ -182,7 +182,7 @@ impl Link {
         self.call(cx, Purpose::Check(id), target, Headers::new(), Some(&body));
     }
 
-    pub(super) fn checked(&mut self, cx: &mut LinkCx<'_>, id: RequestId, answer: &Answer) {
+    pub(super) fn checked(&mut self, cx: &mut LinkContext<'_>, id: RequestId, answer: &Answer) {
         let Some(submission) = self.submissions.remove(&id) else {
             return;
         };
@@ -203,7 +203,7 @@ impl Link {
 
     pub(super) fn submitted(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         call: &Call,
         id: RequestId,
         answer: &Answer,
@@ -216,7 +216,7 @@ impl Link {
         }
     }
 
-    fn bring(&mut self, cx: &mut LinkCx<'_>, id: RequestId, submission: Submission) {
+    fn bring(&mut self, cx: &mut LinkContext<'_>, id: RequestId, submission: Submission) {
         let Submission {
             result, payload, ..
         } = submission;

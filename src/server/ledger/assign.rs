@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::job::Job;
 use super::record::Record;
 use super::task::{Assignee, Entry, NewTask, Owner, Phase, Task, TaskView};
-use super::{Awaited, Ledger, Out, Unconfirmed, shelf};
+use super::{Awaited, Ledger, LedgerOutput, Unconfirmed, task_inputs};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
 use crate::message::limits::{MAX_TEXT, check_given, check_size};
@@ -24,14 +24,14 @@ impl Ledger {
         job: JobId,
         to: Assignee,
         task: NewTask,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> Result<TaskId, Misuse> {
         self.check_assignee(job, &to)?;
         self.check_room()?;
         self.check_size(&task)?;
 
-        let input = shelf::id_of(&task.payload);
-        if !self.state.shelf.contains(&input) {
+        let input = task_inputs::id_of(&task.payload);
+        if !self.state.inputs.contains(&input) {
             let record = Record::Payload {
                 id: input,
                 labels: labels(&task.payload),
@@ -58,7 +58,11 @@ impl Ledger {
     ///
     /// # Errors
     /// When there is no such task, or it has a result.
-    pub(crate) fn withdraw(&mut self, task: TaskId, out: &mut Out<'_>) -> Result<(), Misuse> {
+    pub(crate) fn withdraw(
+        &mut self,
+        task: TaskId,
+        out: &mut LedgerOutput<'_>,
+    ) -> Result<(), Misuse> {
         self.open_task(task)?;
         let record = Record::Withdrawn { task };
         let record = self.commit(record, Bytes::new(), Awaited::Task(task), out)?;
@@ -78,7 +82,7 @@ impl Ledger {
         entropy: &mut Entropy,
         old: TaskId,
         to: Assignee,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> Result<TaskId, Misuse> {
         let job = self.open_task(old)?.entry.job;
         self.check_assignee(job, &to)?;
@@ -107,7 +111,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When no result of this task was given to the host, or it was taken before.
-    pub(crate) fn taken(&mut self, task: TaskId, out: &mut Out<'_>) -> Result<(), Misuse> {
+    pub(crate) fn taken(&mut self, task: TaskId, out: &mut LedgerOutput<'_>) -> Result<(), Misuse> {
         let given = |it: &Task| matches!(it.phase, Phase::Done(..));
         if !self.state.tasks.get(&task).is_some_and(given) || self.unconfirmed.contains_key(&task) {
             return Err(Misuse::UnknownTask(task));
@@ -146,7 +150,7 @@ impl Ledger {
     }
 
     /// Whose task this is, and who waits for it, is to ask again.
-    fn send_away(&mut self, task: TaskId, out: &mut Out<'_>) {
+    fn send_away(&mut self, task: TaskId, out: &mut LedgerOutput<'_>) {
         if let Some(it) = self.state.tasks.get(&task)
             && let Some(client) = it.client()
         {

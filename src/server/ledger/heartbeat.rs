@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ledger, Out};
+use super::{Ledger, LedgerOutput};
 use crate::identity::Name;
 use crate::message::{JobId, JobReport};
 use crate::server::ServerAction;
@@ -40,7 +40,7 @@ impl Ledger {
         &mut self,
         client: &Name,
         reported: &[JobReport],
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> JobLists {
         let mut lists = JobLists {
             generation: self.generation,

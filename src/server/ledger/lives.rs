@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::state::State;
 use super::submit::UNFIT;
-use super::{Answer, Assignee, Ledger, NewTask, Out, ReplyTo, Sites};
+use super::{Answer, Assignee, Ledger, LedgerOutput, NewTask, ReplyTo, Sites};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
 use crate::identity::Name;
@@ -20,10 +20,10 @@ use crate::message::{
     BLOCK, JobId, Outcome, Payload, PeerId, Place, Properties, PullTask, Push, PushReply, RecordId,
     Reply, RequestId, Ssid, SubmitResult, TaskId,
 };
+use crate::output_queue::OutputQueue;
 use crate::server::{ServerAction, ServerConfig};
 use crate::testing::fuzzing::script::Script;
 use crate::transfer::{CHUNK, Layout, chunk};
-use crate::waiting::Waiting;
 
 /// Enough for a job with some tasks, their results, and a restart.
 const MOST_STEPS: usize = 96;
@@ -92,8 +92,8 @@ impl Life {
             max_upload_bytes: 5 * BLOCK as u64,
             ..ServerConfig::new(name("project"))
         });
-        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
-        let mut out = Out {
+        let (mut actions, mut answers) = (OutputQueue::default(), Vec::new());
+        let mut out = LedgerOutput {
             actions: &mut actions,
             answers: &mut answers,
         };
@@ -333,7 +333,7 @@ impl Life {
         let holds = |taken: &mut Taken| taken.at > self.log.len();
         self.taken.take_if(holds);
         self.unconfirmed.clear();
-        let mut actions = Waiting::default();
+        let mut actions = OutputQueue::default();
         self.ledger = restored(&self.config, &records, &mut actions);
         self.receive(actions);
         // A host may give the seed again, which is a fault of its own.
@@ -407,7 +407,7 @@ impl Life {
     /// What makes no sense now is a misuse that changes nothing.
     fn command<T>(
         &mut self,
-        run: impl FnOnce(&mut Ledger, &mut Entropy, &mut Out<'_>) -> Result<T, Misuse>,
+        run: impl FnOnce(&mut Ledger, &mut Entropy, &mut LedgerOutput<'_>) -> Result<T, Misuse>,
     ) -> Option<T> {
         let before = self.ledger.state.clone();
         match self.call(run) {
@@ -423,10 +423,13 @@ impl Life {
         }
     }
 
-    fn call<T>(&mut self, run: impl FnOnce(&mut Ledger, &mut Entropy, &mut Out<'_>) -> T) -> T {
-        let mut actions = Waiting::default();
+    fn call<T>(
+        &mut self,
+        run: impl FnOnce(&mut Ledger, &mut Entropy, &mut LedgerOutput<'_>) -> T,
+    ) -> T {
+        let mut actions = OutputQueue::default();
         self.answers.clear();
-        let mut out = Out {
+        let mut out = LedgerOutput {
             actions: &mut actions,
             answers: &mut self.answers,
         };
@@ -440,7 +443,7 @@ impl Life {
         value
     }
 
-    fn receive(&mut self, mut actions: Waiting<ServerAction>) {
+    fn receive(&mut self, mut actions: OutputQueue<ServerAction>) {
         while let Some(action) = actions.pop_front() {
             if let ServerAction::Persist {
                 record,
@@ -462,13 +465,13 @@ impl Life {
     fn check(&self, checked: usize) {
         let state = &self.ledger.state;
         let same = |records: &[&[Bytes]], expected: &State, how: &str| {
-            let restored = restored(&self.config, &records.concat(), &mut Waiting::default());
+            let restored = restored(&self.config, &records.concat(), &mut OutputQueue::default());
             assert!(restored.state == *expected, "{how} restores something else");
         };
         let log = &self.log;
         let stride = if self.is_light() { 1 } else { 16 };
         for cut in (checked.max(1)..log.len()).step_by(stride) {
-            restored(&self.config, &log[..cut], &mut Waiting::default());
+            restored(&self.config, &log[..cut], &mut OutputQueue::default());
         }
         same(&[log], state, "the log");
 
@@ -515,9 +518,9 @@ impl Life {
 fn restored(
     config: &Arc<ServerConfig>,
     records: &[Bytes],
-    actions: &mut Waiting<ServerAction>,
+    actions: &mut OutputQueue<ServerAction>,
 ) -> Ledger {
-    let mut out = Out {
+    let mut out = LedgerOutput {
         actions,
         answers: &mut Vec::new(),
     };

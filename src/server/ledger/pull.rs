@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::record::Record;
 use super::submit::UNFIT;
 use super::task::Owner;
-use super::{Ledger, Out, ReplyTo};
+use super::{Ledger, LedgerOutput, ReplyTo};
 use crate::identity::Name;
 use crate::message::{Fetch, FetchReply, PullReply, PullTask, Reply, TaskHead, TaskId};
 use crate::server::ServerAction;
@@ -20,7 +20,7 @@ impl Ledger {
         client: &Name,
         request: PullTask,
         to: ReplyTo,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) {
         if self.ending.contains(&request.job) {
             return;
@@ -71,7 +71,13 @@ impl Ledger {
     }
 
     /// A client fetches a part of its task's payload.
-    pub(crate) fn fetch(&self, client: &Name, request: Fetch, to: ReplyTo, out: &mut Out<'_>) {
+    pub(crate) fn fetch(
+        &self,
+        client: &Name,
+        request: Fetch,
+        to: ReplyTo,
+        out: &mut LedgerOutput<'_>,
+    ) {
         let task = self.state.tasks.get(&request.task);
         let input = task
             .filter(|task| task.is_open() && task.belongs_to(client, request.job))
@@ -92,7 +98,7 @@ impl Ledger {
     }
 
     /// Answers a pull with an open, stored task.
-    pub(super) fn give(&self, id: TaskId, to: ReplyTo, out: &mut Out<'_>) {
+    pub(super) fn give(&self, id: TaskId, to: ReplyTo, out: &mut LedgerOutput<'_>) {
         let task = self.state.tasks.get(&id).filter(|task| task.is_open());
         let Some((task, input)) = task.and_then(|task| Some((task, task.input()?))) else {
             return;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::job::Sites;
-use super::shelf::PayloadId;
 use super::task::{Entry, Owner};
+use super::task_inputs::PayloadId;
 use super::upload::Block;
 use crate::identity::Name;
 use crate::message::{Digest, JobId, Outcome, PayloadHead, Place, Properties, Ssid, TaskId};

@@ -8,7 +8,7 @@ use super::assign::labels;
 use super::record::{self, Record};
 use super::state::State;
 use super::task::{Phase, Task};
-use super::{Ledger, Out};
+use super::{Ledger, LedgerOutput};
 use crate::error::ConfigError;
 use crate::message::Ssid;
 use crate::records::{Damaged, IN_SNAPSHOT, Records};
@@ -26,7 +26,7 @@ impl Ledger {
         config: Arc<ServerConfig>,
         fresh: Ssid,
         records: impl IntoIterator<Item = Bytes>,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> Result<Self, ConfigError> {
         let mut state = None;
         for (index, stored) in records.into_iter().enumerate() {
@@ -36,7 +36,7 @@ impl Ledger {
         let Some(mut state) = state else {
             return Ok(Self::new(config, fresh, out));
         };
-        state.shelf.drop_unused();
+        state.inputs.drop_unused();
         for task in in_order(&state) {
             if let Some(result) = task.result_received(task.entry.task, true) {
                 out.actions.push_back(ServerAction::ResultReceived(result));
@@ -67,7 +67,7 @@ impl Ledger {
             let sites = it.sites.clone();
             add(Record::JobStarted { job: *job, sites }, Bytes::new());
         }
-        for (id, payload) in state.shelf.iter() {
+        for (id, payload) in state.inputs.iter() {
             let labels = labels(payload);
             add(Record::Payload { id: *id, labels }, payload.bytes().clone());
         }

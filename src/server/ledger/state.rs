@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::job::Job;
 use super::record::{Record, ResultHead};
-use super::shelf::{PayloadId, Shelf};
 use super::task::{self, Input, Owner, Phase, Task, TaskResult};
+use super::task_inputs::{PayloadId, TaskInputs};
 use super::upload::{Block, Uploads};
 use crate::identity::Name;
 use crate::message::{JobId, Place, Properties, RecordId, Ssid, TaskId};
@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) disabled: BTreeSet<Name>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) tasks: BTreeMap<TaskId, Task>,
-    pub(super) shelf: Shelf,
+    pub(super) inputs: TaskInputs,
     pub(super) uploads: Uploads,
     /// The next place in the order of tasks.
     pub(super) next_order: u64,
@@ -38,7 +38,7 @@ impl State {
             disabled: BTreeSet::new(),
             jobs: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            shelf: Shelf::default(),
+            inputs: TaskInputs::default(),
             uploads: Uploads::default(),
             next_order: 0,
         }
@@ -77,7 +77,7 @@ impl State {
             Record::Enabled { client } => sure(self.disabled.remove(&client)),
             Record::Payload { id, labels } => {
                 // A process that died before it recorded the first task has put it up too.
-                self.shelf.put(id, labels.with(payload));
+                self.inputs.put(id, labels.with(payload));
                 Ok(())
             }
             Record::Task { entry, input } => self.add_open(entry, input),
@@ -116,7 +116,7 @@ impl State {
         let ended = self.jobs.remove(&job).ok_or(Damaged)?;
         for id in ended.tasks() {
             if let Some(input) = self.tasks.remove(&id).as_ref().and_then(Task::input) {
-                self.shelf.release(&input.id);
+                self.inputs.release(&input.id);
             }
             self.uploads.forget(id);
         }
@@ -127,7 +127,7 @@ impl State {
         let next_order = self.order_behind(&entry)?;
         let job = self.jobs.get_mut(&entry.job).ok_or(Damaged)?;
         sure(job.has_room_for(&entry) && !self.tasks.contains_key(&entry.task))?;
-        let payload = self.shelf.hold(&input).ok_or(Damaged)?;
+        let payload = self.inputs.hold(&input).ok_or(Damaged)?;
         job.add(&entry);
         job.open(&entry);
         self.next_order = next_order;
@@ -167,7 +167,7 @@ impl State {
     fn withdraw(&mut self, id: TaskId) -> Result<(), Damaged> {
         let input = self.close(id).ok_or(Damaged)?;
         self.bury(id);
-        self.shelf.release(&input.id);
+        self.inputs.release(&input.id);
         Ok(())
     }
 
@@ -228,7 +228,7 @@ impl State {
         let Phase::Done(input, _) = &task.phase else {
             return Err(Damaged);
         };
-        self.shelf.release(&input.id);
+        self.inputs.release(&input.id);
         task.phase = Phase::Taken;
         Ok(())
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::record::{Record, ResultHead};
 use super::task::{Phase, Task};
 use super::upload::Announced;
-use super::{Awaited, Ledger, Out, ReplyTo};
+use super::{Awaited, Ledger, LedgerOutput, ReplyTo};
 use crate::config::Check;
 use crate::identity::Name;
 use crate::message::limits::MAX_PROPERTIES;
@@ -29,7 +29,7 @@ impl Ledger {
         request: SubmitResult,
         payload: Bytes,
         to: ReplyTo,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) {
         let task = request.task;
         match self.judge(client, &request) {
@@ -69,7 +69,7 @@ impl Ledger {
         request: Push,
         bytes: Bytes,
         to: ReplyTo,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) {
         let task = request.task;
         let owned = |it: &Task| it.is_open() && it.belongs_to(client, request.job);
@@ -143,7 +143,7 @@ impl Ledger {
         &mut self,
         request: &SubmitResult,
         inline: Bytes,
-        out: &mut Out<'_>,
+        out: &mut LedgerOutput<'_>,
     ) -> Result<Arrived, &'static str> {
         let refused = |refusal| Ok(Arrived::Not(SubmitReply::Refused(refusal)));
         let fits = request.headers.size() <= MAX_PROPERTIES
@@ -187,7 +187,7 @@ impl Ledger {
     }
 
     /// Records checked blocks, so that the upload goes on after a restart.
-    fn record_blocks(&mut self, task: TaskId, out: &mut Out<'_>) -> Result<(), Damaged> {
+    fn record_blocks(&mut self, task: TaskId, out: &mut LedgerOutput<'_>) -> Result<(), Damaged> {
         while let Some(block) = self.state.uploads.next_block(task) {
             let bytes = block.bytes.clone();
             let record = Record::block(task, &block);
@@ -197,7 +197,7 @@ impl Ledger {
     }
 
     /// Drops what has come of an upload, here and in the records.
-    fn drop_upload(&mut self, task: TaskId, out: &mut Out<'_>) -> Result<(), Damaged> {
+    fn drop_upload(&mut self, task: TaskId, out: &mut LedgerOutput<'_>) -> Result<(), Damaged> {
         if self.state.uploads.is_recorded(task) {
             let record = Record::UploadDropped { task };
             self.commit(record, Bytes::new(), Awaited::Nothing, out)?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::record::ResultHead;
-use super::shelf::PayloadId;
+use super::task_inputs::PayloadId;
 use super::upload::Block;
 use crate::identity::Name;
 use crate::message::{JobId, Payload, Place, Properties, TaskId};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::heartbeat::JobLists;
-use super::{Answer, Assignee, Ledger, NewTask, Out, ReplyTo, Sites, TaskState};
+use super::{Answer, Assignee, Ledger, LedgerOutput, NewTask, ReplyTo, Sites, TaskState};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
 use crate::identity::Name;
@@ -21,9 +21,9 @@ use crate::message::{
     Fetch, JobId, JobReport, Outcome, Payload, PeerId, Properties, PullReply, PullTask, Push,
     PushReply, RecordId, Reply, RequestId, Ssid, SubmitReply, SubmitResult, TaskId,
 };
+use crate::output_queue::OutputQueue;
 use crate::server::{ResultReceived, ServerAction, ServerConfig};
 use crate::transfer::{CHUNK, Layout, chunk};
-use crate::waiting::Waiting;
 
 const JOB: JobId = JobId::from_bytes([1; 16]);
 const SSID: Ssid = Ssid::from_bytes([2; 16]);
@@ -111,10 +111,10 @@ impl World {
 
     fn of(
         config: ServerConfig,
-        make: impl FnOnce(Arc<ServerConfig>, &mut Out<'_>) -> Ledger,
+        make: impl FnOnce(Arc<ServerConfig>, &mut LedgerOutput<'_>) -> Ledger,
     ) -> Self {
-        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
-        let mut out = Out {
+        let (mut actions, mut answers) = (OutputQueue::default(), Vec::new());
+        let mut out = LedgerOutput {
             actions: &mut actions,
             answers: &mut answers,
         };
@@ -132,9 +132,12 @@ impl World {
         world
     }
 
-    fn call<T>(&mut self, call: impl FnOnce(&mut Ledger, &mut Entropy, &mut Out<'_>) -> T) -> T {
-        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
-        let mut out = Out {
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&mut Ledger, &mut Entropy, &mut LedgerOutput<'_>) -> T,
+    ) -> T {
+        let (mut actions, mut answers) = (OutputQueue::default(), Vec::new());
+        let mut out = LedgerOutput {
             actions: &mut actions,
             answers: &mut answers,
         };
@@ -143,7 +146,7 @@ impl World {
         value
     }
 
-    fn sort(&mut self, mut actions: Waiting<ServerAction>, answers: Vec<Answer>) {
+    fn sort(&mut self, mut actions: OutputQueue<ServerAction>, answers: Vec<Answer>) {
         while let Some(action) = actions.pop_front() {
             if let ServerAction::Persist {
                 record,

@@ -41,12 +41,12 @@ impl Server {
 
     /// The number of a cookie of this server's.
     pub(crate) fn number_of(&self, cookie: &Cookie) -> u64 {
-        self.door.number_of(cookie)
+        self.handshakes.number_of(cookie)
     }
 
     /// The number of the newest cookie that a name has used, and how many of its
     /// registrations wait for a signature.
     pub(crate) fn registration_of(&self, name: &Name) -> (Option<u64>, usize) {
-        self.door.registration_of(name)
+        self.handshakes.registration_of(name)
     }
 }

@@ -51,7 +51,7 @@ impl World {
 
     /// Begins an exchange with the server, as the attacker's site or under the nonce of
     /// somebody else's.
-    pub(super) fn knock(&mut self) {
+    pub(super) fn handshake(&mut self) {
         let mut nonce = self.dice.bytes();
         if self.dice.one_in(4)
             && let Some(seen) = self.any_seen()

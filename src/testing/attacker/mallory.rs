@@ -14,7 +14,7 @@ use crate::identity::{Chain, LocalSigner};
 use crate::link::native::room::Room;
 use crate::link::native::seal::{self, Key, nonces};
 use crate::link::native::session::{End, Protection, Seal, Session};
-use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
+use crate::link::native::transcript::{self, ChannelBinding, Keys, TokenClaims};
 use crate::message::{
     FetchReply, InstanceId, Properties, PullReply, PushReply, Reply, Request, RequestId, SessionId,
     SubmitReply,
@@ -235,7 +235,7 @@ impl Mallory {
             return Heard::Nothing;
         };
         let hello_s = message[..hello].to_vec();
-        let th0 = transcript::hello(&exchange.hello_c, &hello_s, &Binding::None);
+        let th0 = transcript::hello(&exchange.hello_c, &hello_s, &ChannelBinding::None);
         let keys = reply
             .server_share
             .and_then(|share| Keys::new(&exchange.secret, share, &th0));

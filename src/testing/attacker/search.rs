@@ -130,7 +130,7 @@ impl World {
     }
 
     fn lie_to_the_server(&mut self) {
-        self.knock();
+        self.handshake();
         for _ in 0..LIES / 2 {
             self.enrol();
         }

@@ -147,11 +147,11 @@ impl Center {
     /// A message of a handshake is about to come. What is drawn for it depends on how many
     /// have come from the same client, and not on what others did: that would make many
     /// states of one.
-    pub(super) fn knock(&mut self, site: usize, process: u8) {
-        self.knocks[site] += 1;
+    pub(super) fn handshake(&mut self, site: usize, process: u8) {
+        self.handshakes[site] += 1;
         let seed = [
             process + 1,
-            self.knocks[site],
+            self.handshakes[site],
             peer(site).0.to_be_bytes()[7],
             0,
         ]

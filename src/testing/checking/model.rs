@@ -81,11 +81,11 @@ impl Model {
         let mut server = Server::restore(config, identity, [process; 32], NOW, disk.stored.clone())
             .expect("it wrote them");
         server.make_still([SERVER_DRAWS; 32]);
-        let knocks = vec![0; self.bounds.sites];
+        let handshakes = vec![0; self.bounds.sites];
         Center {
             server,
             disk,
-            knocks,
+            handshakes,
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Center {
     pub(super) server: Server,
     pub(super) disk: Disk,
     /// Messages of handshakes that have come from each client.
-    pub(super) knocks: Vec<u8>,
+    pub(super) handshakes: Vec<u8>,
 }
 
 /// What a host has stored.

@@ -188,7 +188,7 @@ impl Model {
         if packet.to_server {
             if !native::is_of_session(&packet.message) {
                 let process = state.spent.crashes + state.spent.amnesias;
-                state.center.change(|it| it.knock(packet.site, process));
+                state.center.change(|it| it.handshake(packet.site, process));
             }
             let (peer, message) = (peer(packet.site), copy(&packet.message));
             let mut registered = false;
@@ -198,7 +198,7 @@ impl Model {
                 registered = server.counters().registrations > before;
             });
             if let Ok(Envelope::Register { register, .. }) = native::parse(&packet.message) {
-                self.knocked(state, register.reply.cookie.stamp, registered);
+                self.handshake_done(state, register.reply.cookie.stamp, registered);
             }
         } else {
             let message = copy(&packet.message);
@@ -215,7 +215,7 @@ impl Model {
     }
 
     /// A Register with a cookie of this stamp has arrived.
-    fn knocked(&self, state: &mut State, stamp: [u8; 16], registered: bool) {
+    fn handshake_done(&self, state: &mut State, stamp: [u8; 16], registered: bool) {
         let cookie = (state.spent.crashes + state.spent.amnesias, stamp);
         let known = state.witness.cookies.contains(&cookie);
         if known {

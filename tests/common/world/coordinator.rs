@@ -9,7 +9,7 @@ use fedlink::identity::Name;
 use fedlink::message::PeerId;
 use fedlink::{Instant, Server, ServerAction, ServerTimer};
 
-use super::director::{Desk, Director};
+use super::director::{Director, DirectorContext};
 use super::event::{Event, Parcel, ServerEvent};
 use super::host::{Host, HostId};
 use super::network::{Towards, exporter};
@@ -108,7 +108,7 @@ impl Coordinator {
         scene.model.server.starts(&server, count > 0, scene.clock());
         self.machine = Some(server);
         scene.server_is_up = true;
-        self.direct(scene, |director, desk| director.resume(desk));
+        self.direct(scene, |director, context| director.resume(context));
         self.pump(scene);
     }
 
@@ -202,19 +202,19 @@ impl Coordinator {
                     let _ = server.signed(scene.clock(), request, &signature);
                 }
             }
-            ServerEvent::Enable(site) => self.direct(scene, |director, desk| {
-                director.enable(desk, site);
+            ServerEvent::Enable(site) => self.direct(scene, |director, context| {
+                director.enable(context, site);
             }),
-            ServerEvent::StartJob(job) => self.direct(scene, |director, desk| {
-                director.start(desk, job);
+            ServerEvent::StartJob(job) => self.direct(scene, |director, context| {
+                director.start(context, job);
             }),
-            ServerEvent::AbortJob(job) => self.direct(scene, |director, desk| {
-                director.abort(desk, job);
+            ServerEvent::AbortJob(job) => self.direct(scene, |director, context| {
+                director.abort(context, job);
             }),
-            ServerEvent::Take(task) => self.direct(scene, |director, desk| {
-                director.take(desk, task);
+            ServerEvent::Take(task) => self.direct(scene, |director, context| {
+                director.take(context, task);
             }),
-            ServerEvent::Review => self.direct(scene, |director, desk| director.review(desk)),
+            ServerEvent::Review => self.direct(scene, |director, context| director.review(context)),
         }
         self.pump(scene);
     }
@@ -243,17 +243,17 @@ impl Coordinator {
     }
 
     pub fn disable(&mut self, scene: &mut Scene<'_>, site: usize) {
-        self.direct(scene, |director, desk| director.disable(desk, site));
+        self.direct(scene, |director, context| director.disable(context, site));
         self.pump(scene);
     }
 
     pub fn reassign_one(&mut self, scene: &mut Scene<'_>) {
-        self.direct(scene, |director, desk| director.reassign_one(desk));
+        self.direct(scene, |director, context| director.reassign_one(context));
         self.pump(scene);
     }
 
     pub fn withdraw_one(&mut self, scene: &mut Scene<'_>) {
-        self.direct(scene, |director, desk| director.withdraw_one(desk));
+        self.direct(scene, |director, context| director.withdraw_one(context));
         self.pump(scene);
     }
 
@@ -271,16 +271,16 @@ impl Coordinator {
     fn direct(
         &mut self,
         scene: &mut Scene<'_>,
-        run: impl FnOnce(&mut Director, &mut Desk<'_, '_>),
+        run: impl FnOnce(&mut Director, &mut DirectorContext<'_, '_>),
     ) {
         if let Some(server) = &mut self.machine {
-            let mut desk = Desk {
+            let mut context = DirectorContext {
                 server,
                 disk: &self.process.disk,
                 life: self.process.life(),
                 scene,
             };
-            run(&mut self.director, &mut desk);
+            run(&mut self.director, &mut context);
         }
     }
 

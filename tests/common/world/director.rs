@@ -40,14 +40,14 @@ pub struct Director {
 }
 
 /// What the director works with, while one input is handled.
-pub struct Desk<'a, 'b> {
+pub struct DirectorContext<'a, 'b> {
     pub server: &'a mut Server,
     pub disk: &'a Disk,
     pub life: u32,
     pub scene: &'a mut Scene<'b>,
 }
 
-impl Desk<'_, '_> {
+impl DirectorContext<'_, '_> {
     fn later(&mut self, low: u64, high: u64, event: ServerEvent) {
         let wait = self.scene.dice().millis(low, high);
         self.scene.after(wait, Event::Server(self.life, event));
@@ -77,26 +77,26 @@ impl Director {
     }
 
     /// The process has started: finds where it was, in what the server was restored to.
-    pub fn resume(&mut self, desk: &mut Desk<'_, '_>) {
+    pub fn resume(&mut self, context: &mut DirectorContext<'_, '_>) {
         self.reading.clear();
-        let now = desk.scene.now;
+        let now = context.scene.now;
         for index in 0..self.stages.len() {
-            let plan = &desk.scene.plan.jobs[index];
+            let plan = &context.scene.plan.jobs[index];
             let (id, starts_at, aborts_at) = (plan.id, plan.starts_at, plan.aborts_at);
-            let runs = desk.server.jobs().any(|job| job == id);
-            let start = Event::Server(desk.life, ServerEvent::StartJob(index));
+            let runs = context.server.jobs().any(|job| job == id);
+            let start = Event::Server(context.life, ServerEvent::StartJob(index));
             self.stages[index] = match (self.stages[index], runs) {
                 (Stage::Planned, false) => {
-                    desk.scene.at(starts_at, start);
+                    context.scene.at(starts_at, start);
                     Stage::Planned
                 }
                 (Stage::Runs { mark }, false) => {
                     assert_eq!(mark, NEVER, "a stored job is forgotten");
-                    desk.scene.at(now, start);
+                    context.scene.at(now, start);
                     Stage::Planned
                 }
                 (Stage::Ending { .. } | Stage::Over, false) => {
-                    desk.scene.model.work.ended.entry(id).or_insert(now);
+                    context.scene.model.work.ended.entry(id).or_insert(now);
                     Stage::Over
                 }
                 (Stage::Over, true) => panic!("the end of a job is forgotten"),
@@ -105,26 +105,26 @@ impl Director {
                     Stage::Runs { mark: 0 }
                 }
             };
-            for client in desk.server.disabled().cloned().collect::<Vec<_>>() {
-                let site = site_of(desk.scene, &client);
-                desk.later(0, 30_000, ServerEvent::Enable(site));
+            for client in context.server.disabled().cloned().collect::<Vec<_>>() {
+                let site = site_of(context.scene, &client);
+                context.later(0, 30_000, ServerEvent::Enable(site));
             }
             if let Some(at) = aborts_at.filter(|at| *at > now) {
-                let abort = Event::Server(desk.life, ServerEvent::AbortJob(index));
-                desk.scene.at(at, abort);
+                let abort = Event::Server(context.life, ServerEvent::AbortJob(index));
+                context.scene.at(at, abort);
             }
             match self.stages[index] {
-                Stage::Over => desk.scene.model.work.over(id),
+                Stage::Over => context.scene.model.work.over(id),
                 Stage::Planned | Stage::Runs { .. } | Stage::Ending { .. } => {
-                    self.check_memory(desk, id);
+                    self.check_memory(context, id);
                 }
             }
             if runs {
-                self.direct(desk, index);
+                self.direct(context, index);
             }
         }
-        let review = Event::Server(desk.life, ServerEvent::Review);
-        desk.scene.after(PATIENCE, review);
+        let review = Event::Server(context.life, ServerEvent::Review);
+        context.scene.after(PATIENCE, review);
     }
 
     /// The process dies: what is not confirmed by now never will be.
@@ -164,41 +164,44 @@ impl Director {
         }
     }
 
-    pub fn start(&mut self, desk: &mut Desk<'_, '_>, index: usize) {
+    pub fn start(&mut self, context: &mut DirectorContext<'_, '_>, index: usize) {
         if self.stages[index] != Stage::Planned {
             return;
         }
-        let plan = &desk.scene.plan;
+        let plan = &context.scene.plan;
         let job = &plan.jobs[index];
         let (id, sites) = (job.id, job.meant_for(&plan.sites));
-        desk.server.start_job(desk.now(), id, sites).unwrap();
-        desk.scene.model.server.job_started(id);
-        self.stages[index] = Stage::Runs { mark: desk.mark() };
-        self.direct(desk, index);
+        context.server.start_job(context.now(), id, sites).unwrap();
+        context.scene.model.server.job_started(id);
+        self.stages[index] = Stage::Runs {
+            mark: context.mark(),
+        };
+        self.direct(context, index);
     }
 
-    pub fn abort(&mut self, desk: &mut Desk<'_, '_>, index: usize) {
+    pub fn abort(&mut self, context: &mut DirectorContext<'_, '_>, index: usize) {
         if matches!(self.stages[index], Stage::Runs { .. }) {
-            desk.scene.tally.count(Case::JobAborted);
-            self.end(desk, index);
+            context.scene.tally.count(Case::JobAborted);
+            self.end(context, index);
         }
     }
 
     /// Keeps a site out for a while.
-    pub fn disable(&mut self, desk: &mut Desk<'_, '_>, site: usize) {
-        let site = desk.scene.plan.person(site);
-        let name = desk.scene.plan.sites[site].clone();
-        if desk.server.disable(desk.now(), &name) {
-            desk.scene.model.work.disabled.insert(site);
-            desk.scene
+    pub fn disable(&mut self, context: &mut DirectorContext<'_, '_>, site: usize) {
+        let site = context.scene.plan.person(site);
+        let name = context.scene.plan.sites[site].clone();
+        if context.server.disable(context.now(), &name) {
+            context.scene.model.work.disabled.insert(site);
+            context
+                .scene
                 .happens(Case::SiteDisabled, || format!("{name} is disabled"));
-            desk.later(1_000, 40_000, ServerEvent::Enable(site));
+            context.later(1_000, 40_000, ServerEvent::Enable(site));
         }
     }
 
-    pub fn enable(&mut self, desk: &mut Desk<'_, '_>, site: usize) {
-        let name = desk.scene.plan.sites[site].clone();
-        desk.server.enable(desk.now(), &name);
+    pub fn enable(&mut self, context: &mut DirectorContext<'_, '_>, site: usize) {
+        let name = context.scene.plan.sites[site].clone();
+        context.server.enable(context.now(), &name);
     }
 
     /// What jobs still wait for.
@@ -221,23 +224,26 @@ impl Director {
         jobs.map(job).collect::<Vec<_>>().join("\n")
     }
 
-    fn end(&mut self, desk: &mut Desk<'_, '_>, index: usize) {
-        let job = desk.scene.plan.jobs[index].id;
-        desk.scene
+    fn end(&mut self, context: &mut DirectorContext<'_, '_>, index: usize) {
+        let job = context.scene.plan.jobs[index].id;
+        context
+            .scene
             .happens(Case::JobEnded, || format!("job {job} ends"));
-        desk.server.end_job(desk.now(), job).unwrap();
-        desk.scene.model.work.ending.insert(job);
-        desk.scene.model.server.job_ended(job);
-        self.stages[index] = Stage::Ending { mark: desk.mark() };
+        context.server.end_job(context.now(), job).unwrap();
+        context.scene.model.work.ending.insert(job);
+        context.scene.model.server.job_ended(job);
+        self.stages[index] = Stage::Ending {
+            mark: context.mark(),
+        };
     }
 
-    fn check_memory(&self, desk: &mut Desk<'_, '_>, job: JobId) {
-        let held = desk
+    fn check_memory(&self, context: &mut DirectorContext<'_, '_>, job: JobId) {
+        let held = context
             .server
             .tasks(job)
             .map(|task| (task.id, task.state))
             .collect();
-        desk.scene.model.work.restored(job, &held);
+        context.scene.model.work.restored(job, &held);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use fedlink::identity::Name;
 use fedlink::message::{InstanceId, Payload, PeerId};
-use fedlink::stand_in::{Answer, Desk, Guise, StandIn};
+use fedlink::stand_in::{Answer, Claim, MessageBuffer, StandIn};
 use fedlink::{Assignee, Instant, NewTask, Server, ServerAction, ServerTransmit, Suite};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -33,27 +33,29 @@ pub fn measure(
             Ok((name, stand_in))
         })
         .collect();
-    let mut house = House {
+    let mut federation = Federation {
         server,
         now,
         clients: seated?,
-        desk: Desk::default(),
+        buffer: MessageBuffer::default(),
     };
     let input = payload(bytes);
     let mut heartbeats = Duration::ZERO;
     let [mut polls, mut fetches, mut submits] = [Duration::ZERO; 3];
     let (turns, rounds) = (times / CLIENTS, times / CLIENTS / 10);
     for _ in 0..turns {
-        let (took, _) = house.turn(|_, client, desk| client.heartbeat(&[JOB], desk))?;
+        let (took, _) = federation.turn(|_, client, buffer| client.heartbeat(&[JOB], buffer))?;
         heartbeats += took;
     }
     for _ in 0..rounds {
-        let (took, answers) = house.turn(|_, client, desk| client.pull(JOB, None, desk))?;
+        let (took, answers) =
+            federation.turn(|_, client, buffer| client.pull(JOB, None, buffer))?;
         polls += took;
         wanted(answers.iter().all(|it| matches!(it, Answer::Nothing(_))))?;
 
-        house.assign(&input)?;
-        let (took, answers) = house.turn(|_, client, desk| client.pull(JOB, None, desk))?;
+        federation.assign(&input)?;
+        let (took, answers) =
+            federation.turn(|_, client, buffer| client.pull(JOB, None, buffer))?;
         fetches += took;
         let tasks: Vec<_> = answers
             .into_iter()
@@ -64,8 +66,9 @@ pub fn measure(
             .collect();
         wanted(tasks.len() as u64 == CLIENTS)?;
 
-        let (took, answers) = house
-            .turn(|number, client, desk| client.submit(*tasks.get(number)?, input.bytes(), desk))?;
+        let (took, answers) = federation.turn(|number, client, buffer| {
+            client.submit(*tasks.get(number)?, input.bytes(), buffer)
+        })?;
         submits += took;
         wanted(answers.iter().all(|it| matches!(it, Answer::Accepted)))?;
     }
@@ -85,22 +88,22 @@ fn wanted(answered: bool) -> Result<(), Failure> {
     Err("the server has answered something else".into())
 }
 
-struct House<'a> {
+struct Federation<'a> {
     server: &'a mut Server,
     now: Instant,
     clients: Vec<(Name, StandIn)>,
-    desk: Desk,
+    buffer: MessageBuffer,
 }
 
-impl House<'_> {
+impl Federation<'_> {
     /// Each client asks for something. What the server took for it, and its answers.
     fn turn(
         &mut self,
-        mut ask: impl FnMut(usize, &mut StandIn, &mut Desk) -> Option<BytesMut>,
+        mut ask: impl FnMut(usize, &mut StandIn, &mut MessageBuffer) -> Option<BytesMut>,
     ) -> Result<(Duration, Vec<Answer>), Failure> {
         let mut asked = Vec::new();
         for (number, (_, client)) in self.clients.iter_mut().enumerate() {
-            let message = ask(number, client, &mut self.desk).ok_or("nothing to ask")?;
+            let message = ask(number, client, &mut self.buffer).ok_or("nothing to ask")?;
             asked.push((PeerId(number as u64), message));
         }
         let mut answers = Vec::with_capacity(asked.len());
@@ -120,13 +123,13 @@ impl House<'_> {
         }
         let heard = self.clients.iter_mut().zip(answers).map(|(it, answer)| {
             let (name, client) = it;
-            let guise = Guise {
+            let claim = Claim {
                 project: name.clone(),
                 client: name.clone(),
                 instance: InstanceId::from_bytes([0; 16]),
             };
-            let message = self.desk.join(&answer.header, &answer.payload);
-            Ok(client.handle(&guise, message)?)
+            let message = self.buffer.join(&answer.header, &answer.payload);
+            Ok(client.handle(&claim, message)?)
         });
         heard.collect()
     }

@@ -131,11 +131,11 @@ impl Node {
         process: u64,
         now: Instant,
     ) -> Result<Self, DemoError> {
-        let (seat, share) = (&setup.sites[site], &setup.shares[site]);
-        let (records, stored) = Records::open(&seat.state)?;
+        let (party, share) = (&setup.sites[site], &setup.shares[site]);
+        let (records, stored) = Records::open(&party.state)?;
         let config = Arc::clone(&setup.client_config);
         let seed = seed(setup, site as u64 + 1, process);
-        let mut client = Client::restore(config, seat.identity.clone(), seed, now, stored)?;
+        let mut client = Client::restore(config, party.identity.clone(), seed, now, stored)?;
         client.set_wall_clock(now, unix_time());
         client.register(now)?;
         Ok(Self {

@@ -78,11 +78,11 @@ struct Hub {
 
 impl Hub {
     fn open(shared: &Shared, listener: TcpListener) -> Result<Self, DemoError> {
-        let (setup, seat) = (&shared.setup, &shared.setup.server);
-        let (store, records) = FileStore::open(&seat.state)?;
-        let host = ServerHost::new(Arc::clone(&setup.server_config), seat.identity.clone())
+        let (setup, party) = (&shared.setup, &shared.setup.server);
+        let (store, records) = FileStore::open(&party.state)?;
+        let host = ServerHost::new(Arc::clone(&setup.server_config), party.identity.clone())
             .storage(store, records)
-            .listen(parties::accept(&seat.kit, listener)?);
+            .listen(parties::accept(&party.kit, listener)?);
         Ok(Self {
             process: HostedCoordinator::start(host)?,
             drill: None,

@@ -76,12 +76,12 @@ async fn open(
     cable: &Cable,
 ) -> Result<HostedSite, DemoError> {
     let setup = &shared.setup;
-    let (seat, share) = (&setup.sites[site], &setup.shares[site]);
-    let dial = parties::dial(&seat.kit, [address.to_string()])?;
-    let (store, records) = FileStore::open(&seat.state)?;
+    let (party, share) = (&setup.sites[site], &setup.shares[site]);
+    let dial = parties::dial(&party.kit, [address.to_string()])?;
+    let (store, records) = FileStore::open(&party.state)?;
     let host = ClientHost::new(
         Arc::clone(&setup.client_config),
-        seat.identity.clone(),
+        party.identity.clone(),
         cable.dial(dial),
     )
     .storage(store, records);

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::client::RetryReason;
 use crate::client::Timer;
 use crate::client::backoff;
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::message::{Push, PushReply, Request, RequestId, ReturnCode, TaskId};
 
 use super::upload::Upload;
@@ -15,7 +15,7 @@ use crate::client::work::record::Store;
 impl Outbox {
     pub(super) fn on_pushed(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         task: TaskId,
         id: RequestId,
         reply: PushReply,
@@ -43,7 +43,7 @@ impl Outbox {
 
     pub(super) fn on_part_lost(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         task: TaskId,
         id: RequestId,
@@ -69,7 +69,7 @@ impl Outbox {
 
     /// Fills the window, unless a failed part has to wait. When nothing is left to send
     /// the server is asked what it thinks: it commits, or names what is missing.
-    pub(super) fn push_parts(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+    pub(super) fn push_parts(&mut self, cx: &mut WorkContext<'_>, task: TaskId) {
         if !cx.ready || cx.timers.is_armed(Timer::Outbox(task)) {
             return;
         }
@@ -91,7 +91,7 @@ impl Outbox {
         }
     }
 
-    fn submit_again(&mut self, cx: &mut Cx<'_>, task: TaskId) {
+    fn submit_again(&mut self, cx: &mut WorkContext<'_>, task: TaskId) {
         self.drop_requests(cx, task);
         cx.timers.disarm(Timer::Outbox(task));
         self.submit(cx, task);

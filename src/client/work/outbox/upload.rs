@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::client::{ClientAction, Direction};
 use crate::message::{JobId, Payload, RequestId, TaskId};
 use crate::transfer::{self, Layout, WINDOW, Window};
@@ -85,7 +85,7 @@ impl Upload {
         self.window.is_quiet()
     }
 
-    pub(crate) fn tell(&self, cx: &mut Cx<'_>, job: JobId, task: TaskId) {
+    pub(crate) fn tell(&self, cx: &mut WorkContext<'_>, job: JobId, task: TaskId) {
         cx.tell(ClientAction::TransferProgress {
             job,
             task,

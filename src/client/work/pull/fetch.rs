@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::client::{ClientAction, Direction};
 use crate::message::{BLOCK, Payload, Place, RequestId, TaskId};
 use crate::transfer::{BadDigest, Layout, Reassembler, Unfit, WINDOW, Window};
@@ -59,7 +59,7 @@ impl Fetch {
     }
 
     /// Nobody wants the payload any more: it is not to come back.
-    pub(crate) fn forget(&self, cx: &mut Cx<'_>, store: &mut Store) {
+    pub(crate) fn forget(&self, cx: &mut WorkContext<'_>, store: &mut Store) {
         if self.stored > 0 {
             let (job, task) = (self.task.job, self.task.head.task);
             store.note(cx, &Record::Dropped { job, task });
@@ -127,7 +127,7 @@ impl Fetch {
     }
 
     /// Goes on from the first byte that is missing.
-    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn resume(&mut self, cx: &mut WorkContext<'_>) {
         self.failures = 0;
         self.window.resume(self.reassembler.wanted());
         if core::mem::take(&mut self.cut) {
@@ -140,7 +140,7 @@ impl Fetch {
     /// Takes the answer to a request.
     pub(crate) fn put(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         id: RequestId,
         offset: u64,
@@ -171,7 +171,7 @@ impl Fetch {
     }
 
     /// Stores the blocks that became whole. The only block is stored with its task.
-    fn store_blocks(&mut self, cx: &mut Cx<'_>, store: &mut Store) {
+    fn store_blocks(&mut self, cx: &mut WorkContext<'_>, store: &mut Store) {
         if self.reassembler.layout().blocks() < 2 {
             return;
         }
@@ -186,7 +186,7 @@ impl Fetch {
         }
     }
 
-    fn tell(&self, cx: &mut Cx<'_>) {
+    fn tell(&self, cx: &mut WorkContext<'_>) {
         cx.tell(ClientAction::TransferProgress {
             job: self.task.job,
             task: self.task.head.task,

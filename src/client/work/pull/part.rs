@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::client::RetryReason;
 use crate::client::Timer;
 use crate::client::backoff;
-use crate::client::cx::Cx;
+use crate::client::cx::WorkContext;
 use crate::client::work::record::Store;
 use crate::message::{Fetch as FetchPart, JobId, Request, RequestId, ReturnCode, TaskId};
 
@@ -17,7 +17,7 @@ use super::{Asked, Pulled, Pulls, State};
 impl Pulls {
     pub(super) fn on_part(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         store: &mut Store,
         known: impl Fn(JobId, TaskId) -> bool,
         (job, id): (JobId, RequestId),
@@ -43,7 +43,7 @@ impl Pulls {
     }
 
     /// Ends a fetch that will never be whole, and asks for a task again.
-    pub(super) fn drop_fetch(&mut self, cx: &mut Cx<'_>, store: &mut Store, job: JobId) {
+    pub(super) fn drop_fetch(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, job: JobId) {
         if let Some(fetch) = self.fetch_mut(job) {
             fetch.forget(cx, store);
         }
@@ -53,7 +53,7 @@ impl Pulls {
 
     pub(super) fn on_part_lost(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut WorkContext<'_>,
         job: JobId,
         id: RequestId,
         code: ReturnCode,
@@ -72,7 +72,7 @@ impl Pulls {
     }
 
     /// Fills the window, unless a failed part has to wait.
-    pub(super) fn fetch_parts(&mut self, cx: &mut Cx<'_>, job: JobId) {
+    pub(super) fn fetch_parts(&mut self, cx: &mut WorkContext<'_>, job: JobId) {
         if !cx.ready || cx.timers.is_armed(Timer::Pull(job)) {
             return;
         }

@@ -49,7 +49,7 @@ fn a_task_reaches_the_host_once_it_is_stored() {
     rig.now = rig.now + SECOND;
     rig.reply_with(ask.id, task(TASK, "weights"), "weights");
     assert_eq!(rig.actions(), []);
-    let submit = |work: &mut Work, cx: &mut Cx<'_>| {
+    let submit = |work: &mut Work, cx: &mut WorkContext<'_>| {
         let payload = Payload::new("early");
         work.submit(cx, TASK, Outcome::Ok, Properties::new(), payload)
     };

@@ -10,10 +10,10 @@ use crate::config::ClientConfig;
 use crate::digest::Hash;
 use crate::error::Dropped;
 use crate::identity::{self, Chain, ChainError, Key, Role, Verified};
-use crate::link::event::{Event, HandshakeEvent, LinkCx};
+use crate::link::event::{Event, HandshakeEvent, LinkContext};
 use crate::link::native::seal;
 use crate::link::native::session::{End, Protection, Seal, Session};
-use crate::link::native::transcript::{self, Binding, Keys};
+use crate::link::native::transcript::{self, ChannelBinding, Keys};
 use crate::link::{Auth, Suspicion};
 use crate::message::SessionId;
 use crate::suite::Suite;
@@ -49,7 +49,7 @@ pub(super) struct Challenged {
     hello_c: Vec<u8>,
     client_nonce: [u8; 16],
     secret: Option<x25519_dalek::StaticSecret>,
-    binding: Binding,
+    binding: ChannelBinding,
     checked: u8,
 }
 
@@ -77,8 +77,8 @@ pub(super) struct Registering {
 
 impl Link {
     /// The suites that this carrier permits: bearer needs one that protects end to end.
-    pub(crate) fn offered(config: &ClientConfig, binding: &Binding) -> Vec<Suite> {
-        let safe = config.trusted_path || *binding != Binding::None;
+    pub(crate) fn offered(config: &ClientConfig, binding: &ChannelBinding) -> Vec<Suite> {
+        let safe = config.trusted_path || *binding != ChannelBinding::None;
         let suites = config.suites.as_slice().iter().copied();
         suites
             .filter(|suite| *suite != Suite::Bearer || safe)
@@ -91,7 +91,7 @@ impl Link {
     }
 
     /// Starts a handshake with a fresh nonce; one under way is forgotten.
-    pub(crate) fn challenge(&mut self, cx: &mut LinkCx<'_>) {
+    pub(crate) fn challenge(&mut self, cx: &mut LinkContext<'_>) {
         let secret = cx
             .config
             .suites
@@ -151,7 +151,7 @@ impl Link {
 
     pub(super) fn challenge_reply(
         &mut self,
-        cx: &mut LinkCx<'_>,
+        cx: &mut LinkContext<'_>,
         message: &[u8],
         reply: &ChallengeReply,
         hello_len: usize,
@@ -211,7 +211,7 @@ impl Link {
 
     pub(super) fn register_reply(
         &mut self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         message: &[u8],
         client_nonce: [u8; 16],
         session: SessionId,
@@ -312,7 +312,7 @@ impl Challenged {
     /// Checks the server's answer and prepares the Register, all but its proof.
     fn accept(
         &self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         message: &[u8],
         reply: &ChallengeReply,
         hello_len: usize,
@@ -378,7 +378,7 @@ impl Registering {
     /// Checks what the server granted.
     fn accept(
         &self,
-        cx: &LinkCx<'_>,
+        cx: &LinkContext<'_>,
         message: &[u8],
         session: SessionId,
         clear: usize,

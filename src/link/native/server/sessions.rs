@@ -31,7 +31,7 @@ use crate::error::Dropped;
 use crate::identity::{CertificateId, Name, Revoked};
 use crate::link::native::room::Room;
 use crate::link::native::session::{End, Opened, Protection, Written};
-use crate::link::native::transcript::Binding;
+use crate::link::native::transcript::ChannelBinding;
 use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
 
 pub(crate) use self::ids::Handle;
@@ -49,7 +49,7 @@ pub(crate) struct Beginning {
     pub(crate) instance: InstanceId,
     /// The channel binding of the only connection that it counts on, in the bearer suite
     /// with a binding.
-    pub(crate) bound_to: Binding,
+    pub(crate) bound_to: ChannelBinding,
     /// Its own certificate first.
     pub(crate) certificates: Box<[CertificateId]>,
     /// In time without sleep.
@@ -104,8 +104,8 @@ impl Sessions {
         let handle = self.ids.handle_of(new.id)?;
         let expires_at = self.in_table_time(new.expires_at);
         let binding = match new.bound_to {
-            Binding::TlsExporter(value) => Some(value),
-            Binding::None => None,
+            ChannelBinding::TlsExporter(value) => Some(value),
+            ChannelBinding::None => None,
         };
         let mut standing = Standing::new(
             new.protection,
@@ -284,7 +284,7 @@ impl Sessions {
 
     pub(crate) fn open_clear(
         &mut self,
-        (now, binding): (Instant, &Binding),
+        (now, binding): (Instant, &ChannelBinding),
         id: SessionId,
         request: RequestId,
         token: Option<[u8; 16]>,
@@ -293,7 +293,7 @@ impl Sessions {
     ) -> Result<(Handle, Opened), Dropped> {
         let (session, standing) = self.lasting(now, id)?;
         if standing.is_bound() {
-            let Binding::TlsExporter(value) = binding else {
+            let ChannelBinding::TlsExporter(value) = binding else {
                 return Err(Dropped::Unauthentic);
             };
             if self.bound.get(&session.place) != Some(value) {

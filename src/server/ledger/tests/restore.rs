@@ -195,7 +195,7 @@ fn a_record_that_contradicts_those_before_it_is_named_and_changes_nothing() {
     world.submit("a", done, &bytes(3, 0));
     world.store();
     let state = &world.ledger.state;
-    let (payload, _) = state.shelf.iter().next().unwrap();
+    let (payload, _) = state.inputs.iter().next().unwrap();
     let (payload, next) = (*payload, state.next_order);
     let unknown = TaskId::from_bytes([9; 16]);
     let owner = |order| Owner {
@@ -378,8 +378,8 @@ fn an_empty_store_begins_a_new_service_session() {
 
 /// Which record is named as one that cannot be read.
 fn unreadable(log: Vec<Bytes>) -> usize {
-    let (mut actions, mut answers) = (Waiting::default(), Vec::new());
-    let mut out = Out {
+    let (mut actions, mut answers) = (OutputQueue::default(), Vec::new());
+    let mut out = LedgerOutput {
         actions: &mut actions,
         answers: &mut answers,
     };
@@ -398,8 +398,8 @@ fn a_record_of_another_version_says_what_to_do() {
         world.store();
         let mut other = world.log[0].to_vec();
         other[0] = found;
-        let (mut actions, mut answers) = (Waiting::default(), Vec::new());
-        let mut out = Out {
+        let (mut actions, mut answers) = (OutputQueue::default(), Vec::new());
+        let mut out = LedgerOutput {
             actions: &mut actions,
             answers: &mut answers,
         };

@@ -6,7 +6,7 @@ use super::{Mallory, Posed};
 use crate::digest::Hash;
 use crate::identity::{LocalSigner, Signer};
 use crate::link::native::seal::{self, nonces};
-use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
+use crate::link::native::transcript::{self, ChannelBinding, Keys, TokenClaims};
 use crate::message::{SessionId, Ssid, Token};
 use crate::suite::Suite;
 use crate::wire::native::{
@@ -33,7 +33,7 @@ impl Mallory {
             server_share: (self.suite == Suite::Sealed).then_some(share),
             cookie: Cookie::EMPTY,
         });
-        let th0 = transcript::hello(hello_c, &hello_s, &Binding::None);
+        let th0 = transcript::hello(hello_c, &hello_s, &ChannelBinding::None);
         let keys = match self.suite {
             Suite::Sealed => Some(Keys::new(&secret, challenge.client_share?, &th0)?),
             Suite::Plain | Suite::Bearer => None,
@@ -73,7 +73,7 @@ impl Mallory {
         let protected = seal::uncover(key.as_ref(), register, clear)?;
         let (identity, proof) = take_lp_pair(&protected)?;
         let applicant: Applicant = native::decode_all(identity)?;
-        let th0 = transcript::hello(&posed.hello_c, &posed.hello_s, &Binding::None);
+        let th0 = transcript::hello(&posed.hello_c, &posed.hello_s, &ChannelBinding::None);
         let th2 = transcript::client(&transcript::server(&th0, &posed.chain), identity);
         let th3 = transcript::session(&th2, proof);
         let session = SessionId::from_bytes([8; 16]);

@@ -33,10 +33,12 @@ impl Coordinator {
             ServerAction::ClientDead { client } => {
                 scene.tally.count(Case::ClientDead);
                 scene.gone(&client);
-                self.direct(scene, |director, desk| director.mourn(desk, &client));
+                self.direct(scene, |director, context| director.mourn(context, &client));
             }
             ServerAction::ResultReceived(result) => {
-                self.direct(scene, |director, desk| director.received(desk, &result));
+                self.direct(scene, |director, context| {
+                    director.received(context, &result)
+                });
             }
             ServerAction::JobMissingOnClient { .. } => scene.tally.count(Case::JobMissing),
             ServerAction::Persist {

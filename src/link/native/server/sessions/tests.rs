@@ -55,7 +55,7 @@ impl Two {
             protection: Protection::Plain,
             client: name.clone(),
             instance: InstanceId::from_bytes([1; 16]),
-            bound_to: Binding::None,
+            bound_to: ChannelBinding::None,
             certificates: [leaf, issuer].into(),
             alive_at: self.now,
             expires_at: self.now + Duration::from_secs(1_000),
@@ -211,7 +211,14 @@ fn a_session_is_over_when_its_time_is_up() {
     assert_eq!(end, two.now + Duration::from_secs(1_000));
     let open = |sessions: &mut Sessions, now| {
         let message = BytesMut::from(&b"body"[..]);
-        let opened = sessions.open_clear((now, &Binding::None), id, RequestId(1), None, message, 0);
+        let opened = sessions.open_clear(
+            (now, &ChannelBinding::None),
+            id,
+            RequestId(1),
+            None,
+            message,
+            0,
+        );
         opened.map(|(_, it)| it.body.len())
     };
     let last = end - Duration::from_micros(1);

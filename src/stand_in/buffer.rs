@@ -9,12 +9,12 @@ const SHARED: usize = 1 << 16;
 
 /// Where stand-ins write, one for all. Their messages share an allocation, which is used
 /// again when they are all gone.
-pub struct Desk {
+pub struct MessageBuffer {
     pub(super) room: Room,
     out: BytesMut,
 }
 
-impl Default for Desk {
+impl Default for MessageBuffer {
     fn default() -> Self {
         Self {
             room: Room::default(),
@@ -23,7 +23,7 @@ impl Default for Desk {
     }
 }
 
-impl Desk {
+impl MessageBuffer {
     /// The two parts of a message in one.
     pub fn join(&mut self, header: &[u8], payload: &[u8]) -> BytesMut {
         self.out.extend_from_slice(header);

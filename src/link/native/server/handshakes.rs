@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod inspect;
-mod opening;
+mod opened_register;
 mod pending;
 mod proven;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-pub(crate) use opening::{Opened, Opening};
+pub(crate) use opened_register::{CheckedRegister, OpenedRegister};
 use pending::{Pending, PendingChallenge};
 use proven::{Proven, Registered};
 
@@ -26,7 +26,7 @@ use crate::link::native::budget::{Beyond, Budgets};
 use crate::link::native::cookie::{Cookies, Exchange};
 use crate::link::native::seal;
 use crate::link::native::session::Session;
-use crate::link::native::transcript::{self, Binding, Keys};
+use crate::link::native::transcript::{self, ChannelBinding, Keys};
 use crate::message::limits::MAX_AMPLIFICATION;
 use crate::message::{InstanceId, PeerId, Properties, SessionId, SignatureId, Ssid};
 use crate::suite::Suite;
@@ -42,9 +42,9 @@ const MAX_SIGNING: usize = 64;
 /// those who have proved themselves, so that strangers hold up none of them.
 const MAX_SIGNING_CHALLENGES: usize = MAX_SIGNING / 2;
 
-/// Where strangers are met.
+/// Handshakes with strangers, and the budgets that they draw on.
 #[cfg_attr(test, derive(Clone))]
-pub(crate) struct Door {
+pub(crate) struct Handshakes {
     cookies: Cookies,
     budgets: Budgets,
     attempts: Attempts,
@@ -57,8 +57,8 @@ pub(crate) struct Door {
     known: Known,
 }
 
-/// What the door needs of the house.
-pub(crate) struct Admission<'a> {
+/// What a handshake is lent of the server.
+pub(crate) struct HandshakeContext<'a> {
     pub(crate) now: Instant,
     /// Bytes of the message that came.
     pub(crate) asked: usize,
@@ -68,30 +68,30 @@ pub(crate) struct Admission<'a> {
     pub(crate) ssid: Ssid,
     /// Unix seconds.
     pub(crate) wall: Option<u64>,
-    pub(crate) binding: &'a Binding,
+    pub(crate) binding: &'a ChannelBinding,
     /// Draws an id for a session.
     pub(crate) draw_id: &'a dyn Fn(&mut Entropy) -> SessionId,
     /// Whether a name may come in, should it prove itself. Must change nothing.
     pub(crate) admit: &'a dyn Fn(&Name, InstanceId) -> Result<(), Denied>,
 }
 
-impl<'a> Admission<'a> {
+impl<'a> HandshakeContext<'a> {
     /// The binding that a client takes part in, as far as this end knows it.
-    fn binding_of(&self, challenge: &Challenge) -> &'a Binding {
+    fn binding_of(&self, challenge: &Challenge) -> &'a ChannelBinding {
         match challenge.binding {
-            BindingKind::None => &Binding::None,
+            BindingKind::None => &ChannelBinding::None,
             BindingKind::TlsExporter => self.binding,
         }
     }
 }
 
-/// Who came in.
+/// Who has registered.
 #[cfg_attr(test, derive(Clone))]
-pub(crate) struct Entered {
+pub(crate) struct Registrant {
     pub(crate) client: Name,
     pub(crate) instance: InstanceId,
     /// The channel binding without which the session counts for nothing, if it has one.
-    pub(crate) bound_to: Binding,
+    pub(crate) bound_to: ChannelBinding,
     pub(crate) address: String,
     pub(crate) site_info: Properties,
     pub(crate) context: Properties,
@@ -103,8 +103,8 @@ pub(crate) struct Entered {
     pub(crate) lifetime: u64,
 }
 
-/// What a knock at the door led to.
-pub(crate) enum Knock {
+/// What a message of a handshake led to.
+pub(crate) enum HandshakeOutcome {
     /// Something goes back; nothing is kept.
     Answer(Bytes),
     /// A refusal goes back, to somebody who gave this name or none yet; nothing is kept.
@@ -115,12 +115,12 @@ pub(crate) enum Knock {
     Sign(SignatureId, Bytes),
     /// Somebody has proved who they are. The session, which waits for its first valid
     /// message, is to be entered before anything else, and before the answer goes back.
-    Entered(Box<Entered>, Session, Bytes),
+    Registered(Box<Registrant>, Session, Bytes),
     /// The same Register is being worked on, or it is no longer to be answered.
     Wait,
 }
 
-impl Door {
+impl Handshakes {
     pub(crate) fn new(config: &ServerConfig, now: Instant, entropy: &mut Entropy) -> Self {
         let cookies = Cookies::new(config.registration_window, now, entropy);
         let budgets = Budgets::new(config.challenge_budget, config.peer_budget, now, entropy);
@@ -187,42 +187,42 @@ impl Door {
     pub(crate) fn challenge(
         &mut self,
         peer: PeerId,
-        admission: &mut Admission<'_>,
+        context: &mut HandshakeContext<'_>,
         hello_c: &[u8],
         challenge: &Challenge,
-    ) -> Knock {
+    ) -> HandshakeOutcome {
         let refuse = |denial, message: &str| {
             let denied = Denied::new(denial, message);
             let answer = native::refusal(&challenge.client_nonce, &denied).into();
-            Knock::Refused(answer, Box::new((None, denied)))
+            HandshakeOutcome::Refused(answer, Box::new((None, denied)))
         };
-        let binding = admission.binding_of(challenge);
-        let Some(suite) = choose_suite(admission.config, binding, challenge) else {
+        let binding = context.binding_of(challenge);
+        let Some(suite) = choose_suite(context.config, binding, challenge) else {
             return refuse(
                 Denial::NoCommonSuite,
                 "no suite that both sides accept on this connection",
             );
         };
-        let chain = admission.identity.chain_bytes(suite);
+        let chain = context.identity.chain_bytes(suite);
         let mut reply = ChallengeReply {
             suite,
             client_nonce: challenge.client_nonce,
-            server_nonce: admission.entropy.uuid(),
+            server_nonce: context.entropy.uuid(),
             // As long as the one to come.
             server_share: (suite == Suite::Sealed).then_some([0; 32]),
             cookie: Cookie::EMPTY,
         };
         let least = pending::len_of_reply(&reply, chain).div_ceil(MAX_AMPLIFICATION);
-        if admission.config.datagram && admission.asked < least {
+        if context.config.datagram && context.asked < least {
             let least = u32::try_from(least).unwrap_or(u32::MAX);
             let denied = Denied::new(Denial::TooShort(least), "a longer challenge is needed");
             let refusal = native::refusal(&challenge.client_nonce, &denied);
-            return Knock::TooShort(refusal.into());
+            return HandshakeOutcome::TooShort(refusal.into());
         }
         let exchange = Exchange { hello_c, chain };
-        let secret =
-            self.cookies
-                .issue(admission.now, &exchange, &mut reply, suite == Suite::Sealed);
+        let secret = self
+            .cookies
+            .issue(context.now, &exchange, &mut reply, suite == Suite::Sealed);
         self.attempts.begin(self.cookies.latest(), peer);
         let hello_s = native::challenge_reply(&reply);
         let th0 = transcript::hello(hello_c, &hello_s, binding);
@@ -236,18 +236,20 @@ impl Door {
         let to_sign = transcript::server_proof(&transcript::server(&th0, chain));
         let pending = PendingChallenge {
             peer,
-            asked: admission.asked,
+            asked: context.asked,
             hello_s,
             keys,
             chain: chain.to_vec(),
-            until: admission.now + admission.config.registration_window,
+            until: context.now + context.config.registration_window,
         };
-        match admission.identity.proof() {
-            _ if suite == Suite::Plain => Knock::Answer(pending.finish(&[])),
-            Some((_, Key::Here(signer))) => Knock::Answer(pending.finish(&signer.sign(&to_sign))),
+        match context.identity.proof() {
+            _ if suite == Suite::Plain => HandshakeOutcome::Answer(pending.finish(&[])),
+            Some((_, Key::Here(signer))) => {
+                HandshakeOutcome::Answer(pending.finish(&signer.sign(&to_sign)))
+            }
             Some((_, Key::Elsewhere)) if self.may_sign_challenge() => {
                 let id = self.await_signature(Pending::Challenge(Box::new(pending)));
-                Knock::Sign(id, to_sign.into())
+                HandshakeOutcome::Sign(id, to_sign.into())
             }
             Some((_, Key::Elsewhere)) | None => refuse(Denial::Busy, "the signer is busy"),
         }
@@ -260,30 +262,30 @@ impl Door {
         &mut self,
         identity: &Identity,
         wall: Option<u64>,
-        openings: &mut [&mut Opening],
+        registers: &mut [&mut OpenedRegister],
     ) {
         let (mut proofs, mut proving) = (Vec::new(), Vec::new());
-        for opening in openings {
-            if let Some(proof) = opening.proof() {
+        for opened in registers {
+            if let Some(proof) = opened.proof() {
                 proofs.push(proof);
-                proving.push(opening);
+                proving.push(opened);
             }
         }
         if proofs.len() < 2 || !identity::are_good(&proofs) {
             return;
         }
         let mut of_certificates = Vec::new();
-        for opening in &mut proving {
-            opening.proven = true;
-            opening.on_trial(identity, wall, &mut self.known, &mut of_certificates);
+        for opened in &mut proving {
+            opened.proven = true;
+            opened.on_trial(identity, wall, &mut self.known, &mut of_certificates);
         }
         if identity::are_good(&of_certificates) {
             for check in &of_certificates {
                 self.known.remember(check);
             }
         } else {
-            for opening in proving {
-                opening.verified = None;
+            for opened in proving {
+                opened.verified = None;
             }
         }
     }
@@ -293,62 +295,64 @@ impl Door {
     pub(crate) fn register(
         &mut self,
         peer: PeerId,
-        admission: &mut Admission<'_>,
+        context: &mut HandshakeContext<'_>,
         register: &Register,
-        opened: Opened,
-    ) -> Result<Knock, Dropped> {
-        let Opened {
+        checked: CheckedRegister,
+    ) -> Result<HandshakeOutcome, Dropped> {
+        let CheckedRegister {
             number,
             until,
             copy,
-            opening,
-        } = opened;
-        let once = admission.config.enforces(Check::CookieOnce);
+            opened,
+        } = checked;
+        let once = context.config.enforces(Check::CookieOnce);
         if let Some(before) = self.proven.of_cookie(number).filter(|_| once) {
             return match &before.reply {
                 _ if before.copy != copy => Err(Dropped::Repeated),
-                Some(reply) => Ok(Knock::Answer(reply.clone())),
-                None => Ok(Knock::Wait),
+                Some(reply) => Ok(HandshakeOutcome::Answer(reply.clone())),
+                None => Ok(HandshakeOutcome::Wait),
             };
         }
-        let mut opening = opening.ok_or(Dropped::Repeated)?;
-        let verified = match opening.judge(admission, register, &mut self.known) {
+        let mut opened = opened.ok_or(Dropped::Repeated)?;
+        let verified = match opened.judge(context, register, &mut self.known) {
             Ok(verified) => verified,
             Err(denied) => {
-                let answer = opening.refuse(admission.entropy, &denied);
-                let name = Some(opening.applicant.name.clone());
-                return Ok(Knock::Refused(answer, Box::new((name, denied))));
+                let answer = opened.refuse(context.entropy, &denied);
+                let name = Some(opened.applicant.name.clone());
+                return Ok(HandshakeOutcome::Refused(answer, Box::new((name, denied))));
             }
         };
-        let name = opening.applicant.name.clone();
+        let name = opened.applicant.name.clone();
         let newest = self.proven.newest_of(&name);
         if newest.is_some_and(|newest| once && number < newest) {
             return Err(Dropped::Repeated);
         }
         // As many as there may be clients: one each, forgotten within a window.
-        if newest.is_none() && self.proven.len() >= admission.config.max_clients {
+        if newest.is_none() && self.proven.len() >= context.config.max_clients {
             let denied = Denied::new(Denial::Busy, "the server is full");
-            return Ok(Knock::Answer(opening.refuse(admission.entropy, &denied)));
+            return Ok(HandshakeOutcome::Answer(
+                opened.refuse(context.entropy, &denied),
+            ));
         }
-        let shown = opening.shown.clone();
-        let (pending, to_sign) = opening.grant(peer, admission, number, &verified);
-        let mut begin = || (admission.draw_id)(admission.entropy);
-        let knock = match shown.proof() {
+        let shown = opened.shown.clone();
+        let (pending, to_sign) = opened.grant(peer, context, number, &verified);
+        let mut begin = || (context.draw_id)(context.entropy);
+        let outcome = match shown.proof() {
             _ if register.reply.suite == Suite::Plain => pending.finish(begin(), &[]),
             Some((_, Key::Here(signer))) => pending.finish(begin(), &signer.sign(&to_sign)),
             Some((_, Key::Elsewhere)) if self.may_sign_register(&name) => {
                 let id = self.await_signature(Pending::Register(Box::new(pending)));
-                Knock::Sign(id, to_sign.into())
+                HandshakeOutcome::Sign(id, to_sign.into())
             }
             Some((_, Key::Elsewhere)) | None => return Err(Dropped::OverBudget),
         };
-        let reply = match &knock {
-            Knock::Entered(_, _, reply) => Some(reply.clone()),
-            Knock::Answer(_)
-            | Knock::Refused(..)
-            | Knock::TooShort(_)
-            | Knock::Sign(..)
-            | Knock::Wait => None,
+        let reply = match &outcome {
+            HandshakeOutcome::Registered(_, _, reply) => Some(reply.clone()),
+            HandshakeOutcome::Answer(_)
+            | HandshakeOutcome::Refused(..)
+            | HandshakeOutcome::TooShort(_)
+            | HandshakeOutcome::Sign(..)
+            | HandshakeOutcome::Wait => None,
         };
         let registered = Registered {
             client: name,
@@ -359,7 +363,7 @@ impl Door {
         if let Some(older) = self.proven.insert(number, registered) {
             self.attempts.spend(older);
         }
-        Ok(knock)
+        Ok(outcome)
     }
 
     /// A signature has come from elsewhere: where what it was for goes, how many bytes had
@@ -369,12 +373,16 @@ impl Door {
         &mut self,
         id: SignatureId,
         signature: &[u8; 64],
-        begin: impl FnOnce(&Entered) -> Option<SessionId>,
-    ) -> Option<(PeerId, usize, Knock)> {
+        begin: impl FnOnce(&Registrant) -> Option<SessionId>,
+    ) -> Option<(PeerId, usize, HandshakeOutcome)> {
         match self.signing.remove(&id)? {
             Pending::Challenge(pending) => {
                 let (peer, asked) = (pending.peer, pending.asked);
-                Some((peer, asked, Knock::Answer(pending.finish(signature))))
+                Some((
+                    peer,
+                    asked,
+                    HandshakeOutcome::Answer(pending.finish(signature)),
+                ))
             }
             Pending::Register(pending) => {
                 let (peer, asked) = (pending.peer, pending.asked);
@@ -382,13 +390,13 @@ impl Door {
                 let newest = self.proven.reply_of(pending.number);
                 let begun = newest.and_then(|known| Some((known, begin(&pending.entered)?)));
                 let Some((known, session)) = begun else {
-                    return Some((peer, asked, Knock::Wait));
+                    return Some((peer, asked, HandshakeOutcome::Wait));
                 };
-                let knock = pending.finish(session, signature);
-                if let Knock::Entered(_, _, reply) = &knock {
+                let outcome = pending.finish(session, signature);
+                if let HandshakeOutcome::Registered(_, _, reply) = &outcome {
                     *known = Some(reply.clone());
                 }
-                Some((peer, asked, knock))
+                Some((peer, asked, outcome))
             }
         }
     }
@@ -416,13 +424,13 @@ impl Door {
     pub(crate) fn open(
         &mut self,
         peer: PeerId,
-        admission: &Admission<'_>,
+        context: &HandshakeContext<'_>,
         message: &[u8],
         register: &Register,
         clear: usize,
-    ) -> Result<Opened, Dropped> {
+    ) -> Result<CheckedRegister, Dropped> {
         let identities = [
-            Some(admission.identity),
+            Some(context.identity),
             self.previous.as_ref().map(|(it, _)| it),
         ];
         let suite = register.reply.suite;
@@ -437,30 +445,30 @@ impl Door {
                 };
                 let cookie = self
                     .cookies
-                    .check(admission.now, &exchange, &register.reply)?;
+                    .check(context.now, &exchange, &register.reply)?;
                 Some((identity, chain, cookie))
             })
             .ok_or(Dropped::Cookie)?;
-        let binding = admission.binding_of(&register.challenge);
-        let opened = Opened {
+        let binding = context.binding_of(&register.challenge);
+        let checked = CheckedRegister {
             number: cookie.number,
             until: cookie.until,
             copy: transcript::copy(message, binding),
-            opening: None,
+            opened: None,
         };
-        let proven = self.proven.of_cookie(opened.number).is_some();
-        if proven && admission.config.enforces(Check::CookieOnce) {
-            return Ok(opened);
+        let proven = self.proven.of_cookie(checked.number).is_some();
+        if proven && context.config.enforces(Check::CookieOnce) {
+            return Ok(checked);
         }
         // Only who has a cookie draws on what is there for all who have one, and for each
         // cookie only so often.
-        let window = admission.config.registration_window;
-        if !self.attempts.are_left(opened.number, peer)
-            || !self.budgets.register(admission.now, cookie.age, window)
+        let window = context.config.registration_window;
+        if !self.attempts.are_left(checked.number, peer)
+            || !self.budgets.register(context.now, cookie.age, window)
         {
             return Err(Dropped::OverBudget);
         }
-        self.attempts.count(opened.number);
+        self.attempts.count(checked.number);
         let th0 = transcript::hello(&register.hello_c, &register.hello_s, binding);
         let keys = match (cookie.secret, register.challenge.client_share) {
             (Some(secret), Some(share)) => {
@@ -481,9 +489,9 @@ impl Door {
         let th2 = transcript::client(&transcript::server(&th0, chain), identity);
         let bound_to = match suite {
             Suite::Bearer => binding.clone(),
-            Suite::Plain | Suite::Sealed => Binding::None,
+            Suite::Plain | Suite::Sealed => ChannelBinding::None,
         };
-        let opening = Opening {
+        let opened = OpenedRegister {
             client_nonce: register.challenge.client_nonce,
             th3: transcript::session(&th2, proof),
             th2,
@@ -497,22 +505,26 @@ impl Door {
             proven: false,
             verified: None,
         };
-        Ok(Opened {
-            opening: Some(opening),
-            ..opened
+        Ok(CheckedRegister {
+            opened: Some(opened),
+            ..checked
         })
     }
 }
 
 /// The best suite that both accept and that this carrier permits.
-fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge) -> Option<Suite> {
+fn choose_suite(
+    config: &ServerConfig,
+    binding: &ChannelBinding,
+    challenge: &Challenge,
+) -> Option<Suite> {
     let offered: Vec<Suite> = challenge
         .suites
         .iter()
         .copied()
         .filter(|suite| match suite {
             Suite::Plain => challenge.suites.len() == 1,
-            Suite::Bearer => config.trusted_path || *binding != Binding::None,
+            Suite::Bearer => config.trusted_path || *binding != ChannelBinding::None,
             Suite::Sealed => challenge.client_share.is_some(),
         })
         .collect();
@@ -521,7 +533,7 @@ fn choose_suite(config: &ServerConfig, binding: &Binding, challenge: &Challenge)
 
 /// Budgets and attempts are left out: of these, servers of the checker have enough.
 #[cfg(test)]
-impl core::hash::Hash for Door {
+impl core::hash::Hash for Handshakes {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
         assert!(self.signing.is_empty() && self.previous.is_none());
         (&self.cookies, &self.proven, self.next_signature).hash(state);

@@ -23,7 +23,7 @@ pub(super) fn id_of(payload: &Payload) -> PayloadId {
 #[derive(Debug, Default)]
 #[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
 #[cfg_attr(test, derive(Hash))]
-pub(super) struct Shelf(BTreeMap<PayloadId, Shared>);
+pub(super) struct TaskInputs(BTreeMap<PayloadId, Shared>);
 
 #[derive(Debug)]
 #[cfg_attr(any(test, fuzzing), derive(Clone, PartialEq))]
@@ -33,7 +33,7 @@ struct Shared {
     users: usize,
 }
 
-impl Shelf {
+impl TaskInputs {
     pub(super) fn contains(&self, id: &PayloadId) -> bool {
         self.0.contains_key(id)
     }

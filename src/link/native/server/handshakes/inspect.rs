@@ -1,10 +1,10 @@
-//! What tests compare: what the door keeps.
+//! What tests compare: what the handshakes keep.
 
-use super::Door;
+use super::Handshakes;
 use crate::identity::Name;
 use crate::wire::native::Cookie;
 
-impl Door {
+impl Handshakes {
     /// The number of a cookie of this server's.
     pub(crate) fn number_of(&self, cookie: &Cookie) -> u64 {
         self.cookies.number_of(cookie)

@@ -15,12 +15,12 @@ pub(crate) trait Weigh {
 /// Outputs in the order in which they arose.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
-pub(crate) struct Waiting<T> {
+pub(crate) struct OutputQueue<T> {
     queue: VecDeque<T>,
     weight: usize,
 }
 
-impl<T> Default for Waiting<T> {
+impl<T> Default for OutputQueue<T> {
     fn default() -> Self {
         Self {
             queue: VecDeque::new(),
@@ -29,7 +29,7 @@ impl<T> Default for Waiting<T> {
     }
 }
 
-impl<T: Weigh> Waiting<T> {
+impl<T: Weigh> OutputQueue<T> {
     pub(crate) fn push_back(&mut self, output: T) {
         self.weight = self.weight.saturating_add(output.weight());
         self.queue.push_back(output);
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_weighed_and_a_long_queue_gives_its_memory_back() {
-        let mut waiting = Waiting::default();
+        let mut waiting = OutputQueue::default();
         (0..=2 * KEPT).for_each(|output| waiting.push_back(output));
         assert_eq!(waiting.len(), 2 * KEPT + 1);
         assert_eq!(waiting.weight(), KEPT * (2 * KEPT + 1));
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_short_queue_keeps_its_memory() {
-        let mut waiting = Waiting::default();
+        let mut waiting = OutputQueue::default();
         waiting.queue.reserve_exact(KEPT);
         let capacity = waiting.queue.capacity();
         assert_eq!(capacity, KEPT);

@@ -33,12 +33,12 @@ const GREETING_STREAM: u16 = 1;
 const FIRST_STREAM: u16 = 17;
 
 #[derive(Default)]
-pub(super) struct Carrier {
+pub(super) struct Connection {
     state: State,
     /// When the next ping is due.
     ping_at: Option<Instant>,
     heard: Instant,
-    /// A pong has come since the last [`Carrier::ask_for_life`].
+    /// A pong has come since the last [`Connection::ask_for_life`].
     alive: bool,
     sequence: u16,
     stream: u16,
@@ -69,7 +69,7 @@ pub(super) enum Heard {
     Nothing,
 }
 
-impl Carrier {
+impl Connection {
     /// A connection stands: greets the server under `name` at Unix time `wall`.
     pub(super) fn connect(&mut self, now: Instant, name: &str, wall: f64) {
         self.disconnect();

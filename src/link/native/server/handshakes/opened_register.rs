@@ -6,13 +6,13 @@ use bytes::Bytes;
 use subtle::ConstantTimeEq;
 
 use super::pending::PendingRegister;
-use super::{Admission, Entered};
+use super::{HandshakeContext, Registrant};
 use crate::Instant;
 use crate::digest::Hash;
 use crate::entropy::Entropy;
 use crate::identity::{self, Chain, ChainError, Check, Identity, Known, Role, Verified};
 use crate::link::native::server::sessions::LONGEST;
-use crate::link::native::transcript::{self, Binding, Keys, TokenClaims};
+use crate::link::native::transcript::{self, ChannelBinding, Keys, TokenClaims};
 use crate::message::limits::{MAX_STRANGER_PROPERTIES, MAX_TEXT};
 use crate::message::{PeerId, RejectReason, Token};
 use crate::suite::Suite;
@@ -25,7 +25,7 @@ const LEAST_GRANT: Duration = Duration::from_secs(60);
 
 /// A Register whose cookie is right.
 #[cfg_attr(test, derive(Clone))]
-pub(crate) struct Opened {
+pub(crate) struct CheckedRegister {
     /// The number of its cookie.
     pub(super) number: u64,
     /// When that ends.
@@ -33,19 +33,19 @@ pub(crate) struct Opened {
     /// Its bytes and the binding of its connection.
     pub(super) copy: Hash,
     /// Not opened if a Register with this cookie has been proved.
-    pub(super) opening: Option<Opening>,
+    pub(super) opened: Option<OpenedRegister>,
 }
 
-impl Opened {
+impl CheckedRegister {
     /// What is to be proved.
-    pub(crate) fn opening(&mut self) -> Option<&mut Opening> {
-        self.opening.as_mut()
+    pub(crate) fn opened(&mut self) -> Option<&mut OpenedRegister> {
+        self.opened.as_mut()
     }
 }
 
 /// A Register whose cookie and seal are right.
 #[cfg_attr(test, derive(Clone))]
-pub(crate) struct Opening {
+pub(crate) struct OpenedRegister {
     pub(super) client_nonce: [u8; 16],
     pub(super) suite: Suite,
     pub(super) th2: Hash,
@@ -55,7 +55,7 @@ pub(crate) struct Opening {
     /// Its chain, read.
     pub(super) chain: Result<Chain, ChainError>,
     pub(super) keys: Option<Keys>,
-    pub(super) bound_to: Binding,
+    pub(super) bound_to: ChannelBinding,
     /// The identity that the client was shown, which signs its token too.
     pub(super) shown: Identity,
     /// Whether its proof was found good together with others.
@@ -64,7 +64,7 @@ pub(crate) struct Opening {
     pub(super) verified: Option<Verified>,
 }
 
-impl Opening {
+impl OpenedRegister {
     /// Looks at all of the chain but the signatures, and gives those that are not known to
     /// be good. What it proves counts if they are.
     pub(super) fn on_trial(
@@ -117,18 +117,18 @@ impl Opening {
     /// the answer nor from the time that it takes.
     pub(super) fn judge(
         &self,
-        admission: &Admission<'_>,
+        context: &HandshakeContext<'_>,
         register: &Register,
         known: &mut Known,
     ) -> Result<Option<Verified>, Denied> {
         let verified = match self.suite {
             Suite::Plain => None,
-            Suite::Bearer | Suite::Sealed => Some(self.verify(admission, known)?),
+            Suite::Bearer | Suite::Sealed => Some(self.verify(context, known)?),
         };
         let not_after = verified.as_ref().and_then(|verified| verified.not_after);
-        if let Some((not_after, wall)) = not_after.zip(admission.wall) {
+        if let Some((not_after, wall)) = not_after.zip(context.wall) {
             let left = Duration::from_secs(not_after.saturating_sub(wall));
-            if left < LEAST_GRANT.min(admission.config.session_lifetime) {
+            if left < LEAST_GRANT.min(context.config.session_lifetime) {
                 return Err(Denied::rejected(
                     RejectReason::Unauthenticated,
                     format!(
@@ -138,21 +138,25 @@ impl Opening {
                 ));
             }
         }
-        let project = transcript::project(&self.client_nonce, &admission.config.project);
+        let project = transcript::project(&self.client_nonce, &context.config.project);
         if !bool::from(project.ct_eq(&register.challenge.project)) {
             return Err(Denied::rejected(
                 RejectReason::WrongProject,
                 format!(
                     "this server serves the project `{}`",
-                    admission.config.project
+                    context.config.project
                 ),
             ));
         }
-        (admission.admit)(&self.applicant.name, self.applicant.instance)?;
+        (context.admit)(&self.applicant.name, self.applicant.instance)?;
         Ok(verified)
     }
 
-    fn verify(&self, admission: &Admission<'_>, known: &mut Known) -> Result<Verified, Denied> {
+    fn verify(
+        &self,
+        context: &HandshakeContext<'_>,
+        known: &mut Known,
+    ) -> Result<Verified, Denied> {
         let unauthenticated = |message| Denied::rejected(RejectReason::Unauthenticated, message);
         let not_accepted = |error: ChainError| {
             let message = format!("the client's certificates are not accepted: {error}");
@@ -173,7 +177,7 @@ impl Opening {
         if let Some(verified) = &self.verified {
             return Ok(verified.clone());
         }
-        let (identity, wall) = (admission.identity, admission.wall);
+        let (identity, wall) = (context.identity, context.wall);
         known
             .judge(|good| self.verify_chain(identity, wall, good))
             .map_err(not_accepted)
@@ -199,29 +203,27 @@ impl Opening {
     pub(super) fn grant(
         &mut self,
         peer: PeerId,
-        admission: &mut Admission<'_>,
+        context: &mut HandshakeContext<'_>,
         number: u64,
         verified: &Option<Verified>,
     ) -> (PendingRegister, Vec<u8>) {
         let suite = self.suite;
-        let config = admission.config;
+        let config = context.config;
         let token = (suite != Suite::Plain && self.applicant.want_token)
-            .then(|| Token::from_bytes(admission.entropy.uuid()));
-        let issued = admission
-            .wall
-            .unwrap_or(admission.now.as_micros() / 1_000_000);
+            .then(|| Token::from_bytes(context.entropy.uuid()));
+        let issued = context.wall.unwrap_or(context.now.as_micros() / 1_000_000);
         let not_after = verified.as_ref().and_then(|verified| verified.not_after);
         let expires = issued
             .saturating_add(config.session_lifetime.min(LONGEST).as_secs())
             .min(
                 not_after
-                    .filter(|_| admission.wall.is_some())
+                    .filter(|_| context.wall.is_some())
                     .unwrap_or(u64::MAX),
             );
         let grant = Grant {
             token,
             token_signature: Vec::new(),
-            ssid: admission.ssid,
+            ssid: context.ssid,
             issued,
             expires,
             interval: millis(config.heartbeat_interval),
@@ -244,10 +246,10 @@ impl Opening {
         );
         let pending = PendingRegister {
             peer,
-            asked: admission.asked,
+            asked: context.asked,
             number,
             client_nonce: self.client_nonce,
-            entered: Entered {
+            entered: Registrant {
                 client: self.applicant.name.clone(),
                 instance: self.applicant.instance,
                 bound_to: core::mem::take(&mut self.bound_to),
@@ -262,7 +264,7 @@ impl Opening {
             keys: self.keys.take(),
             th3: self.th3,
             grant,
-            until: admission.now + config.registration_window,
+            until: context.now + config.registration_window,
         };
         (pending, to_sign)
     }

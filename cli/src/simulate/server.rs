@@ -24,7 +24,7 @@ pub(super) const JOB: JobId = JobId::from_bytes(*b"a simulated job.");
 pub(super) const PAYLOAD: usize = 1024;
 
 /// The server, its host, and what waits in front of them.
-pub(super) struct House {
+pub(super) struct SimulatedServer {
     server: Option<Server>,
     config: Arc<ServerConfig>,
     identity: Identity,
@@ -59,7 +59,7 @@ struct Waiting {
     message: ToServer,
 }
 
-impl House {
+impl SimulatedServer {
     pub(super) fn new(plan: &Plan, figures: &mut Figures) -> Result<Self, SimulateError> {
         let identity = Identity::unproven(Name::new("server")?);
         let config = Arc::clone(&plan.server);
@@ -70,7 +70,7 @@ impl House {
             seed(plan.seed),
             start,
         )?;
-        let mut house = Self {
+        let mut server_host = Self {
             server: Some(server),
             config,
             identity,
@@ -88,9 +88,9 @@ impl House {
         if plan.workers > 0 {
             let workers: Result<BTreeSet<Name>, _> = plan.workers().map(name_of).collect();
             let sites = Sites::Named(workers?);
-            house.command(0, figures, |server, now| server.start_job(now, JOB, sites))?;
+            server_host.command(0, figures, |server, now| server.start_job(now, JOB, sites))?;
         }
-        Ok(house)
+        Ok(server_host)
     }
 
     /// Whether there is a server.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::{Entered, Knock};
+use super::{HandshakeOutcome, Registrant};
 use crate::Instant;
 use crate::digest::Hash;
 use crate::identity::Name;
@@ -42,7 +42,7 @@ pub(super) struct PendingRegister {
     /// The number of its cookie.
     pub(super) number: u64,
     pub(super) client_nonce: [u8; 16],
-    pub(super) entered: Entered,
+    pub(super) entered: Registrant,
     pub(super) keys: Option<Keys>,
     pub(super) th3: Hash,
     pub(super) grant: Grant,
@@ -96,7 +96,7 @@ impl PendingChallenge {
 impl PendingRegister {
     /// An id names a place in the table of sessions, so it is drawn when that is taken at
     /// once, not when the signature is asked for.
-    pub(super) fn finish(mut self, id: SessionId, signature: &[u8]) -> Knock {
+    pub(super) fn finish(mut self, id: SessionId, signature: &[u8]) -> HandshakeOutcome {
         self.grant.token_signature = signature.to_vec();
         let keys = self.keys.map(|keys| keys.session(&self.th3, id));
         let header = native::register_reply_header(&self.client_nonce, id);
@@ -109,6 +109,6 @@ impl PendingRegister {
             (None, None) => Protection::Plain,
         };
         let session = Session::new(id, protection);
-        Knock::Entered(Box::new(self.entered), session, reply.into())
+        HandshakeOutcome::Registered(Box::new(self.entered), session, reply.into())
     }
 }

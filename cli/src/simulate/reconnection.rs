@@ -10,7 +10,7 @@ use super::plan::{NEVER, Tick, ticks};
 use super::world::{Timer, Track, World};
 
 /// What a client without a session that is known to stand is doing about it.
-pub(super) struct Trouble {
+pub(super) struct Reconnection {
     step: Step,
     /// When the next thing is done.
     due: Tick,
@@ -46,7 +46,7 @@ enum Step {
     BackingOff,
 }
 
-impl Trouble {
+impl Reconnection {
     fn new(step: Step) -> Self {
         Self {
             step,
@@ -65,7 +65,7 @@ impl Trouble {
 impl World<'_> {
     /// A client comes for the first time.
     pub(super) fn join(&mut self, client: u32) {
-        let new = Trouble::new(Step::Challenged);
+        let new = Reconnection::new(Step::Challenged);
         self.clients.trouble_or(client, new);
         self.challenge(client);
     }
@@ -73,39 +73,40 @@ impl World<'_> {
     /// The server is gone, and every connection with it.
     pub(super) fn disconnected(&mut self, client: u32) {
         self.silence(client);
-        let new = Trouble::new(Step::Connecting);
-        let (_, trouble) = self.clients.trouble_or(client, new);
-        trouble.under_way = matches!(
-            trouble.step,
+        let new = Reconnection::new(Step::Connecting);
+        let (_, reconnection) = self.clients.trouble_or(client, new);
+        reconnection.under_way = matches!(
+            reconnection.step,
             Step::Challenged | Step::Registering(_) | Step::BackingOff
-        ) || (trouble.under_way && trouble.step == Step::Connecting);
-        trouble.step = Step::Connecting;
-        trouble.hinted_until = 0;
+        ) || (reconnection.under_way
+            && reconnection.step == Step::Connecting);
+        reconnection.step = Step::Connecting;
+        reconnection.hinted_until = 0;
         self.connect_later(client);
     }
 
     /// The timer of a client that is on its way.
     pub(super) fn trouble_due(&mut self, client: u32, due: Tick) {
-        let Some(trouble) = self.clients.trouble(client) else {
+        let Some(reconnection) = self.clients.reconnection(client) else {
             return;
         };
-        if trouble.due != due {
+        if reconnection.due != due {
             return;
         }
-        match trouble.step {
-            Step::Connecting if self.house.is_up() => self.connected(client),
+        match reconnection.step {
+            Step::Connecting if self.server_host.is_up() => self.connected(client),
             Step::Connecting => self.connect_later(client),
             Step::Hinted => self.session_seems_gone(client),
             Step::Spreading | Step::BackingOff => self.challenge(client),
             Step::Registering(copies) if copies < waits::REGISTER_COPIES => {
-                let copy = self.desk.join(&trouble.register, &[]);
+                let copy = self.buffer.join(&reconnection.register, &[]);
                 self.figures.repeated += 1;
                 self.step(client, Step::Registering(copies + 1), self.patience());
                 self.send(client, Kind::Register, copy);
             }
             Step::Challenged | Step::Registering(_) => {
-                trouble.failures += 1;
-                let (failures, put_off) = (trouble.failures, trouble.put_off);
+                reconnection.failures += 1;
+                let (failures, put_off) = (reconnection.failures, reconnection.put_off);
                 let in_a_row = if put_off > 0 { 1 } else { failures };
                 let wait = self.draw(waits::retry(&self.plan.client, in_a_row));
                 self.step(client, Step::BackingOff, wait.max(put_off));
@@ -117,30 +118,30 @@ impl World<'_> {
     /// nothing better comes.
     pub(super) fn put_off(&mut self, client: u32, wait: Duration) {
         let most = self.plan.client.retry_max;
-        if let Some(trouble) = self.clients.trouble(client)
-            && trouble.step == Step::Challenged
+        if let Some(reconnection) = self.clients.reconnection(client)
+            && reconnection.step == Step::Challenged
         {
-            trouble.put_off = ticks(wait.min(most));
+            reconnection.put_off = ticks(wait.min(most));
         }
     }
 
     /// The server has answered a challenge.
     pub(super) fn proven(&mut self, client: u32, register: Bytes) {
-        let Some(trouble) = self.clients.trouble(client) else {
+        let Some(reconnection) = self.clients.reconnection(client) else {
             return;
         };
-        trouble.register = register.clone();
-        let message = self.desk.join(&register, &[]);
+        reconnection.register = register.clone();
+        let message = self.buffer.join(&register, &[]);
         self.step(client, Step::Registering(1), self.patience());
         self.send(client, Kind::Register, message);
     }
 
     /// A session stands.
     pub(super) fn registered(&mut self, client: u32) {
-        let Some(trouble) = self.clients.end_trouble(client) else {
+        let Some(reconnection) = self.clients.end_trouble(client) else {
             return;
         };
-        self.clients.all[client as usize].stand_in = trouble.stand_in;
+        self.clients.all[client as usize].stand_in = reconnection.stand_in;
         self.figures.joins += 1;
         self.session_stands(client);
     }
@@ -149,12 +150,12 @@ impl World<'_> {
     pub(super) fn session_doubted(&mut self, client: u32) {
         let hinted_until = self.now + self.patience();
         let now = self.now;
-        let new = Trouble::new(Step::Hinted);
-        let (known, trouble) = self.clients.trouble_or(client, new);
-        if now < trouble.hinted_until {
+        let new = Reconnection::new(Step::Hinted);
+        let (known, reconnection) = self.clients.trouble_or(client, new);
+        if now < reconnection.hinted_until {
             return;
         }
-        trouble.hinted_until = hinted_until;
+        reconnection.hinted_until = hinted_until;
         if !known {
             self.figures.unknown_sessions += 1;
             self.step(client, Step::Hinted, self.patience());
@@ -164,17 +165,17 @@ impl World<'_> {
 
     /// The session stands after all.
     pub(super) fn hint_refuted(&mut self, client: u32) {
-        let trouble = self.clients.trouble(client);
-        if trouble.is_some_and(|it| it.step == Step::Hinted) {
+        let reconnection = self.clients.reconnection(client);
+        if reconnection.is_some_and(|it| it.step == Step::Hinted) {
             self.clients.end_trouble(client);
         }
     }
 
     /// A new session is needed, but not for all at the same time.
     pub(super) fn session_seems_gone(&mut self, client: u32) {
-        let new = Trouble::new(Step::Hinted);
-        let (_, trouble) = self.clients.trouble_or(client, new);
-        if trouble.step == Step::Hinted {
+        let new = Reconnection::new(Step::Hinted);
+        let (_, reconnection) = self.clients.trouble_or(client, new);
+        if reconnection.step == Step::Hinted {
             let wait = self.draw(waits::renewal());
             self.step(client, Step::Spreading, wait);
         }
@@ -182,15 +183,15 @@ impl World<'_> {
 
     /// Whether requests can go out.
     pub(super) fn is_ready(&mut self, client: u32) -> bool {
-        let trouble = self.clients.trouble(client);
-        trouble.is_none_or(|it| it.step != Step::Connecting)
+        let reconnection = self.clients.reconnection(client);
+        reconnection.is_none_or(|it| it.step != Step::Connecting)
             && self.clients.all[client as usize].stand_in.is_inside()
     }
 
     fn connected(&mut self, client: u32) {
         let inside = self.clients.all[client as usize].stand_in.is_inside();
-        let trouble = self.clients.trouble(client);
-        if !inside || trouble.is_some_and(|it| it.under_way) {
+        let reconnection = self.clients.reconnection(client);
+        if !inside || reconnection.is_some_and(|it| it.under_way) {
             self.challenge(client);
         } else {
             self.clients.end_trouble(client);
@@ -207,11 +208,11 @@ impl World<'_> {
     }
 
     fn connect_later(&mut self, client: u32) {
-        let Some(trouble) = self.clients.trouble(client) else {
+        let Some(reconnection) = self.clients.reconnection(client) else {
             return;
         };
-        trouble.unconnected += 1;
-        let unconnected = trouble.unconnected;
+        reconnection.unconnected += 1;
+        let unconnected = reconnection.unconnected;
         let wait = self.draw(waits::retry(&self.plan.client, unconnected));
         // It hears that the connection is gone, or was not made, and makes another.
         let way = self.network.latency() + self.network.latency();
@@ -219,17 +220,17 @@ impl World<'_> {
     }
 
     fn challenge(&mut self, client: u32) {
-        let Ok(guise) = self.plan.guise(client) else {
+        let Ok(claim) = self.plan.claim(client) else {
             return;
         };
         let nonce = self.network.nonce();
-        let Some(trouble) = self.clients.trouble(client) else {
+        let Some(reconnection) = self.clients.reconnection(client) else {
             return;
         };
-        self.figures.repeated += u64::from(trouble.failures > 0);
-        trouble.put_off = 0;
-        let challenge = trouble.stand_in.challenge(&guise, nonce);
-        let message = self.desk.join(&challenge, &[]);
+        self.figures.repeated += u64::from(reconnection.failures > 0);
+        reconnection.put_off = 0;
+        let challenge = reconnection.stand_in.challenge(&claim, nonce);
+        let message = self.buffer.join(&challenge, &[]);
         self.step(client, Step::Challenged, self.patience());
         self.send(client, Kind::Challenge, message);
     }
@@ -241,10 +242,10 @@ impl World<'_> {
 
     fn step(&mut self, client: u32, step: Step, wait: Tick) {
         let due = self.now + wait;
-        if let Some(trouble) = self.clients.trouble(client) {
-            trouble.step = step;
-            trouble.due = due;
-            self.arm(Timer::new(Track::Trouble, client, due));
+        if let Some(reconnection) = self.clients.reconnection(client) {
+            reconnection.step = step;
+            reconnection.due = due;
+            self.arm(Timer::new(Track::Reconnection, client, due));
         }
     }
 }
