@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::{Address, AddressError};
 use crate::connectivity::ConnectionFailure;
@@ -188,15 +188,19 @@ impl Proxies {
 async fn through(proxy: &Proxy, address: &Address) -> io::Result<TcpStream> {
     let failed = |failure: Failure| failure.of(proxy, address);
     let at = proxy.address();
-    let found = timeout(CONNECT_TIMEOUT, lookup_host((at.host.to_string(), at.port)))
+    let until = Instant::now() + CONNECT_TIMEOUT;
+    let found = timeout_at(until, lookup_host((at.host.to_string(), at.port)));
+    let found = found
         .await
-        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
-        .map_err(|error| failed(Failure::NoName(error)))?;
-    let found: Vec<_> = found.collect();
-    let mut stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(&*found))
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+    let found: Vec<_> = found
+        .map_err(|error| failed(Failure::NoName(error)))?
+        .collect();
+    let stream = timeout_at(until, TcpStream::connect(&*found));
+    let stream = stream
         .await
-        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
-        .map_err(|error| failed(Failure::Unreachable(error)))?;
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+    let mut stream = stream.map_err(|error| failed(Failure::Unreachable(error)))?;
     match ask(&mut stream, proxy, address).await {
         Ok(()) => Ok(stream),
         Err(failure) => Err(failed(failure)),

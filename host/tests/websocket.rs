@@ -138,3 +138,10 @@ async fn a_site_of_another_transport_is_told() {
     let answer = rest(&mut stream).await;
     assert!(answer.contains("426 Upgrade Required"), "{answer}");
 }
+
+#[tokio::test]
+async fn without_tls_there_is_no_websocket() {
+    let mut dial = TcpDial::new(["127.0.0.1:1"]).websocket();
+    let error = dial.dial().await.map(drop).unwrap_err();
+    assert!(error.to_string().contains("is within TLS"), "{error}");
+}

@@ -97,7 +97,9 @@ impl<'a> SiteProcess<'a> {
             kit.config.server.name,
             addresses.join(", ")
         ));
-        for address in addresses {
+        // Without TLS the same holds for all of them.
+        let told = if tls { addresses.len() } else { 1 };
+        for address in addresses.iter().take(told) {
             if let Some(said) = parties::proxy_on_the_way(&process.proxies, tls, address) {
                 process.say(said);
             }

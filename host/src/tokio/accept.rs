@@ -132,8 +132,7 @@ async fn begin_tls(stream: TcpStream, tls: TlsAcceptor) -> io::Result<TlsStream<
 #[cfg(feature = "websocket")]
 async fn make_websocket(mut stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Incoming> {
     let Some(tls) = tls else {
-        let problem = "a WebSocket for sites is within TLS: give TcpAccept that too";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        return Err(websocket::without_tls());
     };
     socket::prepare(&SockRef::from(&stream))?;
     let mut start = [0];

@@ -116,6 +116,10 @@ impl TcpDial {
     }
 
     async fn connect(&self, address: &str) -> io::Result<Connection> {
+        #[cfg(feature = "websocket")]
+        if self.websocket && self.tls.is_none() {
+            return Err(websocket::without_tls());
+        }
         let direct = Proxies::none();
         let proxies = self.tls.as_ref().map_or(&direct, |_| &self.proxies);
         let stream = proxies.connect(address).await?;
@@ -137,18 +141,17 @@ impl TcpDial {
             .map_err(|error| proxies.behind(address, tls::fault::in_handshake(error, config)))?;
         let binding = tls::channel_binding(stream.get_ref().1);
         carrier.tls_exporter = Some(binding.map_err(io::Error::other)?);
+        let tls = Some(Arc::clone(config));
         #[cfg(feature = "websocket")]
         if self.websocket {
             let begun = websocket::connect(stream, address).await;
             let stream = begun.map_err(|error| tls::fault::at_site(error, config))?;
-            let tls = Some(Arc::clone(config));
             return Ok(Connection {
                 stream: Box::new(Explained::new(stream, address, tls)),
                 carrier,
                 local_address,
             });
         }
-        let tls = Some(Arc::clone(config));
         Ok(Connection {
             stream: Box::new(Explained::new(stream, address, tls)),
             carrier,

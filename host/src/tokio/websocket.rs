@@ -16,7 +16,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
@@ -168,6 +169,12 @@ async fn refuse<S: AsyncWrite + Unpin, T>(stream: &mut S, answer: Answer) -> io:
     )))
 }
 
+/// The error of a host that wants a WebSocket on bare TCP.
+pub(super) fn without_tls() -> io::Error {
+    let problem = "a WebSocket for sites is within TLS: give both ends a configuration for that";
+    io::Error::new(ErrorKind::InvalidInput, problem)
+}
+
 fn invalid(text: String) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, text)
 }
@@ -189,7 +196,7 @@ pub(super) struct Pieces<S> {
     empty: usize,
 }
 
-impl<S> Pieces<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Pieces<S> {
     fn new(socket: WebSocketStream<S>) -> Self {
         Self {
             socket,
@@ -198,16 +205,15 @@ impl<S> Pieces<S> {
         }
     }
 
-    fn came(&mut self, message: Message) -> io::Result<()> {
+    /// Takes what has come, or says what is wrong with it.
+    fn came(&mut self, message: Message) -> Result<(), (CloseCode, &'static str)> {
         match message {
             Message::Binary(piece) if !piece.is_empty() => {
                 self.empty = self.empty.saturating_add(piece.len()).min(MAX_EMPTY);
                 self.unread = piece;
                 Ok(())
             }
-            Message::Text(_) => Err(invalid(
-                "a text message has come: this protocol is in binary ones".to_owned(),
-            )),
+            Message::Text(_) => Err((CloseCode::Unsupported, "messages here are binary")),
             // The library answers pings and goodbyes.
             Message::Binary(_)
             | Message::Ping(_)
@@ -215,12 +221,21 @@ impl<S> Pieces<S> {
             | Message::Close(_)
             | Message::Frame(_) => {
                 let left = self.empty.checked_sub(1);
-                let too_many =
-                    || invalid("too many messages have come that bring nothing".to_owned());
-                self.empty = left.ok_or_else(too_many)?;
+                let too_many = (CloseCode::Policy, "too many messages bring nothing");
+                self.empty = left.ok_or(too_many)?;
                 Ok(())
             }
         }
+    }
+
+    /// Tells the peer why the connection ends, as far as it still takes anything.
+    fn refuse(&mut self, code: CloseCode, why: &str) -> io::Error {
+        let frame = CloseFrame {
+            code,
+            reason: why.into(),
+        };
+        let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(frame)));
+        invalid(format!("WebSocket: {why}"))
     }
 }
 
@@ -231,10 +246,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Pieces<S> {
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
-            match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(message)) => self.came(message)?,
+            let came = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
+                Some(Ok(message)) => self.came(message),
+                Some(Err(Error::Capacity(_))) => Err((CloseCode::Size, "a message is too long")),
                 Some(Err(error)) => return Poll::Ready(Err(broken(error))),
                 None => return Poll::Ready(Ok(())),
+            };
+            if let Err((code, why)) = came {
+                return Poll::Ready(Err(self.refuse(code, why)));
             }
         }
         let some = self.unread.len().min(room.remaining());

@@ -80,11 +80,16 @@ async fn pings_are_answered_and_empty_messages_are_nothing() {
 
 #[tokio::test]
 async fn what_is_not_of_this_protocol_breaks_the_connection() {
-    for (message, told) in [
-        (Message::Text("hello".into()), "a text message has come"),
+    for (message, code, told) in [
+        (
+            Message::Text("hello".into()),
+            CloseCode::Unsupported,
+            "messages here are binary",
+        ),
         (
             Message::Binary(vec![0; MAX_PIECE + 1].into()),
-            "65537 > 65536",
+            CloseCode::Size,
+            "a message is too long",
         ),
     ] {
         let (mut stranger, mut server) = stranger().await;
@@ -92,6 +97,12 @@ async fn what_is_not_of_this_protocol_breaks_the_connection() {
         let error = server.read(&mut [0; 9]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert!(error.to_string().contains(told), "{error}");
+        // The other end is told, too.
+        server.shutdown().await.unwrap();
+        let Some(Ok(Message::Close(Some(frame)))) = stranger.next().await else {
+            panic!("it is not told");
+        };
+        assert_eq!((frame.code, frame.reason.as_str()), (code, told));
     }
 }
 
@@ -103,7 +114,10 @@ async fn messages_that_bring_nothing_are_counted() {
             async move { while stranger.feed(Message::Pong(Bytes::new())).await.is_ok() {} },
         );
     let error = server.read(&mut [0; 9]).await.unwrap_err();
-    assert!(error.to_string().contains("that bring nothing"), "{error}");
+    assert!(
+        error.to_string().contains("messages bring nothing"),
+        "{error}"
+    );
     drop(server);
     flood.await.unwrap();
 }
