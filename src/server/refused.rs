@@ -10,6 +10,9 @@ use crate::wire::native::{Denial, Denied};
 /// after each input has seldom more than a few. What is beyond is counted, and not kept.
 const MAX_WAITING: usize = 16;
 
+/// As much of a message as is kept, in bytes: what a certificate holds can be quoted in it.
+const MAX_TEXT: usize = 512;
+
 /// Somebody was refused who will not be taken before a person changes something. Who may come
 /// again by itself, because the server is full or busy, is no such one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +47,52 @@ impl Refusals {
                 peer,
                 name,
                 reason,
-                message: denied.message,
+                message: cut(denied.message),
             });
         }
         true
     }
 
+    /// The oldest one. When there are no more, they take no memory.
     pub(super) fn pop_front(&mut self) -> Option<Refused> {
-        self.0.pop_front()
+        let refused = self.0.pop_front();
+        if self.0.is_empty() {
+            self.0 = VecDeque::new();
+        }
+        refused
+    }
+}
+
+fn cut(mut message: String) -> String {
+    let mut end = message.len().min(MAX_TEXT);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.truncate(end);
+    message.shrink_to_fit();
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_and_gone_when_it_is_taken() {
+        let mut refusals = Refusals::default();
+        let long = format!("x{}", "\u{fc}".repeat(10_000));
+        for number in 0..1000 {
+            let denied = Denied::rejected(RejectReason::Unauthenticated, long.clone());
+            assert!(refusals.note(PeerId(number), None, denied));
+        }
+        let busy = Denied::new(Denial::Busy, "later");
+        assert!(!refusals.note(PeerId(1), None, busy));
+        for number in 0..MAX_WAITING {
+            let refused = refusals.pop_front().unwrap();
+            assert_eq!(refused.peer, PeerId(number as u64));
+            assert!(refused.message.capacity() <= MAX_TEXT);
+        }
+        assert_eq!(refusals.pop_front(), None);
+        assert_eq!(refusals.0.capacity(), 0);
     }
 }
