@@ -6,7 +6,8 @@ mod headers;
 mod process;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use fedlink::Task;
@@ -101,6 +102,48 @@ impl Trainer for Program {
 }
 
 impl Program {
+    /// Looks for the program where starting it does: no job should be the first to learn that
+    /// it is not there.
+    ///
+    /// # Errors
+    /// When there is none, or none that may be run.
+    #[cfg(unix)]
+    pub fn find(&self) -> Result<(), ExecError> {
+        use std::os::unix::fs::PermissionsExt;
+
+        let program = self.command.first().map(Path::new);
+        let program = program.unwrap_or(Path::new(""));
+        let is_program = |path: &Path| {
+            let found = path.metadata()?;
+            match found.is_file() && found.permissions().mode() & 0o111 != 0 {
+                true => Ok(()),
+                false => Err(io::Error::from(ErrorKind::PermissionDenied)),
+            }
+        };
+        // What is a name alone is looked for in PATH.
+        let is_path = program.as_os_str().as_encoded_bytes().contains(&b'/');
+        let found = if is_path {
+            is_program(program)
+        } else {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let mut places = std::env::split_paths(&path);
+            match places.any(|place| is_program(&place.join(program)).is_ok()) {
+                true => Ok(()),
+                false => Err(io::Error::new(ErrorKind::NotFound, "it is not in PATH")),
+            }
+        };
+        found.map_err(|source| ExecError::Start {
+            program: program.display().to_string(),
+            source,
+        })
+    }
+
+    /// Elsewhere only starting it tells.
+    #[cfg(not(unix))]
+    pub fn find(&self) -> Result<(), ExecError> {
+        Ok(())
+    }
+
     fn command(&self, task: &Task, exchange: &Exchange) -> Command {
         let mut words = self.command.iter();
         let mut command = Command::new(words.next().cloned().unwrap_or_default());

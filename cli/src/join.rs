@@ -18,6 +18,7 @@ use fedlink_host::nvflare::{Kit, KitError as NvflareKitError};
 use fedlink_host::store::StoreError;
 use fedlink_host::{CallError, HostError};
 
+use crate::exec::ExecError;
 use crate::interrupt::{Hangup, Interrupt, SignalError};
 use crate::options::{JoinOptions, ReplacedOption};
 use crate::output::Escaped;
@@ -85,6 +86,9 @@ pub enum JoinError {
         /// What was wrong last.
         last: String,
     },
+    /// The program that is to train cannot be started.
+    #[error(transparent)]
+    Program(#[from] ExecError),
     /// The site's own privacy policy asks for something that nobody here does.
     #[error(
         "local/privacy.json of this kit prescribes the filter {}, which fedlink does not run: apply it in the training program, and say so with --accept-filters {}",

@@ -207,3 +207,34 @@ fn a_process_at_work_is_no_fault() {
     assert!(coordinator.end().0);
     check(&server, &[]).right("state", "and can be written");
 }
+
+/// On a disk of its own, which only root may make.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full() {
+    use std::process::Command;
+
+    let (place, _, site) = project();
+    let disk = place.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let run = |command: &str| {
+        let status = Command::new("sh").args(["-c", command]).status();
+        status.unwrap().success()
+    };
+    let at = disk.display();
+    if !run(&format!(
+        "mount -t tmpfs -o size=64k tmpfs {at} 2>/dev/null"
+    )) {
+        println!("this user mounts no disk, so it was not tested");
+        return;
+    }
+    change(&site, "state = \"state\"", &format!("state = \"{at}\""));
+    let found = check(&site, &[]);
+    assert!(run(&format!("umount {at}")));
+    let line = found.checks.iter().find(|it| it["check"] == "state");
+    let line = line.unwrap();
+    assert!(
+        line["right"] == false && line.to_string().contains("free space there"),
+        "{line:#?}"
+    );
+}

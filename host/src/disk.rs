@@ -9,6 +9,7 @@ pub fn disk_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             "free space there"
         }
+        io::ErrorKind::NotFound => "correct the path",
         io::ErrorKind::ReadOnlyFilesystem => "mount it for writing",
         io::ErrorKind::PermissionDenied => "let the user of this process read and write there",
         io::ErrorKind::OutOfMemory => "give this process more memory",

@@ -95,8 +95,7 @@ impl FileStore {
     }
 
     /// Finds what [`open_for`](Self::open_for) would find, without a change to anything: a
-    /// process that uses the store, or is about to, is not disturbed. Whether the disk has room
-    /// shows only a try.
+    /// process that uses the store, or is about to, is not disturbed.
     ///
     /// # Errors
     ///
@@ -205,7 +204,14 @@ impl FileStore {
     /// Afterwards nothing is known about records since the last success. The store refuses
     /// everything but [`replace`](Self::replace): open it again.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.change(Log::sync)
+        self.change(Log::sync)?;
+        // A file without its name is written to as well as any other.
+        let is_there = self.log.is_at(&self.folder.current_path());
+        self.failed = !is_there;
+        match is_there {
+            true => Ok(()),
+            false => Err(StoreError::Moved(self.folder.current_path())),
+        }
     }
 
     /// Puts `records`, each in parts, in the place of all that the store holds, durably and

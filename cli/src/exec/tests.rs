@@ -158,3 +158,31 @@ fn a_program_that_does_not_heed_is_killed() {
     stop.set();
     running.join().unwrap().unwrap_err();
 }
+
+#[test]
+fn a_program_that_is_not_there_is_told_before_there_is_a_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("train.sh");
+    fs::write(&file, "#!/bin/sh\n").unwrap();
+    let find = |program: &str| {
+        let program = Program {
+            command: vec![program.into()],
+            site: "site-1".to_owned(),
+        };
+        program.find().map_err(|error| error.to_string())
+    };
+    assert_eq!(find("sh"), Ok(()));
+    assert_eq!(find("/bin/sh"), Ok(()));
+    for (program, told) in [
+        ("no-such-program", "it is not in PATH"),
+        ("./no-such-program", "No such file"),
+        ("/", "permission denied"),
+        (".", "it is not in PATH"),
+        ("", "it is not in PATH"),
+        (file.to_str().unwrap(), "permission denied"),
+    ] {
+        let error = find(program).unwrap_err();
+        assert!(error.contains(told), "{program}: {error}");
+        assert!(error.contains("check the path after --exec"), "{error}");
+    }
+}

@@ -75,6 +75,9 @@ impl<'a> SiteProcess<'a> {
         kit: &'a Kit,
         signals: Interrupt,
     ) -> Result<Self, JoinError> {
+        if let Some(program) = program(options, kit) {
+            program.find()?;
+        }
         let proxies = parties::proxies(
             options.proxy.as_ref(),
             None,
@@ -401,6 +404,14 @@ fn deployments(options: &JoinOptions, kit: &Kit) -> Result<Deployments, JoinErro
     }
 }
 
+/// The program that is to train, if one is.
+fn program(options: &JoinOptions, kit: &Kit) -> Option<Program> {
+    options.exec.as_ref().map(|program| Program {
+        command: program.iter().chain(&options.arguments).cloned().collect(),
+        site: kit.name.to_string(),
+    })
+}
+
 /// Starts the host with the trainers that the options ask for.
 async fn start(
     options: &JoinOptions,
@@ -408,12 +419,8 @@ async fn start(
     host: ClientHost,
     deployments: Arc<Deployments>,
 ) -> Result<TrainingSite, HostError> {
-    match &options.exec {
+    match program(options, kit) {
         Some(program) => {
-            let program = Program {
-                command: program.iter().chain(&options.arguments).cloned().collect(),
-                site: kit.name.to_string(),
-            };
             let trainers = move |job| deployments.trainer(job, Box::new(program.clone()));
             TrainingSite::start(host, trainers).await
         }

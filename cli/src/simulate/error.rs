@@ -61,7 +61,7 @@ pub enum SimulateError {
     #[error(transparent)]
     Signal(#[from] SignalError),
     /// The picture could not be drawn.
-    #[error("{} could not be written: {reason}", .path.display())]
+    #[error("{} could not be written: {reason}: give --plot another file, or free space there", .path.display())]
     Plot {
         /// Where it should be.
         path: PathBuf,

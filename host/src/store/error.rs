@@ -69,6 +69,12 @@ pub enum StoreError {
         /// What has it.
         obstacle: Obstacle,
     },
+    /// What is written goes to a file that has the name no more.
+    #[error(
+        "{} was moved, removed or replaced while this process writes to it, so that nothing is stored there any more: put the file back if there is one, then open the store again",
+        .0.display()
+    )]
+    Moved(PathBuf),
     /// A write failed before, and nothing is known about the file since.
     #[error("an earlier write to {} failed: open the store again", .0.display())]
     FailedBefore(PathBuf),

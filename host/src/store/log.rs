@@ -1,7 +1,8 @@
 //! A file of records that is open for appending.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use super::format::{self, Header, Headers, RECORDS, RecordHeader};
 use super::scan::Scanned;
@@ -33,6 +34,30 @@ pub(super) struct Log<D: Disk = File> {
     header: Header,
     /// Of the file, with what was appended and not yet synced.
     length: u64,
+}
+
+impl Log {
+    /// Whether the file still has this name, as far as the system tells.
+    #[cfg(unix)]
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+
+        match (self.disk.get_ref().metadata(), path.metadata()) {
+            // Not every file system numbers its files for good: another number alone does not
+            // count.
+            (Ok(own), Ok(there)) => {
+                own.nlink() > 0 || (own.dev(), own.ino()) == (there.dev(), there.ino())
+            }
+            (_, Err(error)) => error.kind() != ErrorKind::NotFound,
+            (Err(_), Ok(_)) => true,
+        }
+    }
+
+    /// Elsewhere a file that is open cannot be moved.
+    #[cfg(not(unix))]
+    pub(super) fn is_at(&self, _: &Path) -> bool {
+        true
+    }
 }
 
 impl<D: Disk> Log<D> {

@@ -34,6 +34,7 @@ pub(super) fn look(directory: &Path, owner: &str) -> Result<Found, StoreError> {
         return Ok(Found::Nothing);
     }
     is_writable(directory)?;
+    has_room(directory)?;
     let path = directory.join(CURRENT);
     let file = match is_file(&path)? {
         true => Some(File::open(&path).map_err(failed(&path))?),
@@ -109,6 +110,29 @@ fn is_in_use(directory: &Path) -> Result<bool, StoreError> {
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(source)) => Err(failed(&path)(source)),
     }
+}
+
+/// Less than this free on its disk, in bytes, and a store soon fails: a record is at most a
+/// little longer than a message, of 2 MiB.
+#[cfg(unix)]
+const LEAST_FREE: u64 = 4 << 20;
+
+/// An error unless there is room for a record.
+#[cfg(unix)]
+fn has_room(directory: &Path) -> Result<(), StoreError> {
+    // Who cannot be told of it has no less room for that.
+    let Ok(disk) = rustix::fs::statvfs(directory) else {
+        return Ok(());
+    };
+    match disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE {
+        true => Err(failed(directory)(ErrorKind::StorageFull.into())),
+        false => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn has_room(_: &Path) -> Result<(), StoreError> {
+    Ok(())
 }
 
 /// An error unless this process may write there.

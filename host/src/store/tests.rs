@@ -572,3 +572,31 @@ fn only_the_owner_can_read_records() {
         0o600
     );
 }
+
+/// Whoever removes or replaces the file of a process that runs is told so by that process.
+#[cfg(unix)]
+#[test]
+fn records_that_go_to_a_file_without_its_name_are_not_stored() {
+    type Change = fn(&Path);
+    let changes: [Change; 3] = [
+        |directory| fs::remove_dir_all(directory).unwrap(),
+        |directory| fs::rename(directory.join(CURRENT), directory.join("other")).unwrap(),
+        |directory| {
+            fs::copy(directory.join(CURRENT), directory.join("copy")).unwrap();
+            fs::rename(directory.join("copy"), directory.join(CURRENT)).unwrap();
+        },
+    ];
+    for change in changes {
+        let place = TempDir::new().unwrap();
+        let directory = place.path().join("state");
+        let (mut store, _) = FileStore::open(&directory).unwrap();
+        store.append(&[b"stored"]).unwrap();
+        store.sync().unwrap();
+        change(&directory);
+        store.append(&[b"lost"]).unwrap();
+        let error = store.sync().unwrap_err();
+        assert!(matches!(error, StoreError::Moved(_)), "{error}");
+        assert!(error.to_string().contains("put the file back"), "{error}");
+        assert!(matches!(store.sync(), Err(StoreError::FailedBefore(_))));
+    }
+}
