@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::error::ConfigError;
 use crate::wire::nvflare::sfm::MAX_FRAME;
 
-/// Settings of the binding to NVIDIA FLARE 2.9. Those of
+/// Settings of the binding to NVIDIA FLARE 2.5 to 2.9. Those of
 /// [`ClientConfig`](crate::ClientConfig) hold beside them; its suites do not.
 ///
 /// # Memory

@@ -1,4 +1,4 @@
-//! The client's end of a session with a server of NVIDIA FLARE 2.9.
+//! The client's end of a session with a server of NVIDIA FLARE 2.5 to 2.9.
 //!
 //! One connection carries several cells of the site: its own, which registers and takes
 //! orders, and one for each job, which asks for tasks and brings results. Small messages
@@ -38,6 +38,7 @@ use crate::message::{
 use crate::timer::Timers;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::Headers;
+use crate::wire::nvflare::dialect::Dialect;
 use call::{Answer, Call, Calls, Purpose};
 use cell::Credentials;
 use connection::{Connection, Heard};
@@ -58,6 +59,11 @@ const MAX_FIRST_STREAM: u64 = 1 << 52;
 pub(crate) struct Link {
     settings: Settings,
     connection: Connection,
+    /// How the server writes values, and how they are written to it.
+    dialect: Dialect,
+    /// In the plain mode nothing comes before the first value that is sent: this one was
+    /// written in a dialect that the server has not shown to understand.
+    guessed: bool,
     handshake: Handshake,
     credentials: Option<Credentials>,
     /// What the server of the registration proved itself with.

@@ -2,6 +2,7 @@
 
 mod as_json;
 pub(crate) mod cell;
+pub(crate) mod dialect;
 pub(crate) mod fobs;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

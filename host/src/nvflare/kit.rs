@@ -124,6 +124,10 @@ impl Kit {
         let unusable = |error: AddressError| wrong(field, error.to_string());
         let target: Address = target.parse().map_err(unusable)?;
         target.check_reachable().map_err(unusable)?;
+        let host_of_server = target.host.to_string();
+        let identity = server
+            .identity(&host_of_server)
+            .map_err(|(field, it)| wrong(field, it))?;
 
         let path_of_script = startup.join(START_SCRIPT);
         let script = StartScript::parse(&read(&path_of_script)?);
@@ -156,7 +160,7 @@ impl Kit {
             waiting: Vec::new(),
             name,
             project: name_in("servers[0].name", &server.name)?,
-            server: name_in("servers[0].identity", server.identity())?,
+            server: name_in("servers[0].identity", identity)?,
             address: target.to_string(),
             scheme,
             security,

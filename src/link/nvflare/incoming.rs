@@ -16,7 +16,8 @@ use crate::message::ReturnCode;
 use crate::wire::nvflare::cell::{
     Headers, channel, data_type, encoding, key, msg_type, stream_key, topic,
 };
-use crate::wire::nvflare::fobs::{self, Decoded};
+use crate::wire::nvflare::dialect::Dialect;
+use crate::wire::nvflare::fobs::Decoded;
 use crate::wire::nvflare::typed;
 
 /// Bytes of a stream beside the payload in it: the headers of a task and its body.
@@ -71,7 +72,7 @@ impl Link {
                     origin,
                     way,
                 };
-                let body = body(headers.text(key::PAYLOAD_ENCODING), payload);
+                let body = self.body(headers.text(key::PAYLOAD_ENCODING), payload);
                 self.asked(
                     cx,
                     Asked {
@@ -99,8 +100,11 @@ impl Link {
         let mut taken = Err(Dropped::Unasked);
         for id in headers.request_ids().filter_map(uuid) {
             if let Some(call) = self.calls.take(id, origin, from) {
+                if call.purpose.is_handshake() {
+                    self.dialect = Dialect::of(&payload).unwrap_or(self.dialect);
+                }
                 let encoding = headers.text(key::PAYLOAD_ENCODING);
-                let answer = answer(headers.clone(), encoding, payload.clone());
+                let answer = self.answer(headers.clone(), encoding, payload.clone());
                 self.answered(cx, &call, answer);
                 taken = Ok(());
             }
@@ -216,7 +220,7 @@ impl Link {
             let call = self.calls.take(id, origin, Some(&from));
             let call = call.ok_or(Dropped::Unasked)?;
             self.forget_stream(&call);
-            let answer = answer(headers.clone(), encoding, bytes);
+            let answer = self.answer(headers.clone(), encoding, bytes);
             self.answered(cx, &call, answer);
             return Ok(());
         }
@@ -229,7 +233,7 @@ impl Link {
             channel,
             topic,
             asker: Asker { from, origin, way },
-            body: body(encoding, bytes),
+            body: self.body(encoding, bytes),
         };
         self.asked(cx, asked);
         Ok(())
@@ -335,28 +339,30 @@ impl Link {
             }
         }
     }
-}
 
-fn answer(headers: Headers, encoding: &str, payload: Bytes) -> Answer {
-    let code = match headers.text(key::RETURN_CODE) {
-        "" => ReturnCode::Ok,
-        name => return_code(name),
-    };
-    Answer {
-        code,
-        error: headers.text(key::ERROR).to_owned(),
-        body: body(encoding, payload),
-        headers,
+    fn answer(&self, headers: Headers, encoding: &str, payload: Bytes) -> Answer {
+        let code = match headers.text(key::RETURN_CODE) {
+            "" => ReturnCode::Ok,
+            name => return_code(name),
+        };
+        Answer {
+            code,
+            error: headers.text(key::ERROR).to_owned(),
+            body: self.body(encoding, payload),
+            headers,
+        }
     }
-}
 
-/// The value of a message; none if there is none, or none that can be read.
-fn body(encoding: &str, payload: Bytes) -> Option<Decoded> {
-    match encoding {
-        encoding::FOBS => fobs::decode(payload)
-            .inspect_err(|error| tracing::warn!(%error, "a value cannot be read"))
-            .ok(),
-        _ => None,
+    /// The value of a message; none if there is none, or none that can be read.
+    fn body(&self, encoding: &str, payload: Bytes) -> Option<Decoded> {
+        match encoding {
+            encoding::FOBS => self
+                .dialect
+                .decode(payload)
+                .inspect_err(|error| tracing::warn!(%error, "a value cannot be read"))
+                .ok(),
+            _ => None,
+        }
     }
 }
 

@@ -55,6 +55,9 @@ impl Link {
     pub(crate) fn challenge(&mut self, cx: &mut LinkContext<'_>) {
         self.drop_handshake();
         if !self.settings.secure {
+            if core::mem::replace(&mut self.guessed, true) {
+                self.dialect = self.dialect.other();
+            }
             self.register(cx, None, Vec::new());
             return;
         }
@@ -126,6 +129,8 @@ impl Link {
         let Handshake::Registering { server } = core::mem::take(&mut self.handshake) else {
             return;
         };
+        // Any other refusal has read what was sent.
+        self.guessed &= answer.code == ReturnCode::ProcessException;
         if answer.code != ReturnCode::Ok {
             self.denied(answer);
             return;
@@ -133,6 +138,9 @@ impl Link {
         match granted(cx, &self.settings, server.as_ref(), answer) {
             Ok((auth, credentials)) => {
                 self.credentials = Some(credentials);
+                if answer.body.is_none() {
+                    self.dialect = self.dialect.granting_in_headers();
+                }
                 self.server_certificates =
                     server.map(|server| server.certificates).unwrap_or_default();
                 self.session_begins(cx);
@@ -223,7 +231,11 @@ fn granted(
     answer: &Answer,
 ) -> Result<(Auth, Credentials), Suspicion> {
     let body = answer.body.as_ref().map(|body| &body.value);
-    let text = |key| body.and_then(|body| body.get(key)).and_then(Value::as_str);
+    // Release 2.5 grants in the headers, and has no body.
+    let text = |key| match body {
+        Some(body) => body.get(key).and_then(Value::as_str),
+        None => answer.headers.get(key).and_then(Value::as_str),
+    };
     // A server that does not believe a proof grants nothing, and does not say so.
     let token = text(key::TOKEN).ok_or(Suspicion::NoToken)?;
     let token_signature = text(key::TOKEN_SIGNATURE).ok_or(Suspicion::Malformed)?;

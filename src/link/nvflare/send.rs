@@ -10,7 +10,6 @@ use crate::link::event::LinkContext;
 use crate::message::ReturnCode;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::{Headers, channel, data_type, encoding, key, stream_key, topic};
-use crate::wire::nvflare::fobs;
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
 
@@ -302,7 +301,7 @@ impl Link {
         headers: Headers,
         body: Option<&Value>,
     ) -> Option<u64> {
-        let payload = body.map(fobs::encode).unwrap_or_default();
+        let payload = body.map(|it| self.dialect.encode(it)).unwrap_or_default();
         let content = Content {
             encoding: if body.is_some() {
                 encoding::FOBS
@@ -345,7 +344,7 @@ impl Link {
         let sender = self.sender(cx);
         let headers = sender.seal(headers, &envelope, &Kind::Notice, &content);
         self.streams += 1;
-        let parts = fobs::encode_parts(body, APART);
+        let parts = self.dialect.encode_parts(body, APART);
         let head = StreamHead {
             origin: target.origin,
             to: target.to.clone(),

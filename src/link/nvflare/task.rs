@@ -224,7 +224,9 @@ impl Link {
         let ticket = Ticket::read(&result.ticket);
         let ok = result.outcome == Outcome::Ok;
         let shape = ticket.0.get(SHAPE);
-        let (content, outcome) = match model::from_host(&result.headers, &payload, ok, shape) {
+        let content = model::from_host(&result.headers, &payload, ok, shape)
+            .and_then(|content| self.dialect.admit(content));
+        let (content, outcome) = match content {
             Ok(content) => (content, result.outcome),
             Err(error) => {
                 tracing::warn!(%error, task = %result.task, "a result cannot be sent as it is");

@@ -3,6 +3,7 @@
 
 mod carrier;
 mod control;
+mod dialects;
 mod hostile;
 mod job;
 mod lost;
@@ -24,7 +25,8 @@ use crate::message::JobId;
 use crate::wire::nvflare::cell::{
     Headers, channel, data_type, encoding, key, msg_type, stream_key, topic,
 };
-use crate::wire::nvflare::fobs::{self, Decoded};
+use crate::wire::nvflare::dialect::Dialect;
+use crate::wire::nvflare::fobs::Decoded;
 use crate::wire::nvflare::sfm::{self, Kind};
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
@@ -100,6 +102,8 @@ struct Rig {
     server_cert: Bytes,
     /// Frames that came, by what they are.
     kinds: Vec<Kind>,
+    /// What the server reads and writes.
+    dialect: Dialect,
 }
 
 impl Rig {
@@ -132,6 +136,7 @@ impl Rig {
             signer: RsaSigner::from_pem(SERVER_KEY).unwrap(),
             server_cert: Bytes::from_static(SERVER_CERT),
             kinds: Vec::new(),
+            dialect: Dialect::default(),
         }
     }
 
@@ -256,7 +261,7 @@ impl Rig {
             id: headers.text(key::REQ_ID).to_owned(),
             is_stream: false,
             body: (headers.text(key::PAYLOAD_ENCODING) == encoding::FOBS)
-                .then(|| fobs::decode(payload).unwrap()),
+                .then(|| self.dialect.decode(payload).unwrap()),
             headers,
         });
     }
@@ -304,7 +309,7 @@ impl Rig {
                     topic: headers.text(stream_key::TOPIC).to_owned(),
                     id: headers.text(stream_key::REQUEST_ID).to_owned(),
                     is_stream: true,
-                    body: Some(fobs::decode(bytes).unwrap()),
+                    body: Some(self.dialect.decode(bytes).unwrap()),
                     headers,
                 });
             }
@@ -408,7 +413,7 @@ impl Rig {
         } else {
             encoding::NONE
         };
-        let payload = body.map(fobs::encode).unwrap_or_default();
+        let payload = body.map(|it| self.dialect.encode(it)).unwrap_or_default();
         self.deliver(&headers.with(key::PAYLOAD_ENCODING, encoding), &payload);
     }
 
@@ -435,7 +440,7 @@ impl Rig {
             .with(stream_key::PAYLOAD_ENCODING, encoding::FOBS)
             .with(stream_key::ID, self.streams)
             .with(stream_key::ACK_INTERVAL, 4u64 << 20);
-        let bytes = fobs::encode(body);
+        let bytes = self.dialect.encode(body);
         let starts: Vec<usize> = (0..bytes.len()).step_by(self.chunk).collect();
         let last = starts.len() - 1;
         let cut = starts.into_iter().enumerate().map(|(index, start)| {

@@ -6,14 +6,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use super::msgpack::{self, MsgpackError};
-use super::typed::{self, DATUM_REF};
+use super::typed::{self, DATUM_REF, Type};
 use super::value::Value;
 
 /// Most datums in one payload: NVFlare makes one for each leaf of 10 MiB and one for each
 /// type of array.
 const MAX_DATUMS: usize = 1 << 16;
-/// Marker, type and size of a section.
-const SECTION: usize = 10;
 /// A datum begins with its id.
 const ID: usize = 16;
 /// Bytes that are longer cannot stand in the main body: a length there has 32 bits.
@@ -22,6 +20,34 @@ const MAX_LEAF: usize = u32::MAX as usize;
 pub(crate) const MAIN: u8 = 100;
 const TEXT: u8 = 101;
 const BLOB: u8 = 102;
+
+/// What stands before the body of each section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// A marker, the type of an object, and a size: since 2.7.
+    Typed,
+    /// A marker and a size.
+    Plain,
+}
+
+impl Head {
+    const fn len(self) -> usize {
+        match self {
+            Self::Typed => 10,
+            Self::Plain => 9,
+        }
+    }
+
+    fn write(self, marker: u8, len: usize) -> BytesMut {
+        let mut head = BytesMut::with_capacity(self.len() + len.min(1 << 10));
+        head.put_u8(marker);
+        if self == Self::Typed {
+            head.put_u8(0);
+        }
+        head.put_u64(len as u64);
+        head
+    }
+}
 
 /// What a payload says.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +118,12 @@ pub enum FobsError {
 
 /// Reads a payload without copying its bytes.
 pub(crate) fn decode(payload: Bytes) -> Result<Decoded, FobsError> {
-    let mut sections = sections(payload);
+    decode_with(Head::Typed, payload)
+}
+
+/// The same with these heads of sections.
+pub(crate) fn decode_with(head: Head, payload: Bytes) -> Result<Decoded, FobsError> {
+    let mut sections = sections_with(head, payload);
     let main = sections.next().ok_or(FobsError::Section)??;
     if main.marker != MAIN || main.body.is_empty() {
         return Err(FobsError::Section);
@@ -127,6 +158,16 @@ pub(crate) fn encode(value: &Value) -> Bytes {
 /// Writes a payload; bytes in it of at least `threshold` follow the main body and are
 /// shared, not copied.
 pub(crate) fn encode_parts(value: &Value, threshold: usize) -> Vec<Bytes> {
+    encode_parts_with(Head::Typed, typed::data_class, value, threshold)
+}
+
+/// The same with these heads of sections, and data classes made so.
+pub(crate) fn encode_parts_with(
+    head: Head,
+    data_class: fn(Type, Value) -> Value,
+    value: &Value,
+    threshold: usize,
+) -> Vec<Bytes> {
     let threshold = threshold.min(MAX_LEAF);
     let mut blobs = Vec::new();
     let mut body = Vec::new();
@@ -135,20 +176,18 @@ pub(crate) fn encode_parts(value: &Value, threshold: usize) -> Vec<Bytes> {
             // An id is unique within its payload, which is all that it has to be.
             let id = Uuid::from_u128(blobs.len() as u128);
             blobs.push((id, bytes.clone()));
-            DATUM_REF.of(Value::map([(
-                "data",
-                Value::map([("datum_id", id.to_string().into()), ("unwrap", true.into())]),
-            )]))
+            let attributes = [("datum_id", id.to_string().into()), ("unwrap", true.into())];
+            data_class(DATUM_REF, Value::map(attributes))
         })
     };
     msgpack::encode_with(value, &mut replace, &mut body);
-    let mut main = section(MAIN, body.len());
+    let mut main = head.write(MAIN, body.len());
     main.put_slice(&body);
     let mut parts = vec![main.freeze()];
     for (id, blob) in blobs {
-        let mut head = section(BLOB, ID + blob.len());
-        head.put_slice(id.as_bytes());
-        parts.push(head.freeze());
+        let mut datum = head.write(BLOB, ID + blob.len());
+        datum.put_slice(id.as_bytes());
+        parts.push(datum.freeze());
         parts.push(blob);
     }
     parts
@@ -167,14 +206,6 @@ pub(crate) fn join(mut parts: Vec<Bytes>) -> Bytes {
     }
 }
 
-fn section(marker: u8, len: usize) -> BytesMut {
-    let mut head = BytesMut::with_capacity(SECTION + len.min(1 << 10));
-    head.put_u8(marker);
-    head.put_u8(0);
-    head.put_u64(len as u64);
-    head
-}
-
 /// A section of a payload.
 pub(crate) struct Section {
     pub(crate) marker: u8,
@@ -184,12 +215,21 @@ pub(crate) struct Section {
 }
 
 /// The sections of a payload; nothing follows an error.
-pub(crate) fn sections(mut payload: Bytes) -> impl Iterator<Item = Result<Section, FobsError>> {
+#[cfg(test)]
+pub(crate) fn sections(payload: Bytes) -> impl Iterator<Item = Result<Section, FobsError>> {
+    sections_with(Head::Typed, payload)
+}
+
+/// The same with these heads.
+pub(crate) fn sections_with(
+    head: Head,
+    mut payload: Bytes,
+) -> impl Iterator<Item = Result<Section, FobsError>> {
     core::iter::from_fn(move || {
         if payload.is_empty() {
             return None;
         }
-        let section = take_section(&mut payload).ok_or(FobsError::Section);
+        let section = take_section(head, &mut payload).ok_or(FobsError::Section);
         if section.is_err() {
             payload.clear();
         }
@@ -197,13 +237,22 @@ pub(crate) fn sections(mut payload: Bytes) -> impl Iterator<Item = Result<Sectio
     })
 }
 
-fn take_section(payload: &mut Bytes) -> Option<Section> {
-    let [marker, object, size @ ..] = *payload.first_chunk::<SECTION>()?;
+fn take_section(head: Head, payload: &mut Bytes) -> Option<Section> {
+    let (marker, object, size) = match head {
+        Head::Typed => {
+            let [marker, object, size @ ..] = *payload.first_chunk::<{ Head::Typed.len() }>()?;
+            (marker, object, size)
+        }
+        Head::Plain => {
+            let [marker, size @ ..] = *payload.first_chunk::<{ Head::Plain.len() }>()?;
+            (marker, 0, size)
+        }
+    };
     let size = usize::try_from(u64::from_be_bytes(size)).ok()?;
-    if size > payload.len() - SECTION {
+    if size > payload.len() - head.len() {
         return None;
     }
-    payload.advance(SECTION);
+    payload.advance(head.len());
     Some(Section {
         marker,
         object,
@@ -258,9 +307,8 @@ impl Datums {
     /// What a reference stands for. One that the application made for itself, with `unwrap`
     /// false, stands for the same here: only its wrapping is lost.
     fn take(&mut self, reference: &Value) -> Result<Value, FobsError> {
-        let id = reference
-            .get("data")
-            .and_then(|data| data.get("datum_id"))
+        let id = typed::attributes(reference)
+            .get("datum_id")
             .and_then(Value::as_str)
             .and_then(|id| Uuid::try_parse(id).ok())
             .ok_or(FobsError::Reference)?;
@@ -361,7 +409,7 @@ mod tests {
         assert_eq!(lone, Err(FobsError::Reference));
         let twice = [&main[..], head, bytes, head, bytes].concat();
         assert_eq!(decode(twice.into()), Err(FobsError::Datums));
-        let reference = msgpack::decode(main.slice(SECTION..)).unwrap();
+        let reference = msgpack::decode(main.slice(Head::Typed.len()..)).unwrap();
         let both = encode(&Value::List(vec![reference.clone(), reference]));
         let both = [&both[..], head, bytes].concat();
         assert_eq!(decode(both.into()), Err(FobsError::Reference));
@@ -373,7 +421,7 @@ mod tests {
         for len in 0..good.len() {
             assert!(decode(Bytes::copy_from_slice(&good[..len])).is_err());
         }
-        let head = SECTION + usize::from(good[9]);
+        let head = Head::Typed.len() + usize::from(good[9]);
         for (at, byte) in [(0, BLOB), (0, 99), (2, 0xff), (head, 103), (head + 1, 1)] {
             let mut bad = good.clone();
             bad[at] = byte;

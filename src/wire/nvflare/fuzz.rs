@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::cell::Headers;
+use super::dialect::Dialect;
 use super::fobs::{self, ArrayKind};
 use super::model::{self, Model};
 use super::msgpack;
@@ -79,19 +80,28 @@ fn cell_headers(bytes: Bytes) {
     let _ = format!("{headers:?}");
 }
 
-/// A FOBS payload, or a frame with one: what is read is written again, whether in one piece
-/// or with datums, and becomes a task or an error.
+/// A FOBS payload of any release, or a frame with one: what is read is written again, whether
+/// in one piece or with datums, and becomes a task or an error.
 pub fn fobs(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
     let payload = sfm::parse(bytes.clone()).map_or(bytes, |frame| frame.payload);
     if let Ok(value) = msgpack::decode(payload.clone()) {
         check_value(&value);
     }
-    let Ok(decoded) = fobs::decode(payload) else {
-        return;
-    };
-    check_value(&decoded.value);
-    check_task(decoded.value);
+    for dialect in [Dialect::Since27, Dialect::Release26, Dialect::Release25] {
+        let Ok(decoded) = dialect.decode(payload.clone()) else {
+            continue;
+        };
+        check_value(&decoded.value);
+        let again = dialect.encode(&decoded.value);
+        let of_again = Dialect::of(&again).map(|it| match dialect {
+            Dialect::Release25 => it.granting_in_headers(),
+            _ => it,
+        });
+        assert_eq!(of_again, Some(dialect));
+        let _ = dialect.decode(again);
+        check_task(decoded.value);
+    }
 }
 
 fn check_value(value: &Value) {

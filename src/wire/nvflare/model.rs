@@ -77,6 +77,12 @@ pub enum ModelError {
     /// An array that the task did not have, where the data are not a dict of arrays.
     #[error("there is no place for array `{0}`: give back those of the task")]
     NoPlace(String),
+    /// An array or a tensor that is not written as since 2.7.
+    #[error(
+        "`{0}` is in a form that this site does not exchange, such as a torch tensor with a \
+         server before NVFlare 2.7: have the job exchange numpy arrays"
+    )]
+    Form(String),
     /// Arrays stand in one list with something else.
     #[error("the task has a list of arrays and other data, which no result of arrays can have")]
     Mixed,

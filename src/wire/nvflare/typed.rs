@@ -61,8 +61,10 @@ pub(crate) const TENSOR: Type = known(
 /// Stands for bytes or text that follow the main body.
 pub(crate) const DATUM_REF: Type = known("nvflare.fuel.utils.fobs.datum.DatumRef", DATA_CLASS);
 
+/// Where a value of a data class has its attributes.
+const ATTRIBUTES: &str = "data";
 /// Header of a Shareable.
-const HEADERS: &str = "__headers__";
+pub(crate) const HEADERS: &str = "__headers__";
 
 impl Type {
     /// A value of this type.
@@ -154,20 +156,28 @@ pub(crate) fn context_property<'a>(context: &'a Value, key: &str) -> Option<&'a 
 
 /// A message of the admin channel.
 pub(crate) fn message(id: &str, topic: &str, body: Value, headers: Value) -> Value {
-    MESSAGE.of(Value::map([(
-        "data",
-        Value::map([
-            ("id", id.into()),
-            ("topic", topic.into()),
-            ("body", body),
-            ("headers", headers),
-        ]),
-    )]))
+    let attributes = [
+        ("id", id.into()),
+        ("topic", topic.into()),
+        ("body", body),
+        ("headers", headers),
+    ];
+    data_class(MESSAGE, Value::map(attributes))
 }
 
 /// The attributes of a message of the admin channel: `id`, `topic`, `body`, `headers`.
 pub(crate) fn message_attributes(message: &Value) -> Option<&Value> {
-    MESSAGE.data(message)?.get("data")
+    Some(attributes(MESSAGE.data(message)?))
+}
+
+/// A value of a data class.
+pub(crate) fn data_class(class: Type, attributes: Value) -> Value {
+    class.of(Value::map([(ATTRIBUTES, attributes)]))
+}
+
+/// The attributes among the data of a data class. Release 2.5 gives nothing else.
+pub(crate) fn attributes(data: &Value) -> &Value {
+    data.get(ATTRIBUTES).unwrap_or(data)
 }
 
 /// An array or a tensor whose bytes are right here.

@@ -1,4 +1,5 @@
-//! What a genuine NVFlare 2.9 sent, recorded in `tests/nvflare/vectors/`.
+//! What a genuine NVFlare sent, recorded in `tests/nvflare/vectors/`: 2.9 and, where they
+//! differ, releases before.
 
 // The core may not touch files; its tests read theirs.
 #![allow(clippy::disallowed_methods)]
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::cell::{Headers, encoding, key, stream_key};
-use super::fobs::{self, Section};
+use super::dialect::Dialect;
+use super::fobs::{self, Head, Section};
 use super::msgpack;
 use super::npy::Array;
 use super::sfm::{self, Kind};
@@ -24,7 +26,16 @@ struct Vector {
 }
 
 fn all() -> Vec<Vector> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/nvflare/vectors");
+    of("")
+}
+
+fn before_2_7() -> Vec<Vector> {
+    of("before-2.7")
+}
+
+fn of(folder: &str) -> Vec<Vector> {
+    let vectors = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/nvflare/vectors");
+    let folder = vectors.join(folder);
     let index = std::fs::read(folder.join("index.json")).unwrap();
     let index: Vec<Json> = serde_json::from_slice(&index).unwrap();
     index
@@ -39,7 +50,17 @@ fn all() -> Vec<Vector> {
 
 /// The bytes of all files.
 pub(crate) fn files() -> impl Iterator<Item = Bytes> {
-    all().into_iter().map(|vector| vector.bytes)
+    let all = all().into_iter().chain(before_2_7());
+    all.map(|vector| vector.bytes)
+}
+
+/// What 2.6 or 2.5 said in the file that begins with `number`, as it is understood here.
+pub(super) fn before_2_7_said(number: &str) -> Value {
+    let vector = before_2_7()
+        .into_iter()
+        .find(|vector| vector.file.starts_with(number));
+    let payload = payload(&vector.unwrap()).unwrap();
+    Dialect::Release26.decode(payload).unwrap().value
 }
 
 /// The FOBS payload of the file that begins with `number`.
@@ -213,6 +234,48 @@ fn sections_again(payload: Bytes) -> Vec<u8> {
         assert_eq!(fobs::encode(&value), out);
     }
     out
+}
+
+#[test]
+fn releases_before_2_7_are_read_and_written_byte_for_byte() {
+    let mut seen = [0, 0];
+    for vector in before_2_7() {
+        let Some(payload) = payload(&vector) else {
+            continue;
+        };
+        let key = ["payload_lobs", "payload_lobs_of_stream_chunk"]
+            .into_iter()
+            .find(|key| vector.said.get(*key).is_some())
+            .unwrap();
+        let mut sections = fobs::sections_with(Head::Plain, payload.clone());
+        let main = sections.next().unwrap().unwrap().body;
+        let value = msgpack::decode(main).unwrap();
+        check(&value, &vector.said[key][0]["main"], &vector.file);
+        let dialect = if vector.file.contains("2.5.2") {
+            Dialect::Release25
+        } else {
+            Dialect::Release26
+        };
+        let understood = dialect.decode(payload.clone()).unwrap().value;
+        seen[0] += 1;
+        if sections.next().is_none() {
+            let file = &vector.file;
+            assert_eq!(Dialect::of(&payload), Some(Dialect::Release26), "{file}");
+            assert_eq!(dialect.encode(&understood), payload, "{file}");
+            seen[1] += 1;
+        }
+    }
+    assert_eq!(seen, [42, 40]);
+}
+
+#[test]
+fn release_2_5_grants_in_headers() {
+    let is_grant = |vector: &Vector| vector.file.contains("2.5.2_CP_rx_task_register_reply");
+    let grant = before_2_7().into_iter().find(is_grant).unwrap();
+    let headers = Headers::decode(sfm::parse(grant.bytes).unwrap().headers).unwrap();
+    assert!(!headers.text(key::TOKEN).is_empty());
+    assert!(!headers.text(key::TOKEN_SIGNATURE).is_empty());
+    assert_eq!(headers.text(key::PAYLOAD_ENCODING), encoding::NONE);
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub(super) struct Server {
     /// The project's name.
     pub(super) name: String,
     pub(super) service: Service,
-    identity: String,
+    /// None in kits of NVFlare 2.5.
+    identity: Option<String>,
     /// The common name of the certificate, where it is not the identity.
     auth_identity: Option<String>,
 }
@@ -143,9 +144,15 @@ impl FedClient {
 }
 
 impl Server {
-    /// The common name of the server's certificate.
-    pub(super) fn identity(&self) -> &str {
-        self.auth_identity.as_ref().unwrap_or(&self.identity)
+    /// The common name of the server's certificate. Kits of NVFlare 2.5 leave it out: there it
+    /// is the host of the address, as for the Python client.
+    pub(super) fn identity<'a>(&'a self, host: &'a str) -> Result<&'a str, Fault> {
+        let named = self.auth_identity.as_deref().or(self.identity.as_deref());
+        match named {
+            Some(name) => Ok(name),
+            None if self.service.target.is_none() => Ok(host),
+            None => Err(("servers[0].identity", "it is missing".to_owned())),
+        }
     }
 
     /// What carries the frames; gRPC where nothing is said, as with the Python client.

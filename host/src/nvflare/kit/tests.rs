@@ -127,6 +127,7 @@ fn the_address_of_older_kits_is_that_of_the_overseer() {
     };
     let kit = with(&agent("fl.example.org:8002:8003")).unwrap();
     assert_eq!(kit.address, "fl.example.org:8002");
+    assert_eq!(kit.server.as_str(), "fl-server");
     for (point, told) in [
         ("", "servers[0].service.target: it is missing"),
         (&agent("fl.example.org")[..], "is not HOST:PORT:PORT"),
@@ -138,6 +139,20 @@ fn the_address_of_older_kits_is_that_of_the_overseer() {
         let error = with(point).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
     }
+}
+
+#[test]
+fn the_server_of_a_kit_of_2_5_is_called_like_its_host() {
+    let folder = Folder::new(&Root::new());
+    folder.replace("fed_client.json", "\"target\": \"localhost:8002\",", "");
+    folder.replace("fed_client.json", "\"identity\"", "\"nobody\"");
+    let point = "\"overseer_agent\": {\"args\": {\"sp_end_point\": \"fl.example.org:1:2\"}},";
+    folder.replace(
+        "fed_client.json",
+        "\"servers\"",
+        &format!("{point} \"servers\""),
+    );
+    assert_eq!(folder.read().unwrap().server.as_str(), "fl.example.org");
 }
 
 #[test]
@@ -212,7 +227,11 @@ fn settings_that_are_damaged() {
             "\"targets\"",
             "servers[0].service.target: it is missing",
         ),
-        ("\"identity\"", "\"id\"", "missing field `identity`"),
+        (
+            "\"identity\"",
+            "\"id\"",
+            "servers[0].identity: it is missing",
+        ),
         ("\"name\"", "\"names\"", "missing field `name`"),
         ("\"mtls\"", "\"mutual\"", "unknown variant `mutual`"),
         (

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::entropy::Entropy;
+use crate::wire::nvflare::fobs;
 
 /// Rounds of the storm. Each brings a few messages.
 const ROUNDS: u64 = 3_000;

@@ -4,6 +4,7 @@ use super::*;
 use crate::client::{RetryReason, Task};
 use crate::message::{Outcome, Payload, Properties, Refusal, ReturnCode};
 use crate::nvflare::{Array, Model};
+use crate::wire::nvflare::fobs;
 use crate::wire::nvflare::npz;
 
 const COOKIES: &str = "cookies of the workflow";

@@ -1,6 +1,7 @@
 //! What a server can make a client take of the heap.
 
 use super::*;
+use crate::wire::nvflare::fobs;
 
 const MIB: u64 = 1 << 20;
 /// A machine with a few jobs, and its tables.

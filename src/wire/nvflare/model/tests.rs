@@ -46,6 +46,32 @@ fn data(content: &Content) -> &Value {
     dxo.get("data").unwrap()
 }
 
+#[test]
+fn a_recorded_task_and_result_of_2_6_are_those_of_a_site() {
+    let task = vectors::before_2_7_said("019_");
+    let host = to_host(task, &BTreeMap::new(), LIMIT).unwrap();
+    assert_eq!(host.headers.get("kind"), Some("WEIGHTS"));
+    let payload = fobs::join(host.parts);
+    let model = Model::read(&payload).unwrap();
+    let shapes: Vec<_> = model
+        .arrays()
+        .map(|(name, array)| (name, array.shape()))
+        .collect();
+    assert_eq!(shapes, [("scale", &[][..]), ("w", &[4])]);
+
+    let mut result = vectors::before_2_7_said("022_");
+    let entries = typed::SHAREABLE.data_mut(&mut result).unwrap();
+    let Value::Map(entries) = entries else {
+        panic!()
+    };
+    let names = data_mut(entries).unwrap().as_map().unwrap();
+    let numpy = |value: &Value| {
+        let native = array_parts(value).is_some_and(|(_, how, _)| how == "native");
+        native || scalar::to_array(value).is_some()
+    };
+    assert!(names.len() == 2 && names.iter().all(|(_, value)| numpy(value)));
+}
+
 fn no_headers() -> Properties {
     Properties::new()
 }

@@ -10,7 +10,7 @@ use crate::message::limits::MAX_PROPERTIES;
 use crate::wire::nvflare::fobs::{self, ArrayKind};
 use crate::wire::nvflare::npz::{MAX_NAME, NpzError, Writer};
 use crate::wire::nvflare::safetensors;
-use crate::wire::nvflare::typed::{self, NDARRAY, ORDERED_DICT, TUPLE};
+use crate::wire::nvflare::typed::{self, NDARRAY, ORDERED_DICT, TENSOR as TENSOR_TYPE, TUPLE};
 use crate::wire::nvflare::value::Value;
 
 /// Bytes of at least this many leave the main body of the rest, so as not to be copied.
@@ -210,6 +210,12 @@ impl Apart<'_> {
                 let name = member_name(name, kind);
                 let bytes = self.fetched.get(&name);
                 (kind, bytes.ok_or(ModelError::Missing(name))?)
+            }
+            None if [NDARRAY, TENSOR_TYPE]
+                .iter()
+                .any(|it| it.data(value).is_some()) =>
+            {
+                return Err(ModelError::Form(self.path.join("/")));
             }
             _ => return Ok(None),
         };
