@@ -1,7 +1,9 @@
-//! The bytes of a whole session in every suite, pinned by files in `tests/vectors/`.
+//! The bytes of whole sessions, and the records of one, pinned by files in `tests/vectors/`.
+//! `docs/protocol.md` describes them, `tests/protocol/decode.py` reads them.
 //!
 //! A change that makes this fail changes the protocol: it needs a new version. To write
-//! the files anew, run with `FEDLINK_WRITE_VECTORS=1` and `--test-threads 1`.
+//! the files anew, run with `FEDLINK_WRITE_VECTORS=1` and `--test-threads 1`, then the tests
+//! called `vectors` of the library, which write what is behind them.
 
 // The core may not touch files; its tests read theirs.
 #![allow(clippy::disallowed_methods)]
@@ -17,7 +19,7 @@ use common::pair::{Pair, Setup};
 use common::pki::{NOW, name};
 use fedlink::identity::{Chain, Identity, Roots};
 use fedlink::message::{JobId, Outcome, Payload, Progress, Properties};
-use fedlink::{Assignee, Client, ClientAction, NewTask, Phase, Server, Sites, Suite};
+use fedlink::{Assignee, Carrier, Client, ClientAction, NewTask, Phase, Server, Sites, Suite};
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
 
@@ -62,9 +64,67 @@ fn certificates(pair: &Pair) -> Certificates {
     }
 }
 
+/// A session, and what is special about it.
+#[derive(Clone, Copy)]
+struct Session {
+    name: &'static str,
+    suite: Suite,
+    /// The channel binding of the connection.
+    binding: Option<[u8; 32]>,
+    /// Payloads of more bytes travel apart.
+    inline_limit: Option<usize>,
+    /// The server has disabled the site.
+    disabled: bool,
+}
+
+impl Session {
+    const fn of(name: &'static str, suite: Suite) -> Self {
+        Self {
+            name,
+            suite,
+            binding: None,
+            inline_limit: None,
+            disabled: false,
+        }
+    }
+}
+
+const PLAIN: Session = Session::of("plain", Suite::Plain);
+const BEARER: Session = Session::of("bearer", Suite::Bearer);
+const SEALED: Session = Session::of("sealed", Suite::Sealed);
+/// Bearer on a connection with a channel binding.
+const BOUND: Session = Session {
+    binding: Some([9; 32]),
+    ..Session::of("bound", Suite::Bearer)
+};
+/// Task and result travel in chunks.
+const APART: Session = Session {
+    inline_limit: Some(4),
+    ..Session::of("apart", Suite::Plain)
+};
+/// The site has proved itself and is refused.
+const REFUSED: Session = Session {
+    disabled: true,
+    ..Session::of("refused", Suite::Sealed)
+};
+
 /// A pair whose certificates come from the files.
-fn pinned_pair(suite: Suite) -> Pair {
-    let mut pair = Setup::new(suite).build();
+fn pinned_pair(session: Session) -> Pair {
+    let Session {
+        binding,
+        inline_limit,
+        ..
+    } = session;
+    let mut pair = Setup::new(session.suite)
+        .client(move |config| {
+            config.trusted_path &= binding.is_none();
+            config.inline_limit = inline_limit.unwrap_or(config.inline_limit);
+        })
+        .server(move |config| {
+            config.trusted_path &= binding.is_none();
+            config.inline_limit = inline_limit.unwrap_or(config.inline_limit);
+        })
+        .build();
     let files = certificates(&pair);
     let roots = Roots::new().certificate(&files.root).unwrap();
     let identity = |label: &str, der: &[u8], key| {
@@ -104,8 +164,9 @@ fn deliver(pair: &mut Pair, transcript: &mut String) {
     }
 }
 
-fn session(suite: Suite) -> String {
-    let mut pair = pinned_pair(suite);
+/// What is sent, a line each, and what is stored.
+fn run(session: Session) -> (String, String) {
+    let mut pair = pinned_pair(session);
     let mut transcript = String::new();
     pair.client.set_address("192.0.2.1").unwrap();
     pair.client
@@ -117,9 +178,20 @@ fn session(suite: Suite) -> String {
     pair.server
         .assign(pair.now, JOB, Assignee::Anyone, input)
         .unwrap();
-    pair.connect();
+    if session.disabled {
+        pair.server.disable(pair.now, &name("site-1"));
+    }
+    pair.server
+        .handle_connected(pair.now, pair.peer, session.binding);
+    let mut carrier = Carrier::default();
+    carrier.tls_exporter = session.binding;
+    pair.client.handle_connected(pair.now, carrier).unwrap();
     pair.client.register(pair.now).unwrap();
     deliver(&mut pair, &mut transcript);
+    if session.disabled {
+        assert_eq!(pair.client.phase(), Phase::Rejected);
+        return (transcript, records(&pair));
+    }
     pair.now = pair.now + Duration::from_millis(100);
     pair.tick();
     deliver(&mut pair, &mut transcript);
@@ -147,38 +219,77 @@ fn session(suite: Suite) -> String {
     deliver(&mut pair, &mut transcript);
     assert_eq!(pair.client.phase(), Phase::Closed);
     assert!(pair.client_drops.is_empty() && pair.server_drops.is_empty());
-    transcript
+    (transcript, records(&pair))
 }
 
-fn check(suite: Suite) {
-    let transcript = session(suite);
-    let path = folder().join(format!("{suite}.txt"));
+/// The records of both machines, a line each.
+fn records(pair: &Pair) -> String {
+    let mut lines = String::new();
+    for (whose, records) in [
+        ("server", &pair.server_records),
+        ("client", &pair.client_records),
+    ] {
+        for record in &records.0 {
+            writeln!(lines, "{whose} {}", hex(record)).unwrap();
+        }
+    }
+    lines
+}
+
+fn check_file(file: &str, lines: &str) {
+    let path = folder().join(file);
     if writes() {
-        std::fs::write(&path, &transcript).unwrap();
+        std::fs::write(&path, lines).unwrap();
     }
     let pinned = std::fs::read_to_string(&path).unwrap();
-    for (number, (is, was)) in transcript.lines().zip(pinned.lines()).enumerate() {
-        assert_eq!(is, was, "message {number} of the {suite} session");
+    for (number, (is, was)) in lines.lines().zip(pinned.lines()).enumerate() {
+        assert_eq!(is, was, "line {number} of {file}");
     }
-    assert_eq!(transcript.lines().count(), pinned.lines().count());
+    assert_eq!(lines.lines().count(), pinned.lines().count());
+}
+
+fn check(session: Session) {
+    let (transcript, _) = run(session);
+    check_file(&format!("{}.txt", session.name), &transcript);
 }
 
 #[test]
 fn plain() {
-    check(Suite::Plain);
+    check(PLAIN);
 }
 
 #[test]
 fn bearer() {
-    check(Suite::Bearer);
+    check(BEARER);
+}
+
+#[test]
+fn bearer_with_a_channel_binding() {
+    check(BOUND);
 }
 
 #[test]
 fn sealed() {
-    check(Suite::Sealed);
+    check(SEALED);
+}
+
+#[test]
+fn sealed_and_refused() {
+    check(REFUSED);
+}
+
+#[test]
+fn payloads_apart() {
+    check(APART);
+}
+
+#[test]
+fn records_of_both_machines() {
+    let (_, records) = run(APART);
+    check_file("records.txt", &records);
 }
 
 #[test]
 fn the_same_seeds_and_inputs_give_the_same_bytes() {
-    assert_eq!(session(Suite::Sealed), session(Suite::Sealed));
+    assert_eq!(run(SEALED), run(SEALED));
 }

@@ -10,3 +10,5 @@ pub(crate) mod seal;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod transcript;
+#[cfg(test)]
+mod vectors;

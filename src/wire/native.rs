@@ -7,6 +7,8 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hello;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use body::{decode, decode_all, encode};
 pub(crate) use envelope::{

@@ -118,7 +118,7 @@ pub(crate) fn open_in_place(
     Some(message)
 }
 
-fn nonce(number: u64) -> [u8; 12] {
+pub(super) fn nonce(number: u64) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[4..].copy_from_slice(&number.to_be_bytes());
     nonce
@@ -178,6 +178,13 @@ impl Window {
 fn place(number: u64) -> (usize, u64) {
     let place = number % Window::SIZE;
     ((place / 64) as usize, 1 << (place % 64))
+}
+
+#[cfg(test)]
+impl Key {
+    pub(super) fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 #[cfg(test)]
