@@ -14,7 +14,7 @@ use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::cookie::{Cookies, Exchange};
 use super::seal::{self, Key};
-use super::transcript::{self, Binding, Keys, TokenClaims};
+use super::transcript::{self, ChannelBinding, Keys, TokenClaims};
 use crate::Instant;
 use crate::entropy::Entropy;
 use crate::suite::Suite;
@@ -70,7 +70,7 @@ fn client_secret() -> StaticSecret {
 }
 
 /// The values behind a session of the project `project`.
-fn values(session: &str, binding: &Binding) -> String {
+fn values(session: &str, binding: &ChannelBinding) -> String {
     let mut values = Values::default();
     let messages = messages(session);
     let [
@@ -191,7 +191,7 @@ fn values(session: &str, binding: &Binding) -> String {
     values.0
 }
 
-fn check(session: &str, binding: &Binding) {
+fn check(session: &str, binding: &ChannelBinding) {
     let values = values(session, binding);
     let path = file(&format!("{session}.values.txt"));
     if std::env::var_os("FEDLINK_WRITE_VECTORS").is_some() {
@@ -207,7 +207,7 @@ fn check(session: &str, binding: &Binding) {
 #[test]
 fn hashes_and_keys_are_those_of_the_vectors() {
     for session in ["plain", "bearer", "sealed", "refused", "apart"] {
-        check(session, &Binding::None);
+        check(session, &ChannelBinding::None);
     }
-    check("bound", &Binding::TlsExporter([9; 32]));
+    check("bound", &ChannelBinding::TlsExporter([9; 32]));
 }
