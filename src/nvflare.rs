@@ -1,4 +1,4 @@
-//! What hosts need in a federation of NVIDIA FLARE 2.9: settings, decisions, values,
+//! What hosts need in a federation of NVIDIA FLARE 2.5 to 2.9: settings, decisions, values,
 //! arrays and models.
 
 pub use crate::config::nvflare::{OnReplaced, Settings};

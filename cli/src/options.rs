@@ -204,8 +204,8 @@ pub struct JoinOptions {
     /// The folder of the site's kit
     #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = path())]
     pub kit: PathBuf,
-    /// Takes part in a federation of NVIDIA FLARE 2.9 instead: the folder that `nvflare
-    /// provision` made for the site
+    /// Takes part in a federation of NVIDIA FLARE 2.5 to 2.9 instead: the folder that
+    /// `nvflare provision` made for the site
     #[arg(long, value_name = "FOLDER", conflicts_with = "kit", value_parser = path())]
     pub nvflare: Option<PathBuf>,
     /// Which share of the wines this site holds: the Kth of N
@@ -284,8 +284,8 @@ pub struct CheckOptions {
     /// The folder of the kit, a site's or a coordinator's
     #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = path())]
     pub kit: PathBuf,
-    /// Checks the way into a federation of NVIDIA FLARE 2.9 instead: the folder that `nvflare
-    /// provision` made for the site
+    /// Checks the way into a federation of NVIDIA FLARE 2.5 to 2.9 instead: the folder that
+    /// `nvflare provision` made for the site
     #[arg(long, value_name = "FOLDER", conflicts_with = "kit", value_parser = path())]
     pub nvflare: Option<PathBuf>,
     /// Also registers and leaves, which ends a process of the same name that is at work; a

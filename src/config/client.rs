@@ -30,7 +30,7 @@ pub enum Binding {
     /// fedlink's own.
     #[default]
     Native,
-    /// NVIDIA FLARE 2.9's.
+    /// NVIDIA FLARE's.
     #[cfg(feature = "nvflare")]
     Nvflare(super::nvflare::Settings),
 }

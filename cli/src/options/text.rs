@@ -83,11 +83,11 @@ Registers with the coordinator, trains on its own share of the wines when it is 
 and returns the model, never the wines. Ctrl-C ends it properly. Started again, it goes on
 where it was.
 
-With --nvflare it takes part in a federation of NVIDIA FLARE 2.9, with the kit of a site as
-it is. It trains on its share of the wines if the job's model is of that shape, or runs any
-program for each task: the program finds the arrays of the task in the .npz file that its
-last but one argument names, and leaves those of the result in the one that its last
-argument names. docs/nvflare.md says all about it.";
+With --nvflare it takes part in a federation of NVIDIA FLARE 2.5 to 2.9, with the kit of a
+site as it is. It trains on its share of the wines if the job's model is of that shape, or
+runs any program for each task: the program finds the arrays of the task in the .npz file
+that its last but one argument names, and leaves those of the result in the one that its
+last argument names. docs/nvflare.md says all about it.";
 
 pub(super) const JOIN_EXAMPLES: &str = "\
 Examples:

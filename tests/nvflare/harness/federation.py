@@ -1,6 +1,8 @@
 """A project, its genuine server, and whoever joins it."""
 
+import shutil
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from app.maths import Model
@@ -17,6 +19,7 @@ from .provision import ADMIN, provision
 COMPLETED = "FINISHED:COMPLETED"
 JOB_TIME = 240.0
 BACK_TIME = 90.0
+STORE_TIME = 60.0
 P = TypeVar("P", bound=Party)
 
 
@@ -94,7 +97,22 @@ class Federation:
         """Waits for the good end of a job and gives the final model."""
         status = admin.wait_for_end(job, JOB_TIME)
         check(status == COMPLETED, f"job {job} ended with {status}")
-        return final_model(admin.download(job, self.folder / "results"))
+        return final_model(self._result(admin, job))
+
+    def _result(self, admin: Admin, job: str) -> Path:
+        """The downloaded result. A job has ended before all of it is stored: what was fetched
+        too early is dropped, and fetched again."""
+
+        def whole() -> Path | None:
+            folder = admin.download(job, self.folder / "results")
+            if any(folder.rglob("final.npz")):
+                return folder
+            shutil.rmtree(folder)
+            return None
+
+        found = wait_until(f"the stored result of job {job}", whole, STORE_TIME, pause=1.0)
+        assert found is not None
+        return found
 
     def run(self, job: Job) -> Model:
         """Runs a job to its good end, checks that the server has given and used each task

@@ -106,7 +106,8 @@ def provision(
     project = Project(folder, port)
     if not secure:
         kits = project.kit("")
-        for file in kits.glob("*/startup/fed_*.json"):
+        # Kits before 2.7 have no such field: there the start scripts decide alone.
+        for file in kits.glob("*/startup/fed_*.json") if RELEASE >= (2, 7) else []:
             replace(file, '"connection_security": "mtls"', '"connection_security": "clear"')
         for file in kits.glob("*/startup/sub_start.sh"):
             replace(file, "secure_train=true", "secure_train=false")
