@@ -1,4 +1,4 @@
-//! What a site needs in a federation of NVIDIA FLARE 2.9: its start-up kit, and the TLS
+//! What a site needs in a federation of NVIDIA FLARE 2.5 to 2.9: its start-up kit, and the TLS
 //! that goes with it.
 
 mod app;
@@ -15,6 +15,8 @@ mod tls;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+#[cfg(fuzzing)]
+pub use app::fuzz as fuzz_app;
 pub use deployments::{Accepted, Deployments};
 #[cfg(feature = "grpc")]
 pub use grpc::GrpcDial;

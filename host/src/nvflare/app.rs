@@ -84,6 +84,15 @@ impl App {
     }
 }
 
+/// Any bytes, as an app and as the configuration in one: run by the fuzzer.
+#[cfg(fuzzing)]
+pub fn fuzz(data: &[u8]) {
+    let _ = App::read(data);
+    if let Ok(configuration) = serde_json::from_slice(data) {
+        let _ = Configuration(configuration).app();
+    }
+}
+
 /// The whole configuration.
 struct Configuration(Map<String, Value>);
 
