@@ -9,6 +9,7 @@ mod frame_buffer;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod kit;
+mod outline;
 #[cfg(test)]
 mod testing;
 mod tls;

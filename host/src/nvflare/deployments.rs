@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::app::{App, Executor};
 use super::difference::difference;
+use super::outline::{Outline, outlines};
 use crate::trainer::{Failure, Stop, Trainer, Update};
 
 /// The argument of executors that says whether full models or differences go back.
@@ -333,16 +334,24 @@ struct Before {
 
 impl Before {
     fn of(task: &Task, transfer: Transfer) -> Result<Self, Failure> {
-        let model = match task.payload.is_empty() {
-            true => Model::new(),
-            false => Model::read(task.payload.bytes())?,
-        };
-        let tensors = model
-            .tensors()
-            .map(|(name, _)| (name.to_owned(), (TENSOR.to_owned(), Vec::new())));
+        if task.payload.is_empty() {
+            return Ok(Self {
+                arrays: BTreeMap::new(),
+                model: None,
+            });
+        }
+        let arrays = outlines(&task.payload)?.into_iter();
+        let arrays = arrays.map(|(name, outline)| match outline {
+            Outline::Array(descr, shape) => (name, (kind(&descr).to_owned(), shape)),
+            Outline::Tensor => (name, (TENSOR.to_owned(), Vec::new())),
+        });
         Ok(Self {
-            arrays: shapes(&model).chain(tensors).collect(),
-            model: (transfer == Transfer::Difference).then_some(model),
+            arrays: arrays.collect(),
+            // Whatever is subtracted has to lie in one piece.
+            model: match transfer {
+                Transfer::Full => None,
+                Transfer::Difference => Some(Model::read(task.payload.bytes())?),
+            },
         })
     }
 
@@ -369,9 +378,14 @@ const TENSOR: &str = "tensor";
 /// Name, type without the order of its bytes, and shape of each array.
 fn shapes(model: &Model) -> impl Iterator<Item = (String, (String, Vec<usize>))> {
     model.arrays().map(|(name, array)| {
-        let kind = array.descr().trim_start_matches(['<', '>', '|', '=']);
-        (name.to_owned(), (kind.to_owned(), array.shape().to_vec()))
+        let kind = kind(array.descr()).to_owned();
+        (name.to_owned(), (kind, array.shape().to_vec()))
     })
+}
+
+/// A type of numpy without the order of its bytes.
+fn kind(descr: &str) -> &str {
+    descr.trim_start_matches(['<', '>', '|', '='])
 }
 
 fn names(model: &Model) -> impl Iterator<Item = &str> {

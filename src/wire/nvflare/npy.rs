@@ -80,22 +80,25 @@ impl Array {
     /// # Errors
     /// When it is not one, holds Python objects, or is not as long as it says.
     pub fn parse(mut file: Bytes) -> Result<Self, NpyError> {
-        let (version, start, len) = header_range(&file).ok_or(NpyError::Header)?;
-        let header = file
-            .get(start..start.saturating_add(len))
-            .and_then(|header| Header::read(version, header))
-            .ok_or(NpyError::Header)?;
-        if header.has_objects {
-            return Err(NpyError::Objects(header.descr));
-        }
+        let (header, start) = header(&file)?;
         let array = Self {
             descr: header.descr,
             fortran_order: header.fortran_order,
             shape: header.shape,
-            data: file.split_off(start + len),
+            data: file.split_off(start),
         };
         array.check_length()?;
         Ok(array)
+    }
+
+    /// The type and the shape of the array whose .npy file begins so: its header has to be
+    /// there, the elements need not.
+    ///
+    /// # Errors
+    /// When it is not a .npy file, or the array holds Python objects.
+    pub fn describe(start: &[u8]) -> Result<(String, Vec<usize>), NpyError> {
+        let (header, _) = header(start)?;
+        Ok((header.descr, header.shape))
     }
 
     /// The type as numpy names it, such as `<f4`; a list for a structured type.
@@ -256,6 +259,20 @@ elements! {
     f32, "<f4"; f64, "<f8";
     i8, "|i1"; i16, "<i2"; i32, "<i4"; i64, "<i8";
     u8, "|u1"; u16, "<u2"; u32, "<u4"; u64, "<u8";
+}
+
+/// The header of a file, and where the elements begin.
+fn header(file: &[u8]) -> Result<(Header, usize), NpyError> {
+    let (version, start, len) = header_range(file).ok_or(NpyError::Header)?;
+    let end = start.saturating_add(len);
+    let header = file
+        .get(start..end)
+        .and_then(|header| Header::read(version, header))
+        .ok_or(NpyError::Header)?;
+    match header.has_objects {
+        true => Err(NpyError::Objects(header.descr)),
+        false => Ok((header, end)),
+    }
 }
 
 /// The version of a file, and where its header stands: its start and its length.
