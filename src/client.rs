@@ -253,6 +253,7 @@ impl Client {
         }
     }
 
+    // spec: P-82
     fn handle_reply(&mut self, id: RequestId, reply: Reply, payload: Parts, elapsed: Duration) {
         match reply {
             Reply::Failed(Failure {
@@ -276,6 +277,7 @@ impl Client {
     }
 
     /// A request was answered with a failure, or not at all.
+    // spec: P-88
     fn request_failed(&mut self, id: RequestId, code: ReturnCode, retry_after: Option<Duration>) {
         if self.farewell_failed(id, code) {
             return;
@@ -330,6 +332,7 @@ impl Client {
 
     /// The server may have forgotten the session, or somebody says so: one request at
     /// once will show it.
+    // spec: P-85
     fn session_doubted(&mut self) {
         if self.farewell_doubted() || self.timers.is_armed(Timer::Hint) {
             return;
@@ -372,6 +375,7 @@ impl Client {
     }
 
     /// Whether more waits for the host than should.
+    // spec: P-87
     fn is_behind(&self) -> bool {
         self.actions.len() >= self.config.max_waiting
             || self.actions.weight() >= self.config.max_waiting_bytes
@@ -434,6 +438,7 @@ impl Client {
     /// The next request that may go. What has to wait until something valid has come needs a
     /// heartbeat that brings it: at once, since a host that has paused them would never send
     /// it, and without the host's word, which may be long.
+    // spec: P-5
     fn next_ask(&mut self) -> Option<Ask> {
         let Some(left) = &mut self.connection.early else {
             return self.asks.pop();

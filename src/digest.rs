@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 pub(crate) type Hash = [u8; 32];
 
 /// `H(label, items…)` of the protocol.
+// spec: P-11
 pub(crate) fn hash(label: &str, items: &[&[u8]]) -> Hash {
     let mut hasher = Sha256::new();
     for item in core::iter::once(label.as_bytes()).chain(items.iter().copied()) {
@@ -64,6 +65,7 @@ fn length(item: &[u8]) -> [u8; 4] {
 mod tests {
     use super::*;
 
+    // spec: P-11
     #[test]
     fn the_border_between_items_counts() {
         assert_ne!(hash("l", &[b"ab", b"c"]), hash("l", &[b"a", b"bc"]));

@@ -53,6 +53,7 @@ impl Records {
     ///
     /// # Errors
     /// When records before it are missing.
+    // spec: P-125
     pub(crate) fn replay(&mut self, number: u64) -> Result<bool, Damaged> {
         let (after, next) = self.next()?;
         if number == next.0 {
@@ -70,6 +71,7 @@ impl Records {
 mod tests {
     use super::*;
 
+    // spec: P-125
     #[test]
     fn a_replay_takes_each_number_once_and_misses_none() {
         let mut records = Records::up_to(2);

@@ -298,6 +298,7 @@ impl Server {
         look.into_iter().chain(self.timers.next()).min()
     }
 
+    // spec: P-3, P-4, P-17
     fn take(&mut self, peer: PeerId, message: BytesMut) -> Result<(), Dropped> {
         let limit = if native::is_of_session(&message) {
             native::MAX_MESSAGE
@@ -360,6 +361,7 @@ impl Server {
                 self.await_window();
                 self.handshake_outcome(peer, asked, outcome)
             }
+            // spec: P-19
             Envelope::ForeignChallenge(version) => {
                 if !self.may_look(peer) {
                     return Err(Dropped::OverBudget);
@@ -473,6 +475,7 @@ impl Server {
     }
 
     /// Tells a peer that its session is not known, if that is so and the budget allows.
+    // spec: P-83
     fn doubt(
         &mut self,
         peer: PeerId,
@@ -494,11 +497,13 @@ impl Server {
     }
 
     /// Whether a stranger's message is looked at, as far as that takes no cryptography.
+    // spec: P-66
     fn may_look(&mut self, peer: PeerId) -> bool {
         !self.is_behind() && self.handshakes.budgets().look(peer, self.now)
     }
 
     /// Whether more waits for the host than should.
+    // spec: P-69
     fn is_behind(&self) -> bool {
         self.actions.len() + self.transmits.len() >= self.config.max_waiting
             || self.actions.weight() + self.transmits.weight() >= self.config.max_waiting_bytes
@@ -528,6 +533,7 @@ impl Server {
         self.timers.arm(ServerTimer::Restored, self.now + left);
     }
 
+    // spec: P-124
     fn keep_watch(&mut self) {
         let watched = self.sessions.len() > 0 || !self.awaited.is_empty();
         if watched && !self.timers.is_armed(ServerTimer::Watch) {
@@ -552,6 +558,7 @@ impl Server {
     }
 
     /// Time goes on. Time that nobody was awake for counts against no client.
+    // spec: P-124
     fn advance(&mut self, now: Instant) {
         if now > self.now {
             if let Some((due, _)) = self.poll_timeout() {

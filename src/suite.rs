@@ -42,6 +42,7 @@ impl Suites {
     ///
     /// # Errors
     /// When there is none, or plain stands beside another.
+    // spec: P-21
     pub fn new(suites: impl IntoIterator<Item = Suite>) -> Result<Self, ConfigError> {
         let mut suites: Vec<_> = suites.into_iter().collect();
         suites.sort_unstable();
@@ -77,6 +78,7 @@ impl Suites {
 mod tests {
     use super::*;
 
+    // spec: P-21, P-23
     #[test]
     fn plain_stands_alone_and_the_best_common_suite_is_taken() {
         assert!(Suites::new([]).is_err());

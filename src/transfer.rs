@@ -125,6 +125,7 @@ impl Reassembler {
     /// # Errors
     /// When there is no such payload. An empty one has no list that would be checked later,
     /// so its digest is checked here.
+    // spec: P-111
     pub(crate) fn new(layout: Layout) -> Result<Self, Unfit> {
         if layout.blocks() > MAX_BLOCKS || usize::try_from(layout.size).is_err() {
             return Err(Unfit::TooManyBlocks);
@@ -210,6 +211,7 @@ impl Reassembler {
 
     /// Keeps bytes until those before them have come. Chunks that overlap could be many
     /// times what is missing: then the furthest are dropped.
+    // spec: P-112
     fn keep_early(&mut self, offset: u64, bytes: Bytes) {
         let missing = self.layout.total() - self.wanted();
         self.early.insert(offset, bytes);
@@ -261,6 +263,7 @@ impl Reassembler {
         Ok(())
     }
 
+    // spec: P-110
     fn check_list(&mut self) -> Result<(), BadDigest> {
         if Digest::of_list(&self.list) == self.layout.digest {
             return Ok(());
@@ -269,6 +272,7 @@ impl Reassembler {
         self.start_again(0)
     }
 
+    // spec: P-110
     fn check_block(&mut self, block: Bytes) -> Result<(), BadDigest> {
         let hash: [u8; 32] = self.hasher.finalize_reset().into();
         let expected = self.list.chunks(hash.len()).nth(self.blocks.len());
@@ -315,6 +319,7 @@ impl Window {
     }
 
     /// The next chunk as offset and length, while the window has room for one.
+    // spec: P-112
     pub(crate) fn next_chunk(&self) -> Option<(u64, usize)> {
         if self.in_flight.len() >= WINDOW_CHUNKS {
             return None;
@@ -441,6 +446,7 @@ mod tests {
         (reassembler, layout.list_len())
     }
 
+    // spec: P-112
     #[test]
     fn early_bytes_are_kept_within_a_window_and_a_chunk() {
         let payload = payload(2 * usize::try_from(WINDOW).unwrap());
@@ -478,6 +484,7 @@ mod tests {
         }
     }
 
+    // spec: P-110
     #[test]
     fn a_bad_block_goes_back_to_its_start_once_and_then_fails() {
         let payload = payload(CHUNK * 3);
@@ -499,6 +506,7 @@ mod tests {
         assert_eq!(reassembler.put(all[3].0, spoil(&all[3].1)), Err(BadDigest));
     }
 
+    // spec: P-110
     #[test]
     fn a_list_that_is_not_the_announced_one_is_refused_before_any_block() {
         let payload = payload(CHUNK);
@@ -511,13 +519,17 @@ mod tests {
         );
     }
 
+    // spec: P-111
     #[test]
-    fn an_announcement_takes_no_memory() {
+    fn an_announcement_takes_no_memory_and_has_16384_blocks_at_most() {
         let layout = Layout {
             size: MAX_BLOCKS * BLOCK as u64,
             digest: Digest::of_list(b""),
         };
         assert_eq!(Reassembler::new(layout).unwrap().growing.capacity(), 0);
+        let size = layout.size + 1;
+        let unfit = Reassembler::new(Layout { size, ..layout }).err();
+        assert_eq!(unfit, Some(Unfit::TooManyBlocks));
     }
 
     #[test]

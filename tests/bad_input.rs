@@ -103,6 +103,7 @@ fn pair_in(suite: Suite, phase: Phase) -> Pair {
     pair
 }
 
+// spec: P-15
 #[test]
 fn no_bytes_change_the_phase_or_stop_the_session() {
     let mut noise = Noise(7);
@@ -152,6 +153,7 @@ fn no_bytes_change_the_phase_or_stop_the_session() {
     assert!(refused > 15_000, "only {refused} messages were refused");
 }
 
+// spec: P-3
 #[test]
 fn too_long_is_refused_before_it_is_read() {
     let mut pair = Pair::sealed();
@@ -179,6 +181,7 @@ fn too_long_is_refused_before_it_is_read() {
 }
 
 /// Otherwise two servers would go on telling each other which versions they speak.
+// spec: P-17
 #[test]
 fn a_list_of_versions_is_not_answered() {
     let mut pair = Pair::sealed();
@@ -193,6 +196,40 @@ fn a_list_of_versions_is_not_answered() {
     }
     pair.drain();
     assert!(pair.to_client.is_empty());
+}
+
+// spec: P-17
+#[test]
+fn each_end_drops_what_it_alone_may_send() {
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    let (mut by_client, mut by_server) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        pair.drain();
+        by_client.extend(pair.to_server.iter().cloned());
+        for message in std::mem::take(&mut pair.to_server) {
+            pair.deliver_to_server(message);
+        }
+        by_server.extend(pair.to_client.iter().cloned());
+        for message in std::mem::take(&mut pair.to_client) {
+            pair.deliver_to_client(message);
+        }
+    }
+    // A clear refusal, and that a session is not known.
+    by_server.push([&[2, 5][..], &[7; 16], &[0, 1, 0, 0]].concat()[..].into());
+    by_server.push([&[2, 6][..], &[7; 40]].concat()[..].into());
+    let kinds = |messages: &[BytesMut]| messages.iter().map(|it| it[1]).collect::<Vec<_>>();
+    assert_eq!(kinds(&by_client), [1, 3]);
+    assert_eq!(kinds(&by_server), [2, 4, 5, 6]);
+    for message in by_client {
+        let taken = pair.client.handle_message(pair.now, message);
+        assert_eq!(taken, Err(Dropped::Unexpected));
+    }
+    for message in by_server {
+        let taken = pair.server.handle_message(pair.now, pair.peer, message);
+        assert_eq!(taken, Err(Dropped::Unexpected));
+    }
 }
 
 #[test]
@@ -218,6 +255,7 @@ fn strangers_are_held_to_their_budget_and_leave_nothing() {
     assert_eq!(taken, Ok(()));
 }
 
+// spec: P-4
 #[test]
 fn a_stranger_may_not_be_long() {
     let mut pair = Pair::sealed();
@@ -252,6 +290,7 @@ fn with_text(message: &[u8], old: &str, new: &str) -> BytesMut {
     [before, &prefixed(new), behind].concat()[..].into()
 }
 
+// spec: P-107
 #[test]
 fn a_farewell_that_is_too_long_is_cut() {
     let mut pair = Setup::new(Suite::Plain).build();
@@ -287,6 +326,7 @@ fn with_heartbeat() -> (Pair, BytesMut) {
     (pair, heartbeat)
 }
 
+// spec: P-86
 #[test]
 fn a_context_may_take_64_kib_and_no_more() {
     // An entry counts with the longest lengths of its texts, and so does the map.
@@ -301,6 +341,7 @@ fn a_context_may_take_64_kib_and_no_more() {
     }
 }
 
+// spec: P-16
 #[test]
 fn nothing_may_follow_a_request_that_brings_no_payload() {
     let (mut pair, heartbeat) = with_heartbeat();

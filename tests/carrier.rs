@@ -115,6 +115,7 @@ fn a_connection_that_takes_too_long_is_wanted_again_later() {
 
 /// A client with a job, a request for a task and heartbeats, and a session that ends
 /// meanwhile.
+// spec: P-122
 #[test]
 fn a_month_without_a_connection_is_nothing_but_wishes_for_one() {
     let mut pair = Setup::new(Suite::Sealed)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 1] = ["SECURITY.md"];
+const DOCUMENTS: [&str; 2] = ["SECURITY.md", "docs/protocol.md"];
 const CODE: [&str; 4] = ["src", "tests", "host", "cli"];
 
 fn root() -> &'static Path {

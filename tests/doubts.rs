@@ -70,6 +70,7 @@ fn timers_named(pair: &mut Pair, span: Duration) -> Vec<Timer> {
 }
 
 /// A server that has lost the session may close each connection, instead of saying so.
+// spec: P-121
 #[test]
 fn connections_that_are_lost_unanswered_put_the_session_in_doubt() {
     for answered in [false, true] {
@@ -113,6 +114,7 @@ mod a_session_in_doubt {
         (pair, heartbeat)
     }
 
+    // spec: P-84
     #[test]
     fn a_denial_of_another_session_or_request_is_nothing() {
         let (mut pair, heartbeat) = with_heartbeat();
@@ -127,6 +129,7 @@ mod a_session_in_doubt {
         assert!(pair.to_server.is_empty());
     }
 
+    // spec: P-85
     #[test]
     fn a_second_denial_causes_no_second_heartbeat() {
         let (mut pair, heartbeat) = with_heartbeat();
@@ -151,6 +154,7 @@ mod a_session_in_doubt {
         assert_eq!(pair.server.counters().registrations, 1);
     }
 
+    // spec: P-85
     #[test]
     fn a_denial_that_nothing_refutes_leads_to_a_new_session() {
         let (mut pair, heartbeat) = with_heartbeat();
@@ -161,6 +165,7 @@ mod a_session_in_doubt {
         assert_eq!(pair.server.counters().registrations, 2);
     }
 
+    // spec: P-80
     #[test]
     fn the_answer_to_an_older_heartbeat_is_dropped() {
         let (mut pair, older) = with_heartbeat();
@@ -208,12 +213,14 @@ mod a_connection_in_doubt {
         assert_eq!(sessions, 1);
     }
 
+    // spec: P-74
     #[test]
     fn a_bearer_session_with_a_binding_ends_with_its_connection() {
         let sessions = sessions_over_two_connections(Suite::Bearer, connect_bound);
         assert_eq!(sessions, 2);
     }
 
+    // spec: P-74
     #[test]
     fn a_sealed_session_outlives_its_connection_even_with_a_binding() {
         let sessions = sessions_over_two_connections(Suite::Sealed, connect_bound);
@@ -242,6 +249,7 @@ mod a_connection_in_doubt {
         assert_eq!(retries(&mut pair), [RetryReason::NotConnected]);
     }
 
+    // spec: P-122
     #[test]
     fn no_request_times_out_without_a_connection() {
         let mut pair = registered();
@@ -284,6 +292,7 @@ mod a_connection_in_doubt {
         assert!(pair.client.poll_transmit().is_none());
     }
 
+    // spec: P-80
     #[test]
     fn an_answer_that_comes_on_the_next_connection_is_dropped() {
         let mut pair = registered();
@@ -311,6 +320,7 @@ mod a_connection_in_doubt {
         assert_eq!(pair.to_server.len(), 1);
     }
 
+    // spec: P-108
     #[test]
     fn a_client_that_quits_without_a_connection_is_done() {
         let mut pair = registered();
@@ -413,6 +423,7 @@ mod before_and_after_a_session {
         pair
     }
 
+    // spec: P-108
     #[test]
     fn a_client_that_quits_does_nothing_else() {
         let mut pair = hasty();
@@ -481,6 +492,7 @@ mod a_reply_in_doubt {
         assert_eq!(pair.server.counters().registrations, 1);
     }
 
+    // spec: P-88
     #[test]
     fn the_third_refusal_in_a_row_leads_to_a_new_session() {
         let mut pair = refused(3);
@@ -489,6 +501,26 @@ mod a_reply_in_doubt {
             |it: &ServerAction| matches!(it, ServerAction::ClientJoined(joined) if joined.renewed);
         assert!(pair.take_server().iter().any(renewed));
         assert!(pair.server.is_registered(&name("site-1")));
+    }
+
+    // spec: P-88
+    #[test]
+    fn who_is_told_to_register_first_does() {
+        // The session is not known; the sender must register first.
+        for code in [11, 13] {
+            let mut pair = Setup::new(Suite::Plain).build();
+            pair.register();
+            pair.client.pause_heartbeats(pair.now);
+            start_and_pull(&mut pair);
+            pair.take_client();
+            let pull = next_pull(&mut pair);
+            let told = [&pull[..26], &[0; 4], &[6, code, 0, 0]].concat();
+            pair.deliver_to_client(BytesMut::from(&told[..]));
+            assert!(pair.take_client().contains(&ClientAction::ClearAuth));
+            pair.run();
+            assert_eq!(pair.client.phase(), Phase::Active);
+            assert_eq!(pair.server.counters().registrations, 2);
+        }
     }
 }
 
@@ -519,6 +551,7 @@ fn hears_behind(limit: fn(&mut ClientConfig)) -> Result<(), Dropped> {
     heard
 }
 
+// spec: P-87
 #[test]
 fn a_client_whose_host_is_behind_hears_nothing() {
     assert_eq!(hears_behind(|_| {}), Ok(()));

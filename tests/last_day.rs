@@ -132,6 +132,7 @@ impl Fleet {
     }
 }
 
+// spec: P-61, P-120
 #[test]
 fn a_site_registers_once_in_the_last_day_of_its_certificate() {
     let mut fleet = Fleet::new(1, 30 * HOUR);
@@ -162,6 +163,7 @@ fn a_fleet_that_was_provisioned_together_does_not_come_together_at_the_end() {
     assert_eq!(fleet.rejected, SITES);
 }
 
+// spec: P-53
 #[test]
 fn no_session_is_granted_in_the_last_minute_of_a_certificate() {
     let registered = |left: Duration| {

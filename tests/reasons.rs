@@ -213,6 +213,7 @@ mod retry {
         assert_eq!(attempts(&pair.take_client())[..3], [1, 2, 3]);
     }
 
+    // spec: P-43
     #[test]
     fn register_unanswered_is_repeated_byte_for_byte_first() {
         let mut pair = Pair::sealed();
@@ -247,6 +248,7 @@ mod retry {
         assert_eq!(pair.client.phase(), Phase::Registering);
     }
 
+    // spec: P-56
     #[test]
     fn server_busy_until_a_window_after_its_client_has_left() {
         let mut pair = Setup::new(Suite::Sealed)
@@ -268,6 +270,7 @@ mod retry {
         assert_eq!(pair.client.phase(), Phase::Active);
     }
 
+    // spec: P-23
     #[test]
     fn no_common_suite() {
         let mut pair = Setup::new(Suite::Sealed)
@@ -281,6 +284,7 @@ mod retry {
         assert_eq!(retries(&pair.take_client()), [RetryReason::NoCommonSuite]);
     }
 
+    // spec: P-47, P-53
     #[test]
     fn certificate_dates() {
         for wrong in [NOT_BEFORE - 1, NOT_AFTER + 1] {
@@ -296,6 +300,7 @@ mod retry {
         }
     }
 
+    // spec: P-20
     #[test]
     fn server_of_another_version() {
         let told = |versions: &[u8]| {
@@ -318,6 +323,7 @@ mod retry {
         }
     }
 
+    // spec: P-19
     #[test]
     fn client_of_another_version() {
         let mut pair = Pair::sealed();
@@ -381,6 +387,7 @@ mod retry {
         );
     }
 
+    // spec: P-89
     #[test]
     fn heartbeat_with_more_jobs_than_one_client_may_report() {
         let mut pair = Setup::new(Suite::Sealed)
@@ -412,6 +419,7 @@ mod retry {
         );
     }
 
+    // spec: P-105
     #[test]
     fn submit_result_until_it_is_accepted() {
         let (mut pair, task) = with_task(Setup::new(Suite::Sealed), Payload::new("in"));
@@ -442,6 +450,7 @@ mod retry {
         assert_eq!(pair.client.outbox_len(), 0);
     }
 
+    // spec: P-121
     #[test]
     fn session_silent_registers_anew_beside_the_session() {
         let mut pair = Pair::sealed();
@@ -463,6 +472,7 @@ mod retry {
         );
     }
 
+    // spec: P-83
     #[test]
     fn a_restarted_server_is_noticed_with_the_next_request() {
         let mut pair = Pair::sealed();
@@ -494,6 +504,7 @@ mod suspect {
         suspicions(&pair.take_client())
     }
 
+    // spec: P-119
     #[test]
     fn after_failures_alike_the_client_goes_on_at_the_longest_wait() {
         let mut pair = Pair::sealed();
@@ -528,6 +539,7 @@ mod suspect {
         ));
     }
 
+    // spec: P-40
     #[test]
     fn a_root_of_the_same_name_and_another_key() {
         let mut pair = Pair::sealed();
@@ -552,6 +564,7 @@ mod suspect {
         }
     }
 
+    // spec: P-40
     #[test]
     fn a_wrong_proof() {
         let mut pair = Pair::sealed();
@@ -601,18 +614,21 @@ mod suspect {
         assert_eq!(suspicions(&pair.take_client()), expected);
     }
 
+    // spec: P-40, P-41
     #[test]
     fn a_broken_seal() {
         let last = |reply: &mut BytesMut| *reply.last_mut().unwrap() ^= 1;
         assert_eq!(with_changed_reply(Suite::Sealed, last), Suspicion::Seal);
     }
 
+    // spec: P-24
     #[test]
     fn another_suite_than_offered() {
         let suite = |reply: &mut BytesMut| reply[2] = 1;
         assert_eq!(with_changed_reply(Suite::Sealed, suite), Suspicion::Suite);
     }
 
+    // spec: P-40
     #[test]
     fn a_malformed_answer() {
         let longer = |reply: &mut BytesMut| reply.extend_from_slice(b"x");
@@ -622,6 +638,7 @@ mod suspect {
         );
     }
 
+    // spec: P-44
     #[test]
     fn a_wrong_token_signature() {
         let mut pair = Setup::new(Suite::Bearer).build();
@@ -727,6 +744,7 @@ mod rejected {
         assert_eq!(rejected(&mut pair), Some(RejectReason::Unauthenticated));
     }
 
+    // spec: P-47, P-55
     #[test]
     fn disabled_then_enabled_again() {
         let mut pair = Pair::sealed();
@@ -739,6 +757,7 @@ mod rejected {
         assert_eq!(pair.client.phase(), Phase::Active);
     }
 
+    // spec: P-54
     #[test]
     fn wrong_project() {
         let mut pair = Setup::new(Suite::Sealed)
@@ -748,6 +767,7 @@ mod rejected {
         refused(&mut pair, RejectReason::WrongProject, "serves the project");
     }
 
+    // spec: P-63
     #[test]
     fn replaced_by_a_newer_process_and_never_the_other_way_round() {
         let mut pair = Pair::sealed();
@@ -785,6 +805,7 @@ mod rejected {
 mod closed {
     use super::*;
 
+    // spec: P-107
     #[test]
     fn quit_answered() {
         let mut pair = Pair::sealed();
@@ -825,6 +846,7 @@ mod closed {
         }
     }
 
+    // spec: P-108
     #[test]
     fn no_answer() {
         let mut pair = Pair::sealed();
@@ -839,6 +861,7 @@ mod closed {
         assert_eq!(pair.client.poll_timeout(), None);
     }
 
+    // spec: P-108
     #[test]
     fn session_gone() {
         let mut pair = Pair::sealed();
@@ -865,6 +888,7 @@ mod closed {
         );
     }
 
+    // spec: P-105
     #[test]
     fn a_result_that_was_not_accepted_stays_in_the_records() {
         let (mut pair, task) = with_task(Setup::new(Suite::Sealed), Payload::new("in"));
@@ -966,6 +990,7 @@ fn the_longest_wait_may_not_be_shorter_than_the_shortest() {
     assert_eq!(setting, "retry_max");
 }
 
+// spec: P-22, P-25
 #[test]
 fn bearer_needs_a_binding_that_both_ends_know() {
     let bound = |client: Option<[u8; 32]>, server: Option<[u8; 32]>| {

@@ -137,6 +137,7 @@ fn a_server_that_everybody_has_left_is_not_woken_again() {
     }
 }
 
+// spec: P-94
 #[test]
 fn heartbeats_go_on_and_jobs_are_aborted_and_started() {
     let mut pair = Pair::sealed();
@@ -241,6 +242,7 @@ fn a_restarted_server_knows_its_job_its_task_and_its_result() {
     assert_eq!(results(&pair.take_server()), [] as [bool; 0]);
 }
 
+// spec: P-127, P-128
 #[test]
 fn nothing_is_promised_before_it_is_stored() {
     let mut pair = Pair::sealed();
@@ -304,6 +306,7 @@ fn an_upload_goes_on_where_the_connection_was_cut() {
 
 /// A server that has lost the session takes the client for a stranger, and closes the
 /// connection at more than a stranger may send, 32 KiB.
+// spec: P-5
 #[test]
 fn a_new_connection_takes_no_long_message_before_the_server_has_answered_on_it() {
     let mut pair = working();
@@ -324,6 +327,49 @@ fn a_new_connection_takes_no_long_message_before_the_server_has_answered_on_it()
     assert_eq!(results(&pair.take_server()), [false]);
 }
 
+// spec: P-5
+#[test]
+fn a_new_connection_takes_16_kib_of_requests_before_the_server_has_answered_on_it() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let context = Properties::new().with("k", "v".repeat(4_000));
+    pair.client.set_context(context).unwrap();
+    for job in 0..10 {
+        let job = JobId::from_bytes([job; 16]);
+        pair.server.start_job(pair.now, job, Sites::All).unwrap();
+        pair.client.job_started(pair.now, job).unwrap();
+        pair.client.pull_task(pair.now, job).unwrap();
+    }
+    pair.disconnect();
+    pair.connect();
+    pair.drain();
+    // Three of 4 KB each, and a heartbeat that brings the others on their way.
+    assert_eq!(pair.to_server.len(), 3 + 1);
+    pair.pass(SECOND / 2);
+    let wanted = |it: &&ServerAction| matches!(it, ServerAction::TaskWanted { .. });
+    assert_eq!(pair.take_server().iter().filter(wanted).count(), 10);
+}
+
+// spec: P-5
+#[test]
+fn a_heartbeat_on_a_new_connection_leaves_a_long_context_out() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    for (context, is_sent) in [(30_000, true), (40_000, false)] {
+        pair.disconnect();
+        pair.connect();
+        let context = Properties::new().with("k", "v".repeat(context));
+        pair.client
+            .heartbeat_ready(pair.now, Some(context))
+            .unwrap();
+        pair.drain();
+        let sent = pair.to_server.pop().expect("a heartbeat").len();
+        assert_eq!(sent > 1_000, is_sent, "{sent}");
+        assert!(sent <= 32 << 10);
+    }
+}
+
+// spec: P-120
 #[test]
 fn a_session_is_renewed_before_it_expires_and_work_goes_on() {
     let mut pair = Setup::new(Suite::Sealed)
@@ -374,6 +420,7 @@ fn sessions_are_granted_whatever_the_age_of_the_server_and_the_lifetime() {
     }
 }
 
+// spec: P-64
 #[test]
 fn a_revoked_certificate_ends_its_session_at_once() {
     let mut pair = working();
@@ -392,6 +439,7 @@ fn a_revoked_certificate_ends_its_session_at_once() {
     assert_eq!(pair.client.phase(), Phase::Rejected);
 }
 
+// spec: P-103
 #[test]
 fn results_of_a_lost_server_are_refused() {
     let mut pair = working();
@@ -414,6 +462,7 @@ fn results_of_a_lost_server_are_refused() {
     assert!(results(&pair.take_server()).is_empty());
 }
 
+// spec: P-90
 #[test]
 fn a_device_that_says_it_sleeps_keeps_its_place() {
     let mut pair = working();
@@ -432,6 +481,7 @@ fn a_device_that_says_it_sleeps_keeps_its_place() {
     assert!(pair.server.is_registered(&common::pki::name("site-1")));
 }
 
+// spec: P-123
 #[test]
 fn a_silent_client_is_reported_dead_and_its_task_given_away() {
     let mut pair = working();
@@ -538,6 +588,7 @@ fn a_new_certificate_of_either_side_is_used_from_the_next_handshake_on() {
     assert_eq!(pair.client.phase(), Phase::Active);
 }
 
+// spec: P-50
 #[test]
 fn a_registration_goes_on_when_the_server_gets_a_new_certificate_meanwhile() {
     let mut pair = Pair::sealed();
@@ -575,6 +626,7 @@ fn a_device_that_woke_early_and_fell_silent_counts_as_dead_in_time() {
     assert!(pair.now.since(heard) <= pair.server_config.dead_after);
 }
 
+// spec: P-45
 #[test]
 fn heartbeats_that_are_paused_stay_so_in_a_new_session_but_for_its_first() {
     let mut pair = Pair::sealed();
@@ -684,6 +736,7 @@ fn only_a_revoked_server_costs_a_client_its_session() {
     assert_eq!(pair.client.phase(), Phase::Registering);
 }
 
+// spec: P-120
 #[test]
 fn a_session_is_renewed_in_the_last_fifth_of_its_life_but_not_at_its_end() {
     let mut pair = Setup::new(Suite::Sealed)
@@ -731,6 +784,7 @@ fn a_job_that_ended_before_the_server_saw_it_is_not_started_again() {
     assert!(!pair.take_client().contains(&listed));
 }
 
+// spec: P-64
 #[test]
 fn a_server_knows_who_stands_registered_and_what_its_jobs_are_for() {
     let mut pair = Pair::sealed();
@@ -758,6 +812,7 @@ fn a_server_knows_who_stands_registered_and_what_its_jobs_are_for() {
     );
 }
 
+// spec: P-56
 #[test]
 fn a_full_server_renews_those_who_are_there_and_takes_no_other() {
     let mut pair = Setup::new(Suite::Sealed)
@@ -831,6 +886,7 @@ fn timers_of_server(pair: &mut Pair, span: Duration) -> Vec<ServerTimer> {
     named
 }
 
+// spec: P-124
 #[test]
 fn a_server_looks_at_the_time_while_somebody_is_there_and_no_longer() {
     let mut pair = Pair::sealed();
@@ -870,6 +926,7 @@ fn auth(actions: &[ClientAction]) -> &Auth {
     auth.expect("a registration")
 }
 
+// spec: P-60
 #[test]
 fn a_token_is_granted_where_it_is_wanted_or_needed() {
     for (suite, wanted, granted) in [
@@ -887,6 +944,7 @@ fn a_token_is_granted_where_it_is_wanted_or_needed() {
     }
 }
 
+// spec: P-61
 #[test]
 fn without_a_wall_clock_a_session_is_dated_by_the_time_of_the_host() {
     let mut pair = Pair::sealed();

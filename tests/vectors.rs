@@ -273,6 +273,7 @@ fn sealed() {
     check(SEALED);
 }
 
+// spec: P-57
 #[test]
 fn sealed_and_refused() {
     check(REFUSED);

@@ -43,6 +43,7 @@ fn registered() -> Pair {
     pair
 }
 
+// spec: P-82
 #[test]
 fn heartbeats_go_on_after_an_answer_of_another_kind() {
     for wrong in [GOODBYE, RUN_ENDED] {
@@ -64,6 +65,7 @@ fn heartbeats_go_on_after_an_answer_of_another_kind() {
     }
 }
 
+// spec: P-82
 #[test]
 fn a_pull_goes_on_after_an_answer_of_another_kind() {
     let mut pair = registered();

@@ -13,6 +13,7 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The wait after the failure number `failures` in a row, from 1: drawn within its bounds,
 /// and never shorter than the server's `retry_after`.
+// spec: P-118
 pub(crate) fn delay(
     config: &ClientConfig,
     entropy: &mut Entropy,
@@ -32,6 +33,7 @@ pub(crate) fn bounds(config: &ClientConfig, failures: u32) -> RangeInclusive<Dur
 }
 
 /// A wait that the server asked for, within bounds.
+// spec: P-48
 pub(crate) fn at_most_longest(wait: Duration) -> Duration {
     wait.min(LONGEST_WAIT)
 }
@@ -41,6 +43,7 @@ mod tests {
     use super::*;
     use crate::identity::Name;
 
+    // spec: P-118
     #[test]
     fn the_bound_doubles_from_the_least_to_the_greatest_wait() {
         let config = ClientConfig::new(Name::new("p").unwrap());
@@ -60,6 +63,7 @@ mod tests {
         }
     }
 
+    // spec: P-48
     #[test]
     fn the_server_can_ask_for_a_longer_wait_within_bounds() {
         let config = ClientConfig::new(Name::new("p").unwrap());

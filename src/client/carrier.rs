@@ -243,6 +243,7 @@ impl Client {
         self.retry(Timer::Connect, wait, failures, reason);
     }
 
+    // spec: P-122
     fn carrier_lost(&mut self) {
         let Some(binding) = self.connection.binding.take() else {
             return;
@@ -263,6 +264,7 @@ impl Client {
         }
         self.work(|work, cx| work.on_disconnected(cx));
         self.farewell_disconnected();
+        // spec: P-74
         if binding != ChannelBinding::None && self.link.suite() == Some(Suite::Bearer) {
             // The session lived in that connection.
             self.session_lost();
@@ -271,6 +273,7 @@ impl Client {
 
     /// Nothing has refuted a hint, or nothing came for too long: register anew beside the
     /// session, not all clients at the same time, and best on another connection.
+    // spec: P-121
     pub(super) fn session_seems_gone(&mut self) {
         self.connection.doubt();
         let at = self.now + self.entropy.span(RENEWAL);

@@ -76,6 +76,7 @@ impl Client {
     /// enough for many tries, and not all clients at once. A grant that a certificate cuts
     /// short is the last that this certificate gives: another one would end at the same
     /// moment.
+    // spec: P-120
     pub(super) fn span_of(
         &mut self,
         auth: &Auth,

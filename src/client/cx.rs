@@ -102,6 +102,7 @@ pub(crate) struct Asks {
 }
 
 impl Asks {
+    // spec: P-79
     pub(crate) fn send(
         &mut self,
         request: Request,
@@ -115,6 +116,7 @@ impl Asks {
     }
 
     /// Sends a request again under the number that it had.
+    // spec: P-81
     pub(crate) fn repeat(
         &mut self,
         id: RequestId,

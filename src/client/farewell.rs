@@ -39,6 +39,7 @@ impl Client {
     }
 
     /// Whether the failed request was the farewell; if so, it is dealt with.
+    // spec: P-108
     pub(super) fn farewell_failed(&mut self, id: RequestId, code: ReturnCode) -> bool {
         if !self.is_farewell(id) {
             return false;

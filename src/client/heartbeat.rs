@@ -19,6 +19,7 @@ const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// How long after an answer the next heartbeat follows: a little early at random, so that
 /// clients that started together part.
+// spec: P-94
 pub(crate) fn bounds(interval: Duration) -> RangeInclusive<Duration> {
     interval / 10 * 9..=interval
 }
@@ -50,6 +51,7 @@ impl Heartbeats {
         }
     }
 
+    // spec: P-94
     pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.interval = interval.clamp(MIN_INTERVAL, MAX_INTERVAL);
     }
@@ -134,6 +136,7 @@ impl Client {
         beats.failures = 0;
         beats.set_interval(Duration::from_millis(reply.interval));
         let interval = beats.interval;
+        // spec: P-92
         let newer = active
             .generation
             .is_none_or(|seen| seen <= reply.generation)
@@ -203,5 +206,30 @@ impl Client {
     /// When the next heartbeat is due, for the host to know.
     pub(super) fn next_heartbeat(&self) -> Option<Instant> {
         self.timers.when(Timer::Heartbeat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // spec: P-94
+    #[test]
+    fn whatever_the_server_says_there_are_100_ms_and_at_most_a_day_between_heartbeats() {
+        let (least, second, most) = (
+            Duration::from_millis(100),
+            Duration::from_secs(1),
+            Duration::from_secs(24 * 3600),
+        );
+        for (said, taken) in [
+            (Duration::ZERO, least),
+            (second, second),
+            (Duration::MAX, most),
+        ] {
+            assert_eq!(Heartbeats::new(said).interval, taken);
+            let mut beats = Heartbeats::new(second);
+            beats.set_interval(said);
+            assert_eq!(beats.interval, taken);
+        }
     }
 }

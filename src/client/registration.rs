@@ -108,6 +108,7 @@ impl Client {
 
     /// The carrier is there: a try that waited for it begins, unless the server wants it
     /// later.
+    // spec: P-71
     pub(super) fn attempt_connected(&mut self) {
         let Some(attempt) = self.state.attempt() else {
             return;
@@ -133,6 +134,7 @@ impl Client {
     }
 
     /// No answer came in time.
+    // spec: P-43
     pub(super) fn handshake_timed_out(&mut self) {
         let Some(attempt) = self.state.attempt() else {
             return;
@@ -174,6 +176,7 @@ impl Client {
         attempt.failures += 1;
         attempt.step = Step::Backoff;
         let failures = attempt.failures;
+        // spec: P-119
         if attempt.failed_alike(self.config.reject_after) {
             at_least = at_least.max(self.config.retry_max);
         }
@@ -296,6 +299,7 @@ impl Client {
         }
     }
 
+    // spec: P-47, P-48
     fn denied(&mut self, denied: Denied, protected: bool) {
         let wait = denied
             .retry_after
@@ -336,6 +340,7 @@ impl Client {
     }
 
     /// A session stands.
+    // spec: P-45
     pub(super) fn registered(&mut self, auth: Auth) {
         let interval = auth.heartbeat_interval;
         self.timers.disarm(Timer::Handshake);

@@ -164,6 +164,7 @@ impl Work {
 /// What the session brings.
 impl Work {
     /// The server's lists of an answered heartbeat.
+    // spec: P-93
     pub(crate) fn lists(&mut self, cx: &mut WorkContext<'_>, abort: &[JobId], start: &[JobId]) {
         if cx.config.mode == Mode::Work {
             let here = |job: &JobId| self.jobs.is_running(*job) || self.held.has_job(*job);
@@ -293,6 +294,7 @@ impl Work {
 
     /// Answers for the host where it could never see the task. The answer takes the place
     /// that the task was asked for with.
+    // spec: P-101
     fn refuse_task(&mut self, cx: &mut WorkContext<'_>, task: &StoredTask, why: &str) {
         tracing::warn!(task = %task.head.task, "a task was refused: {why}");
         let result = StoredResult {
@@ -361,6 +363,7 @@ impl Work {
 
     /// Goes on from stored records, in the order in which they were handed out. Unfinished
     /// tasks are given to the host again.
+    // spec: P-126
     pub(crate) fn restore(
         records: impl IntoIterator<Item = Bytes>,
         cx: &mut WorkContext<'_>,

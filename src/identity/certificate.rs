@@ -42,6 +42,7 @@ pub(super) struct Certificate<K: ChainKey = PublicKey> {
 
 impl<K: ChainKey> Certificate<K> {
     /// Reads a certificate. `position` is for errors only.
+    // spec: P-32
     pub(super) fn from_der(der: Bytes, position: usize) -> Result<Self, ChainError> {
         let malformed = || ChainError::Malformed { position };
         let frame = Frame::read(&der).ok_or_else(malformed)?;
@@ -79,6 +80,7 @@ impl<K: ChainKey> Certificate<K> {
     }
 
     /// Whether the certificate counts at `unix_time` (both ends included).
+    // spec: P-34
     pub(super) fn check_dates(&self, position: usize, unix_time: u64) -> Result<(), ChainError> {
         if unix_time < self.not_before {
             return Err(ChainError::NotYetValid {

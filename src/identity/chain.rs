@@ -129,6 +129,7 @@ impl Chain {
         &self.0.evidence
     }
 
+    // spec: P-31
     fn read(bytes: Bytes) -> Result<Self, ChainError> {
         let (&kind, rest) = bytes.split_first().ok_or(ChainError::BadFraming)?;
         let items = split(rest)?;

@@ -25,6 +25,7 @@ impl PublicKey {
     ///
     /// [`KeyError::NotAPublicKey`] if the bytes stand for no point of the curve, or
     /// for one of small order, under which a signature says nothing.
+    // spec: P-30
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Result<Self, KeyError> {
         match VerifyingKey::from_bytes(&bytes) {
             Ok(key) if !key.is_weak() => Ok(Self(key)),
@@ -48,6 +49,7 @@ impl PublicKey {
     }
 
     /// Whether `signature` is this key's signature of `message`, checked strictly.
+    // spec: P-30
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         let signature = Signature::from_bytes(signature);

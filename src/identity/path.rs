@@ -37,6 +37,7 @@ impl<K: ChainKey> Certificates<K> {
     }
 
     /// The judgement that [`verify`](super::verify) describes.
+    // spec: P-35
     pub(super) fn verify(
         &self,
         (roots, revoked): (&Anchors<K>, &Revoked),
@@ -59,6 +60,7 @@ impl<K: ChainKey> Certificates<K> {
         Ok(path.verified(root, expected, unix_time))
     }
 
+    // spec: P-36
     fn check_revoked(&self, revoked: &Revoked) -> Result<(), ChainError> {
         let mut sent = std::iter::once(&self.leaf).chain(&self.issuers);
         match sent.position(|certificate| revoked.contains(&certificate.id)) {
@@ -87,6 +89,7 @@ impl<'a, K: ChainKey> Path<'a, K> {
     }
 
     /// Everything about the path itself except signatures.
+    // spec: P-33
     fn check(&self, role: Role, unix_time: Option<u64>) -> Result<(), ChainError> {
         for (position, (certificate, issuer)) in self.links().enumerate() {
             if certificate.issuer != issuer.subject {

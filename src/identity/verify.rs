@@ -85,6 +85,7 @@ pub(crate) fn verify_with(
     }
 }
 
+// spec: P-36
 fn verify_pinned(key: &PublicKey, roots: &Roots, expected: &Name) -> Result<Verified, ChainError> {
     if !roots.pins(expected, key) {
         return Err(ChainError::NotPinned {

@@ -194,6 +194,7 @@ impl Payload {
         kept.map_or_else(hash, |kept| *kept.get_or_init(hash))
     }
 
+    // spec: P-109
     pub(crate) fn blocks(&self) -> &Blocks {
         self.0.blocks.get_or_init(|| {
             let blocks = self.bytes().chunks(BLOCK).enumerate();
@@ -354,6 +355,7 @@ impl core::hash::Hash for Payload {
 mod tests {
     use super::*;
 
+    // spec: P-109
     #[test]
     fn the_digest_is_over_the_digests_of_the_blocks() {
         let bytes = vec![3u8; BLOCK + 1];

@@ -119,6 +119,7 @@ mod shared {
             f.write_str("a map of text to text with its keys in order")
         }
 
+        // spec: P-14
         fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Map, A::Error> {
             let mut map = Map::new();
             while let Some((key, value)) = entries.next_entry::<String, String>()? {
@@ -151,6 +152,7 @@ mod tests {
         assert!(error.ends_with("expected a map of text to text with its keys in order"));
     }
 
+    // spec: P-14
     #[test]
     fn a_map_has_one_encoding() {
         let map = Properties::new().with("b", "2").with("a", "1");

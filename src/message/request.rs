@@ -28,6 +28,7 @@ impl TryFrom<u16> for Progress {
     type Error = &'static str;
 
     /// What a peer says must be within the bound already.
+    // spec: P-86
     fn try_from(permille: u16) -> Result<Self, Self::Error> {
         let progress = Self::from_permille(permille);
         if progress.0 == permille {
@@ -138,6 +139,7 @@ pub(crate) enum Request {
 mod tests {
     use super::*;
 
+    // spec: P-86
     #[test]
     fn more_than_all_progress_is_refused() {
         let decode = |permille: u16| {

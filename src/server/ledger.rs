@@ -312,6 +312,7 @@ impl Ledger {
     }
 
     /// The latest record of a task is stored, unless a newer one has taken its place.
+    // spec: P-104
     fn confirm(&mut self, id: TaskId, record: RecordId, out: &mut LedgerOutput<'_>) {
         if self.unconfirmed.get(&id).map(|entry| entry.record) != Some(record) {
             return;
@@ -368,6 +369,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::commit`].
+    // spec: P-127
     fn commit_for(
         &mut self,
         task: TaskId,

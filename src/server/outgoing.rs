@@ -30,6 +30,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// If it was too short for this answer, which is not sent then.
+    // spec: P-7
     pub(super) fn answer_stranger(
         &mut self,
         peer: PeerId,
@@ -87,6 +88,7 @@ mod tests {
         taken
     }
 
+    // spec: P-7
     #[test]
     fn on_datagrams_a_stranger_gets_three_times_what_it_sent_and_no_byte_more() {
         for asked in [1, 2, 63, 1200, 32 << 10] {

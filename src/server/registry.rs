@@ -37,6 +37,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Whether a proven name may have a session. Changes nothing.
+    // spec: P-55, P-56
     pub(crate) fn admit(
         &self,
         config: &ServerConfig,
@@ -77,6 +78,7 @@ impl Registry {
 
 impl Server {
     /// A proven client gets a session, which waits for its first valid message.
+    // spec: P-62
     pub(super) fn enter(&mut self, entered: Registrant, session: Session) {
         let name = entered.client.clone();
         self.tell_of_own_end();
@@ -144,6 +146,7 @@ impl Server {
     }
 
     /// The first valid message has come in a session: it stands, and the one before ends.
+    // spec: P-62, P-63
     pub(super) fn stand(&mut self, session: Handle) {
         let Some(standing) = self.sessions.get(session) else {
             return;
@@ -184,6 +187,7 @@ impl Server {
     }
 
     /// A session may have died, expired, or never begun.
+    // spec: P-123
     pub(super) fn session_due(&mut self, session: Handle) {
         let awake = self.awake();
         let Some(standing) = self.sessions.get(session) else {
@@ -229,6 +233,7 @@ impl Server {
     }
 
     /// Ends every session of a name.
+    // spec: P-64
     pub(super) fn end_sessions(&mut self, name: &Name, reason: &str) {
         let joining = self.registry.joining.get(name).map(|(session, _)| *session);
         for session in self.sessions.of(name).into_iter().chain(joining) {
@@ -237,6 +242,7 @@ impl Server {
     }
 
     /// Ends the sessions that rest on a revoked certificate.
+    // spec: P-64
     pub(super) fn end_revoked(&mut self, revoked: &Revoked) {
         for session in self.sessions.hit_by(revoked) {
             self.end_session(session, Ending::by_word("its certificate was revoked"));

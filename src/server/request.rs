@@ -20,6 +20,7 @@ use crate::wire::native;
 
 impl Server {
     /// Takes an authentic message of a session.
+    // spec: P-16
     pub(super) fn request(
         &mut self,
         peer: PeerId,
@@ -44,6 +45,7 @@ impl Server {
         if self.is_behind() {
             return self.overloaded(to);
         }
+        // spec: P-86
         if request
             .context()
             .is_some_and(|context| context.size() > MAX_PROPERTIES)
@@ -57,6 +59,7 @@ impl Server {
         }
         match request {
             Request::Heartbeat(heartbeat) => return self.heartbeat(to, heartbeat, newest),
+            // spec: P-107
             Request::Quit(quit) => {
                 self.reply(
                     to,
@@ -96,6 +99,7 @@ impl Server {
         });
     }
 
+    // spec: P-89
     fn heartbeat(
         &mut self,
         to: ReplyTo,
@@ -118,6 +122,7 @@ impl Server {
             return Ok(());
         }
         let first = standing.beats(to.request);
+        // spec: P-90
         if newest && let Some(span) = heartbeat.suspending {
             let span = Duration::from_millis(span).min(MAX_SUSPENSION);
             standing.suspend(awake + span);
@@ -167,6 +172,7 @@ impl Server {
     }
 
     /// The host is behind: answer so, and when it is far behind, not even that.
+    // spec: P-87
     fn overloaded(&mut self, to: ReplyTo) -> Result<(), Dropped> {
         if self.actions.len() + self.transmits.len() >= self.config.max_waiting.saturating_mul(2) {
             return Err(Dropped::OverBudget);

@@ -153,6 +153,7 @@ fn every_kind(suite: Suite, long: bool, datagram: bool) -> Answered {
     answered
 }
 
+// spec: P-7
 #[test]
 fn on_datagrams_no_answer_to_a_stranger_is_over_three_times_as_long() {
     let mut kinds = BTreeSet::new();
@@ -179,7 +180,18 @@ fn on_datagrams_no_answer_to_a_stranger_is_over_three_times_as_long() {
     assert!(every_kind(Suite::Sealed, true, false).most > 100);
 }
 
+// spec: P-8
+#[test]
+fn on_datagrams_a_challenge_is_padded() {
+    for suite in SUITES {
+        let pair = pair(suite, false, true, true);
+        let challenge = next(&mut client(&pair, &Pki::new(1), suite, true));
+        assert!((1200..1210).contains(&challenge.len()), "{suite}");
+    }
+}
+
 /// Whatever its chain, and whether or not the clients know of datagrams.
+// spec: P-9
 #[test]
 fn on_datagrams_a_client_learns_how_long_its_challenge_has_to_be() {
     for suite in SUITES {
@@ -207,6 +219,7 @@ fn on_datagrams_a_client_learns_how_long_its_challenge_has_to_be() {
     }
 }
 
+// spec: P-9
 #[test]
 fn a_challenge_that_is_too_short_for_its_answer_costs_no_signature() {
     let mut pair = pair(Suite::Sealed, false, false, true);
@@ -228,6 +241,7 @@ fn a_challenge_that_is_too_short_for_its_answer_costs_no_signature() {
 /// client: Challenge
 /// to the client: Refusal "too short", of 4 GiB; then the genuine answer, or none
 /// ```
+// spec: P-10
 #[test]
 fn who_is_told_to_be_longer_by_anybody_is_so_once_and_within_bounds() {
     for answered in [true, false] {

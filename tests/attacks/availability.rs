@@ -14,6 +14,7 @@ use crate::common::pair::{Pair, Setup, site_identity};
 use crate::common::pki::{NOW, name};
 use crate::ways::{give_signer, next_heartbeat, until_sign, until_token};
 
+// spec: P-66, P-83
 #[test]
 fn answers_to_unknown_sessions_are_held_to_the_budget_of_strangers() {
     let mut pair = Setup::new(Suite::Sealed)
@@ -81,6 +82,7 @@ fn a_flood_of_challenges_sends_a_site_away_for_half_a_minute_at_a_time() {
 }
 
 /// Who is cut off while he waits for his turn keeps it on the next connection.
+// spec: P-71
 #[test]
 fn a_turn_outlives_the_connection_on_which_it_was_given() {
     // No stranger is to use up the budget of the client's own connection.
@@ -148,6 +150,7 @@ fn a_flood_of_registers_without_a_cookie_stops_nobody() {
     assert_eq!(pair.client.phase(), Phase::Active);
 }
 
+// spec: P-66, P-69
 #[test]
 fn registers_are_held_to_the_budget_of_strangers_and_wait_for_a_host_that_is_behind() {
     let setup = || {
@@ -184,6 +187,7 @@ fn registers_are_held_to_the_budget_of_strangers_and_wait_for_a_host_that_is_beh
 /// strangers on 32 connections: 160 Challenges
 /// site-1: Register (waits for the signer, is signed and answered)
 /// ```
+// spec: P-70
 #[test]
 fn strangers_leave_a_slow_signer_room_for_registrations() {
     let mut pair = Pair::sealed();
@@ -235,6 +239,7 @@ fn one_site_takes_one_place_at_a_slow_signer() {
 }
 
 /// All sites of a large federation register while the signer is slow.
+// spec: P-70
 #[test]
 fn at_a_slow_signer_there_are_places_for_64_registrations() {
     let mut pair = Pair::sealed();
@@ -307,6 +312,7 @@ fn who_answers_every_challenge_wrongly_stops_nobody_for_good() {
 }
 
 /// A list of versions without ours is an excuse to try later, no more.
+// spec: P-20
 #[test]
 fn a_list_of_other_versions_delays_nobody_who_is_answered() {
     let mut pair = Pair::sealed();
@@ -411,6 +417,7 @@ const OVERLOADED: Option<RetryReason> =
     Some(RetryReason::Heartbeat(ReturnCode::ServiceUnavailable));
 
 /// The host sends all messages, but stores nothing and takes no action.
+// spec: P-87
 #[test]
 fn a_server_whose_host_is_behind_says_so_and_when_it_is_far_behind_nothing() {
     const WAITING: u8 = 8;

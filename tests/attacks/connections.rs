@@ -11,6 +11,7 @@ use crate::common::pair::{Pair, Setup};
 use crate::common::pki::name;
 use crate::ways::{give_signer, next_heartbeat, take_key, until_sign, until_token};
 
+// spec: P-74, P-78
 #[test]
 fn a_bearer_token_is_worth_nothing_on_another_connection() {
     let mut pair = Setup::new(Suite::Bearer)
@@ -81,6 +82,7 @@ fn a_bearer_token_is_worth_nothing_once_its_connection_is_gone() {
 /// connection 1 is cut; its number goes to somebody else
 /// the server's host: stored
 /// ```
+// spec: P-6
 #[test]
 fn a_task_does_not_go_to_who_has_the_number_of_its_connection_next() {
     let mut pair = Setup::new(Suite::Bearer).build();
@@ -172,6 +174,7 @@ fn answers_on(pair: &mut Pair, peer: u64, message: &BytesMut) -> (Result<(), Dro
 /// site-1 on connection 1: Challenge, Register
 /// somebody on connections 2 (another binding) and 3 (none): the same Register
 /// ```
+// spec: P-58
 #[test]
 fn a_register_is_not_answered_again_on_another_connection() {
     let mut pair = bound();

@@ -118,6 +118,7 @@ fn stranger(pair: &Pair, shown: Shown) -> Client {
 
 /// In suite bearer the cookie of another can be seen, and answered with a proof of one's own.
 /// Once it was used, its answer is silence, whether its owner has registered again or not.
+// spec: P-67
 #[test]
 fn who_saw_a_cookie_does_not_learn_whether_its_owner_registers_again() {
     let mut pair = Setup::new(Suite::Bearer)
@@ -142,6 +143,7 @@ fn who_saw_a_cookie_does_not_learn_whether_its_owner_registers_again() {
     }
 }
 
+// spec: P-52
 #[test]
 fn who_has_not_proved_a_name_gets_one_answer_whatever_is_known_of_it() {
     for suite in [Suite::Bearer, Suite::Sealed] {

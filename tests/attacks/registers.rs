@@ -48,6 +48,7 @@ fn one_cookie_takes_nothing_from_sites_that_join() {
 /// all of them, twice a second, one after another: Register
 /// every half second another site: Challenge, Register
 /// ```
+// spec: P-68
 #[test]
 fn cookies_that_were_saved_up_take_nothing_from_sites_that_join() {
     for oldest_first in [true, false] {

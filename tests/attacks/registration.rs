@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::{Revoked, Role, Signer};
 use fedlink::message::PeerId;
-use fedlink::{ClientAction, Phase, ServerAction, Suite, Suites, Suspicion};
+use fedlink::{ClientAction, Phase, RetryReason, ServerAction, Suite, Suites, Suspicion};
 
 use crate::SECOND;
 use crate::common::pair::{Pair, Setup, server_identity};
@@ -14,6 +14,7 @@ use crate::common::pki::name;
 use crate::two::Two;
 use crate::ways::{until_token, with_signer};
 
+// spec: P-58
 #[test]
 fn a_register_that_arrives_twice_gets_the_same_reply_and_one_session() {
     let mut pair = Pair::sealed();
@@ -42,6 +43,7 @@ fn a_register_that_arrives_after_its_window_is_dropped() {
 
 /// What is remembered of a Register lasts exactly as long as its cookie: any sooner, and it
 /// would make a second session.
+// spec: P-58
 #[test]
 fn a_register_makes_one_session_up_to_the_last_moment_of_its_cookie() {
     let moment = Duration::from_micros(1);
@@ -70,6 +72,7 @@ fn a_register_makes_one_session_up_to_the_last_moment_of_its_cookie() {
     }
 }
 
+// spec: P-59
 #[test]
 fn an_older_register_does_not_undo_a_newer_one() {
     let mut pair = Pair::sealed();
@@ -85,6 +88,7 @@ fn an_older_register_does_not_undo_a_newer_one() {
     assert!(pair.server.is_registered(&name("site-1")));
 }
 
+// spec: P-50
 #[test]
 fn a_register_cannot_be_carried_over_to_a_restarted_server() {
     let mut pair = Pair::sealed();
@@ -94,6 +98,7 @@ fn a_register_cannot_be_carried_over_to_a_restarted_server() {
     assert_eq!(pair.server_drops, [Dropped::Cookie]);
 }
 
+// spec: P-46
 #[test]
 fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
     let mut pair = Pair::sealed();
@@ -127,6 +132,7 @@ fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
 /// to the client: Refusal in clear, "disabled", with the client's nonce
 /// to the client: RegisterReply
 /// ```
+// spec: P-46
 #[test]
 fn a_clear_refusal_from_anybody_does_not_stop_a_register_that_is_out() {
     for suite in [Suite::Sealed, Suite::Bearer] {
@@ -157,6 +163,7 @@ fn a_clear_refusal_from_anybody_does_not_stop_a_register_that_is_out() {
     }
 }
 
+// spec: P-39
 #[test]
 fn answers_to_another_exchange_are_not_looked_at() {
     let mut pair = Pair::sealed();
@@ -167,6 +174,7 @@ fn answers_to_another_exchange_are_not_looked_at() {
     assert_eq!(pair.client_drops, [Dropped::Unasked]);
 }
 
+// spec: P-44
 #[test]
 fn a_server_that_is_revoked_while_it_answers_is_not_joined() {
     let mut pair = Pair::sealed();
@@ -184,6 +192,7 @@ fn a_server_that_is_revoked_while_it_answers_is_not_joined() {
     assert_eq!(pair.client.phase(), Phase::Registering);
 }
 
+// spec: P-62
 #[test]
 fn a_session_that_nobody_uses_ends_within_a_window_and_says_nothing() {
     let mut pair = Pair::sealed();
@@ -215,6 +224,7 @@ fn a_signature_that_comes_late_does_not_undo_a_newer_registration() {
     assert!(pair.server.is_registered(&name("site-1")));
 }
 
+// spec: P-70
 #[test]
 fn a_signature_is_awaited_for_one_window() {
     let moment = Duration::from_micros(1);
@@ -309,6 +319,7 @@ fn an_answer_to_somebody_elses_challenge_proves_nothing() {
 /// to the server: Challenge {bearer}
 /// server: ChallengeReply {bearer}, properly signed
 /// ```
+// spec: P-42
 #[test]
 fn nobody_talks_both_ends_into_a_worse_suite() {
     let both = || Suites::new([Suite::Bearer, Suite::Sealed]).unwrap();
@@ -337,7 +348,47 @@ fn nobody_talks_both_ends_into_a_worse_suite() {
     assert!(pair.to_server.is_empty(), "it did not say who it is");
 }
 
+// spec: P-21
+#[test]
+fn plain_that_is_offered_beside_another_suite_is_not_taken() {
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.connect();
+    pair.client.register(pair.now).unwrap();
+    pair.drain();
+    let challenge = pair.to_server.pop().unwrap();
+    assert_eq!(challenge[2..4], [1, 0]);
+    let beside = [&challenge[..2], &[2, 0, 1], &challenge[4..]].concat();
+    pair.deliver_to_server(BytesMut::from(&beside[..]));
+    // A refusal in clear: no common suite.
+    let refusal = pair.to_client.pop().unwrap();
+    assert_eq!((refusal[1], &refusal[18..20]), (5, &[0, 2][..]));
+}
+
+/// Somebody says in clear that the server is busy for an hour.
+// spec: P-48
+#[test]
+fn a_wait_that_anybody_may_have_asked_for_is_a_minute_at_most() {
+    let mut pair = Pair::sealed();
+    let reply = pair.challenge();
+    let mut forged = BytesMut::from(&[reply[0], 5][..]);
+    // The nonce stands behind the suite.
+    forged.extend_from_slice(&reply[3..19]);
+    // Clear; busy; no message; wait for an hour.
+    forged.extend_from_slice(&[0, 1, 0, 1, 0x80, 0xdd, 0xdb, 0x01]);
+    pair.deliver_to_client(forged);
+    pair.take_client();
+    pair.now = pair.now + pair.client_config.maintenance_timeout;
+    pair.tick();
+    let waits = pair.take_client().into_iter().find_map(|it| match it {
+        ClientAction::Retry { at, reason, .. } => Some((reason, at.since(pair.now))),
+        _ => None,
+    });
+    let longest = pair.client_config.retry_max;
+    assert_eq!(waits, Some((RetryReason::ServerBusy, longest)));
+}
+
 /// Every byte of a Register is changed on the way; the genuine one comes last.
+// spec: P-12
 #[test]
 fn a_register_that_was_changed_anywhere_is_dropped_and_in_nobodys_way() {
     let mut pair = Setup::new(Suite::Sealed)
@@ -390,6 +441,7 @@ fn changed_registers_from_elsewhere_leave_the_genuine_one_its_attempt() {
 
 /// Two processes of one site want its place. Whoever registers last has it, and the other
 /// one is told so and stops.
+// spec: P-62
 #[test]
 fn two_processes_of_one_site_do_not_evict_each_other_for_ever() {
     let mut two = Two::new(["site-1", "site-1"]);
@@ -408,6 +460,7 @@ fn two_processes_of_one_site_do_not_evict_each_other_for_ever() {
 /// B: Challenge, Register, Heartbeat: B stands
 /// to the server: the Register of A
 /// ```
+// spec: P-59
 #[test]
 fn a_register_that_was_held_back_does_not_evict_a_newer_process() {
     let mut two = Two::new(["site-1", "site-1"]);
@@ -437,6 +490,7 @@ fn a_register_that_was_held_back_does_not_evict_a_newer_process() {
 
 /// Processes of one site take its place from one another, eight times; then the first one
 /// wants it back.
+// spec: P-55
 #[test]
 fn a_process_that_was_replaced_stays_out_when_seven_more_were() {
     let mut pair = Pair::sealed();
@@ -453,6 +507,7 @@ fn a_process_that_was_replaced_stays_out_when_seven_more_were() {
     assert_eq!(pair.client.phase(), Phase::Rejected);
 }
 
+// spec: P-63
 #[test]
 fn a_process_that_was_replaced_comes_back_when_the_other_one_has_left() {
     let mut pair = Pair::sealed();

@@ -10,6 +10,7 @@ use crate::common::pki::name;
 use crate::two::Two;
 use crate::ways::next_heartbeat;
 
+// spec: P-76
 #[test]
 fn a_repeated_request_is_opened_once() {
     let mut pair = Pair::sealed();
@@ -21,6 +22,7 @@ fn a_repeated_request_is_opened_once() {
     assert_eq!(pair.server_drops, [Dropped::Repeated]);
 }
 
+// spec: P-85
 #[test]
 fn a_forged_end_of_session_is_refuted_by_one_request() {
     let mut pair = Pair::sealed();
@@ -101,7 +103,37 @@ fn a_message_of_one_session_means_nothing_in_another() {
     assert_eq!(taken, Err(Dropped::Unauthentic));
 }
 
+/// A clear message names a sealed session, and a sealed one a clear session.
+// spec: P-73
+#[test]
+fn a_message_of_another_suite_is_not_authentic() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    let request = next_heartbeat(&mut pair);
+    // Up to the session's name; a number, no token, a heartbeat or its answer.
+    let clear = |body: &[u8]| {
+        let number = [0, 0, 0, 0, 0, 0, 0, 9];
+        BytesMut::from(&[&[2, 0x11], &request[2..18], &number, &[0; 4], body].concat()[..])
+    };
+    pair.server_drops.clear();
+    pair.deliver_to_server(clear(&[0; 4]));
+    assert_eq!(pair.server_drops, [Dropped::Unauthentic]);
+    pair.client_drops.clear();
+    pair.deliver_to_client(clear(&[0; 5]));
+    assert_eq!(pair.client_drops, [Dropped::Unauthentic]);
+
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.register();
+    let mut sealed = next_heartbeat(&mut pair);
+    sealed[1] = 0x10;
+    sealed.resize(60, 0);
+    pair.server_drops.clear();
+    pair.deliver_to_server(sealed);
+    assert_eq!(pair.server_drops, [Dropped::Unauthentic]);
+}
+
 /// What an end has sent comes back to it.
+// spec: P-75
 #[test]
 fn a_message_that_comes_back_to_its_sender_is_not_authentic() {
     let mut pair = Pair::sealed();
@@ -128,6 +160,7 @@ fn a_message_that_comes_back_to_its_sender_is_not_authentic() {
 /// client: Challenge, Register, Heartbeat in a new session
 /// to the server: the Quit
 /// ```
+// spec: P-107
 #[test]
 fn an_old_farewell_does_not_end_a_new_session() {
     for delivered in [false, true] {
@@ -156,6 +189,7 @@ fn an_old_farewell_does_not_end_a_new_session() {
 
 /// Every part of a request is cut off, then changed: it changes nothing, and the genuine
 /// one is taken.
+// spec: P-76
 #[test]
 fn a_request_that_was_changed_anywhere_is_dropped() {
     let mut pair = Pair::sealed();

@@ -20,6 +20,7 @@ fn assign(pair: &mut Pair) {
     pair.drain();
 }
 
+// spec: P-124
 #[test]
 fn a_server_that_slept_declares_nobody_dead() {
     let mut pair = Pair::sealed();
@@ -129,6 +130,7 @@ fn a_sleep_that_ends_around_the_moment_of_death_declares_nobody_dead() {
     }
 }
 
+// spec: P-90
 #[test]
 fn a_late_word_of_sleep_does_not_keep_a_silent_client_alive() {
     let mut pair = Setup::new(Suite::Plain).build();

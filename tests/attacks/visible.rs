@@ -85,6 +85,7 @@ fn no_name_is_in_what_is_sent() {
 
 /// Nothing of one handshake shows that another is of the same project or site, how many
 /// sessions or cookies there were, or what the server's clock says.
+// spec: P-38
 #[test]
 fn two_handshakes_have_nothing_in_common() {
     const HANDSHAKES: usize = 8;

@@ -10,6 +10,7 @@ use crate::common::pki::name;
 use crate::two::Two;
 use crate::ways::next_heartbeat;
 
+// spec: P-92
 #[test]
 fn an_old_list_of_jobs_undoes_nothing() {
     let mut pair = Setup::new(Suite::Plain).build();
@@ -43,6 +44,7 @@ fn an_old_list_of_jobs_undoes_nothing() {
     );
 }
 
+// spec: P-89
 #[test]
 fn a_heartbeat_that_arrives_after_a_newer_one_changes_nothing() {
     let mut pair = Pair::sealed();
@@ -97,6 +99,7 @@ fn an_enrolled_site_gets_no_work_of_a_job_that_is_not_its_own() {
 /// client: SubmitResult (held back), SubmitResult again: accepted
 /// to the server: the first one, twice
 /// ```
+// spec: P-81
 #[test]
 fn a_result_that_comes_again_is_one_result() {
     let mut pair = Pair::sealed();

@@ -99,6 +99,7 @@ fn a_pinned_key_is_sent_after_its_length() {
     assert_eq!((received.leaf_der(), received.common_name()), (None, None));
 }
 
+// spec: P-31
 #[test]
 fn wrong_framing_is_refused() {
     let key = LocalSigner::from_seed(&[1; 32]).public_key();
@@ -130,6 +131,7 @@ fn wrong_framing_is_refused() {
     );
 }
 
+// spec: P-31
 #[test]
 fn the_limits_hold_for_received_bytes() {
     let five = [&[1][..], &[0; (MAX_CERTIFICATES + 1) * 4]].concat();

@@ -130,6 +130,7 @@ fn a_signature_is_of_one_message_by_one_key() {
     }
 }
 
+// spec: P-30
 #[test]
 fn a_signature_with_the_group_order_added_is_refused() {
     let order = hex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
@@ -157,6 +158,7 @@ fn a_signature_with_a_point_of_small_order_is_refused() {
     assert!(!key.verify(b"message", &signature));
 }
 
+// spec: P-30
 #[test]
 fn weak_and_impossible_public_keys_are_refused() {
     let mut identity = [0; 32];

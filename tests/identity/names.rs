@@ -83,6 +83,7 @@ fn a_long_name_is_refused_by_its_bytes() {
     );
 }
 
+// spec: P-37
 #[test]
 fn characters_that_hide_or_stand_for_others_are_refused_by_their_code_points() {
     let control = "a control character";
@@ -183,6 +184,7 @@ fn a_mark_stands_behind_a_letter_and_once() {
     }
 }
 
+// spec: P-37
 #[test]
 fn letters_of_scripts_that_are_not_written_together_are_refused() {
     for (text, found) in [

@@ -56,6 +56,7 @@ fn judge_shown(tool: &dyn Tool, shown: Shown) -> Result<Verified, ChainError> {
     judge(&tool.certificate(shown.root), chain.collect(), shown.now)
 }
 
+// spec: P-33
 #[test]
 fn each_rule_is_kept_in_certificates_of_both_tools() {
     for (number, tool) in tools().iter().enumerate() {
@@ -69,6 +70,7 @@ fn each_rule_is_kept_in_certificates_of_both_tools() {
     }
 }
 
+// spec: P-32
 #[test]
 fn each_rule_of_encoding_is_kept_in_certificates_of_both_tools() {
     for (number, tool) in tools().iter().enumerate() {

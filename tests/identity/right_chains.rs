@@ -108,6 +108,7 @@ fn a_root_renewed_with_its_key_takes_the_place_of_the_one_sent() {
     judge(&chain, &both, Some(NOW)).unwrap();
 }
 
+// spec: P-34
 #[test]
 fn the_first_and_the_last_second_count() {
     let pki = Pki::new(1);
@@ -117,6 +118,7 @@ fn the_first_and_the_last_second_count() {
     }
 }
 
+// spec: P-34
 #[test]
 fn without_a_clock_dates_are_not_checked_and_it_says_so() {
     let pki = Pki::new(1);

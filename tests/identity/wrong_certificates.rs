@@ -59,6 +59,7 @@ fn an_element_after_the_signature() {
     );
 }
 
+// spec: P-32
 #[test]
 fn an_extension_that_comes_twice() {
     let fault = fault_of_leaf(|params| {

@@ -313,6 +313,7 @@ fn a_purpose_for_everything_is_not_one_for_this() {
     );
 }
 
+// spec: P-35
 #[test]
 fn somebody_elses_name() {
     for found in ["site-2", "Site-1", "site-1.", "site"] {
@@ -322,6 +323,7 @@ fn somebody_elses_name() {
     }
 }
 
+// spec: P-36
 #[test]
 fn each_revoked_certificate_of_the_chain() {
     let pki = Pki::new(1);
@@ -414,6 +416,7 @@ fn name_constraints() {
     assert_eq!(fault, ChainError::NameConstraints { position: 1 });
 }
 
+// spec: P-36
 #[test]
 fn a_key_that_is_not_pinned_to_the_name() {
     let key = LocalSigner::from_seed(&SITE_SEED).public_key();

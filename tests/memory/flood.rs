@@ -194,6 +194,7 @@ fn forget(pair: &mut Pair) {
     }
 }
 
+// spec: P-49
 #[test]
 fn a_flood_from_strangers_leaves_the_heap_as_it_was() {
     let mut pair = pair();

@@ -264,6 +264,7 @@ impl Outbox {
     }
 
     /// Puts a stored result into the queue, or refuses it if the server has lost its job.
+    // spec: P-103
     fn enqueue(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, task: TaskId) {
         let Some(entry) = self.entries.get(&task) else {
             return;
@@ -276,6 +277,7 @@ impl Outbox {
         }
     }
 
+    // spec: P-105
     fn send_queued(&mut self, cx: &mut WorkContext<'_>) {
         while cx.ready && self.moving.len() < AT_ONCE {
             let Some(task) = self.queue.pop_front() else {
@@ -343,6 +345,7 @@ impl Outbox {
                 self.settle(cx, store, task);
             }
             SubmitReply::Refused(refusal) => self.refused(cx, store, task, refusal),
+            // spec: P-106
             SubmitReply::Later(after) => {
                 let reason = RetryReason::SubmitResult(ReturnCode::ServiceUnavailable);
                 let after = at_most_longest(Duration::from_millis(after)).max(SHORTEST_WAIT);
@@ -397,6 +400,7 @@ impl Outbox {
     }
 
     /// Drops the result if the server need not have it. False if it must stay.
+    // spec: P-105
     fn give_up_optional(
         &mut self,
         cx: &mut WorkContext<'_>,
@@ -434,6 +438,7 @@ impl Outbox {
     }
 
     /// The result leaves for good.
+    // spec: P-105
     fn settle(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, task: TaskId) {
         self.drop_requests(cx, task);
         cx.timers.disarm(Timer::Outbox(task));
@@ -480,6 +485,7 @@ impl Entry {
 
     /// Whether the server can want the bytes from `offset` on. If nothing is missing it
     /// has to accept, or the two would ask each other for ever.
+    // spec: P-116
     fn can_send_from(&self, cx: &WorkContext<'_>, offset: u64) -> bool {
         self.is_apart(cx) && offset < Upload::total(&self.payload)
     }

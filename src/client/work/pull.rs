@@ -275,6 +275,7 @@ impl Pulls {
         let wait = at_most_longest(retry_after.unwrap_or_default()).max(cx.config.failed_wait);
         let reason = RetryReason::PullTask(code);
         cx.retry(Timer::Pull(job), wait, pull.failures, reason);
+        // spec: P-88
         if code == ReturnCode::AuthenticationError {
             pull.refusals += 1;
             if pull.refusals == REFUSALS {
@@ -403,6 +404,7 @@ impl Pulls {
         }
     }
 
+    // spec: P-95
     fn ask(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>, job: JobId) {
         // A task that cannot be taken leaves a result, and the host goes on asking.
         let full = work.len() + self.active() > cx.config.max_held;
@@ -446,6 +448,7 @@ impl Pulls {
             return Pulled::Nothing;
         };
         (pull.failures, pull.refusals) = (0, 0);
+        // spec: P-100
         if known(job, task.head.task) {
             self.poll_again(cx, job);
             return Pulled::Nothing;
@@ -482,6 +485,7 @@ impl Pulls {
         self.take_complete(job)
     }
 
+    // spec: P-99
     fn on_try_again(
         &mut self,
         cx: &mut WorkContext<'_>,
@@ -519,6 +523,7 @@ impl Pulls {
 }
 
 /// Whether what the server says of a task is within its limits.
+// spec: P-101
 fn is_sound(head: &TaskHead, payload: &Parts) -> bool {
     head.payload.labels_fit()
         && Properties::size(&head.headers) <= MAX_PROPERTIES

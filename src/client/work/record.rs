@@ -153,6 +153,7 @@ impl Store {
         self.records.replay(number)
     }
 
+    // spec: P-128
     pub(crate) fn persist(
         &mut self,
         cx: &mut WorkContext<'_>,

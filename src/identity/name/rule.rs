@@ -10,6 +10,7 @@ use unicode_security::mixed_script::AugmentedScriptSet;
 use super::{MAX_NAME_BYTES, NameError};
 
 /// Finds what a name may not be.
+// spec: P-37
 pub(super) fn check(text: &str) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);

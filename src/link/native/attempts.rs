@@ -51,6 +51,7 @@ impl Attempts {
 
     /// Whether one more Register with this cookie is worked on that comes on this
     /// connection. The last one is kept for the connection that the cookie was given on.
+    // spec: P-67
     pub(crate) fn are_left(&mut self, number: u64, peer: PeerId) -> bool {
         let (mark, limit) = (self.mark(peer), self.limit);
         self.place(number).is_some_and(|[own, count]| {
@@ -132,6 +133,7 @@ mod tests {
         worked_on
     }
 
+    // spec: P-67
     #[test]
     fn each_cookie_has_its_own_and_the_last_one_is_for_its_connection() {
         let mut attempts = attempts(3, 10, 1000);

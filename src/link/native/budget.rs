@@ -101,6 +101,7 @@ impl Budgets {
 
     /// Whether `peer` may begin one more handshake. The peer's own budget comes first, so
     /// that one loud peer does not use up what the others share.
+    // spec: P-65
     pub(crate) fn challenge(&mut self, peer: PeerId, now: Instant) -> Result<(), Beyond> {
         if !self.look(peer, now) {
             return Err(Beyond::Peer);
@@ -116,6 +117,7 @@ impl Budgets {
     /// that of the window that is used up: the newest cookies are always served first, so
     /// that a stranger who has saved up a window's worth takes nothing from those who join
     /// meanwhile.
+    // spec: P-68
     pub(crate) fn register(&mut self, now: Instant, age: Duration, window: Duration) -> bool {
         let full = 2 * self.rate * UNIT;
         let floor = u128::from(full) * age.as_micros() / window.as_micros().max(1);
@@ -174,6 +176,7 @@ mod tests {
         Budgets::new(overall, per_peer, Instant::default(), &mut entropy)
     }
 
+    // spec: P-65
     #[test]
     fn a_loud_peer_uses_up_its_own_budget_and_gets_it_back() {
         let start = Instant::default();
@@ -192,6 +195,7 @@ mod tests {
         assert_eq!(all, 97);
     }
 
+    // spec: P-65
     #[test]
     fn who_comes_beyond_the_budget_is_told_when_its_turn_is() {
         let start = Instant::default();
@@ -226,6 +230,7 @@ mod tests {
         assert!(budgets.look(PeerId(1), start));
     }
 
+    // spec: P-68
     #[test]
     fn the_older_a_cookie_the_more_of_the_budget_must_be_left() {
         let start = Instant::default();

@@ -146,6 +146,7 @@ impl Link {
         }
     }
 
+    // spec: P-3, P-17
     pub(crate) fn handle_message(
         &mut self,
         cx: &mut LinkContext<'_>,
@@ -194,6 +195,7 @@ impl Link {
         }
     }
 
+    // spec: P-84
     fn invalid_session(&self, echo: InvalidSession) -> Result<Event, Dropped> {
         let known = self.session_id() == Some(echo.session)
             && self
@@ -207,6 +209,7 @@ impl Link {
         }
     }
 
+    // spec: P-80
     fn reply(&mut self, now: Instant, opened: Opened) -> Result<Event, Dropped> {
         let body = opened.body.freeze();
         let (reply, rest) = native::decode::<Reply>(&body).ok_or(Dropped::Malformed)?;

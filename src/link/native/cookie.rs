@@ -98,6 +98,7 @@ impl Cookies {
     }
 
     /// Erases secrets that are too old. Call it before any input is handled.
+    // spec: P-51
     pub(crate) fn rotate(&mut self, now: Instant, entropy: &mut Entropy) {
         let kept = self.kept();
         self.previous
@@ -121,6 +122,7 @@ impl Cookies {
 
     /// Fills in share and cookie of a reply whose other fields are set. Gives the secret of
     /// the share.
+    // spec: P-49
     pub(crate) fn issue(
         &mut self,
         now: Instant,
@@ -150,6 +152,7 @@ impl Cookies {
 
     /// What the cookie stands for, if it is ours and still counts. What its stamp says is
     /// not to be believed before that.
+    // spec: P-50
     pub(crate) fn check(
         &self,
         now: Instant,
@@ -227,6 +230,7 @@ mod tests {
     use super::*;
     use crate::suite::Suite;
 
+    // spec: P-50
     #[test]
     fn a_cookie_counts_for_one_window_and_only_for_its_exchange() {
         let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
@@ -305,6 +309,7 @@ mod tests {
         }
     }
 
+    // spec: P-51
     #[test]
     fn secrets_are_gone_after_two_windows_whenever_they_were_rotated() {
         let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
@@ -325,6 +330,7 @@ mod tests {
         assert_eq!(cookies.next_end(), None);
     }
 
+    // spec: P-51
     #[test]
     fn no_cookie_is_made_with_a_secret_that_is_a_window_old() {
         let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);

@@ -27,6 +27,7 @@ impl Key {
 
     /// Appends `plaintext`, sealed, and its tag to `header`, which is authenticated with
     /// it. For a key that seals one message only: the number is 0.
+    // spec: P-29
     pub(crate) fn seal_once(&self, mut header: Vec<u8>, plaintext: &[u8]) -> Vec<u8> {
         let clear = header.len();
         header.extend_from_slice(plaintext);
@@ -138,6 +139,7 @@ impl Window {
     const SIZE: u64 = 256;
 
     /// Whether `number` may still be new.
+    // spec: P-76
     pub(crate) fn is_new(&self, number: u64) -> bool {
         if number >= self.end {
             return number < LAST_NUMBER;
@@ -201,6 +203,7 @@ mod tests {
     use super::*;
     use crate::entropy::Entropy;
 
+    // spec: P-76
     #[test]
     fn the_window_agrees_with_a_set_of_all_numbers() {
         let mut entropy = Entropy::new(&mut [3; 32]);
@@ -224,6 +227,7 @@ mod tests {
         assert!(!window.is_new(LAST_NUMBER));
     }
 
+    // spec: P-29
     #[test]
     fn what_was_sealed_opens_and_nothing_else_does() {
         let key = Key::new(Zeroizing::new([5; 32]));

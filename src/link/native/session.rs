@@ -88,6 +88,7 @@ impl Protection {
 
     /// Writes one message of session `id`. `None` when the session has sealed all that it
     /// may.
+    // spec: P-75
     pub(crate) fn write(
         &mut self,
         (id, end): (SessionId, End),
@@ -98,6 +99,7 @@ impl Protection {
     ) -> Option<Written> {
         let token = match self {
             Self::Sealed(seal) => {
+                // spec: P-77
                 if seal.next >= LAST_NUMBER {
                     return None;
                 }
@@ -134,6 +136,7 @@ impl Protection {
     }
 
     /// Opens a sealed message in place. The window moves only if it is authentic.
+    // spec: P-73, P-76
     pub(crate) fn open_sealed(
         &mut self,
         number: u64,
@@ -157,6 +160,7 @@ impl Protection {
 
     /// Takes a clear message that came to `end`, if the session is clear and its token
     /// right.
+    // spec: P-73, P-78
     pub(crate) fn open_clear(
         &self,
         end: End,
@@ -221,5 +225,33 @@ impl Session {
     ) -> Result<Opened, Dropped> {
         self.protection
             .open_clear(End::Client, request, token, message, clear)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    // spec: P-77
+    #[test]
+    fn a_session_that_is_used_up_seals_nothing_more() {
+        let key = || Key::new(Zeroizing::new([5; 32]));
+        let keys = SessionKeys {
+            to_server: key(),
+            to_client: key(),
+        };
+        let mut seal = Seal::new(keys, End::Client);
+        seal.next = LAST_NUMBER - 1;
+        let mut protection = Protection::Sealed(Box::new(seal));
+        let mut write = || {
+            let at = (SessionId::from_bytes([1; 16]), End::Client);
+            let mut room = Room::for_one();
+            let written = protection.write(at, RequestId(1), &7_u64, &Bytes::new(), &mut room);
+            written.map(|it| it.number)
+        };
+        assert_eq!(write(), Some(LAST_NUMBER - 1));
+        assert_eq!((write(), write()), (None, None));
     }
 }

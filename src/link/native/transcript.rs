@@ -53,6 +53,7 @@ pub(crate) fn project(client_nonce: &[u8; 16], project: &Name) -> Hash {
 }
 
 /// The hash of the hellos: `th0`.
+// spec: P-26
 pub(crate) fn hello(hello_c: &[u8], hello_s: &[u8], binding: &ChannelBinding) -> Hash {
     digest::hash("fedlink v2 hello", &[hello_c, hello_s, &binding.bytes()])
 }
@@ -141,6 +142,7 @@ pub(crate) struct SessionKeys {
 
 impl Keys {
     /// `None` when the shares give the all-zero secret, which no honest share does.
+    // spec: P-27
     pub(crate) fn new(
         secret: &x25519_dalek::StaticSecret,
         share: [u8; 32],
@@ -175,6 +177,7 @@ impl Keys {
         }
     }
 
+    // spec: P-28
     fn expand(&self, label: &[u8], rest: &[&[u8]]) -> Key {
         Key::new(self.derive(label, rest))
     }

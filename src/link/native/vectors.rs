@@ -204,6 +204,7 @@ fn check(session: &str, binding: &ChannelBinding) {
     assert_eq!(values.lines().count(), pinned.lines().count());
 }
 
+// spec: P-26, P-28, P-29, P-75
 #[test]
 fn hashes_and_keys_are_those_of_the_vectors() {
     for session in ["plain", "bearer", "sealed", "refused", "apart"] {

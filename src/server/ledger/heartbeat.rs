@@ -36,6 +36,7 @@ impl Ledger {
     /// an action for each job that it ran and runs no more. A job is in `start` until the
     /// site has reported it once, and in neither list while its start or end is being
     /// stored.
+    // spec: P-91
     pub(crate) fn heartbeat(
         &mut self,
         client: &Name,

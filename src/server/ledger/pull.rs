@@ -15,6 +15,7 @@ impl Ledger {
     /// A client asks for a task: its own oldest open one that its last task is not
     /// beyond, else the oldest that waits for whoever asks. One that is not stored yet is
     /// answered when it is.
+    // spec: P-96, P-97, P-98
     pub(crate) fn pull(
         &mut self,
         client: &Name,
@@ -71,6 +72,7 @@ impl Ledger {
     }
 
     /// A client fetches a part of its task's payload.
+    // spec: P-113
     pub(crate) fn fetch(
         &self,
         client: &Name,

@@ -22,6 +22,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When a record cannot be read, or contradicts those before it.
+    // spec: P-103, P-126
     pub(crate) fn restore(
         config: Arc<ServerConfig>,
         fresh: Ssid,

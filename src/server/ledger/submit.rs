@@ -63,6 +63,7 @@ impl Ledger {
     }
 
     /// A client brings a part of a result.
+    // spec: P-115
     pub(crate) fn push(
         &mut self,
         client: &Name,
@@ -83,6 +84,7 @@ impl Ledger {
             return;
         };
         let end = request.offset.saturating_add(bytes.len() as u64);
+        // spec: P-111
         if bytes.len() > CHUNK || end > layout.total() {
             out.invalid(to, "the chunk is too long or outside of the transfer");
             return;
@@ -110,6 +112,7 @@ impl Ledger {
     }
 
     /// Whether a result of this task is to be taken, whatever it holds.
+    // spec: P-102
     fn judge(&self, client: &Name, request: &SubmitResult) -> Verdict {
         let refused = |refusal| Verdict::Answer(SubmitReply::Refused(refusal));
         if request.ssid != self.state.ssid && self.config.enforces(Check::ServiceSession) {
@@ -139,6 +142,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the request makes no sense, and why.
+    // spec: P-102, P-114
     fn arrived(
         &mut self,
         request: &SubmitResult,
@@ -187,6 +191,7 @@ impl Ledger {
     }
 
     /// Records checked blocks, so that the upload goes on after a restart.
+    // spec: P-117
     fn record_blocks(&mut self, task: TaskId, out: &mut LedgerOutput<'_>) -> Result<(), Damaged> {
         while let Some(block) = self.state.uploads.next_block(task) {
             let bytes = block.bytes.clone();

@@ -18,6 +18,7 @@ pub(crate) fn encode<B: Extend<u8> + Default>(value: &impl Serialize, out: B) ->
 /// postcard takes padded varints. They are the only second encoding of a value that it
 /// takes, and are longer than the first: a value is accepted when its own encoding has
 /// the length that was read.
+// spec: P-13
 pub(crate) fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes).ok()?;
     let shortest = postcard::experimental::serialized_size(&value).ok()?;
@@ -36,6 +37,7 @@ pub(crate) fn decode_all<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Optio
 mod tests {
     use super::*;
 
+    // spec: P-13
     #[test]
     fn padded_varints_and_trailing_bytes_are_refused() {
         assert_eq!(decode_all::<u64>(&[5]), Some(5));

@@ -8,6 +8,7 @@ use crate::message::{RequestId, SessionId};
 /// The protocol's version. Whatever else changes, each message begins with the version and
 /// its kind, a Challenge has this kind, and a list of versions its form: so peers of
 /// different versions can tell their hosts which of them is to be updated.
+// spec: P-129
 pub(crate) const VERSION: u8 = 2;
 /// The first byte of a list of versions.
 const VERSIONS: u8 = 0;
@@ -100,6 +101,7 @@ pub(crate) fn is_register(message: &[u8]) -> bool {
     matches!(message, [VERSION, REGISTER, ..])
 }
 
+// spec: P-15
 pub(crate) fn parse(message: &[u8]) -> Result<Envelope, NoEnvelope> {
     let (version, rest) = message.split_first().ok_or(NoEnvelope::Malformed)?;
     let (kind, body) = rest.split_first().ok_or(NoEnvelope::Malformed)?;
@@ -121,6 +123,7 @@ pub(crate) fn session_of(start: &[u8]) -> Option<SessionId> {
     Some(SessionId::from_bytes(*id))
 }
 
+// spec: P-18
 fn parse_kind(message: &[u8], kind: u8, body: &[u8]) -> Option<Envelope> {
     let rest_at = |rest: &[u8]| message.len() - rest.len();
     Some(match kind {
@@ -308,6 +311,7 @@ mod tests {
         assert!(!is_of_session(&[VERSIONS, SEALED]));
     }
 
+    // spec: P-18
     #[test]
     fn a_sealed_message_has_room_for_the_shortest_request() {
         let mut message = sealed_header(SessionId::from_bytes([7; 16]), 1).to_vec();

@@ -5,6 +5,7 @@ use bytes::{Buf, BytesMut};
 use super::envelope::MAX_MESSAGE;
 
 /// The length that goes before a message of `len` bytes on a byte stream.
+// spec: P-1
 #[must_use]
 pub fn frame_header(len: usize) -> [u8; 4] {
     u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes()
@@ -64,6 +65,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the next length is 0 or over the limit. It stays so: close the stream.
+    // spec: P-2
     pub(crate) fn next_frame(&mut self) -> Result<Option<BytesMut>, FrameError> {
         let Some(header) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
@@ -96,6 +98,7 @@ impl Frames {
 mod tests {
     use super::*;
 
+    // spec: P-1
     #[test]
     fn any_chunking_gives_the_same_messages() {
         let messages: [&[u8]; 3] = [b"a", b"bcdef", &[7; 300]];
@@ -117,6 +120,7 @@ mod tests {
         }
     }
 
+    // spec: P-2
     #[test]
     fn a_length_of_zero_or_over_the_limit_is_an_error_that_stays() {
         for len in [0, 11] {

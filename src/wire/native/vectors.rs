@@ -218,6 +218,7 @@ fn lines() -> String {
     lines
 }
 
+// spec: P-129
 #[test]
 fn numbers_and_bodies_are_those_of_the_vectors() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/bodies.txt");

@@ -69,6 +69,7 @@ impl Outbox {
 
     /// Fills the window, unless a failed part has to wait. When nothing is left to send
     /// the server is asked what it thinks: it commits, or names what is missing.
+    // spec: P-116
     pub(super) fn push_parts(&mut self, cx: &mut WorkContext<'_>, task: TaskId) {
         if !cx.ready || cx.timers.is_armed(Timer::Outbox(task)) {
             return;

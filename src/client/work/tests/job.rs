@@ -84,6 +84,7 @@ fn a_simulated_client_ignores_aborts() {
     assert_eq!(lists(&mut rig, &[JOB], &[]), []);
 }
 
+// spec: P-93
 #[test]
 fn a_job_is_to_start_once_and_not_again_after_it_ended() {
     let mut rig = Rig::new();
@@ -110,6 +111,7 @@ fn no_more_jobs_start_than_may_run() {
     assert_eq!(lists(&mut rig, &[], &[JOB, OTHER]), start);
 }
 
+// spec: P-93
 #[test]
 fn an_abort_ends_the_pull_and_keeps_the_outbox() {
     let mut rig = Rig::holding();

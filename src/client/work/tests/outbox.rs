@@ -107,6 +107,7 @@ fn a_result_is_sent_once_it_is_stored_and_leaves_with_its_receipt() {
     assert_eq!(rig.timers.next(), None);
 }
 
+// spec: P-81
 #[test]
 fn an_unanswered_result_is_repeated_with_growing_waits_under_its_number() {
     let mut rig = Rig::holding();
@@ -133,6 +134,7 @@ fn an_unanswered_result_is_repeated_with_growing_waits_under_its_number() {
     assert!(rig.work.is_idle());
 }
 
+// spec: P-106
 #[test]
 fn a_server_that_is_busy_is_asked_later() {
     let mut rig = Rig::holding();
@@ -163,6 +165,7 @@ fn a_refused_result_leaves() {
     assert!(rig.work.is_idle());
 }
 
+// spec: P-103
 #[test]
 fn a_result_of_another_service_session_is_not_sent() {
     let refused = [ClientAction::ResultRefused {
@@ -189,6 +192,7 @@ fn a_result_of_another_service_session_is_not_sent() {
     assert!(rig.work.is_idle());
 }
 
+// spec: P-105
 #[test]
 fn an_aborted_result_is_tried_once_and_quietly() {
     let ends: [fn(&mut Rig, RequestId); 4] = [
@@ -230,6 +234,7 @@ fn an_aborted_result_waits_for_its_one_try() {
     ));
 }
 
+// spec: P-112, P-116
 #[test]
 fn a_large_result_is_pushed_in_a_window_and_committed() {
     let payload = payload((1 << 20) + CHUNK * 9 + 1);
@@ -306,6 +311,7 @@ fn an_upload_goes_on_after_a_restart() {
     assert!(rig.work.is_idle());
 }
 
+// spec: P-115
 #[test]
 fn a_server_that_lost_the_transfer_is_asked_where_to_start() {
     let payload = payload(CHUNK * 18);
@@ -355,6 +361,7 @@ fn nonsense_is_counted_and_the_result_stays() {
     assert!(rig.work.is_idle());
 }
 
+// spec: P-116
 #[test]
 fn a_server_that_misses_nothing_has_to_accept() {
     let payload = payload((1 << 20) + 1);
@@ -370,6 +377,7 @@ fn a_server_that_misses_nothing_has_to_accept() {
     assert_eq!(rig.counters.dropped[&Dropped::Unexpected], 1);
 }
 
+// spec: P-105
 #[test]
 fn few_results_move_at_once_and_all_arrive() {
     let mut rig = Rig::new();

@@ -33,6 +33,7 @@ fn serve(rig: &mut Rig, payload: &Payload, lose: &[usize]) -> Vec<ClientAction> 
     }
 }
 
+// spec: P-95
 #[test]
 fn a_task_reaches_the_host_once_it_is_stored() {
     let mut rig = Rig::pulling();
@@ -70,6 +71,7 @@ fn a_task_reaches_the_host_once_it_is_stored() {
     assert_eq!(pull.last_task, Some(TASK));
 }
 
+// spec: P-99
 #[test]
 fn the_client_asks_again_when_the_server_says_so() {
     let mut rig = Rig::pulling();
@@ -133,6 +135,7 @@ fn the_third_refusal_in_a_row_asks_for_a_registration() {
     );
 }
 
+// spec: P-100
 #[test]
 fn a_task_that_came_before_is_dropped() {
     let mut rig = Rig::holding();
@@ -176,6 +179,7 @@ fn a_late_answer_does_not_bring_a_settled_task_to_a_job_that_began_anew() {
     assert_eq!(rig.store(), []);
 }
 
+// spec: P-79
 #[test]
 fn a_lost_session_asks_under_a_new_number() {
     let mut rig = Rig::pulling();
@@ -343,6 +347,7 @@ fn a_bad_block_is_fetched_again_even_if_what_follows_is_lost() {
     assert_eq!(assigned(&rig.store()).payload, payload);
 }
 
+// spec: P-113
 #[test]
 fn a_task_that_is_gone_is_asked_for_anew() {
     let mut rig = Rig::pulling();
@@ -355,6 +360,7 @@ fn a_task_that_is_gone_is_asked_for_anew() {
     assert!(matches!(rig.ask().request, Request::PullTask(_)));
 }
 
+// spec: P-101
 #[test]
 fn a_task_that_cannot_be_taken_is_reported_as_failed() {
     let mut rig = Rig::pulling();
@@ -395,6 +401,7 @@ fn a_host_that_is_behind_is_told_no_more_than_it_must_know() {
     );
 }
 
+// spec: P-112
 #[test]
 fn what_lies_a_window_ahead_of_a_gap_is_not_asked_for() {
     let mut rig = Rig::pulling();
@@ -446,6 +453,7 @@ fn tasks_that_cannot_be_taken_fill_the_outbox_only_to_its_limit() {
     );
 }
 
+// spec: P-110
 #[test]
 fn bytes_that_are_wrong_twice_are_reported_as_failed() {
     let mut rig = Rig::pulling();
@@ -527,6 +535,7 @@ fn a_task_that_is_asked_for_already_may_be_asked_for_at_the_limit() {
     assert_eq!(rig.asks(), []);
 }
 
+// spec: P-101
 #[test]
 fn a_task_that_says_too_much_is_nonsense() {
     let long = "x".repeat(MAX_PROPERTIES);

@@ -74,6 +74,7 @@ fn a_result_in_the_outbox_goes_on() {
     }
 }
 
+// spec: P-128
 #[test]
 fn what_was_not_stored_is_not_promised() {
     let mut rig = Rig::pulling();
@@ -381,6 +382,7 @@ fn an_earlier_fetch_serves_no_other_task() {
     assert_eq!(rig.counters.resumed_downloads, 0);
 }
 
+// spec: P-126
 #[test]
 fn a_record_that_cannot_be_read_is_named() {
     let rig = Rig::holding();

@@ -77,6 +77,7 @@ pub(super) struct Registering {
 
 impl Link {
     /// The suites that this carrier permits: bearer needs one that protects end to end.
+    // spec: P-22
     pub(crate) fn offered(config: &ClientConfig, binding: &ChannelBinding) -> Vec<Suite> {
         let safe = config.trusted_path || *binding != ChannelBinding::None;
         let suites = config.suites.as_slice().iter().copied();
@@ -91,6 +92,7 @@ impl Link {
     }
 
     /// Starts a handshake with a fresh nonce; one under way is forgotten.
+    // spec: P-8, P-38
     pub(crate) fn challenge(&mut self, cx: &mut LinkContext<'_>) {
         let secret = cx
             .config
@@ -108,6 +110,7 @@ impl Link {
                 .map(|secret| x25519_dalek::PublicKey::from(secret).to_bytes()),
             padding: Vec::new(),
         };
+        // spec: P-10
         let mut least = core::mem::take(&mut self.least).min(MAX_PADDED_CHALLENGE);
         if cx.config.datagram {
             least = least.max(PADDED_CHALLENGE);
@@ -149,6 +152,7 @@ impl Link {
         }
     }
 
+    // spec: P-39
     pub(super) fn challenge_reply(
         &mut self,
         cx: &mut LinkContext<'_>,
@@ -162,6 +166,7 @@ impl Link {
         if reply.client_nonce != challenged.client_nonce {
             return Err(Dropped::Unasked);
         }
+        // spec: P-41
         if challenged.checked >= MAX_CHECKED {
             return Err(Dropped::OverBudget);
         }
@@ -209,6 +214,7 @@ impl Link {
         }));
     }
 
+    // spec: P-39
     pub(super) fn register_reply(
         &mut self,
         cx: &LinkContext<'_>,
@@ -238,6 +244,7 @@ impl Link {
         Ok(Event::Registered(auth))
     }
 
+    // spec: P-46
     pub(super) fn refusal(
         &mut self,
         message: &[u8],
@@ -288,6 +295,7 @@ impl Link {
         }))
     }
 
+    // spec: P-20
     pub(super) fn versions(&self, versions: &[u8]) -> Result<Event, Dropped> {
         let newest = versions.iter().max().ok_or(Dropped::Malformed)?;
         match self.handshake {
@@ -310,6 +318,7 @@ impl Link {
 
 impl Challenged {
     /// Checks the server's answer and prepares the Register, all but its proof.
+    // spec: P-40
     fn accept(
         &self,
         cx: &LinkContext<'_>,
@@ -317,9 +326,11 @@ impl Challenged {
         reply: &ChallengeReply,
         hello_len: usize,
     ) -> Result<Signing, Suspicion> {
+        // spec: P-24
         if !Link::offered(cx.config, &self.binding).contains(&reply.suite) {
             return Err(Suspicion::Suite);
         }
+        // spec: P-12
         let hello_s = message.get(..hello_len).ok_or(Suspicion::Malformed)?;
         let th0 = transcript::hello(&self.hello_c, hello_s, &self.binding);
         let keys = match (reply.suite, &self.secret, reply.server_share) {
@@ -352,6 +363,7 @@ impl Challenged {
             }
             Some(verified)
         };
+        // spec: P-42
         let applicant = Applicant {
             name: cx.identity.name().clone(),
             instance: cx.instance,
@@ -376,6 +388,7 @@ impl Challenged {
 
 impl Registering {
     /// Checks what the server granted.
+    // spec: P-44
     fn accept(
         &self,
         cx: &LinkContext<'_>,

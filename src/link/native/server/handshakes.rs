@@ -77,6 +77,7 @@ pub(crate) struct HandshakeContext<'a> {
 
 impl<'a> HandshakeContext<'a> {
     /// The binding that a client takes part in, as far as this end knows it.
+    // spec: P-25
     fn binding_of(&self, challenge: &Challenge) -> &'a ChannelBinding {
         match challenge.binding {
             BindingKind::None => &ChannelBinding::None,
@@ -212,6 +213,7 @@ impl Handshakes {
             server_share: (suite == Suite::Sealed).then_some([0; 32]),
             cookie: Cookie::EMPTY,
         };
+        // spec: P-9
         let least = pending::len_of_reply(&reply, chain).div_ceil(MAX_AMPLIFICATION);
         if context.config.datagram && context.asked < least {
             let least = u32::try_from(least).unwrap_or(u32::MAX);
@@ -292,6 +294,7 @@ impl Handshakes {
 
     /// Judges a Register. Nothing depends on the name that it claims before its proof was
     /// found good, now or when the same Register came before.
+    // spec: P-58
     pub(crate) fn register(
         &mut self,
         peer: PeerId,
@@ -323,11 +326,13 @@ impl Handshakes {
             }
         };
         let name = opened.applicant.name.clone();
+        // spec: P-59
         let newest = self.proven.newest_of(&name);
         if newest.is_some_and(|newest| once && number < newest) {
             return Err(Dropped::Repeated);
         }
         // As many as there may be clients: one each, forgotten within a window.
+        // spec: P-56
         if newest.is_none() && self.proven.len() >= context.config.max_clients {
             let denied = Denied::new(Denial::Busy, "the server is full");
             return Ok(HandshakeOutcome::Answer(
@@ -401,6 +406,7 @@ impl Handshakes {
         }
     }
 
+    // spec: P-70
     fn may_sign_challenge(&self) -> bool {
         let strangers = self.signing.values().filter(|it| it.client().is_none());
         strangers.count() < MAX_SIGNING_CHALLENGES
@@ -408,6 +414,7 @@ impl Handshakes {
 
     /// Whether there is room for a registration. An older one of the same name makes room:
     /// its signature would come too late.
+    // spec: P-70
     fn may_sign_register(&mut self, name: &Name) -> bool {
         self.signing.retain(|_, it| it.client() != Some(name));
         self.signing.len() < MAX_SIGNING
@@ -421,6 +428,7 @@ impl Handshakes {
     }
 
     /// Checks the cookie and opens what the client said of itself. Keeps nothing of it.
+    // spec: P-52
     pub(crate) fn open(
         &mut self,
         peer: PeerId,
@@ -429,6 +437,7 @@ impl Handshakes {
         register: &Register,
         clear: usize,
     ) -> Result<CheckedRegister, Dropped> {
+        // spec: P-50
         let identities = [
             Some(context.identity),
             self.previous.as_ref().map(|(it, _)| it),
@@ -513,6 +522,7 @@ impl Handshakes {
 }
 
 /// The best suite that both accept and that this carrier permits.
+// spec: P-21, P-22, P-23
 fn choose_suite(
     config: &ServerConfig,
     binding: &ChannelBinding,

@@ -282,6 +282,7 @@ impl Sessions {
         Ok((session, opened))
     }
 
+    // spec: P-74
     pub(crate) fn open_clear(
         &mut self,
         (now, binding): (Instant, &ChannelBinding),
@@ -309,6 +310,7 @@ impl Sessions {
 
     /// Writes a reply; `None` if the session is gone or used up, or is no longer heard on
     /// the connection that the request came on.
+    // spec: P-6
     pub(crate) fn write(
         &mut self,
         peer: PeerId,
@@ -326,6 +328,7 @@ impl Sessions {
 
     /// A session is over for its messages when its time is up, although the timer that
     /// ends it may be late.
+    // spec: P-72
     fn lasting(&mut self, now: Instant, id: SessionId) -> Result<(Handle, &mut Standing), Dropped> {
         let elapsed = now.since(self.started);
         let session = self.ids.handle_of(id).ok_or(Dropped::NoSession)?;

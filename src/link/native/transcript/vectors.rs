@@ -7,6 +7,7 @@ use super::*;
 
 const TH0: Hash = [7; 32];
 
+// spec: P-27
 #[test]
 fn shares_give_the_secret_that_the_vectors_say() {
     let set = xdh::TestSet::load(xdh::TestName::X25519).unwrap();

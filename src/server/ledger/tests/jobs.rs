@@ -133,6 +133,7 @@ fn a_shared_payload_is_stored_once_while_a_task_needs_it() {
     assert_eq!((view.name, view.job), ("train", JOB));
 }
 
+// spec: P-91
 #[test]
 fn a_site_is_told_to_start_a_job_until_it_reports_it() {
     let mut world = World::new();
@@ -177,6 +178,7 @@ fn a_task_may_be_larger_than_a_block() {
     world.assign("a", &Payload::new(vec![0; 2 * BLOCK]));
 }
 
+// spec: P-91
 #[test]
 fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     let mut world = World::new();
@@ -199,6 +201,7 @@ fn what_the_server_does_not_run_on_a_site_is_aborted_there() {
     assert!(world.actions.is_empty());
 }
 
+// spec: P-91
 #[test]
 fn nobody_aborts_a_job_whose_end_is_not_stored() {
     let mut world = World::new();
@@ -212,6 +215,7 @@ fn nobody_aborts_a_job_whose_end_is_not_stored() {
     assert_eq!(world.heartbeat("a", &[JOB]).abort, [JOB]);
 }
 
+// spec: P-91, P-127
 #[test]
 fn nobody_starts_a_job_that_is_not_stored() {
     let mut world = World::new();

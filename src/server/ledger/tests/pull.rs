@@ -3,6 +3,7 @@
 use super::*;
 use crate::message::{FetchReply, Place, ReturnCode};
 
+// spec: P-127
 #[test]
 fn a_task_leaves_when_it_is_stored_and_not_before() {
     let mut world = World::new();
@@ -24,6 +25,7 @@ fn a_task_leaves_when_it_is_stored_and_not_before() {
     assert_eq!(head.payload.place, Place::Inline);
 }
 
+// spec: P-96
 #[test]
 fn the_oldest_open_task_is_given_until_the_client_names_it_or_a_later_one() {
     let mut world = World::new();
@@ -47,6 +49,7 @@ fn the_oldest_open_task_is_given_until_the_client_names_it_or_a_later_one() {
     assert_eq!(world.pull_task("a", Some(other)), Some(tasks[0]));
 }
 
+// spec: P-97
 #[test]
 fn a_task_for_anyone_is_claimed_once_and_the_claim_is_stored_first() {
     let mut world = World::new();
@@ -80,6 +83,7 @@ fn an_unstored_task_for_anyone_waits_for_its_claim() {
     assert_eq!(task_in(reply), Some(task));
 }
 
+// spec: P-97
 #[test]
 fn a_claimed_task_comes_after_those_that_the_site_has_had() {
     let mut world = World::new();
@@ -118,6 +122,7 @@ fn without_a_task_the_host_is_asked_for_one() {
     assert_eq!(world.pull_task("a", None), Some(task));
 }
 
+// spec: P-98
 #[test]
 fn the_run_has_ended_without_the_job_or_for_other_sites() {
     let mut world = World::empty(config());
@@ -130,6 +135,7 @@ fn the_run_has_ended_without_the_job_or_for_other_sites() {
     ));
 }
 
+// spec: P-98
 #[test]
 fn the_end_of_a_job_is_told_when_it_is_stored() {
     let mut world = World::new();
@@ -163,6 +169,7 @@ fn a_parked_pull_is_sent_away_when_its_task_is_withdrawn() {
     assert!(world.answers.is_empty());
 }
 
+// spec: P-98
 #[test]
 fn a_task_is_not_passed_over_before_its_withdrawal_is_stored() {
     let mut world = World::new();
@@ -177,6 +184,7 @@ fn a_task_is_not_passed_over_before_its_withdrawal_is_stored() {
     assert_eq!(world.pull_task("a", None), Some(second));
 }
 
+// spec: P-113
 #[test]
 fn a_large_payload_is_fetched_by_its_own_client_alone() {
     let mut world = World::new();

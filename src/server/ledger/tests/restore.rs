@@ -60,6 +60,7 @@ fn life() -> (World, Vec<BTreeSet<TaskId>>) {
     (world, held)
 }
 
+// spec: P-104
 #[test]
 fn at_every_point_just_the_untaken_results_are_given_again() {
     let (world, held) = life();
@@ -369,6 +370,7 @@ fn tasks_go_on_where_they_were() {
     }
 }
 
+// spec: P-103
 #[test]
 fn an_empty_store_begins_a_new_service_session() {
     let world = World::restored(Vec::new());
@@ -391,6 +393,7 @@ fn unreadable(log: Vec<Bytes>) -> usize {
     }
 }
 
+// spec: P-126
 #[test]
 fn a_record_of_another_version_says_what_to_do() {
     for (found, remedy) in [(1, "older release"), (3, "update"), (255, "update")] {
@@ -431,6 +434,7 @@ fn a_block_that_was_changed_in_storage_is_named() {
     assert_eq!(unreadable(world.log), block);
 }
 
+// spec: P-126
 #[test]
 fn records_that_cannot_be_read_are_named() {
     let (world, _) = life();

@@ -14,6 +14,7 @@ const fn refused(refusal: Refusal) -> Option<SubmitReply> {
     Some(SubmitReply::Refused(refusal))
 }
 
+// spec: P-104
 #[test]
 fn a_result_is_stored_then_given_then_accepted() {
     let (mut world, task) = with_task();
@@ -42,6 +43,7 @@ fn a_result_is_stored_then_given_then_accepted() {
     assert_eq!(world.submit_answer(second), Some(SubmitReply::Accepted));
 }
 
+// spec: P-102
 #[test]
 fn a_repeated_result_is_accepted_and_ignored_also_when_it_was_taken() {
     let (mut world, task) = with_task();
@@ -77,6 +79,7 @@ fn results_that_are_not_ok_are_stored_and_given_too() {
     assert_eq!(world.results()[0].outcome, Outcome::Aborted);
 }
 
+// spec: P-102
 #[test]
 fn results_are_refused_when_nothing_can_come_of_them() {
     let (mut world, task) = with_task();
@@ -113,6 +116,7 @@ fn results_are_refused_when_nothing_can_come_of_them() {
     assert!(world.results().is_empty());
 }
 
+// spec: P-102, P-127
 #[test]
 fn a_refusal_waits_until_its_reason_is_stored() {
     let (mut world, task) = with_task();
@@ -133,6 +137,7 @@ fn a_refusal_waits_until_its_reason_is_stored() {
     assert!(world.results().is_empty());
 }
 
+// spec: P-102
 #[test]
 fn results_past_a_limit_are_refused() {
     let mut world = World::empty(ServerConfig {
@@ -197,6 +202,7 @@ fn a_result_may_be_as_large_as_the_limit() {
     assert_eq!(world.submit("a", task, &largest), started);
 }
 
+// spec: P-115
 #[test]
 fn a_large_result_is_pushed_and_then_committed() {
     let (mut world, task) = with_task();
@@ -266,6 +272,7 @@ fn an_empty_payload_with_another_digest_is_refused_and_recorded_nowhere() {
     assert!(World::restored(world.log.clone()).results().is_empty());
 }
 
+// spec: P-114
 #[test]
 fn a_payload_that_is_announced_as_apart_does_not_follow() {
     let (mut world, task) = with_task();
@@ -324,6 +331,7 @@ fn an_empty_payload_may_be_announced_apart() {
     }
 }
 
+// spec: P-114
 #[test]
 fn another_digest_starts_the_upload_at_the_beginning() {
     let (mut world, task) = with_task();
@@ -336,6 +344,7 @@ fn another_digest_starts_the_upload_at_the_beginning() {
     );
 }
 
+// spec: P-110
 #[test]
 fn bytes_that_do_not_match_twice_are_refused() {
     let (mut world, task) = with_task();
@@ -362,6 +371,7 @@ fn bytes_that_do_not_match_twice_are_refused() {
     );
 }
 
+// spec: P-111
 #[test]
 fn chunks_outside_of_the_transfer_are_invalid() {
     let (mut world, task) = with_task();
@@ -407,6 +417,7 @@ fn withdrawing_drops_the_upload_and_makes_room_for_another() {
     assert_eq!(world.submit("b", other, &payload), started);
 }
 
+// spec: P-117
 #[test]
 fn an_upload_goes_on_after_a_restart_from_its_last_checked_block() {
     let (mut world, task) = with_task();

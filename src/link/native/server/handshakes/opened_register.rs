@@ -115,6 +115,7 @@ impl OpenedRegister {
     /// Every check. That the client has the key that it shows comes first: who has only
     /// seen a site's certificate learns nothing of what is known of the site, neither from
     /// the answer nor from the time that it takes.
+    // spec: P-52
     pub(super) fn judge(
         &self,
         context: &HandshakeContext<'_>,
@@ -126,6 +127,7 @@ impl OpenedRegister {
             Suite::Bearer | Suite::Sealed => Some(self.verify(context, known)?),
         };
         let not_after = verified.as_ref().and_then(|verified| verified.not_after);
+        // spec: P-53
         if let Some((not_after, wall)) = not_after.zip(context.wall) {
             let left = Duration::from_secs(not_after.saturating_sub(wall));
             if left < LEAST_GRANT.min(context.config.session_lifetime) {
@@ -138,6 +140,7 @@ impl OpenedRegister {
                 ));
             }
         }
+        // spec: P-54
         let project = transcript::project(&self.client_nonce, &context.config.project);
         if !bool::from(project.ct_eq(&register.challenge.project)) {
             return Err(Denied::rejected(
@@ -183,6 +186,7 @@ impl OpenedRegister {
             .map_err(not_accepted)
     }
 
+    // spec: P-57
     pub(super) fn refuse(&self, entropy: &mut Entropy, denied: &Denied) -> Bytes {
         match &self.keys {
             None => native::refusal(&self.client_nonce, denied),
@@ -200,6 +204,7 @@ impl OpenedRegister {
 
     /// What who has proved itself is granted, all but the token's signature and the
     /// session; and what that has to sign.
+    // spec: P-60, P-61
     pub(super) fn grant(
         &mut self,
         peer: PeerId,
@@ -284,6 +289,7 @@ mod tests {
     use crate::identity::Name;
     use crate::message::{InstanceId, Properties};
 
+    // spec: P-52
     #[test]
     fn a_stranger_may_say_only_so_much_of_itself() {
         let modest = Applicant {

@@ -26,6 +26,7 @@ impl Ids {
         Self(Permutation::new(entropy))
     }
 
+    // spec: P-60
     pub(super) fn id_of(&self, handle: Handle) -> SessionId {
         let mut block = [0; 16];
         block[..4].copy_from_slice(&handle.place.to_be_bytes());
@@ -73,6 +74,7 @@ mod tests {
 
     /// Of ids given out one after another about half of all bits are set, and any two
     /// differ in about half of theirs: they show neither places nor an order.
+    // spec: P-60
     #[test]
     fn ids_look_drawn() {
         let ids = Ids::new(&mut Entropy::new(&mut [1; 32]));

@@ -125,6 +125,7 @@ impl Standing {
     }
 
     /// A request has come.
+    // spec: P-90
     pub(crate) fn sees(&mut self, request: RequestId, awake: Instant) -> Seen {
         let newest = !self.has(ASKED) || request >= self.highest_request;
         let suspended = self.has(SUSPENDED);
@@ -264,6 +265,7 @@ mod tests {
         Standing::new(Protection::Plain, client, instance, [2; 8], start, 1)
     }
 
+    // spec: P-90
     #[test]
     fn a_newer_request_ends_a_silence_and_an_older_one_does_not() {
         let mut standing = standing();

@@ -203,6 +203,7 @@ fn a_session_is_found_by_all_of_its_id_and_no_other() {
     }
 }
 
+// spec: P-72
 #[test]
 fn a_session_is_over_when_its_time_is_up() {
     let mut two = Two::new();
