@@ -1,6 +1,7 @@
 """The command line: chooses scenarios, plays them, and says how many passed."""
 
 import argparse
+import importlib.util
 import json
 import signal
 import sys
@@ -38,7 +39,8 @@ def parse() -> argparse.Namespace:
         prog="tests/nvflare/run",
         description="Runs fedlink against the genuine NVFlare server, on loopback.",
         epilog="Everything is written under target/nvflare/. Releases of NVFlare are compared by "
-        "`--versions`, alone or before their numbers.",
+        "`--versions`, alone or before their numbers. With `--torch` there is PyTorch, which takes "
+        "5 GB.",
     )
     parser.add_argument("names", nargs="*", metavar="SCENARIO", help="play just these")
     parser.add_argument("--quick", action="store_true", help="play the short ones")
@@ -68,7 +70,13 @@ def chosen(options: argparse.Namespace) -> list[Scenario]:
         playable = each.stand_in or not options.stand_in
         return playable and (options.all or (options.quick and each.quick))
 
-    return [each for each in SCENARIOS.values() if is_chosen(each)]
+    def is_possible(each: Scenario) -> bool:
+        possible = not each.needs or importlib.util.find_spec(each.needs) is not None
+        if not possible:
+            print(f"{each.name} is not played without {each.needs}: see tests/nvflare/README.md")
+        return possible
+
+    return [each for each in SCENARIOS.values() if is_chosen(each) and is_possible(each)]
 
 
 if __name__ == "__main__":

@@ -17,20 +17,24 @@ class Scenario:
     play: Play
     quick: bool
     stand_in: bool
+    needs: str
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, *, quick: bool = False, stand_in: bool = True) -> Callable[[Play], Play]:
+def scenario(
+    name: str, *, quick: bool = False, stand_in: bool = True, needs: str = ""
+) -> Callable[[Play], Play]:
     """Registers a function as a scenario. Its docs are shown to people.
 
     Without `stand_in` it is about what fedlink alone does: a genuine site cannot play it.
+    What it `needs` is a Python module that is large, and not installed for all the others.
     """
 
     def register(play: Play) -> Play:
         text = " ".join((play.__doc__ or "").split())
-        SCENARIOS[name] = Scenario(name, text, play, quick, stand_in)
+        SCENARIOS[name] = Scenario(name, text, play, quick, stand_in, needs)
         return play
 
     return register

@@ -12,6 +12,7 @@ from . import proxies
 from . import refusals
 from . import training
 from . import recipes
+from . import pytorch
 from . import large
 from . import aborts
 from . import restarts
@@ -28,6 +29,7 @@ __all__ = [
     "large",
     "network",
     "proxies",
+    "pytorch",
     "race",
     "recipes",
     "refusals",
