@@ -16,6 +16,7 @@ pub use config::{
     SiteConfig, SiteTimeouts, Suite, Transport, VERSION,
 };
 pub use credentials::Credentials;
+#[cfg(feature = "nvflare")]
 pub(crate) use error::in_days;
 pub use error::{Fault, KitError, KitWarning};
 pub use file::{MAX_FILE_BYTES, MAX_REVOKED_BYTES};

@@ -4,11 +4,7 @@
 //! read and judged as a whole, and the whole takes the place of what was in use, or nothing
 //! does.
 
-use std::path::PathBuf;
-
 use zeroize::Zeroizing;
-
-use crate::kit::file;
 
 /// What is in some files, or what tells that it has changed where one is large; none where one
 /// cannot be read.
@@ -17,6 +13,7 @@ pub struct Contents(Vec<Option<Zeroizing<Vec<u8>>>>);
 
 impl Contents {
     /// What is in no file.
+    #[cfg(feature = "nvflare")]
     pub(crate) const fn nothing() -> Self {
         Self(Vec::new())
     }
@@ -30,8 +27,10 @@ impl Contents {
     }
 
     /// What is in these files now.
-    pub(crate) fn read(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        paths.into_iter().map(|path| file::mark(&path)).collect()
+    #[cfg(feature = "nvflare")]
+    pub(crate) fn read(paths: impl IntoIterator<Item = std::path::PathBuf>) -> Self {
+        let marks = paths.into_iter().map(|path| crate::kit::file::mark(&path));
+        marks.collect()
     }
 }
 

@@ -75,6 +75,7 @@ pub(crate) fn private_key(text: &[u8]) -> Result<Block<'_>, PemFault> {
 }
 
 /// These certificates, and nothing else, as the usual programs write them.
+#[cfg(feature = "nvflare")]
 pub(crate) fn encode(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
     let blocks = certificates
         .iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fedlink::error::Dropped;
 use fedlink::identity::Identity;
 use fedlink::{
-    Binding, Client, ClientAction, ClientConfig, Instant, Rejection, RetryReason, Suite, Suspicion,
+    Client, ClientAction, ClientConfig, Instant, Rejection, RetryReason, Suite, Suspicion,
 };
 use tokio::time::timeout;
 
@@ -56,7 +56,7 @@ pub async fn greet(
     let now = Instant::default();
     let (is_native, asks) = match &config.binding {
         #[cfg(feature = "nvflare")]
-        Binding::Nvflare(settings) => (false, settings.secure),
+        fedlink::Binding::Nvflare(settings) => (false, settings.secure),
         _ => (true, !config.suites.contains(Suite::Plain)),
     };
     let mut pipe = Pipe::new(connection.stream, config.framing());
