@@ -48,14 +48,18 @@ def expired_site(lab: Lab) -> None:
 
 @scenario("refuse-expired-server", stand_in=False)
 def expired_server(lab: Lab) -> None:
-    """A site refuses a server whose certificate has expired while it ran."""
+    """A site refuses a server whose certificate has expired while it ran, and goes on trying: the
+    server may get another one."""
     federation = Federation(lab, start=False)
     end = now() + LAST_SECONDS
     federation.serve(kits.valid_until(end, federation.project, "server.crt"))
     # Certificates end with a whole second, which still counts.
     while now() <= end + timedelta(seconds=1):
         time.sleep(1.0)
-    refused(federation, r"expired")
+    site = federation.fedlink(SITE)
+    site.says(r"certificate expired on .* renewed", END, times=3)
+    check(site.process.alive, "fedlink has ended")
+    check(federation.server.registrations(SITE) == 0, "the site has registered")
 
 
 @scenario("refuse-project", stand_in=False)
