@@ -60,7 +60,7 @@ mod pipe;
 mod redial;
 mod server;
 #[cfg(feature = "websocket")]
-mod websocket;
+pub(crate) mod websocket;
 
 pub use accept::{Accept, Accepted, Incoming, TcpAccept};
 pub use client::{ClientHandle, ClientHost};

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::check::Check;
+use super::within;
 use crate::error::ConfigError;
 use crate::frame::Framing;
 use crate::identity::{Identity, Name};
@@ -268,10 +269,7 @@ impl ClientConfig {
                 "at most 1 MiB",
             ),
         ];
-        match bounds.iter().find(|(wrong, ..)| *wrong) {
-            Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
-            None => Ok(()),
-        }
+        within(&bounds)
     }
 
     /// Whether the check is made. Always, but in tests that take it away.

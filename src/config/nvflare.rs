@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::within;
 use crate::error::ConfigError;
 use crate::wire::nvflare::sfm::MAX_FRAME;
 
@@ -75,10 +76,7 @@ impl Settings {
                 "2 MiB to 2 GiB - 2 MiB",
             ),
         ];
-        match bounds.iter().find(|(wrong, ..)| *wrong) {
-            Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
-            None => Ok(()),
-        }
+        within(&bounds)
     }
 }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::check::Check;
 use super::client::CERTIFICATE_NOTICE;
+use super::within;
 use crate::error::ConfigError;
 use crate::identity::{Identity, Name};
 use crate::message::limits::MAX_INLINE;
@@ -192,10 +193,7 @@ impl ServerConfig {
                 "at most 1 MiB",
             ),
         ];
-        match bounds.iter().find(|(wrong, ..)| *wrong) {
-            Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
-            None => Ok(()),
-        }
+        within(&bounds)
     }
 
     /// Whether the check is made. Always, but in tests that take it away.

@@ -299,8 +299,7 @@ impl Coordinator {
             }
             let payload =
                 payload.get_or_insert_with(|| Payload::new(start.encode(self.plan.padding)));
-            let task =
-                NewTask::new(TRAIN.to_owned(), payload.clone()).with_headers(order.headers());
+            let task = NewTask::new(TRAIN, payload.clone()).with_headers(order.headers());
             let to = Assignee::Site(site.clone());
             let id = server.assign(now, self.plan.job, to, task)?;
             self.open.insert(site.clone(), id);

@@ -29,8 +29,7 @@ impl Drill {
     ) -> Result<Self, Misuse> {
         server.start_job(now, job, Sites::Named(sites.clone()))?;
         for site in sites {
-            let task = NewTask::new(HOLD.to_owned(), Payload::new(Vec::new()))
-                .with_headers(Default::default());
+            let task = NewTask::new(HOLD, Payload::new(Vec::new()));
             server.assign(now, job, Assignee::Site(site), task)?;
         }
         Ok(Self {

@@ -31,9 +31,9 @@ pub(super) async fn run(
     share: Share,
     interrupt: Interrupt,
 ) -> Result<(), JoinError> {
-    let mut process = SiteProcess::open(options, kit, share, interrupt.clone()).await?;
-    let ended = process.work(interrupt).await;
-    let stopped = process.process.end().await;
+    let mut site = SiteProcess::open(options, kit, share, interrupt.clone()).await?;
+    let ended = site.work(interrupt).await;
+    let stopped = site.process.end().await;
     ended?;
     Ok(stopped?)
 }
@@ -80,7 +80,7 @@ impl<'a> SiteProcess<'a> {
         let (host, way) = parties::client_host(kit, &proxies)?;
         let cause = Cause::new(COORDINATOR.who, host.connectivity());
         let process = HostedSite::start(host, Arc::new(share)).await?;
-        let process = Self {
+        let site = Self {
             options,
             name: &kit.config.name,
             process,
@@ -90,7 +90,7 @@ impl<'a> SiteProcess<'a> {
             reloading: Reloading::new(kit, signals, options.quiet),
             leaving: Leaving::No,
         };
-        process.say(format!(
+        site.say(format!(
             "{} of {} has {wines} wines and calls {} at {}",
             kit.config.name,
             kit.config.project,
@@ -100,11 +100,11 @@ impl<'a> SiteProcess<'a> {
         // Without TLS the same holds for all of them.
         let told = if tls { addresses.len() } else { 1 };
         for address in addresses.iter().take(told) {
-            if let Some(said) = parties::proxy_on_the_way(&process.proxies, tls, address) {
-                process.say(said);
+            if let Some(said) = parties::proxy_on_the_way(&site.proxies, tls, address) {
+                site.say(said);
             }
         }
-        Ok(process)
+        Ok(site)
     }
 
     async fn work(&mut self, mut interrupt: Interrupt) -> Result<(), JoinError> {

@@ -18,6 +18,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::frame_buffer::FrameBuffer;
 use crate::proxy::Proxies;
+use crate::tokio::websocket::broken;
 use crate::tokio::{Connection, Dial, Dialing, Stream, TcpDial};
 
 /// Where the server of NVFlare has its WebSocket.
@@ -171,14 +172,6 @@ impl AsyncWrite for Frames {
             Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(broken(error))),
         }
-    }
-}
-
-fn broken(error: Error) -> io::Error {
-    match error {
-        Error::Io(error) => error,
-        Error::ConnectionClosed | Error::AlreadyClosed => ErrorKind::ConnectionReset.into(),
-        error => io::Error::new(ErrorKind::InvalidData, format!("WebSocket: {error}")),
     }
 }
 

@@ -179,7 +179,8 @@ fn invalid(text: String) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, text)
 }
 
-fn broken(error: Error) -> io::Error {
+/// What an error of a WebSocket is for whoever reads and writes bytes.
+pub(crate) fn broken(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
         Error::ConnectionClosed | Error::AlreadyClosed => ErrorKind::ConnectionReset.into(),

@@ -95,17 +95,22 @@ class Federation:
 
     def finish(self, admin: Admin, job: str) -> Model:
         """Waits for the good end of a job and gives the final model."""
+        return final_model(self.result(admin, job, "final.npz"))
+
+    def complete(self, admin: Admin, job: str) -> None:
+        """Waits for the good end of a job."""
         status = admin.wait_for_end(job, JOB_TIME)
         check(status == COMPLETED, f"job {job} ended with {status}")
-        return final_model(self._result(admin, job))
 
-    def _result(self, admin: Admin, job: str) -> Path:
-        """The downloaded result. A job has ended before all of it is stored: what was fetched
-        too early is dropped, and fetched again."""
+    def result(self, admin: Admin, job: str, file: str) -> Path:
+        """Waits for the good end of a job and gives its downloaded result, in which there is
+        this file. A job has ended before all of it is stored: what was fetched too early is
+        dropped, and fetched again."""
+        self.complete(admin, job)
 
         def whole() -> Path | None:
             folder = admin.download(job, self.folder / "results")
-            if any(folder.rglob("final.npz")):
+            if any(folder.rglob(file)):
                 return folder
             shutil.rmtree(folder)
             return None

@@ -24,6 +24,7 @@ class Recipe:
     filters: Sequence[dict[str, Any]] = field(default_factory=list)
 
     START = (1.0, 2.0, 3.0)
+    RESULT = "server.npy"
 
     def write(self, folder: Path) -> Path:
         """Writes the job as the administrator submits it, and gives its folder."""
@@ -51,10 +52,10 @@ class Recipe:
         """The numbers after the last round."""
         return [number + self.rounds for number in self.START]
 
-    @staticmethod
-    def result(folder: Path) -> list[float]:
+    @classmethod
+    def result(cls, folder: Path) -> list[float]:
         """The numbers in a downloaded result."""
-        found = list(folder.rglob("server.npy"))
+        found = list(folder.rglob(cls.RESULT))
         if len(found) != 1:
             raise Failure(f"the result of the job holds {len(found)} models")
         return [float(number) for number in np.load(found[0]).ravel()]

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from harness.federation import COMPLETED, JOB_TIME, STORE_TIME, Federation
+from harness.federation import Federation
 from harness.lab import Lab
-from harness.outcome import Failure, check, wait_until
+from harness.outcome import Failure, check
 from harness.provision import SITES
 from harness.scenario import scenario
 
 APP = Path(__file__).parent.parent / "app"
+RESULT = "FL_global_model.pt"
 ROUNDS = 3
 CLOSE = 1e-6
 
@@ -41,16 +42,8 @@ def recipe_torch(lab: Lab) -> None:
 def train(federation: Federation) -> dict[str, Any]:
     """Runs the job of the recipe, and gives the parameters of the final model."""
     with federation.admin() as admin:
-        job = admin.submit(write(federation.folder / "jobs"))
-        status = admin.wait_for_end(job, JOB_TIME)
-        check(status == COMPLETED, f"the job ended with {status}")
-
-        def stored() -> Path | None:
-            folder = admin.download(job, federation.folder / f"results-{job}")
-            return next(folder.rglob("FL_global_model.pt"), None)
-
-        model = wait_until("the stored model", stored, STORE_TIME, pause=1.0)
-    return parameters(model)
+        folder = federation.result(admin, admin.submit(write(federation.folder / "jobs")), RESULT)
+    return parameters(next(folder.rglob(RESULT)))
 
 
 def write(folder: Path) -> Path:
@@ -70,7 +63,7 @@ def write(folder: Path) -> Path:
     return folder / "torch"
 
 
-def parameters(file: Path | None) -> dict[str, Any]:
+def parameters(file: Path) -> dict[str, Any]:
     """The parameters in a stored model, which must not be those that it began with."""
     import torch
 

@@ -30,9 +30,7 @@ def right(lab: Lab, recipe: Recipe) -> None:
     federation.genuine("site-2")
     with federation.admin() as admin:
         job = admin.submit(recipe.write(federation.folder / "jobs"))
-        status = admin.wait_for_end(job, JOB_TIME)
-        check(status == COMPLETED, f"the job ended with {status}")
-        model = recipe.result(admin.download(job, federation.folder / "results"))
+        model = recipe.result(federation.result(admin, job, recipe.RESULT))
     check(model == recipe.expected(), f"the model is {model}, not {recipe.expected()}")
 
 
@@ -56,9 +54,7 @@ def recipe_filter(lab: Lab) -> None:
     willing = ("--accept-filters", "PercentilePrivacy")
     federation.fedlink("site-1", label="willing", program="exec_plus", accepts=willing)
     with federation.admin() as admin:
-        job = admin.submit(recipe.write(federation.folder / "again"))
-        status = admin.wait_for_end(job, JOB_TIME)
-        check(status == COMPLETED, f"the job ended with {status}")
+        federation.complete(admin, admin.submit(recipe.write(federation.folder / "again")))
 
 
 @scenario("no-dimensions")
