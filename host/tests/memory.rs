@@ -10,7 +10,9 @@ use std::time::Duration;
 use common::{Federation, tls};
 use fedlink::{ClientAction, Suite, Suites};
 use fedlink_host::blocking::{BlockingClient, TcpConnect};
-use fedlink_host::tokio::{ClientHandle, Events, Limits, ServerHandle, TcpAccept, TcpDial};
+#[cfg(feature = "websocket")]
+use fedlink_host::tokio::{ClientHandle, Events, TcpDial};
+use fedlink_host::tokio::{Limits, ServerHandle, TcpAccept};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
@@ -23,6 +25,7 @@ const MOST: i64 = 8 << 10;
 /// As TLS has buffers and keys of its own.
 const MOST_WITH_TLS: i64 = 16 << 10;
 /// As WebSocket has two buffers more.
+#[cfg(feature = "websocket")]
 const MOST_WITH_WEBSOCKET: i64 = 24 << 10;
 
 /// All is counted on one thread, which is the server's: its tasks, buffers and queues, TLS,
@@ -35,9 +38,9 @@ fn a_connection_takes_8_kib_at_most_16_with_tls_and_24_with_websocket() {
         #[cfg(feature = "websocket")]
         (Over::WebSocket, MOST_WITH_WEBSOCKET),
     ] {
-        let house = House::new(over);
-        house.let_in(1);
-        let heap = allocation_counter::measure(|| house.let_in(SITES));
+        let coordinator = Coordinator::new(over);
+        coordinator.let_in(1);
+        let heap = allocation_counter::measure(|| coordinator.let_in(SITES));
         let each = heap.bytes_current / SITES as i64;
         println!("a connection over {over:?}: {each} bytes of the heap");
         assert!((LEAST..=most).contains(&each));
@@ -54,7 +57,7 @@ enum Over {
 }
 
 /// A server on this thread, and its sites on another.
-struct House {
+struct Coordinator {
     runtime: Runtime,
     /// The server runs as long as this is there.
     _server: ServerHandle,
@@ -62,7 +65,7 @@ struct House {
     stand: Receiver<usize>,
 }
 
-impl House {
+impl Coordinator {
     fn new(over: Over) -> Self {
         let over_tls = over != Over::Tcp;
         let mut federation = Federation::new();
@@ -78,16 +81,17 @@ impl House {
         let address = listener.local_addr().unwrap().to_string();
         let mut accept = TcpAccept::new(listener);
         let mut connect = TcpConnect::new([&address]);
-        let mut dial = TcpDial::new([&address]);
         if over_tls {
             accept = accept.tls(server_tls);
             connect = connect.tls(Arc::clone(&client_tls), tls::server_name());
-            dial = dial.tls(client_tls, tls::server_name());
         }
+        #[cfg(feature = "websocket")]
+        let dial = TcpDial::new([&address])
+            .tls(client_tls, tls::server_name())
+            .websocket();
         #[cfg(feature = "websocket")]
         if over == Over::WebSocket {
             accept = accept.websocket();
-            dial = dial.websocket();
         }
         let limits = Limits {
             connections_per_address: 2 * SITES,
@@ -99,24 +103,28 @@ impl House {
         runtime.spawn(async move { while events.next().await.is_some() {} });
         let ((asks, asked), (stands, stand)) = (channel(), channel());
         thread::spawn(move || {
+            let mut sites = Vec::new();
+            // The blocking host has no WebSocket.
+            #[cfg(feature = "websocket")]
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            let (mut sites, mut blocking) = (Vec::new(), Vec::new());
+            #[cfg(feature = "websocket")]
+            let mut on_tokio_sites = Vec::new();
+            let mut standing = 0;
             while let Ok(more) = asked.recv() {
                 for _ in 0..more {
-                    let number = sites.len() + blocking.len();
                     match over {
                         Over::Tcp | Over::Tls => {
-                            blocking.push(site(&federation, number, connect.clone()));
+                            sites.push(site(&federation, standing, connect.clone()));
                         }
-                        // The blocking host has none.
                         #[cfg(feature = "websocket")]
                         Over::WebSocket => {
-                            let site = on_tokio(&federation, number, dial.clone());
-                            sites.push(runtime.block_on(site));
+                            let site = on_tokio(&federation, standing, dial.clone());
+                            on_tokio_sites.push(runtime.block_on(site));
                         }
                     }
+                    standing += 1;
                 }
-                if stands.send(sites.len() + blocking.len()).is_err() {
+                if stands.send(standing).is_err() {
                     return;
                 }
             }
@@ -146,6 +154,7 @@ impl House {
 }
 
 /// The same on tokio.
+#[cfg(feature = "websocket")]
 async fn on_tokio(
     federation: &Federation,
     number: usize,
