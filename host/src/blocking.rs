@@ -249,10 +249,12 @@ impl BlockingClient {
 
     /// Writing has failed: the server may have said why before it closed its end.
     fn read_rest(&mut self, error: &io::Error) {
+        let end = self.now() + PARTING_TIME;
         while let Some(pipe) = &mut self.pipe {
-            match pipe.receive(PARTING_TIME) {
-                Ok(Some(message)) => self.take_message(message),
-                Ok(None) => return self.connectivity.failed(error),
+            let left = end.since(Instant::default() + self.started.elapsed());
+            match pipe.receive(left) {
+                Ok(Some(message)) if !left.is_zero() => self.take_message(message),
+                Ok(_) => return self.connectivity.failed(error),
                 Err(said) => return self.connectivity.failed(&said),
             }
         }

@@ -1,7 +1,7 @@
 //! Messages over a stream that blocks.
 
 use std::io::{self, IoSlice};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use fedlink::frame::{Framing, Splitter};
@@ -54,14 +54,20 @@ impl Pipe {
         self.wire.flush()
     }
 
-    /// The next message, if it is whole before one read has waited for `patience`.
+    /// The next message, if it is whole before `patience` has passed. What came of it until
+    /// then is kept.
     pub(super) fn receive(&mut self, patience: Duration) -> io::Result<Option<BytesMut>> {
+        let begun = Instant::now();
+        let mut left = patience.max(SHORTEST_WAIT);
         loop {
             let message = self.frames.next_frame();
             if let Some(message) = message.map_err(fault::framing)? {
                 return Ok(Some(message));
             }
-            self.wire.wait_at_most(patience.max(SHORTEST_WAIT))?;
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.wire.wait_at_most(left.max(SHORTEST_WAIT))?;
             let buffer = self.frames.room(READ_BYTES);
             let space = (buffer.capacity() - buffer.len()).min(self.room.len());
             let room = self.room.get_mut(..space).unwrap_or_default();
@@ -74,6 +80,7 @@ impl Pipe {
                     _ => return Err(error),
                 },
             }
+            left = patience.saturating_sub(begun.elapsed());
         }
     }
 }

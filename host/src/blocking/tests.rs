@@ -2,6 +2,7 @@
 //! server has a thread, and the true time, of its own.
 
 use std::cell::Cell;
+use std::io::{self, Read, Write};
 use std::rc::Rc;
 
 use fedlink::identity::ChainError;
@@ -117,4 +118,63 @@ fn a_clock_that_jumps_ends_no_session() {
     }
     FAKED.set(None);
     assert_eq!(connections.get(), 1);
+}
+
+/// A stream that takes nothing, and from which something always comes.
+struct Flood {
+    brings: &'static [u8],
+}
+
+impl Read for Flood {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let brought = self.brings.len().min(room.len());
+        room[..brought].copy_from_slice(&self.brings[..brought]);
+        Ok(brought)
+    }
+}
+
+impl Write for Flood {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Wire for Flood {
+    fn wait_at_most(&mut self, _patience: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A server that closes its end and goes on sending, whole messages or one without an end,
+/// holds nobody.
+#[test]
+fn what_is_read_after_a_broken_connection_has_an_end() {
+    // The length of a message of one byte, and the byte; the most that a length may be.
+    let (whole, endless) = (&[0, 0, 0, 1, 2][..], &[0, 1, 1, 1][..]);
+    for brings in [whole, endless] {
+        let root = Root::new();
+        let site = folder(SITE, &root.site(|_| {}), &root.pem);
+        let site = identity(&SiteKit::load(site.path()).unwrap());
+        let mut config = ClientConfig::new(name("wine"));
+        config.server = Some(name("coordinator"));
+        let connect = move || {
+            Ok(Connected {
+                wire: Box::new(Flood { brings }),
+                carrier: fedlink::Carrier::default(),
+            })
+        };
+        let mut client = BlockingClient::new(Arc::new(config), site, connect).unwrap();
+        client.call(|client, now| client.register(now)).unwrap();
+        assert!(matches!(
+            next(&mut client),
+            ClientAction::Retry {
+                reason: fedlink::RetryReason::Disconnected,
+                ..
+            }
+        ));
+    }
 }

@@ -4,6 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
+/// What is there is read without a wait.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A stream that takes three bytes a write and gives back one a read.
 #[derive(Clone, Default)]
 struct Loopback(Arc<Mutex<VecDeque<u8>>>);
@@ -49,10 +52,10 @@ fn exchange(framing: Framing, messages: &[&[u8]]) -> Vec<u8> {
     }
     let written = wire.0.lock().unwrap().iter().copied().collect();
     for message in messages {
-        let received = pipe.receive(Duration::ZERO).unwrap().unwrap();
+        let received = pipe.receive(PATIENCE).unwrap().unwrap();
         assert_eq!(received, message);
     }
-    assert!(pipe.receive(Duration::ZERO).unwrap().is_none());
+    assert!(pipe.receive(PATIENCE).unwrap().is_none());
     written
 }
 

@@ -62,15 +62,17 @@ impl Link {
         }
     }
 
-    /// Wants a connection at `at`, if there is none. An attempt that was to be made at
-    /// another moment is given up.
+    /// Wants a connection at `at`: the client has none. An attempt that was to be made at
+    /// another moment is given up, and so is a connection of which the client was told that it
+    /// is gone.
     pub(super) fn dial_at(&mut self, at: Instant) {
         match &self.state {
             State::Waiting(before) | State::Dialing(before, _) if *before == at => {}
-            State::Resting | State::Waiting(_) | State::Dialing(..) => {
-                self.state = State::Waiting(at);
-            }
-            State::Up(_) | State::Broken { .. } => {}
+            State::Resting
+            | State::Waiting(_)
+            | State::Dialing(..)
+            | State::Up(_)
+            | State::Broken { .. } => self.state = State::Waiting(at),
         }
     }
 
