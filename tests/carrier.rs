@@ -5,10 +5,11 @@ mod common;
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use common::pair::{Pair, Setup};
 use fedlink::error::Misuse;
 use fedlink::message::{JobId, PeerId};
-use fedlink::{CarrierWish, Phase, Sites, Suite, Timer};
+use fedlink::{CarrierWish, ClientAction, Phase, Sites, Suite, Timer};
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
 const SECOND: Duration = Duration::from_secs(1);
@@ -188,6 +189,103 @@ fn a_silent_connection_is_doubted_until_something_comes_on_it() {
     pair.pass(5 * SECOND);
     assert_eq!(pair.client.carrier_wish(), CarrierWish::Keep);
     assert_eq!(pair.client.phase(), Phase::Active);
+}
+
+/// Whether this message begins a handshake: its second byte is the kind.
+fn is_challenge(message: &BytesMut) -> bool {
+    message[1] == 1
+}
+
+#[test]
+fn a_connection_on_which_the_session_lives_is_kept_though_no_renewal_succeeds() {
+    let mut pair = Setup::new(Suite::Sealed)
+        .server(|config| config.session_lifetime = 600 * SECOND)
+        .build();
+    pair.register();
+    let end = pair.now + 590 * SECOND;
+    let mut challenges = 0;
+    while pair.now < end {
+        pair.drain();
+        let before = pair.to_server.len();
+        pair.to_server.retain(|message| !is_challenge(message));
+        challenges += before - pair.to_server.len();
+        if pair.step() {
+            continue;
+        }
+        let client = pair.client.poll_timeout().map(|(at, _)| at);
+        let server = pair.server.poll_timeout().map(|(at, _)| at);
+        pair.now = [client, server].into_iter().flatten().min().unwrap();
+        pair.tick();
+        assert_eq!(pair.client.carrier_wish(), CarrierWish::Keep);
+    }
+    assert!(challenges > 3, "{challenges}");
+    assert_eq!(pair.client.phase(), Phase::Active);
+    assert_eq!(pair.server.counters().registrations, 1);
+}
+
+#[test]
+fn each_connection_has_its_own_handshakes_to_answer() {
+    let mut pair = Pair::sealed();
+    pair.client.register(pair.now).unwrap();
+    for _ in 0..3 {
+        pair.connect();
+        let mut challenges = 0;
+        while pair.client.carrier_wish() == CarrierWish::Keep {
+            pair.drain();
+            challenges += pair.to_server.drain(..).filter(is_challenge).count();
+            pair.now = pair.client.poll_timeout().unwrap().0;
+            pair.tick();
+        }
+        assert_eq!(pair.client.carrier_wish(), CarrierWish::Replace);
+        assert_eq!(challenges, 3);
+        pair.disconnect();
+    }
+}
+
+#[test]
+fn a_host_that_slept_waits_for_a_connection_as_long_as_any_other() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.disconnect();
+    pair.now = pair.now + 3600 * SECOND;
+    pair.tick();
+    assert!(matches!(
+        pair.client.carrier_wish(),
+        CarrierWish::Connect(at) if at < pair.now
+    ));
+    let patience = pair.client_config.connect_timeout;
+    let (next, timer) = pair.client.poll_timeout().unwrap();
+    assert_eq!((next, timer), (pair.now + patience, Timer::Connect));
+}
+
+#[test]
+fn a_registration_after_a_rest_begins_with_the_shortest_wait() {
+    let mut pair = Pair::sealed();
+    pair.register();
+    pair.disconnect();
+    for _ in 0..10 {
+        let CarrierWish::Connect(at) = pair.client.carrier_wish() else {
+            panic!("it wants a connection");
+        };
+        pair.now = pair.now.max(at);
+        pair.tick();
+        pair.client.handle_disconnected(pair.now);
+    }
+    pair.client.quit(pair.now, "enough");
+    assert_eq!(pair.client.phase(), Phase::Closed);
+    pair.drain();
+    pair.take_client();
+    pair.client.register(pair.now).unwrap();
+    pair.client.handle_disconnected(pair.now);
+    pair.drain();
+    let attempts = pair
+        .client_actions
+        .iter()
+        .filter_map(|action| match action {
+            ClientAction::Retry { attempt, .. } => Some(*attempt),
+            _ => None,
+        });
+    assert_eq!(attempts.collect::<Vec<_>>(), [1]);
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn a_session_that_a_root_cuts_short_is_renewed_once_in_vain() {
     let seed = pki.seed("site-1");
     let longer = identity(&pki, "site-1", leaf(&pki, "site-1", 2041, seed), seed);
     let mut pair = at(NOT_AFTER - 3600, Pair::sealed());
-    pair.client.set_identity(longer).unwrap();
+    pair.client.set_identity(pair.now, longer).unwrap();
     pair.register();
     pair.pass(HOUR);
     let granted = pair.client_actions.iter();
@@ -195,13 +195,51 @@ fn a_new_certificate_renews_a_session_that_was_to_end_with_the_old_one() {
     let seed = pki.seed("site-1");
     let mut pair = at(IN_2039 - 10 * HOUR.as_secs(), Pair::sealed());
     let old = identity(&pki, "site-1", leaf(&pki, "site-1", 2039, seed), seed);
-    pair.client.set_identity(old).unwrap();
+    pair.client.set_identity(pair.now, old).unwrap();
     pair.register();
     pair.pass(HOUR);
     pair.client_actions.clear();
     let new = identity(&pki, "site-1", leaf(&pki, "site-1", 2040, seed), seed);
-    pair.client.set_identity(new).unwrap();
+    pair.client.set_identity(pair.now, new).unwrap();
     pair.pass(9 * HOUR);
+    let granted = pair.client_actions.iter().filter_map(|it| match it {
+        ClientAction::SetAuth(auth) => Some(auth.expires > IN_2039),
+        _ => None,
+    });
+    assert_eq!(granted.collect::<Vec<_>>(), [true]);
+    let gone = |it: &ClientAction| matches!(it, ClientAction::ClearAuth);
+    assert!(!pair.client_actions.iter().any(gone));
+}
+
+#[test]
+fn a_new_certificate_in_the_middle_of_a_renewal_is_not_forgotten() {
+    let pki = Pki::new(1);
+    let seed = pki.seed("site-1");
+    let mut pair = at(IN_2039 - 10 * HOUR.as_secs(), Pair::sealed());
+    let old = identity(&pki, "site-1", leaf(&pki, "site-1", 2039, seed), seed);
+    pair.client.set_identity(pair.now, old).unwrap();
+    pair.register();
+    // A silent server makes the client register beside its session, with its old certificate.
+    pair.pass_silently(2 * MINUTE);
+    let registrations = pair.server.counters().registrations;
+    loop {
+        pair.drain();
+        // The second byte is the kind: 3 is a Register.
+        if pair.to_server.iter().any(|message| message[1] == 3) {
+            break;
+        }
+        if !pair.step() {
+            pair.now = pair.client.poll_timeout().unwrap().0;
+            pair.tick();
+        }
+    }
+    let new = identity(&pki, "site-1", leaf(&pki, "site-1", 2040, seed), seed);
+    pair.client.set_identity(pair.now, new).unwrap();
+    pair.run();
+    assert_eq!(pair.server.counters().registrations, registrations + 1);
+    pair.client_actions.clear();
+    // To shortly before the session ends.
+    pair.pass(9 * HOUR + 45 * MINUTE);
     let granted = pair.client_actions.iter().filter_map(|it| match it {
         ClientAction::SetAuth(auth) => Some(auth.expires > IN_2039),
         _ => None,

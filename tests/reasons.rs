@@ -348,7 +348,7 @@ mod retry {
         let (chain, _) = pair.pki.site("site-1");
         let identity =
             Identity::with_key_elsewhere(name("site-1"), chain, pair.pki.roots()).unwrap();
-        pair.client.set_identity(identity).unwrap();
+        pair.client.set_identity(pair.now, identity).unwrap();
         let asked = |pair: &mut Pair| {
             let actions = pair.take_client();
             let asked = actions.iter().find_map(|action| match action {
@@ -523,6 +523,32 @@ mod suspect {
         }
         let longest = pair.client_config.retry_max - SECOND;
         assert!(waits[1] < longest && waits[2] >= longest && waits[3] >= longest);
+    }
+
+    // spec: P-119
+    #[test]
+    fn another_connection_does_not_shorten_the_longest_wait() {
+        let mut pair = Pair::sealed();
+        let wrong = server_identity(&pair.pki, "impostor", pair.pki.roots());
+        pair.server = Server::new(pair.server_config.clone(), wrong, [9; 32], pair.now).unwrap();
+        pair.connect();
+        pair.client.register(pair.now).unwrap();
+        let waits = |pair: &mut Pair| {
+            let seen = suspicions(&pair.take_client());
+            seen.iter().any(|(_, repeated)| *repeated)
+        };
+        while !waits(&mut pair) {
+            pair.pass(SECOND);
+        }
+        let end = pair.now + pair.client_config.retry_max - 2 * SECOND;
+        while pair.now < end {
+            pair.disconnect();
+            pair.connect();
+            pair.pass(SECOND);
+            assert_eq!(suspicions(&pair.take_client()), []);
+        }
+        pair.pass(4 * SECOND);
+        assert_eq!(suspicions(&pair.take_client()).len(), 1);
     }
 
     #[test]
@@ -921,7 +947,7 @@ fn keys_elsewhere_sign_on_both_sides() {
         Identity::with_key_elsewhere(name(label), chain, pair.pki.roots()).unwrap()
     };
     let (site, server) = (elsewhere("site-1", site), elsewhere("coordinator", server));
-    pair.client.set_identity(site).unwrap();
+    pair.client.set_identity(pair.now, site).unwrap();
     pair.server.set_identity(pair.now, server).unwrap();
     pair.connect();
     pair.client.register(pair.now).unwrap();

@@ -577,7 +577,10 @@ fn a_new_certificate_of_either_side_is_used_from_the_next_handshake_on() {
         )
         .unwrap();
     pair.client
-        .set_identity(common::pair::site_identity(&fresh.pki, "site-1", roots))
+        .set_identity(
+            pair.now,
+            common::pair::site_identity(&fresh.pki, "site-1", roots),
+        )
         .unwrap();
     pair.pass(60 * SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
@@ -694,7 +697,7 @@ fn both_sides_trust_new_roots_from_the_next_handshake_on() {
     let others = Pki::new(77);
     let site = site_identity(&others, "site-1", pair.pki.roots());
     let coordinator = server_identity(&others, "coordinator", pair.pki.roots());
-    pair.client.set_identity(site).unwrap();
+    pair.client.set_identity(pair.now, site).unwrap();
     pair.server.set_identity(pair.now, coordinator).unwrap();
     pair.register();
     assert_eq!(pair.client.phase(), Phase::Registering);

@@ -161,7 +161,7 @@ pub async fn renew_client(
     let (identity, revoked) = (identity(kit)?, kit.credentials.revoked().clone());
     let renewed = client.call(move |client, now| {
         client.set_wall_clock(now, unix_time());
-        client.set_identity(identity)?;
+        client.set_identity(now, identity)?;
         client.set_revoked(now, revoked);
         Ok::<_, ConfigError>(())
     });

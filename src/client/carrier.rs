@@ -20,6 +20,10 @@ const EARLY: usize = native::MAX_STRANGER / 2;
 /// session in doubt: a server that takes this client for a stranger may close them.
 const DOUBTFUL_CARRIERS: u32 = 3;
 
+/// So many handshakes in a row on a connection on which nothing valid came meanwhile put it in
+/// doubt.
+const DOUBTFUL_HANDSHAKES: u32 = 3;
+
 /// What the host knows of a connection.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,6 +86,8 @@ pub(super) struct Connection {
     pub(super) early: Option<usize>,
     /// Nothing has come on it for so long that another one may do better.
     seems_dead: bool,
+    /// Handshakes on it that nobody answered, since something valid came on it.
+    handshakes: u32,
     /// There is none, and one is wanted.
     wanted: Option<Wanted>,
     /// Connections that failed in a row without one valid message.
@@ -111,14 +117,23 @@ impl Connection {
     /// A valid message of the session has come on it.
     pub(super) fn answered(&mut self) {
         self.early = None;
-        self.seems_dead = false;
         self.lost = 0;
         self.unanswered = 0;
+        self.heard();
     }
 
     /// The server has said something on it, in a handshake.
     pub(super) fn heard(&mut self) {
         self.seems_dead = false;
+        self.handshakes = 0;
+    }
+
+    /// A handshake on it has come to nothing, without a word.
+    pub(super) fn handshake_unanswered(&mut self) {
+        self.handshakes = self.handshakes.saturating_add(1);
+        if self.handshakes >= DOUBTFUL_HANDSHAKES {
+            self.doubt();
+        }
     }
 
     /// Another one may do better.
@@ -126,10 +141,13 @@ impl Connection {
         self.seems_dead = self.is_up();
     }
 
-    /// None is wanted any more.
+    /// None is wanted any more, and what was learned of those before is forgotten.
     pub(super) fn rest(&mut self) {
-        self.seems_dead = false;
-        self.wanted = None;
+        *self = Self {
+            binding: self.binding.take(),
+            early: self.early,
+            ..Self::default()
+        };
     }
 }
 
@@ -139,7 +157,7 @@ impl core::hash::Hash for Connection {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
         (&self.binding, self.early.map(|left| left / 1024)).hash(state);
         (self.seems_dead, self.wanted.map(|it| it.due)).hash(state);
-        (self.lost, self.unanswered).hash(state);
+        (self.handshakes, self.lost, self.unanswered).hash(state);
     }
 }
 
@@ -218,7 +236,7 @@ impl Client {
         match &mut self.connection.wanted {
             Some(wanted) if !wanted.due => {
                 wanted.due = true;
-                let patience = wanted.at + self.config.connect_timeout;
+                let patience = self.now + self.config.connect_timeout;
                 self.timers.arm(Timer::Connect, patience);
             }
             Some(_) => self.carrier_missing(RetryReason::NotConnected),
@@ -248,7 +266,7 @@ impl Client {
         let Some(binding) = self.connection.binding.take() else {
             return;
         };
-        self.connection.seems_dead = false;
+        self.connection.heard();
         let unanswered = self.connection.early.take().is_some();
         self.link.drop_transmits();
         self.attempt_disconnected();

@@ -26,6 +26,9 @@ pub(crate) struct Span {
     expires: u64,
     /// The end on this client's clock.
     ends_at: Instant,
+    /// When the certificate ends that this client had when the session was granted, in Unix
+    /// seconds.
+    certificate: Option<u64>,
 }
 
 /// Where it ends does not matter to the checker, which knows no time.
@@ -90,10 +93,17 @@ impl Client {
             issued: auth.issued,
             expires: auth.expires,
             ends_at: self.now + lifetime,
+            certificate: self.identity.not_after(),
         };
-        let same_end = |it: Span| it.issued < span.issued && it.expires == span.expires;
-        let not_after = self.identity.not_after();
-        let cut = before.is_some_and(same_end) || not_after.is_some_and(|it| it <= span.expires);
+        // Not the same if another certificate came since: this session may still have been
+        // asked for with the one before.
+        let same_end = |it: Span| {
+            it.issued < span.issued
+                && it.expires == span.expires
+                && it.certificate == span.certificate
+        };
+        let own_end = span.certificate.is_some_and(|it| it <= span.expires);
+        let cut = own_end || before.is_some_and(same_end);
         let renew_at = (!cut).then(|| {
             // However short it is, it is not renewed without a pause.
             let wait = self.entropy.span(lifetime / 10 * 8..=lifetime / 10 * 9);

@@ -270,7 +270,11 @@ impl Client {
     ///
     /// # Errors
     /// When it cannot be used with the configuration, or carries another name.
-    pub fn set_identity(&mut self, mut identity: Identity) -> Result<(), ConfigError> {
+    pub fn set_identity(
+        &mut self,
+        now: Instant,
+        mut identity: Identity,
+    ) -> Result<(), ConfigError> {
         if identity.name() != self.identity.name() {
             return Err(ConfigError::NameMismatch {
                 certificate: identity.name().to_string(),
@@ -278,6 +282,7 @@ impl Client {
             });
         }
         self.config.check(&identity)?;
+        self.advance(now);
         identity.revoked.extend(&self.identity.revoked);
         self.identity = identity;
         self.tell_of_ends();

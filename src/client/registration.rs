@@ -19,9 +19,6 @@ use crate::wire::native::{Denial, Denied};
 /// A Register that is not answered is sent again so often before a new challenge.
 pub(crate) const REGISTER_COPIES: u32 = 2;
 
-/// So many handshakes in a row, the last of them unanswered, put the connection in doubt.
-const DOUBTFUL_HANDSHAKES: u32 = 3;
-
 /// The wait before a session that seems gone is made anew.
 pub(crate) const RENEWAL: RangeInclusive<Duration> =
     Duration::from_micros(1)..=Duration::from_secs(2);
@@ -42,10 +39,8 @@ pub(crate) struct Attempt {
     counted: bool,
     /// What an unprotected refusal said in the handshake under way.
     excuse: Option<(RetryReason, Duration)>,
-    /// When the server has said to come again, within [`HORIZON`]: not earlier on another
-    /// connection either, where a new turn would lie behind those of all others. No server
-    /// gives a turn beyond that, and another connection may lead to another server.
-    turn: Option<Instant>,
+    /// Until when another connection is no reason to try again.
+    not_before: Option<Instant>,
 }
 
 impl Attempt {
@@ -106,17 +101,17 @@ impl Client {
         self.link.drop_handshake();
     }
 
-    /// The carrier is there: a try that waited for it begins, unless the server wants it
-    /// later.
-    // spec: P-71
+    /// The carrier is there: a try that waited for it begins, unless it is to come later
+    /// whatever carries it.
+    // spec: P-71, P-119
     pub(super) fn attempt_connected(&mut self) {
         let Some(attempt) = self.state.attempt() else {
             return;
         };
-        match attempt.turn {
-            Some(turn) if turn > self.now => {
+        match attempt.not_before {
+            Some(at) if at > self.now => {
                 attempt.step = Step::Backoff;
-                self.timers.arm(Timer::Backoff, turn);
+                self.timers.arm(Timer::Backoff, at);
             }
             Some(_) | None => self.challenge(),
         }
@@ -177,15 +172,15 @@ impl Client {
         attempt.step = Step::Backoff;
         let failures = attempt.failures;
         // spec: P-119
-        if attempt.failed_alike(self.config.reject_after) {
+        let alike = attempt.failed_alike(self.config.reject_after);
+        if alike {
             at_least = at_least.max(self.config.retry_max);
         }
-        let unanswered = matches!(
+        if matches!(
             reason,
             RetryReason::ChallengeUnanswered | RetryReason::RegisterUnanswered
-        );
-        if unanswered && failures >= DOUBTFUL_HANDSHAKES {
-            self.connection.doubt();
+        ) {
+            self.connection.handshake_unanswered();
         }
         self.link.drop_handshake();
         self.timers.disarm(Timer::Handshake);
@@ -193,7 +188,13 @@ impl Client {
         let told = reason == RetryReason::ServerBusy && !at_least.is_zero();
         let in_a_row = if told { 1 } else { failures };
         let wait = backoff::delay(&self.config, &mut self.entropy, in_a_row, Some(at_least));
-        attempt.turn = told.then(|| self.now + wait.min(HORIZON));
+        attempt.not_before = if alike {
+            Some(self.now + wait)
+        } else {
+            // On another connection a new turn would lie behind those of all others. No server
+            // gives a turn beyond the horizon, and that connection may lead to another server.
+            told.then(|| self.now + wait.min(HORIZON))
+        };
         self.retry(Timer::Backoff, wait, failures, reason);
     }
 

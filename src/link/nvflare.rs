@@ -46,7 +46,7 @@ use control::Controls;
 use download::Download;
 use heartbeat::{Report, Silence};
 use job::Job;
-use registration::Handshake;
+use registration::{Handshake, Trial};
 use send::{Abandoned, StreamHead};
 use stream::{Inbox, Outbox};
 use task::Submission;
@@ -59,11 +59,10 @@ const MAX_FIRST_STREAM: u64 = 1 << 52;
 pub(crate) struct Link {
     settings: Settings,
     connection: Connection,
-    /// How the server writes values, and how they are written to it.
+    /// How the server of the session writes values, and how they are written to it.
     dialect: Dialect,
-    /// In the plain mode nothing comes before the first value that is sent: this one was
-    /// written in a dialect that the server has not shown to understand.
-    guessed: bool,
+    /// The same of the server that the handshakes reach: of the session once it grants one.
+    trial: Trial,
     handshake: Handshake,
     credentials: Option<Credentials>,
     /// What the server of the registration proved itself with.
@@ -268,6 +267,14 @@ impl Link {
         self.tell_abandoned(cx);
         self.tell_reports(cx.now);
         self.beat_on(cx.now);
+    }
+
+    /// In which dialect a request for this is written and answered.
+    fn dialect(&self, purpose: Purpose) -> Dialect {
+        match purpose.is_handshake() {
+            true => self.trial.dialect,
+            false => self.dialect,
+        }
     }
 
     /// What came back for a request.

@@ -157,7 +157,7 @@ impl<'a> SiteProcess<'a> {
         let identity = kit.identity();
         let renewed = self.site.client().call(move |client, now| {
             client.set_wall_clock(now, unix_time());
-            client.set_identity(identity)
+            client.set_identity(now, identity)
         });
         // Whoever has stopped needs nothing more.
         if let Err(error) = renewed.await.unwrap_or(Ok(())) {

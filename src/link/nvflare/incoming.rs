@@ -5,7 +5,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Link;
-use super::call::Answer;
+use super::call::{Answer, Call};
 use super::cell::{Origin, SERVER, job_id, return_code};
 use super::send::{Asker, Way};
 use super::stream::{Ack, Chunk, Refused, Taken};
@@ -72,7 +72,8 @@ impl Link {
                     origin,
                     way,
                 };
-                let body = self.body(headers.text(key::PAYLOAD_ENCODING), payload);
+                let encoding = headers.text(key::PAYLOAD_ENCODING);
+                let body = body(self.dialect, encoding, payload);
                 self.asked(
                     cx,
                     Asked {
@@ -100,11 +101,8 @@ impl Link {
         let mut taken = Err(Dropped::Unasked);
         for id in headers.request_ids().filter_map(uuid) {
             if let Some(call) = self.calls.take(id, origin, from) {
-                if call.purpose.is_handshake() {
-                    self.dialect = Dialect::of(&payload).unwrap_or(self.dialect);
-                }
                 let encoding = headers.text(key::PAYLOAD_ENCODING);
-                let answer = self.answer(headers.clone(), encoding, payload.clone());
+                let answer = self.answer(&call, headers.clone(), encoding, payload.clone());
                 self.answered(cx, &call, answer);
                 taken = Ok(());
             }
@@ -220,7 +218,7 @@ impl Link {
             let call = self.calls.take(id, origin, Some(&from));
             let call = call.ok_or(Dropped::Unasked)?;
             self.forget_stream(&call);
-            let answer = self.answer(headers.clone(), encoding, bytes);
+            let answer = self.answer(&call, headers.clone(), encoding, bytes);
             self.answered(cx, &call, answer);
             return Ok(());
         }
@@ -233,7 +231,7 @@ impl Link {
             channel,
             topic,
             asker: Asker { from, origin, way },
-            body: self.body(encoding, bytes),
+            body: body(self.dialect, encoding, bytes),
         };
         self.asked(cx, asked);
         Ok(())
@@ -340,7 +338,10 @@ impl Link {
         }
     }
 
-    fn answer(&self, headers: Headers, encoding: &str, payload: Bytes) -> Answer {
+    fn answer(&mut self, call: &Call, headers: Headers, encoding: &str, payload: Bytes) -> Answer {
+        if call.purpose.is_handshake() {
+            self.trial.heard(&payload);
+        }
         let code = match headers.text(key::RETURN_CODE) {
             "" => ReturnCode::Ok,
             name => return_code(name),
@@ -348,21 +349,20 @@ impl Link {
         Answer {
             code,
             error: headers.text(key::ERROR).to_owned(),
-            body: self.body(encoding, payload),
+            body: body(self.dialect(call.purpose), encoding, payload),
             headers,
         }
     }
+}
 
-    /// The value of a message; none if there is none, or none that can be read.
-    fn body(&self, encoding: &str, payload: Bytes) -> Option<Decoded> {
-        match encoding {
-            encoding::FOBS => self
-                .dialect
-                .decode(payload)
-                .inspect_err(|error| tracing::warn!(%error, "a value cannot be read"))
-                .ok(),
-            _ => None,
-        }
+/// The value of a message; none if there is none, or none that can be read.
+fn body(dialect: Dialect, encoding: &str, payload: Bytes) -> Option<Decoded> {
+    match encoding {
+        encoding::FOBS => dialect
+            .decode(payload)
+            .inspect_err(|error| tracing::warn!(%error, "a value cannot be read"))
+            .ok(),
+        _ => None,
     }
 }
 

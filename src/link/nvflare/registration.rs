@@ -13,13 +13,14 @@ use super::call::{Answer, Purpose};
 use super::cell::{Credentials, Origin, named};
 use super::send::{Target, peer_context};
 use crate::config::nvflare::Settings;
-use crate::identity::{CertificateId, RsaPublicKey};
+use crate::identity::{CertificateId, ChainError, Revoked, RsaPublicKey};
 use crate::link::event::{Event, HandshakeEvent, LinkContext};
 use crate::link::{Auth, Suspicion};
 use crate::message::{RejectReason, ReturnCode, Ssid, Token};
 use crate::suite::Suite;
 use crate::wire::native::{Denial, Denied};
 use crate::wire::nvflare::cell::{Headers, channel, key, topic};
+use crate::wire::nvflare::dialect::Dialect;
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;
 
@@ -40,6 +41,38 @@ pub(super) enum Handshake {
     },
 }
 
+/// In which dialect handshakes are written. A session that stands meanwhile keeps its own: a
+/// renewal that comes to nothing must not make it speak as its server cannot read.
+#[derive(Default)]
+pub(super) struct Trial {
+    pub(super) dialect: Dialect,
+    /// In the plain mode nothing comes before the first value that is sent: this one was
+    /// written in a dialect that the server has not shown to understand.
+    guessed: bool,
+}
+
+impl Trial {
+    /// Another one follows: not in the dialect of the latest if that one was not understood.
+    fn guess(&mut self) {
+        if core::mem::replace(&mut self.guessed, true) {
+            self.dialect = self.dialect.other();
+        }
+    }
+
+    /// Takes from an answer how the server writes.
+    pub(super) fn heard(&mut self, payload: &Bytes) {
+        self.dialect = Dialect::of(payload).unwrap_or(self.dialect);
+    }
+
+    /// The dialect of a server that has granted a token, in a body or in headers.
+    fn granted(&mut self, in_body: bool) -> Dialect {
+        if !in_body {
+            self.dialect = self.dialect.granting_in_headers();
+        }
+        self.dialect
+    }
+}
+
 /// Entries of a Shareable.
 type Entries = Vec<(Value, Value)>;
 
@@ -50,14 +83,23 @@ pub(super) struct Server {
     not_after: Option<u64>,
 }
 
+impl Server {
+    /// Whether one of its certificates is among these.
+    fn check_revoked(&self, revoked: &Revoked) -> Result<(), Suspicion> {
+        let mut certificates = self.certificates.iter();
+        match certificates.position(|it| revoked.contains(it)) {
+            Some(position) => Err(Suspicion::Chain(ChainError::Revoked { position })),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Link {
     /// Challenges the server, or registers at once where nobody proves anything.
     pub(crate) fn challenge(&mut self, cx: &mut LinkContext<'_>) {
         self.drop_handshake();
         if !self.settings.secure {
-            if core::mem::replace(&mut self.guessed, true) {
-                self.dialect = self.dialect.other();
-            }
+            self.trial.guess();
             self.register(cx, None, Vec::new());
             return;
         }
@@ -130,7 +172,7 @@ impl Link {
             return;
         };
         // Any other refusal has read what was sent.
-        self.guessed &= answer.code == ReturnCode::ProcessException;
+        self.trial.guessed &= answer.code == ReturnCode::ProcessException;
         if answer.code != ReturnCode::Ok {
             self.denied(answer);
             return;
@@ -138,9 +180,7 @@ impl Link {
         match granted(cx, &self.settings, server.as_ref(), answer) {
             Ok((auth, credentials)) => {
                 self.credentials = Some(credentials);
-                if answer.body.is_none() {
-                    self.dialect = self.dialect.granting_in_headers();
-                }
+                self.dialect = self.trial.granted(answer.body.is_some());
                 self.server_certificates =
                     server.map(|server| server.certificates).unwrap_or_default();
                 self.session_begins(cx);
@@ -243,6 +283,8 @@ fn granted(
     let name = cx.identity.name();
     let signature = match server {
         Some(server) => {
+            // It may have been revoked since it proved itself.
+            server.check_revoked(&cx.identity.revoked)?;
             let signature =
                 Base64::decode_vec(token_signature).map_err(|_| Suspicion::TokenSignature)?;
             let signed = [name.as_str(), token].concat();

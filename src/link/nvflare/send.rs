@@ -1,5 +1,6 @@
 //! Messages and streams on their way out.
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Link;
@@ -111,7 +112,8 @@ impl Link {
         body: Option<&Value>,
     ) {
         let id = Uuid::from_bytes(cx.entropy.uuid());
-        let transmit = self.message(cx, &target, &Kind::Request(id), headers, body);
+        let payload = body.map(|it| self.dialect(purpose).encode(it));
+        let transmit = self.message(cx, &target, &Kind::Request(id), headers, payload);
         let call = Call {
             transmit,
             ..Call::new(purpose, target, cx.now)
@@ -201,7 +203,8 @@ impl Link {
                     topic,
                     optional: false,
                 };
-                self.message(cx, &target, &Kind::Reply(id, code), headers, body);
+                let payload = body.map(|it| self.dialect.encode(it));
+                self.message(cx, &target, &Kind::Reply(id, code), headers, payload);
             }
             Way::Stream {
                 id: Some(id),
@@ -299,17 +302,15 @@ impl Link {
         target: &Target<'_>,
         kind: &Kind<'_>,
         headers: Headers,
-        body: Option<&Value>,
+        payload: Option<Bytes>,
     ) -> Option<u64> {
-        let payload = body.map(|it| self.dialect.encode(it)).unwrap_or_default();
-        let content = Content {
-            encoding: if body.is_some() {
-                encoding::FOBS
-            } else {
-                encoding::NONE
-            },
-            len: payload.len(),
+        let encoding = match payload {
+            Some(_) => encoding::FOBS,
+            None => encoding::NONE,
         };
+        let payload = payload.unwrap_or_default();
+        let len = payload.len();
+        let content = Content { encoding, len };
         let headers = self.sender(cx).seal(headers, target, kind, &content);
         self.connection.send(&headers.encode(), payload)
     }

@@ -20,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::stream::{Chunk, Inbox, Taken};
 use crate::config::nvflare::{OnReplaced, Settings};
-use crate::identity::{Identity, Name, RsaSigner};
+use crate::identity::{Identity, Name, Revoked, RsaSigner};
 use crate::message::JobId;
 use crate::wire::nvflare::cell::{
     Headers, channel, data_type, encoding, key, msg_type, stream_key, topic,
@@ -104,6 +104,8 @@ struct Rig {
     kinds: Vec<Kind>,
     /// What the server reads and writes.
     dialect: Dialect,
+    /// It may be written to in another: it reads nothing then.
+    reads_nothing_else: bool,
 }
 
 impl Rig {
@@ -137,6 +139,7 @@ impl Rig {
             server_cert: Bytes::from_static(SERVER_CERT),
             kinds: Vec::new(),
             dialect: Dialect::default(),
+            reads_nothing_else: false,
         }
     }
 
@@ -261,7 +264,11 @@ impl Rig {
             id: headers.text(key::REQ_ID).to_owned(),
             is_stream: false,
             body: (headers.text(key::PAYLOAD_ENCODING) == encoding::FOBS)
-                .then(|| self.dialect.decode(payload).unwrap()),
+                .then(|| self.dialect.decode(payload))
+                .and_then(|read| match self.reads_nothing_else {
+                    true => read.ok(),
+                    false => Some(read.unwrap()),
+                }),
             headers,
         });
     }
@@ -513,6 +520,15 @@ impl Rig {
         self.pump();
         self.actions.iter().any(wanted)
     }
+}
+
+/// This certificate as the only one that is revoked.
+fn revoked(pem: &[u8]) -> Revoked {
+    let lines = core::str::from_utf8(pem).unwrap().lines();
+    let body: String = lines.filter(|line| !line.starts_with('-')).collect();
+    let mut revoked = Revoked::new();
+    revoked.insert_certificate(&unbase64(&body)).unwrap();
+    revoked
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -15,10 +15,13 @@ fn active() -> Rig {
     rig
 }
 
-/// Waits until such a request comes.
+/// Waits until such a request comes, and drops what came before it.
 fn until(rig: &mut Rig, topic: &str) {
     while rig.seen.iter().all(|seen| seen.topic != topic) {
         rig.wait(SECOND / 4);
+    }
+    while rig.seen.front().is_some_and(|seen| seen.topic != topic) {
+        rig.seen.pop_front();
     }
 }
 
@@ -116,8 +119,8 @@ fn a_tensor_goes_neither_way() {
     assert!(said.unwrap().contains("numpy arrays"), "{said:?}");
 }
 
-#[test]
-fn a_token_in_the_headers_counts_as_in_2_5() {
+/// A client that has registered with a server of 2.5, which grants a token in the headers.
+fn active_2_5() -> Rig {
     let mut rig = Rig::new();
     rig.dialect = Dialect::Release26;
     rig.client.register(rig.now).unwrap();
@@ -131,26 +134,76 @@ fn a_token_in_the_headers_counts_as_in_2_5() {
         .with(key::TOKEN_SIGNATURE, base64(&signature))
         .with(key::SSID, "session");
     rig.answer(&register, "ok", grant, None);
+    rig
+}
+
+/// Asks the client of a standing session something, and returns the answer if it is written
+/// as such a server reads it.
+fn answer_to(rig: &mut Rig, dialect: Dialect) -> Option<Value> {
+    rig.dialect = dialect;
+    let order = super::job::order("train.check_status", job(1));
+    rig.ask("server", SITE, channel::ADMIN, topic::ADMIN, &order);
+    let reply = rig.seen.pop_back().unwrap().body?.value;
+    let attributes = typed::MESSAGE.data(&reply)?;
+    let is_plain = attributes.get("topic").is_some();
+    (is_plain == (dialect == Dialect::Release25)).then_some(reply)
+}
+
+/// A plain configuration: nothing is proved, and nothing comes before the Register.
+fn plain(config: &mut ClientConfig) {
+    config.binding = crate::Binding::Nvflare(Settings {
+        secure: false,
+        ..Settings::DEFAULT
+    });
+}
+
+#[test]
+fn a_token_in_the_headers_counts_as_in_2_5() {
+    let mut rig = active_2_5();
     rig.wait(SECOND);
     let heartbeat = rig.take(topic::HEARTBEAT);
     assert_eq!(heartbeat.headers.text(key::TOKEN), TOKEN);
     assert_eq!(heartbeat.headers.text(key::SSID), "session");
     // Its orders have no layer around their attributes, and neither have the answers.
-    rig.dialect = Dialect::Release25;
-    let order = super::job::order("train.check_status", job(1));
-    rig.ask("server", SITE, channel::ADMIN, topic::ADMIN, &order);
-    let reply = rig.seen.pop_back().unwrap().body.unwrap().value;
-    assert!(typed::MESSAGE.data(&reply).unwrap().get("topic").is_some());
+    assert!(answer_to(&mut rig, Dialect::Release25).is_some());
+}
+
+#[test]
+fn a_renewal_that_comes_to_nothing_leaves_the_session_its_dialect() {
+    // From nobody comes a valid word, so that the client registers beside its session.
+    let mut rig = active_2_5();
+    rig.dialect = Dialect::Release26;
+    until(&mut rig, topic::CHALLENGE);
+    let challenge = rig.take(topic::CHALLENGE);
+    rig.answer_challenge(&challenge);
+    rig.take(topic::REGISTER);
+    assert!(answer_to(&mut rig, Dialect::Release25).is_some());
+
+    for (granted, other) in [
+        (Dialect::Release26, Dialect::Since27),
+        (Dialect::Since27, Dialect::Release26),
+    ] {
+        let mut rig = Rig::with(plain);
+        rig.reads_nothing_else = true;
+        rig.client.register(rig.now).unwrap();
+        rig.connect();
+        let register = rig.take(topic::REGISTER);
+        rig.dialect = granted;
+        rig.answer_register(&register);
+        for dialect in [granted, other, granted, other] {
+            rig.dialect = dialect;
+            until(&mut rig, topic::REGISTER);
+            let register = rig.take(topic::REGISTER);
+            // Both are tried, beginning with the one that was understood.
+            assert!(register.header("__peer_ctx__").is_some());
+            assert!(answer_to(&mut rig, granted).is_some());
+        }
+    }
 }
 
 #[test]
 fn without_a_challenge_both_dialects_are_tried() {
-    let mut rig = Rig::with(|config| {
-        config.binding = crate::Binding::Nvflare(Settings {
-            secure: false,
-            ..Settings::DEFAULT
-        });
-    });
+    let mut rig = Rig::with(plain);
     rig.client.register(rig.now).unwrap();
     rig.connect();
     for _ in 0..3 {
@@ -171,12 +224,7 @@ fn without_a_challenge_both_dialects_are_tried() {
 
 #[test]
 fn what_a_server_grants_says_how_it_writes() {
-    let mut rig = Rig::with(|config| {
-        config.binding = crate::Binding::Nvflare(Settings {
-            secure: false,
-            ..Settings::DEFAULT
-        });
-    });
+    let mut rig = Rig::with(plain);
     rig.client.register(rig.now).unwrap();
     rig.connect();
     let register = rig.take(topic::REGISTER);

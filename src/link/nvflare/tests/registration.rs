@@ -252,6 +252,20 @@ fn a_token_of_somebody_else_is_suspect() {
 }
 
 #[test]
+fn a_server_that_is_revoked_between_its_proof_and_its_grant_is_suspect() {
+    let (mut rig, challenge) = challenged();
+    rig.answer_challenge(&challenge);
+    let register = rig.take(topic::REGISTER);
+    rig.client.set_revoked(rig.now, revoked(SERVER_CERT));
+    rig.answer_register(&register);
+    assert_eq!(
+        suspicions(&rig),
+        [&Suspicion::Chain(ChainError::Revoked { position: 0 })]
+    );
+    assert!(!rig.took(|action| matches!(action, ClientAction::SetAuth(_))));
+}
+
+#[test]
 fn a_server_that_grants_nothing_is_challenged_again() {
     let (mut rig, challenge) = challenged();
     rig.answer_challenge(&challenge);

@@ -125,14 +125,7 @@ fn messages_say_when_they_were_sent() {
 
 #[test]
 fn a_server_whose_certificate_is_revoked_has_to_prove_itself_anew() {
-    use crate::identity::{ChainError, Revoked};
-    let revoked = |pem: &[u8]| {
-        let lines = core::str::from_utf8(pem).unwrap().lines();
-        let body: String = lines.filter(|line| !line.starts_with('-')).collect();
-        let mut revoked = Revoked::new();
-        revoked.insert_certificate(&unbase64(&body)).unwrap();
-        revoked
-    };
+    use crate::identity::ChainError;
     let mut rig = Rig::active();
     rig.client.set_revoked(rig.now, revoked(SITE_CERT));
     rig.quiet();
