@@ -21,8 +21,9 @@ mod state;
 mod timer;
 mod work;
 
+use alloc::string::String;
+use alloc::sync::Arc;
 use core::time::Duration;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 

@@ -1,5 +1,7 @@
 //! Errors by who is at fault. Each says what to do.
 
+use alloc::string::String;
+
 use crate::identity::{ChainError, Name};
 use crate::message::{JobId, RecordId, SignatureId, TaskId};
 

@@ -1,5 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(any(test, fuzzing)), no_std)]
+#![warn(
+    clippy::alloc_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core
+)]
+
+extern crate alloc;
+#[cfg(not(any(test, fuzzing)))]
+extern crate std;
 
 // The certificates of the tests outside are made in their words.
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Outputs that wait for the host, in order, counted and weighed.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
 /// Room that an empty queue keeps. A longer one was the mark of a host that was behind,
 /// and gives its memory back.

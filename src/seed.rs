@@ -1,5 +1,6 @@
 //! The randomness that a host gives a machine.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use zeroize::{Zeroize, Zeroizing};

@@ -19,9 +19,11 @@ mod timer;
 #[cfg(any(test, feature = "unproven-sessions"))]
 mod unproven;
 
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 

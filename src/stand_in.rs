@@ -8,6 +8,9 @@
 mod buffer;
 pub mod waits;
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -302,7 +305,7 @@ fn understand(opened: Opened) -> Result<Answer, Dropped> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use alloc::sync::Arc;
 
     use super::*;
     use crate::identity::Identity;

@@ -1,5 +1,7 @@
 //! How a session is protected.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! One table of named timers for each machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::Instant;
 

@@ -4,7 +4,8 @@
 //! from the start of the list. The list is checked against the payload's digest before a
 //! byte behind it is used, and each block against the list as soon as it is whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};

@@ -1,5 +1,9 @@
 //! What a host tells its client to do, and what it may ask.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! What a client counts.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use crate::error::Dropped;
 

@@ -1,7 +1,8 @@
 //! What the parts of the client share while one input is handled.
 
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use bytes::Bytes;
 

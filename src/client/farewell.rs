@@ -1,5 +1,9 @@
 //! Quitting: legal in every phase, answered or not.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+
 use super::state::{Quitting, State, Trigger};
 use super::{Client, ClientAction, CloseReason};
 use crate::message::{Goodbye, Quit, Request, RequestId, ReturnCode};

@@ -1,5 +1,6 @@
 //! Heartbeats: that this client lives, which jobs run here, and which should not.
 
+use alloc::format;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What only a client of NVIDIA FLARE sees and decides.
 
+use alloc::string::String;
 use core::time::Duration;
 
 use super::state::State;

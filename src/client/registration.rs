@@ -1,6 +1,7 @@
 //! From nothing to a session: carrier, challenge, register, and what to do when one of
 //! them fails.
 
+use alloc::boxed::Box;
 use core::mem::Discriminant;
 use core::ops::RangeInclusive;
 use core::time::Duration;

@@ -1,5 +1,8 @@
 //! What a client can be doing, and every way from one to another.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+
 use super::certificates::Span;
 use super::heartbeat::Heartbeats;
 use super::registration::Attempt;
@@ -127,7 +130,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use alloc::collections::BTreeSet;
 
     use super::*;
 

@@ -1,5 +1,7 @@
 //! Root certificates of one kind of key.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::ChainError;

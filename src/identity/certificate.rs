@@ -209,7 +209,7 @@ fn common_name(subject: &X509Name<'_>) -> Result<Name, ChainError> {
     if found.next().is_some() {
         return Err(ChainError::SeveralCommonNames);
     }
-    let text = std::str::from_utf8(value.data)
+    let text = core::str::from_utf8(value.data)
         .ok()
         .filter(|_| UTF8_STRINGS.contains(&value.tag().0))
         .ok_or(ChainError::CommonNameEncoding)?;

@@ -1,7 +1,9 @@
 //! The evidence that a peer sends of who it is.
 
-use std::fmt;
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 

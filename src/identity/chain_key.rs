@@ -1,6 +1,7 @@
 //! The kinds of public key that a chain of certificates may have throughout.
 
-use std::fmt::Debug;
+use alloc::string::String;
+use core::fmt::Debug;
 
 use x509_parser::x509::SubjectPublicKeyInfo;
 

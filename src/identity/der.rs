@@ -1,5 +1,8 @@
 //! A strict reader of DER elements: short tags, definite and shortest lengths.
 
+use alloc::format;
+use alloc::string::String;
+
 // First bytes of the elements that are read here.
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;

@@ -1,5 +1,7 @@
 //! What can be wrong with a key or with a chain.
 
+use alloc::string::String;
+
 use super::{Date, MAX_CERTIFICATES, MAX_CHAIN_BYTES, Name, NameError};
 
 /// Why a [`Chain`](super::Chain) is refused.

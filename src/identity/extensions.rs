@@ -1,5 +1,7 @@
 //! What a certificate's extensions allow.
 
+use alloc::string::String;
+
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::extensions::{BasicConstraints, KeyUsage, X509Extension};
 

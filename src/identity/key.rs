@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod vectors;
 
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use ed25519_dalek::{Signature, VerifyingKey};
 
@@ -94,8 +94,8 @@ impl fmt::Debug for PublicKey {
 #[cfg(test)]
 mod tests {
     use core::hash::BuildHasher;
+    use core::hash::BuildHasherDefault;
     use std::collections::hash_map::DefaultHasher;
-    use std::hash::BuildHasherDefault;
 
     use crate::identity::{LocalSigner, Signer};
 

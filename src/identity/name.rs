@@ -2,7 +2,8 @@
 
 mod rule;
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
@@ -85,7 +86,7 @@ impl fmt::Debug for Name {
     }
 }
 
-impl std::str::FromStr for Name {
+impl core::str::FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {

@@ -1,6 +1,8 @@
 //! What a machine shows of itself, and what it trusts in others.
 
-use std::sync::Arc;
+use alloc::borrow::ToOwned;
+use alloc::string::ToString;
+use alloc::sync::Arc;
 
 #[cfg(feature = "nvflare")]
 use super::rsa::{RsaProof, RsaSigner};

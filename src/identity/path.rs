@@ -1,5 +1,7 @@
 //! The way from a leaf certificate up to a trusted root.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::anchors::Anchors;
@@ -62,7 +64,7 @@ impl<K: ChainKey> Certificates<K> {
 
     // spec: P-36
     fn check_revoked(&self, revoked: &Revoked) -> Result<(), ChainError> {
-        let mut sent = std::iter::once(&self.leaf).chain(&self.issuers);
+        let mut sent = core::iter::once(&self.leaf).chain(&self.issuers);
         match sent.position(|certificate| revoked.contains(&certificate.id)) {
             Some(position) => Err(ChainError::Revoked { position }),
             None => Ok(()),
@@ -177,7 +179,7 @@ impl<'a, K: ChainKey> Path<'a, K> {
     }
 
     fn certificates(&self) -> impl Iterator<Item = &'a Certificate<K>> {
-        std::iter::once(self.leaf).chain(self.intermediates.iter().copied())
+        core::iter::once(self.leaf).chain(self.intermediates.iter().copied())
     }
 
     /// Each certificate with the one after it.

@@ -4,6 +4,10 @@
 //! the lines does not matter: a byte order mark, indentation, any ends of lines, text before
 //! and after a block, and headers inside it.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use base64ct::{Base64, Decoder, Encoding};
 use bytes::Bytes;
 use zeroize::Zeroizing;

@@ -1,8 +1,8 @@
 //! Certificates that no longer count.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use core::fmt;
 
 use sha2::{Digest, Sha256};
 

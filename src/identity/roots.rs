@@ -1,7 +1,7 @@
 //! Whom a peer trusts.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 

@@ -12,7 +12,8 @@
 //! made by the owner of the key for this message, and that is all that a proof of identity
 //! has to show. Signatures by which two parties must judge alike would need more.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use ed25519_dalek::{Signature, VerifyingKey};

@@ -1,6 +1,6 @@
 //! Private keys, here or elsewhere.
 
-use std::fmt;
+use core::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 

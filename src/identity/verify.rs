@@ -1,5 +1,7 @@
 //! The judgement over a chain.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::chain::Evidence;

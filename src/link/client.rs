@@ -1,6 +1,9 @@
 //! The client's link, whatever its binding: what the policy asks of it, and what it tells
 //! the policy.
 
+#[cfg(feature = "nvflare")]
+use alloc::boxed::Box;
+
 use bytes::{Bytes, BytesMut};
 
 use super::event::{Event, JobEnd, LinkContext, Unsent};

@@ -1,5 +1,8 @@
 //! What a link is lent while the client handles an input, and what it makes of it.
 
+use alloc::string::String;
+#[cfg(feature = "nvflare")]
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;

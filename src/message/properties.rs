@@ -1,7 +1,8 @@
 //! Small maps of text: contexts, headers of tasks and results, facts about a site.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -87,9 +88,10 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
 /// Serialises the map behind the `Arc`, or that it is empty. Keys must come in strictly
 /// growing order, so that a map has one encoding and a repeated key is an error.
 mod shared {
-    use std::collections::BTreeMap;
-    use std::fmt;
-    use std::sync::Arc;
+    use alloc::collections::BTreeMap;
+    use alloc::string::String;
+    use alloc::sync::Arc;
+    use core::fmt;
 
     use serde::de::{Error, MapAccess, Visitor};
     use serde::{Deserializer, Serialize, Serializer};

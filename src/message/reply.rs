@@ -1,5 +1,8 @@
 //! What the server answers.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use serde::{Deserialize, Serialize};
 
 use super::{JobId, PayloadHead, Properties, Refusal, ReturnCode, Ssid, TaskId};

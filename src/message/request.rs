@@ -1,5 +1,8 @@
 //! What a client asks of the server once it is registered.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use serde::{Deserialize, Serialize};
 
 use super::{JobId, PayloadHead, Properties, Ssid, TaskId};

@@ -1,5 +1,7 @@
 //! What a server machine asks of its host.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;

@@ -1,5 +1,8 @@
 //! Messages that came at once, looked at together before each has its turn.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use bytes::BytesMut;
 
 use super::Server;

@@ -1,5 +1,8 @@
 //! What a host tells its server to do, and what it may ask.
 
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::{Assignee, NewTask, Server, ServerCounters, Sites, TaskView};

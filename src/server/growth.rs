@@ -1,7 +1,9 @@
 //! More sessions must not make one input or one poll take more steps, however they came
 //! about: here the server's key is elsewhere, and many signatures are awaited at once.
 
-use std::sync::Arc;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::BytesMut;
 

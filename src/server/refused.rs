@@ -1,6 +1,7 @@
 //! Who was refused, for the host to tell whoever runs the server.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::string::String;
 
 use crate::identity::Name;
 use crate::message::{PeerId, RejectReason};

@@ -3,8 +3,11 @@
 #[cfg(test)]
 mod inspect;
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
 
 use super::ledger::Ledger;
 use super::{Joined, Server, ServerAction, ServerConfig};

@@ -1,5 +1,6 @@
 //! What registered clients ask.
 
+use alloc::borrow::ToOwned;
 use core::time::Duration;
 
 use bytes::{Buf, Bytes};

@@ -1,7 +1,9 @@
 //! What a stranger's registration leaves behind in a server.
 
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 

@@ -1,5 +1,8 @@
 //! Sessions without a handshake, for stand-ins.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+
 use zeroize::Zeroizing;
 
 use super::Server;

@@ -32,7 +32,7 @@ pub(crate) mod pki;
 mod search;
 mod world;
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use goals::{ALL, Goal, Reached, Tally};
 use pki::Pki;

@@ -1,6 +1,7 @@
 //! Tasks that the host works on, and the last one of each job.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 

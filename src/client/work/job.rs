@@ -1,6 +1,7 @@
 //! The jobs that run here, those to stop and those to start.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use crate::error::Misuse;
 use crate::message::{JobId, Progress};

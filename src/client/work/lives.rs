@@ -4,7 +4,7 @@
 //! stored: all of them, a snapshot and those behind it, a snapshot with some behind it
 //! whose effect it holds. Each time what is durable must be the same.
 
-use std::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
 use bytes::Bytes;

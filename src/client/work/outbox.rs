@@ -3,8 +3,9 @@
 mod push;
 mod upload;
 
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 

@@ -3,8 +3,10 @@
 mod fetch;
 mod part;
 
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 

@@ -96,7 +96,7 @@ impl Rig {
     }
 
     fn asks(&mut self) -> Vec<Ask> {
-        std::iter::from_fn(|| self.asks.pop()).collect()
+        core::iter::from_fn(|| self.asks.pop()).collect()
     }
 
     /// The only request that is to go out.

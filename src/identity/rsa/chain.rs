@@ -1,6 +1,7 @@
 //! RSA certificates in PEM, and the roots that they must lead to.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 

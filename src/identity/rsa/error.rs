@@ -1,5 +1,7 @@
 //! What can be wrong with a private RSA key.
 
+use alloc::string::String;
+
 use super::{MAX_RSA_BITS, MIN_RSA_BITS};
 
 /// Why bytes are no private RSA key that can be used.

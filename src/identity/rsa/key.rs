@@ -5,7 +5,9 @@ mod certificate_vectors;
 #[cfg(test)]
 mod vectors;
 
-use std::fmt;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 use rsa::pkcs1::RsaPublicKeyRef;
 use rsa::pkcs8::EncodePublicKey;

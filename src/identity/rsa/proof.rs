@@ -1,5 +1,8 @@
 //! What a machine with an RSA key shows of itself, and what it trusts in servers.
 
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::{RsaChain, RsaPublicKey, RsaRoots, RsaSigner, SigningFault};

@@ -1,7 +1,10 @@
 //! Private RSA keys.
 
-use std::convert::Infallible;
-use std::fmt;
+use alloc::borrow::ToOwned;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::fmt;
 
 use rsa::pkcs1::{ALGORITHM_OID, RsaPrivateKeyRef};
 use rsa::pkcs8::PrivateKeyInfoRef;

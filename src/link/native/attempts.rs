@@ -1,5 +1,8 @@
 //! How many Registers a server works on for one cookie.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::config::ServerConfig;
 use crate::digest::Hash;
 use crate::message::PeerId;

@@ -1,5 +1,7 @@
 //! How much a server does for strangers.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::Instant;

@@ -2,7 +2,8 @@
 
 mod handshake;
 
-use std::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 

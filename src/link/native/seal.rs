@@ -6,6 +6,8 @@ pub(crate) mod nonces;
 #[cfg(test)]
 mod vectors;
 
+use alloc::vec::Vec;
+
 use bytes::{Buf, BytesMut};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
@@ -198,7 +200,7 @@ impl core::hash::Hash for Key {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use alloc::collections::BTreeSet;
 
     use super::*;
     use crate::entropy::Entropy;

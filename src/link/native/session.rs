@@ -1,5 +1,7 @@
 //! A session as both ends hold it: how its messages are protected.
 
+use alloc::boxed::Box;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 

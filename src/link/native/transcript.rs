@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod vectors;
 
+use alloc::vec::Vec;
+
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;

@@ -1,6 +1,8 @@
 //! Requests that wait for their answers.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use uuid::Uuid;
 

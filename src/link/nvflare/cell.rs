@@ -1,6 +1,10 @@
 //! The headers that every message of this site carries: who sends it, to whom, and what
 //! proves that it may.
 
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::{format, vec};
+
 use uuid::Uuid;
 
 use super::send::Target;

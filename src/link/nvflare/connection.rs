@@ -4,8 +4,9 @@
 //! and drops whatever reaches it in between, pings too. So nothing but pings is sent until
 //! the first pong.
 
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use bytes::Bytes;
 

@@ -3,8 +3,12 @@
 //! The host may decide about resources and apps. One that does not, or not in time, has
 //! enough of the former and accepts the latter.
 
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use alloc::{format, vec};
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use uuid::Uuid;
 

@@ -1,7 +1,11 @@
 //! Arrays that a task only refers to, fetched from the cell that holds them.
 
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 

@@ -1,7 +1,11 @@
 //! Signs of life, farewells, and what became of jobs.
 
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::BTreeSet;
 
 use super::call::{Answer, Call, Purpose};
 use super::cell::{Origin, job_id};

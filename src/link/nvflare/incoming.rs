@@ -1,6 +1,11 @@
 //! Messages of cells on their way in: replies, requests, and the chunks of streams that
 //! bring either.
 
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use uuid::Uuid;
 

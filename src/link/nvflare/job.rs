@@ -1,6 +1,9 @@
 //! The site's half of a job: whether the server's half is there, signs of life, and
 //! tasks asked for.
 
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::call::{Answer, Purpose};

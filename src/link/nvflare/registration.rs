@@ -4,6 +4,11 @@
 //! Each signs the other's name-and-nonce: the site's nonce travels with the challenge, the
 //! server's in its answer. Nothing binds these signatures to the connection.
 
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
 use uuid::Uuid;

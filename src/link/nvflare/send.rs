@@ -1,5 +1,10 @@
 //! Messages and streams on their way out.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use uuid::Uuid;
 

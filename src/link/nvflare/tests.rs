@@ -12,9 +12,9 @@ mod registration;
 mod session;
 mod streams;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 

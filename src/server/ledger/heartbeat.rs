@@ -1,6 +1,7 @@
 //! Which jobs sites run, and which they should.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use super::{Ledger, LedgerOutput};
 use crate::identity::Name;

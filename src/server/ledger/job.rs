@@ -1,7 +1,7 @@
 //! Jobs: who takes part, and the order in which the tasks of each site come.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,8 +4,9 @@
 //! stored: all of them, a snapshot and those behind it, a snapshot with some behind it
 //! whose effect it holds. Each time it must be the same.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -594,7 +595,7 @@ fn payload(number: usize) -> &'static Payload {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use alloc::collections::BTreeMap;
 
     use super::*;
     use crate::server::ledger::record::Record;

@@ -1,5 +1,7 @@
 //! How tasks reach their sites.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::record::Record;

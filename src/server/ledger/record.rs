@@ -1,5 +1,7 @@
 //! The records that the server's durable state is made of.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 

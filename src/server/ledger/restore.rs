@@ -1,6 +1,7 @@
 //! From records to a ledger, and back.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 

@@ -1,7 +1,9 @@
 //! The durable state, and the one place that changes it.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 
 use bytes::Bytes;
 

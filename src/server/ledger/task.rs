@@ -1,5 +1,9 @@
 //! Tasks: what the host gives and sees, and what the ledger keeps of each.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 

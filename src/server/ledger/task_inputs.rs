@@ -1,6 +1,6 @@
 //! Inputs of tasks, each held and stored once however many tasks share it.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use crate::digest::{self, Hash};
 use crate::message::Payload;

@@ -6,8 +6,8 @@ mod pull;
 mod restore;
 mod submit;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 

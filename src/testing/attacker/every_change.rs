@@ -1,7 +1,7 @@
 //! Every message of one honest run, changed in every way, with every other message.
 
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use super::change::{self, Change};
 use super::goals::{Reached, Tally};
@@ -133,7 +133,7 @@ fn play(pki: &Arc<Pki>, tamper: Tamper) -> World {
         world.assign(site, job);
     }
     world.pass(SCRIPT, true);
-    for flight in std::mem::take(&mut world.held) {
+    for flight in core::mem::take(&mut world.held) {
         world.deliver_genuine(flight);
     }
     if !matches!(tamper.how, How::Watch) {

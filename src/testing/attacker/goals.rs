@@ -1,7 +1,7 @@
 //! What the attacker wants. Each goal has a name, is looked at after every step, and
 //! counts how often something was tried for it that a guard had to refuse.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::world::World;
 use crate::client::Phase;

@@ -1,7 +1,7 @@
 //! The hosts of the honest machines: they store, sign, work, and tell the goals what
 //! their machines said.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use bytes::Bytes;
 

@@ -1,6 +1,6 @@
 //! What the attacker knows: every message that it saw, and all that its keys open.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use crate::link::native::seal::Key;
 use crate::wire::native::{self, Envelope, HEADER, RefusalSeal};

@@ -1,7 +1,8 @@
 //! What the honest machines are made with: settings, certificates, and keys that remember
 //! what they were asked to sign.
 
-use std::sync::{Arc, Mutex};
+use alloc::sync::Arc;
+use std::sync::Mutex;
 
 use super::pki::{Pki, name};
 use super::world::{COORDINATOR, Nature, World};

@@ -3,7 +3,7 @@
 
 mod pose;
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 

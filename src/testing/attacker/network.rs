@@ -1,6 +1,6 @@
 //! How messages and time move: by the attacker's hand, or as an honest network would.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 

@@ -1,7 +1,7 @@
 //! The search by chance: many short runs, each from one seed.
 
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use super::goals::{Goal, Reached, Tally};
 use super::pki::Pki;

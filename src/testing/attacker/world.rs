@@ -1,9 +1,9 @@
 //! Two honest sites, sometimes a second process of one of them, and their server, on
 //! virtual time. Every message between them passes through the attacker's hands.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use bytes::Bytes;
 
@@ -206,7 +206,7 @@ impl World {
         };
         self.cut(at);
         self.sites[at].alive = false;
-        let records = std::mem::take(&mut self.sites[at].store.records);
+        let records = core::mem::take(&mut self.sites[at].store.records);
         let seed = self.seed();
         let identity = site_identity(&self.pki, site, self.nature, &self.signed);
         let config = client_config(self.nature);
@@ -240,7 +240,7 @@ impl World {
         let seed = self.seed();
         let identity = server_identity(&self.pki, self.nature, &self.signed);
         let config = server_config(self.nature);
-        let mut store = std::mem::take(&mut self.server_store);
+        let mut store = core::mem::take(&mut self.server_store);
         if self.nature.old_snapshots && store.records.len() > 1 {
             let kept = 1 + self.dice.below(store.records.len());
             self.truth.rolled_back |= kept < store.records.len();

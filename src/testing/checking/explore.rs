@@ -1,6 +1,6 @@
 //! Running the checker.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 

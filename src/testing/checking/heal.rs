@@ -1,7 +1,7 @@
 //! What comes of a state when nobody disturbs the network and the processes any more.
 
+use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 

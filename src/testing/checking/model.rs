@@ -1,7 +1,7 @@
 //! The model: how it begins, and what is fixed in it.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 
 use stateright::Property;
 

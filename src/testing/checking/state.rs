@@ -1,11 +1,11 @@
 //! A state of the model: the machines, what their hosts have stored, what is on its way.
 
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::ops::Deref;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::DefaultHasher;
-use std::sync::Arc;
 
 use bytes::Bytes;
 

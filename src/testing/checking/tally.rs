@@ -1,6 +1,6 @@
 //! How often interesting things happened, so that no property holds because nothing did.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 use std::sync::Mutex;
 
 /// Something worth counting.

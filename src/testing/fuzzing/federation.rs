@@ -6,9 +6,9 @@ mod hosts;
 #[cfg(test)]
 mod jumps;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 

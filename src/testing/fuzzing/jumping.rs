@@ -1,6 +1,6 @@
 //! What tests of jumping clocks have in common.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use proptest::collection::vec;
 use proptest::num::u8::ANY;

@@ -4,9 +4,9 @@
 mod jumps;
 mod words;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 

@@ -1,5 +1,8 @@
 //! The outside of a message: what it is and whose, before any key is used.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use bytes::{BufMut, BytesMut};
 
 use super::hello::{self, Challenge, ChallengeReply, RefusalSeal, Register};

@@ -2,7 +2,7 @@
 
 #![allow(unreachable_pub, reason = "public for the fuzzer")]
 
-use std::fmt::Debug;
+use core::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

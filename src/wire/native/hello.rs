@@ -1,5 +1,7 @@
 //! The bodies of the handshake.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::BufMut;

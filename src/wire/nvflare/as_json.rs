@@ -1,5 +1,8 @@
 //! Values as JSON, for hosts and people.
 
+use alloc::format;
+use alloc::string::{String, ToString};
+
 use serde_json::{Map, Value as Json};
 
 use super::typed;

@@ -1,5 +1,8 @@
 //! Headers of cell messages, and the names that stand in them.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;

@@ -3,6 +3,9 @@
 //!
 //! What is read becomes what releases since 2.7 write, so that nobody else has to know.
 
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::fobs::{self, Decoded, FobsError, Head, MAIN, Section};

@@ -1,6 +1,9 @@
 //! FOBS payloads: a main body in MessagePack, then the datums that it refers to.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;

@@ -9,7 +9,11 @@ mod scalar;
 mod shape;
 mod to_host;
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 

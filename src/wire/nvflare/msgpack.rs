@@ -1,5 +1,7 @@
 //! MessagePack, byte for byte as Python's msgpack writes it.
 
+use alloc::vec::Vec;
+
 use bytes::{Buf, BufMut, Bytes};
 
 use super::value::Value;

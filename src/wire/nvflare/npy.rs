@@ -2,6 +2,10 @@
 
 mod header;
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};

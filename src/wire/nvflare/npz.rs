@@ -4,6 +4,8 @@
 mod read;
 mod write;
 
+use alloc::string::String;
+
 pub use read::{Member, read};
 pub use write::Writer;
 

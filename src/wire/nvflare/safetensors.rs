@@ -1,5 +1,10 @@
 //! Torch tensors in the safetensors format: never looked into, only named.
 
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Map, Value as Json};
 

@@ -1,5 +1,8 @@
 //! Typed maps: how FOBS writes what is not plain, and the types that fedlink knows.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::value::Value;

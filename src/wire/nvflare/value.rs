@@ -1,5 +1,8 @@
 //! Values as Python knows them: what FOBS payloads and headers of cells carry.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! One large payload of a task on its way here.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use crate::client::cx::WorkContext;

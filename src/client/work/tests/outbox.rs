@@ -1,6 +1,6 @@
 //! Results, until the receipt.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
 use super::*;
 

@@ -1,5 +1,9 @@
 //! The handshake as the client sees it: challenge the server, check it, prove oneself.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;

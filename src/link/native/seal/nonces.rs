@@ -1,7 +1,7 @@
 //! Watches every seal of a test: under one key no nonce may serve twice.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::cell::RefCell;
 
 thread_local! {
     static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };

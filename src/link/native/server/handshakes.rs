@@ -6,7 +6,10 @@ mod opened_register;
 mod pending;
 mod proven;
 
-use std::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use zeroize::Zeroizing;

@@ -14,8 +14,10 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 

@@ -2,7 +2,7 @@
 
 #![allow(unreachable_pub, reason = "public for the fuzzer")]
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use bytes::Bytes;
 

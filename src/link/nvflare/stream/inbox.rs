@@ -1,8 +1,10 @@
 //! Streams on their way here: put in order, bounded, and remembered for a while after
 //! their end, since a reliable sender repeats what it has not seen acknowledged.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 

@@ -1,7 +1,8 @@
 //! Streams on their way to the server: cut into chunks, no further ahead of the last
 //! acknowledgement than the window.
 
-use std::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 

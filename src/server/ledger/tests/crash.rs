@@ -1,6 +1,6 @@
 //! Random lives of a federation whose server dies again and again.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! What comes back after a restart.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use super::*;
 use crate::error::ConfigError;

@@ -1,7 +1,7 @@
 //! What the hosts of both machines do: they store what they are asked to store, work on
 //! tasks, and give commands, sensible or not.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 

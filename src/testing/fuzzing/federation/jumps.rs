@@ -1,8 +1,8 @@
 //! Any moment after any other, with any waits: the work of a machine is bounded by the
 //! timers that it has armed.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use alloc::collections::BTreeSet;
+use core::time::Duration;
 
 use super::{Federation, Side, configs};
 use crate::client::Timer;

@@ -1,6 +1,6 @@
 //! Any moment after any other, with any waits, in a federation of NVFlare.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use super::{ClientConfig, Server, Settings, config};
 use crate::client::Timer;

@@ -1,6 +1,10 @@
 //! A host's .npz and headers as a result's Shareable.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 

@@ -1,5 +1,8 @@
 //! Numbers, truth values and text as the text of headers, and back.
 
+use alloc::format;
+use alloc::string::{String, ToString};
+
 use crate::wire::nvflare::npy::Array;
 use crate::wire::nvflare::typed;
 use crate::wire::nvflare::value::Value;

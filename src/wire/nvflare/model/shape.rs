@@ -1,6 +1,10 @@
 //! How the arrays of a task's data are nested, and a result's arrays nested alike.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::{MEMBER, ModelError, array_parts};
 use crate::wire::nvflare::typed::{self, ORDERED_DICT, TUPLE};

@@ -1,6 +1,10 @@
 //! A task's Shareable as headers and an .npz.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use alloc::{format, vec};
 
 use bytes::Bytes;
 

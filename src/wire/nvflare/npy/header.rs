@@ -1,6 +1,8 @@
 //! The header of a .npy file: a dictionary as Python writes it.
 
-use std::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// The longest header that is read, in bytes; numpy itself stops at 10,000.
 const MAX_BYTES: usize = 10_000;

@@ -1,6 +1,9 @@
 //! Reads archives without copying and without trusting them.
 
-use std::collections::BTreeSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::{Buf, Bytes};
 

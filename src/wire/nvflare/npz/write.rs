@@ -1,6 +1,9 @@
 //! Writes archives as a rope: small headers between the members' own bytes.
 
-use std::collections::BTreeSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 

@@ -1,5 +1,9 @@
 //! A Register whose cookie and seal are right: who sent it, and what becomes of it.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;

@@ -1,5 +1,8 @@
 //! Answers that wait for a signature from a key that is elsewhere.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use zeroize::Zeroizing;
 

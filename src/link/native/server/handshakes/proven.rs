@@ -1,6 +1,6 @@
 //! The Registers whose proof was good, each until its cookie ends.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use bytes::Bytes;
 

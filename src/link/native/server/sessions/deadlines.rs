@@ -1,7 +1,7 @@
 //! When sessions are to be looked at: the earliest first, and each once.
 
+use alloc::collections::BinaryHeap;
 use core::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 use super::slab::Place;
 use crate::Instant;

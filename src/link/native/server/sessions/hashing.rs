@@ -25,7 +25,7 @@ impl Hashing {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use alloc::collections::BTreeSet;
 
     use super::*;
     use crate::identity::Name;

@@ -1,6 +1,7 @@
 //! The certificates above those of clients: a few lists, shared by many sessions.
 
-use std::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 
 use super::slab::{Place, Slab};
 use crate::identity::{CertificateId, Revoked};

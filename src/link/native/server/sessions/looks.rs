@@ -1,6 +1,6 @@
 //! Counts looks at entries of a table, in the thread of a test.
 
-use std::cell::Cell;
+use core::cell::Cell;
 
 thread_local! {
     static LOOKS: Cell<usize> = const { Cell::new(0) };

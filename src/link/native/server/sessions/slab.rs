@@ -1,6 +1,8 @@
 //! A table whose entries keep their places, and which grows a page at a time: nothing is
 //! moved, and no more than one page is empty for lack of entries.
 
+use alloc::vec::Vec;
+
 /// Entries of a page.
 const PAGE: usize = 512;
 
