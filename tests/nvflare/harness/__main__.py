@@ -39,8 +39,9 @@ def parse() -> argparse.Namespace:
         prog="tests/nvflare/run",
         description="Runs fedlink against the genuine NVFlare server, on loopback.",
         epilog="Everything is written under target/nvflare/. Releases of NVFlare are compared by "
-        "`--versions`, alone or before their numbers. With `--torch` there is PyTorch, which takes "
-        "5 GB.",
+        "`--versions`, alone or before their numbers. `--release VERSION` plays scenarios with "
+        "another release; `--release pre` with the newest pre-release. With `--torch` there is "
+        "PyTorch, which takes 5 GB.",
     )
     parser.add_argument("names", nargs="*", metavar="SCENARIO", help="play just these")
     parser.add_argument("--quick", action="store_true", help="play the short ones")
