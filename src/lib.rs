@@ -21,6 +21,7 @@ mod config;
 #[doc = include_str!("../docs/cost.md")]
 pub mod cost {}
 mod digest;
+mod encoding;
 mod entropy;
 pub mod error;
 pub mod frame;

@@ -1,7 +1,6 @@
 //! The native wire: `version ‖ kind ‖ body`, with postcard bodies and payloads behind
 //! them.
 
-mod body;
 mod envelope;
 mod frame;
 #[cfg(any(test, fuzzing))]
@@ -10,7 +9,7 @@ mod hello;
 #[cfg(test)]
 mod vectors;
 
-pub(crate) use body::{decode, decode_all, encode};
+pub(crate) use crate::encoding::{decode, decode_all, encode};
 pub(crate) use envelope::{
     Envelope, HEADER, InvalidSession, NoEnvelope, TAG, VERSION, challenge, clear_header,
     invalid_session, is_of_session, is_register, parse, sealed_header, session_of, versions,

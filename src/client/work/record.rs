@@ -2,7 +2,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use crate::client::ClientAction;
 use crate::client::cx::WorkContext;
 use crate::error::Misuse;
 use crate::message::{JobId, Outcome, Place, Properties, RecordId, Ssid, TaskHead, TaskId};
-use crate::records::{Damaged, IN_SNAPSHOT, Records};
+use crate::records::{self, Damaged, IN_SNAPSHOT, Records};
 
 /// The first byte of every record; another one belongs to another version.
 pub(crate) const VERSION: u8 = 3;
@@ -101,19 +100,12 @@ impl Record {
 
     /// The number, the record and its payload, which shares the memory of `bytes`.
     pub(crate) fn decode(bytes: &Bytes) -> Option<(u64, Self, Bytes)> {
-        let (version, body) = bytes.split_first()?;
-        if *version != VERSION {
-            return None;
-        }
-        let ((number, record), payload) = postcard::take_from_bytes(body).ok()?;
-        Some((number, record, bytes.slice_ref(payload)))
+        records::decode(VERSION, bytes)
     }
 
     /// What stands before the payload.
     fn header(&self, number: u64) -> Bytes {
-        postcard::to_extend(&(number, self), vec![VERSION])
-            .expect("a record encodes into memory")
-            .into()
+        records::encode(VERSION, number, self)
     }
 }
 

@@ -11,6 +11,7 @@ use super::task_inputs::PayloadId;
 use super::upload::Block;
 use crate::identity::Name;
 use crate::message::{Digest, JobId, Outcome, PayloadHead, Place, Properties, Ssid, TaskId};
+use crate::records;
 
 /// The first byte of each record. Any change of what follows is a new version.
 pub(super) const VERSION: u8 = 2;
@@ -121,23 +122,12 @@ impl Record {
 
     /// The record behind its number.
     pub(super) fn encode(&self, number: u64) -> Bytes {
-        /// Most records are shorter.
-        const LENGTH: usize = 256;
-        let mut encoded = Vec::with_capacity(LENGTH);
-        encoded.push(VERSION);
-        postcard::to_extend(&(number, self), encoded)
-            .expect("postcard writes every record into memory")
-            .into()
+        records::encode(VERSION, number, self)
     }
 
     /// The number, the record, and the payload behind it, which is shared, not copied.
     pub(super) fn decode(stored: &Bytes) -> Option<(u64, Self, Bytes)> {
-        let (&version, body) = stored.split_first()?;
-        if version != VERSION {
-            return None;
-        }
-        let ((number, record), rest) = postcard::take_from_bytes::<(u64, Self)>(body).ok()?;
-        let payload = stored.slice_ref(rest);
+        let (number, record, payload) = records::decode::<Self>(VERSION, stored)?;
         let fits = payload.is_empty() || record.has_payload();
         fits.then_some((number, record, payload))
     }

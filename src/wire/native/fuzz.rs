@@ -7,9 +7,10 @@ use core::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::HEADER;
 use super::envelope::{self, Envelope};
 use super::hello::{self, Applicant, Challenge, ChallengeReply, Denied, Grant};
-use super::{HEADER, body};
+use crate::encoding;
 use crate::message::{Reply, Request};
 
 /// A message, or the body of one: what is read is written again as the same bytes, so
@@ -79,8 +80,8 @@ fn check(message: &[u8], envelope: Envelope) {
 }
 
 fn check_body<T: Serialize + DeserializeOwned + Debug>(data: &[u8]) {
-    if let Some((value, rest)) = body::decode::<T>(data) {
+    if let Some((value, rest)) = encoding::decode::<T>(data) {
         let read = &data[..data.len() - rest.len()];
-        assert_eq!(body::encode(&value, Vec::new()), read, "{value:?}");
+        assert_eq!(encoding::encode(&value, Vec::new()), read, "{value:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! postcard, strictly: one value has one encoding.
+//! Values as bytes, in messages and in records: postcard, read strictly, so that one value has
+//! one encoding.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -6,14 +7,14 @@ use serde::de::DeserializeOwned;
 /// Appends the encoding of `value` to `out`.
 ///
 /// postcard fails only where a sink is full or a length is unknown; one that grows is never
-/// full and the wire's types know their lengths.
+/// full, and the types of messages and records know their lengths.
 pub(crate) fn encode<B: Extend<u8> + Default>(value: &impl Serialize, out: B) -> B {
     let encoded = postcard::to_extend(value, out);
     debug_assert!(encoded.is_ok());
     encoded.unwrap_or_default()
 }
 
-/// Decodes one value from the front of `bytes`; gives it with what follows.
+/// Decodes one value from the front of `bytes`; returns it with what follows.
 ///
 /// postcard takes padded varints. They are the only second encoding of a value that it
 /// takes, and are longer than the first: a value is accepted when its own encoding has
