@@ -6,6 +6,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use common::layout::{KIND, VERSION, kind};
 use common::pair::{Pair, Setup};
 use fedlink::error::Dropped;
 use fedlink::message::Properties;
@@ -217,9 +218,9 @@ fn each_end_drops_what_it_alone_may_send() {
         }
     }
     // A clear refusal, and that a session is not known.
-    by_server.push([&[2, 5][..], &[7; 16], &[0, 1, 0, 0]].concat()[..].into());
-    by_server.push([&[2, 6][..], &[7; 40]].concat()[..].into());
-    let kinds = |messages: &[BytesMut]| messages.iter().map(|it| it[1]).collect::<Vec<_>>();
+    by_server.push([&[VERSION, kind::REFUSAL][..], &[7; 16], &[0, 1, 0, 0]].concat()[..].into());
+    by_server.push([&[VERSION, kind::INVALID_SESSION][..], &[7; 40]].concat()[..].into());
+    let kinds = |messages: &[BytesMut]| messages.iter().map(|it| it[KIND]).collect::<Vec<_>>();
     assert_eq!(kinds(&by_client), [1, 3]);
     assert_eq!(kinds(&by_server), [2, 4, 5, 6]);
     for message in by_client {

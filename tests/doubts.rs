@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use common::layout::{BODY, TAG, VERSION, kind, session};
 use common::pair::{Pair, Setup};
 use common::pki::name;
 use fedlink::error::{Dropped, Misuse};
@@ -99,8 +100,9 @@ mod a_session_in_doubt {
 
     /// What anybody who saw this sealed request can say: that its session is unknown.
     fn denial(request: &BytesMut) -> BytesMut {
-        let tag = &request[request.len() - 16..];
-        BytesMut::from(&[&[2, 6], &request[2..26], tag].concat()[..])
+        let tag = &request[request.len() - TAG..];
+        let clear = &request[BODY..session::CLEAR_PART];
+        BytesMut::from(&[&[VERSION, kind::INVALID_SESSION], clear, tag].concat()[..])
     }
 
     /// A registered pair whose latest heartbeat is on its way, and the heartbeat.
@@ -119,8 +121,11 @@ mod a_session_in_doubt {
     fn a_denial_of_another_session_or_request_is_nothing() {
         let (mut pair, heartbeat) = with_heartbeat();
         let right = denial(&heartbeat);
-        // In the session, in the number, in the tag.
-        for place in [2, 18 + 7, right.len() - 1] {
+        for place in [
+            session::ID.start,
+            session::NUMBER.end - 1,
+            right.len() - TAG,
+        ] {
             let mut wrong = right.clone();
             wrong[place] ^= 1;
             pair.deliver_to_client(wrong);

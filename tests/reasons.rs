@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use common::layout::{KIND, challenge_reply, kind, register_reply};
 use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::{NOT_AFTER, NOT_BEFORE, NOW, Pki, name};
 use fedlink::error::{ConfigError, Dropped, Misuse};
@@ -634,7 +635,7 @@ mod suspect {
         let challenge = pair.to_server.pop().unwrap();
         pair.deliver_to_server(challenge);
         let mut reply = pair.to_client.pop().unwrap();
-        reply[2] = 1;
+        reply[challenge_reply::SUITE] = 1;
         pair.deliver_to_client(reply);
         let expected = [(Suspicion::Seal, false), (Suspicion::Suite, false)];
         assert_eq!(suspicions(&pair.take_client()), expected);
@@ -650,7 +651,7 @@ mod suspect {
     // spec: P-24
     #[test]
     fn another_suite_than_offered() {
-        let suite = |reply: &mut BytesMut| reply[2] = 1;
+        let suite = |reply: &mut BytesMut| reply[challenge_reply::SUITE] = 1;
         assert_eq!(with_changed_reply(Suite::Sealed, suite), Suspicion::Suite);
     }
 
@@ -676,10 +677,8 @@ mod suspect {
             pair.deliver_to_server(message);
             if pair.to_client.len() == 1 && pair.client.phase() == Phase::Registering {
                 let mut reply = pair.to_client.pop().unwrap();
-                if reply[1] == 4 {
-                    // Behind the token: a byte of its signature.
-                    let at = 2 + 16 + 16 + 1 + 16 + 1 + 5;
-                    reply[at] ^= 1;
+                if reply[KIND] == kind::REGISTER_REPLY {
+                    reply[register_reply::TOKEN_SIGNATURE][5] ^= 1;
                 }
                 pair.deliver_to_client(reply);
             }

@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use common::layout::session;
 use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::Pki;
 use fedlink::error::{ConfigError, Misuse};
@@ -800,9 +801,17 @@ fn a_server_knows_who_stands_registered_and_what_its_jobs_are_for() {
     pair.client.suspend(pair.now, SECOND).unwrap();
     pair.drain();
     let mut message = pair.to_server.pop().unwrap();
-    assert!(pair.server.session_of(&message[..18]).is_some());
-    message[10] ^= 1;
-    assert!(pair.server.session_of(&message[..18]).is_none());
+    assert!(
+        pair.server
+            .session_of(&message[..session::ID.end])
+            .is_some()
+    );
+    message[session::ID][8] ^= 1;
+    assert!(
+        pair.server
+            .session_of(&message[..session::ID.end])
+            .is_none()
+    );
     let site = common::pki::name("site-1");
     pair.take_server();
     assert!(pair.server.disable(pair.now, &site));
@@ -1029,7 +1038,12 @@ fn a_session_is_over_when_its_time_is_up_although_the_timer_is_late() {
         pair.server
             .handle_message(now, pair.peer, nonsense)
             .unwrap_err();
-        assert_eq!(pair.server.session_of(&message[..18]).is_some(), lasts);
+        assert_eq!(
+            pair.server
+                .session_of(&message[..session::ID.end])
+                .is_some(),
+            lasts
+        );
     }
     assert_eq!(pair.server.clients().count(), 1);
 }

@@ -12,6 +12,7 @@ use fedlink::{Client, ClientAction, Phase, RetryReason, ServerAction, Suite, Sui
 use rcgen::CustomExtension;
 
 use crate::SECOND;
+use crate::common::layout::{KIND, VERSION, challenge_reply, kind};
 use crate::common::pair::{Pair, Setup, site_identity};
 use crate::common::pki::{Pki, name};
 use crate::ways::{begin, next, next_heartbeat, take_key};
@@ -71,15 +72,17 @@ impl Answered {
         let len: usize = answers.iter().map(|it| it.len()).sum();
         self.most = self.most.max(len.div_ceil(message.len()));
         for answer in &answers {
-            self.kinds.insert(match (answer[0], answer[1], taken) {
+            self.kinds.insert(match (answer[0], answer[KIND], taken) {
                 (0, ..) => "versions",
-                (_, 2, _) => "challenge reply",
-                (_, 4, _) => "register reply",
-                (_, 5, Err(Dropped::OverBudget)) => "busy",
-                (_, 5, Err(Dropped::TooShort)) => "too short",
-                (_, 5, _) if message[1] == 1 => "refusal of a challenge",
-                (_, 5, _) => "refusal of a register",
-                (_, 6, _) => "invalid session",
+                (_, kind::CHALLENGE_REPLY, _) => "challenge reply",
+                (_, kind::REGISTER_REPLY, _) => "register reply",
+                (_, kind::REFUSAL, Err(Dropped::OverBudget)) => "busy",
+                (_, kind::REFUSAL, Err(Dropped::TooShort)) => "too short",
+                (_, kind::REFUSAL, _) if message[KIND] == kind::CHALLENGE => {
+                    "refusal of a challenge"
+                }
+                (_, kind::REFUSAL, _) => "refusal of a register",
+                (_, kind::INVALID_SESSION, _) => "invalid session",
                 other => panic!("{other:?}"),
             });
         }
@@ -103,13 +106,17 @@ fn handshake(answered: &mut Answered, pair: &mut Pair, mut client: Client) {
     for _ in 0..20 {
         while let Some(message) = client.poll_transmit() {
             let message = BytesMut::from(&message.header[..]);
-            let copies = if message[1] == 3 { 3 } else { 1 };
+            let copies = if message[KIND] == kind::REGISTER {
+                3
+            } else {
+                1
+            };
             for _ in 0..copies {
                 for answer in answered.send(pair, &message) {
                     let _ = client.handle_message(pair.now, answer);
                 }
             }
-            if message[1] == 3 {
+            if message[KIND] == kind::REGISTER {
                 return;
             }
         }
@@ -247,9 +254,8 @@ fn who_is_told_to_be_longer_by_anybody_is_so_once_and_within_bounds() {
     for answered in [true, false] {
         let mut pair = Pair::sealed();
         let reply = pair.challenge();
-        let mut forged = BytesMut::from(&[reply[0], 5][..]);
-        // The nonce stands behind the suite.
-        forged.extend_from_slice(&reply[3..19]);
+        let mut forged = BytesMut::from(&[VERSION, kind::REFUSAL][..]);
+        forged.extend_from_slice(&reply[challenge_reply::NONCE]);
         // Clear; too short: u32::MAX; no message; no wait.
         forged.extend_from_slice(&[0, 3, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
         pair.deliver_to_client(forged);

@@ -10,6 +10,7 @@ use fedlink::{
 };
 
 use crate::SECOND;
+use crate::common::layout::{BODY, KIND, TAG, VERSION, kind, session};
 use crate::common::pair::{Pair, Setup, site_identity};
 use crate::common::pki::{NOW, name};
 use crate::ways::{give_signer, next_heartbeat, until_sign, until_token};
@@ -372,10 +373,10 @@ fn a_client_whose_session_is_denied_for_an_hour_is_at_work_soon_after() {
     for _ in 0..3600 {
         pair.drain();
         for message in std::mem::take(&mut pair.to_server) {
-            if message[1] == 0x10 {
-                let mut forged = BytesMut::from(&[2, 6][..]);
-                forged.extend_from_slice(&message[2..26]);
-                forged.extend_from_slice(&message[message.len() - 16..]);
+            if message[KIND] == kind::SEALED {
+                let mut forged = BytesMut::from(&[VERSION, kind::INVALID_SESSION][..]);
+                forged.extend_from_slice(&message[BODY..session::CLEAR_PART]);
+                forged.extend_from_slice(&message[message.len() - TAG..]);
                 pair.deliver_to_client(forged);
                 denied += 1;
             }

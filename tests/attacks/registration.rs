@@ -9,6 +9,7 @@ use fedlink::message::PeerId;
 use fedlink::{ClientAction, Phase, RetryReason, ServerAction, Suite, Suites, Suspicion};
 
 use crate::SECOND;
+use crate::common::layout::{BODY, KIND, VERSION, challenge, challenge_reply, kind, refusal};
 use crate::common::pair::{Pair, Setup, server_identity};
 use crate::common::pki::name;
 use crate::two::Two;
@@ -106,10 +107,8 @@ fn a_clear_refusal_from_anybody_does_not_stop_a_registration() {
     pair.client.register(pair.now).unwrap();
     pair.drain();
     let challenge = pair.to_server[0].clone();
-    // The nonce stands behind suites (2 bytes), project (32) and binding (1).
-    let nonce = &challenge[2 + 2 + 32 + 1..][..16];
-    let mut forged = BytesMut::from(&[2, 5][..]);
-    forged.extend_from_slice(nonce);
+    let mut forged = BytesMut::from(&[VERSION, kind::REFUSAL][..]);
+    forged.extend_from_slice(&challenge[challenge::NONCE]);
     // Clear; rejected: disabled; no message; wait for an hour.
     forged.extend_from_slice(&[0, 0, 1, 0, 1, 0x80, 0xdd, 0xdb, 0x01]);
     pair.deliver_to_client(forged);
@@ -138,11 +137,10 @@ fn a_clear_refusal_from_anybody_does_not_stop_a_register_that_is_out() {
     for suite in [Suite::Sealed, Suite::Bearer] {
         let mut pair = Setup::new(suite).build();
         let reply = pair.challenge();
-        // The nonce stands behind the suite.
-        let (version, nonce) = (reply[0], reply[3..19].to_vec());
+        let nonce = reply[challenge_reply::NONCE].to_vec();
         pair.deliver_to_client(reply);
         let register = pair.to_server.pop().unwrap();
-        let mut forged = BytesMut::from(&[version, 5][..]);
+        let mut forged = BytesMut::from(&[VERSION, kind::REFUSAL][..]);
         forged.extend_from_slice(&nonce);
         // Clear; rejected: disabled; no message; no wait.
         forged.extend_from_slice(&[0, 0, 1, 0, 0]);
@@ -293,14 +291,14 @@ fn an_answer_to_somebody_elses_challenge_proves_nothing() {
     two.drain();
     // The nonce stands behind suites (2 bytes), project (32) and binding (1); in the
     // answer behind the suite.
-    let nonce = two.sites[1].to_server[0][37..53].to_vec();
+    let nonce = two.sites[1].to_server[0][challenge::NONCE].to_vec();
     let challenge = two.sites[0].to_server[0].clone();
     two.server
         .handle_message(two.now, two.sites[0].peer, challenge)
         .unwrap();
     two.drain();
     let mut reply = two.sites[0].to_client[0].clone();
-    reply[3..19].copy_from_slice(&nonce);
+    reply[challenge_reply::NONCE].copy_from_slice(&nonce);
     let victim = &mut two.sites[1].client;
     victim.handle_message(two.now, reply).unwrap();
     two.drain();
@@ -337,11 +335,16 @@ fn nobody_talks_both_ends_into_a_worse_suite() {
     pair.client.register(pair.now).unwrap();
     pair.drain();
     let challenge = pair.to_server.pop().unwrap();
-    assert_eq!(challenge[2..5], [2, 1, 2]);
-    let worse = [&challenge[..2], &[1, 1], &challenge[5..]].concat();
+    let (head, rest) = challenge.split_at(BODY);
+    let rest = rest.strip_prefix(&[2, 1, 2]).unwrap();
+    let worse = [head, &[1, 1], rest].concat();
     pair.deliver_to_server(BytesMut::from(&worse[..]));
     let reply = pair.to_client.pop().unwrap();
-    assert_eq!(reply[2], 1, "the server took the bearer suite");
+    assert_eq!(
+        reply[challenge_reply::SUITE],
+        1,
+        "the server took the bearer suite"
+    );
     pair.deliver_to_client(reply);
     let proof = |it: &ClientAction| matches!(it, ClientAction::Suspect { suspicion, .. } if *suspicion == Suspicion::Proof);
     assert!(pair.take_client().iter().any(proof));
@@ -356,12 +359,20 @@ fn plain_that_is_offered_beside_another_suite_is_not_taken() {
     pair.client.register(pair.now).unwrap();
     pair.drain();
     let challenge = pair.to_server.pop().unwrap();
-    assert_eq!(challenge[2..4], [1, 0]);
-    let beside = [&challenge[..2], &[2, 0, 1], &challenge[4..]].concat();
+    assert_eq!(challenge[challenge::SUITES], [1, 0]);
+    let beside = [
+        &challenge[..BODY],
+        &[2, 0, 1],
+        &challenge[challenge::SUITES.end..],
+    ]
+    .concat();
     pair.deliver_to_server(BytesMut::from(&beside[..]));
     // A refusal in clear: no common suite.
     let refusal = pair.to_client.pop().unwrap();
-    assert_eq!((refusal[1], &refusal[18..20]), (5, &[0, 2][..]));
+    assert_eq!(
+        (refusal[KIND], &refusal[refusal::DENIED..][..1]),
+        (kind::REFUSAL, &[2][..])
+    );
 }
 
 /// Somebody says in clear that the server is busy for an hour.
@@ -370,9 +381,8 @@ fn plain_that_is_offered_beside_another_suite_is_not_taken() {
 fn a_wait_that_anybody_may_have_asked_for_is_a_minute_at_most() {
     let mut pair = Pair::sealed();
     let reply = pair.challenge();
-    let mut forged = BytesMut::from(&[reply[0], 5][..]);
-    // The nonce stands behind the suite.
-    forged.extend_from_slice(&reply[3..19]);
+    let mut forged = BytesMut::from(&[VERSION, kind::REFUSAL][..]);
+    forged.extend_from_slice(&reply[challenge_reply::NONCE]);
     // Clear; busy; no message; wait for an hour.
     forged.extend_from_slice(&[0, 1, 0, 1, 0x80, 0xdd, 0xdb, 0x01]);
     pair.deliver_to_client(forged);

@@ -5,6 +5,7 @@ use fedlink::error::Dropped;
 use fedlink::{ClientAction, Phase, ServerAction, Suite};
 
 use crate::SECOND;
+use crate::common::layout::{BODY, KIND, TAG, VERSION, kind, session};
 use crate::common::pair::{Pair, Setup};
 use crate::common::pki::name;
 use crate::two::Two;
@@ -31,9 +32,9 @@ fn a_forged_end_of_session_is_refuted_by_one_request() {
     pair.take_client();
     // Somebody sees the next heartbeat, keeps it, and says that the session is unknown.
     let heartbeat = next_heartbeat(&mut pair);
-    let mut forged = BytesMut::from(&[2, 6][..]);
-    forged.extend_from_slice(&heartbeat[2..26]);
-    forged.extend_from_slice(&heartbeat[heartbeat.len() - 16..]);
+    let mut forged = BytesMut::from(&[VERSION, kind::INVALID_SESSION][..]);
+    forged.extend_from_slice(&heartbeat[BODY..session::CLEAR_PART]);
+    forged.extend_from_slice(&heartbeat[heartbeat.len() - TAG..]);
     pair.deliver_to_client(forged.clone());
     pair.run();
     pair.pass(60 * SECOND);
@@ -89,7 +90,7 @@ fn a_message_of_one_session_means_nothing_in_another() {
     let theirs = two.sites[1].to_server.pop().unwrap();
     let mut request = two.sites[0].to_server.pop().unwrap();
     let genuine = request.clone();
-    request[2..18].copy_from_slice(&theirs[2..18]);
+    request[session::ID].copy_from_slice(&theirs[session::ID]);
     let peer = two.sites[1].peer;
     let taken = two.server.handle_message(two.now, peer, request);
     assert_eq!(taken, Err(Dropped::Unauthentic));
@@ -98,7 +99,7 @@ fn a_message_of_one_session_means_nothing_in_another() {
         .unwrap();
     two.drain();
     let mut reply = two.sites[0].to_client.pop().unwrap();
-    reply[2..18].copy_from_slice(&theirs[2..18]);
+    reply[session::ID].copy_from_slice(&theirs[session::ID]);
     let taken = two.sites[1].client.handle_message(two.now, reply);
     assert_eq!(taken, Err(Dropped::Unauthentic));
 }
@@ -113,7 +114,8 @@ fn a_message_of_another_suite_is_not_authentic() {
     // Up to the session's name; a number, no token, a heartbeat or its answer.
     let clear = |body: &[u8]| {
         let number = [0, 0, 0, 0, 0, 0, 0, 9];
-        BytesMut::from(&[&[2, 0x11], &request[2..18], &number, &[0; 4], body].concat()[..])
+        let head = [VERSION, kind::CLEAR];
+        BytesMut::from(&[&head, &request[session::ID], &number, &[0; 4], body].concat()[..])
     };
     pair.server_drops.clear();
     pair.deliver_to_server(clear(&[0; 4]));
@@ -125,11 +127,26 @@ fn a_message_of_another_suite_is_not_authentic() {
     let mut pair = Setup::new(Suite::Plain).build();
     pair.register();
     let mut sealed = next_heartbeat(&mut pair);
-    sealed[1] = 0x10;
+    sealed[KIND] = kind::SEALED;
     sealed.resize(60, 0);
     pair.server_drops.clear();
     pair.deliver_to_server(sealed);
     assert_eq!(pair.server_drops, [Dropped::Unauthentic]);
+}
+
+/// Nothing but its name tells a clear reply of an older session from one of the newest.
+// spec: P-45
+#[test]
+fn a_clear_reply_of_another_session_is_dropped() {
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.register();
+    let request = next_heartbeat(&mut pair);
+    pair.deliver_to_server(request);
+    let mut reply = pair.to_client.pop().unwrap();
+    reply[session::ID][0] ^= 1;
+    pair.client_drops.clear();
+    pair.deliver_to_client(reply);
+    assert_eq!(pair.client_drops, [Dropped::NoSession]);
 }
 
 /// What an end has sent comes back to it.
@@ -147,7 +164,7 @@ fn a_message_that_comes_back_to_its_sender_is_not_authentic() {
     pair.deliver_to_server(request);
     let mut reply = pair.to_client.pop().unwrap();
     // A number that the client has not used yet.
-    reply[24] = 1;
+    reply[session::NUMBER][6] = 1;
     pair.server_drops.clear();
     pair.deliver_to_server(reply);
     assert_eq!(pair.server_drops, [Dropped::Unauthentic]);

@@ -9,6 +9,7 @@ use fedlink::identity::Identity;
 use fedlink::message::{PeerId, Properties};
 use fedlink::{Carrier, Client, ClientConfig, Phase, Suite, Suites};
 
+use crate::common::layout::{BODY, VERSION, kind, session};
 use crate::common::pair::{Pair, Setup};
 use crate::common::pki::{NOW, Pki, name};
 use crate::dice::Dice;
@@ -142,9 +143,12 @@ fn flip(dice: &mut Dice, mut message: Vec<u8>, from: usize) -> Vec<u8> {
 /// A message of a session that never was, sealed or in clear.
 fn session_message(dice: &mut Dice, len: usize) -> Vec<u8> {
     let mut message = vec![0; len];
-    message[..26].copy_from_slice(&dice.bytes(26));
-    message[..2].copy_from_slice(&[2, [0x10, 0x11][dice.below(2)]]);
-    message[26..30].fill(0);
+    let (clear, rest) = message.split_at_mut(session::CLEAR_PART);
+    clear.copy_from_slice(&dice.bytes(clear.len()));
+    let kind = [kind::SEALED, kind::CLEAR][dice.below(2)];
+    clear[..BODY].copy_from_slice(&[VERSION, kind]);
+    // No token.
+    rest[..4].fill(0);
     message
 }
 
