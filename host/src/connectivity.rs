@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fedlink::FailureKind;
 
-use crate::tls::Fault;
-
 /// Connections in a row that fail for permanent reasons, after which the next one will not do
 /// better. A server that is set up anew, or the first of several, may fail once.
 const MAX_REFUSALS: u32 = 3;
@@ -72,6 +70,40 @@ impl ConnectionFailure {
     pub(crate) fn into_error(self, kind: ErrorKind) -> io::Error {
         io::Error::new(kind, self)
     }
+}
+
+/// What keeps two ends of TLS from each other. `Their` is of the other end's certificate,
+/// which this end does not accept; `Own` of this end's, which the other does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    TheirExpired,
+    TheirNotYetValid,
+    /// Another root has issued it.
+    TheirForeign,
+    /// It is for another name.
+    TheirName,
+    TheirRevoked,
+    TheirUnusable,
+    /// There is none.
+    TheirMissing,
+    /// It has expired, or is not valid yet: the alert is the same.
+    OwnDates,
+    OwnForeign,
+    OwnRevoked,
+    OwnUnusable,
+    OwnMissing,
+    /// No more is said. OpenSSL says so of one that is not valid yet.
+    OwnRefused,
+    /// The other end does not speak TLS.
+    Clear,
+    /// The other end speaks TLS, and this one does not.
+    OnlyTls,
+    /// The two ends carry messages over TLS in different ways.
+    OtherCarrier,
+    /// The other end has closed the connection in the handshake.
+    Closed,
+    /// Anything else.
+    Other,
 }
 
 /// What is known of the connections of a client's host. Clones know the same.

@@ -7,21 +7,22 @@
 mod config;
 mod credentials;
 mod error;
-pub(crate) mod file;
 mod limits;
 pub(crate) mod pem;
+mod role;
 
+pub use crate::file::{MAX_FILE_BYTES, MAX_REVOKED_BYTES};
 pub use config::{
-    Config, Files, MAX_ADDRESSES, MAX_SECONDS, Role, ServerConfig, ServerEntry, ServerTimeouts,
-    SiteConfig, SiteTimeouts, Suite, Transport, VERSION,
+    Config, Files, MAX_ADDRESSES, ServerConfig, ServerEntry, ServerTimeouts, SiteConfig,
+    SiteTimeouts, Suite, Transport,
 };
 pub use credentials::Credentials;
 #[cfg(feature = "nvflare")]
 pub(crate) use error::in_days;
 pub use error::{Fault, KitError, KitWarning};
-pub use file::{MAX_FILE_BYTES, MAX_REVOKED_BYTES};
-pub use limits::ServerLimits;
+pub use limits::{MAX_SECONDS, ServerLimits};
 pub use pem::PemFault;
+pub use role::Role;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,13 +33,17 @@ use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::file::{self, ReadError};
 use crate::reload::{Contents, Reload};
 use crate::unix_time;
 use credentials::PemFile;
-use file::ReadError;
 
 /// The name of the configuration in the folder of a kit.
 pub const FILE_NAME: &str = "fedlink.toml";
+
+/// The version of kits. Another one goes with another release, whose protocol this one does
+/// not speak; version 1 stood in no file.
+pub const VERSION: u32 = 2;
 
 /// How long before the end of a certificate a kit begins to warn, in days.
 pub const RENEW_DAYS: u64 = 14;

@@ -9,13 +9,16 @@ mod current;
 mod dates;
 mod disk;
 mod error;
+mod file;
 mod hash;
 pub mod kit;
+mod limits;
 #[cfg(feature = "nvflare")]
 pub mod nvflare;
 mod path;
 mod proxy;
 pub mod reload;
+mod server_name;
 mod socket;
 pub mod storage;
 pub mod store;

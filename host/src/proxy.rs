@@ -19,8 +19,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::{Address, AddressError};
-use crate::connectivity::ConnectionFailure;
-use crate::tls::Fault;
+use crate::connectivity::{ConnectionFailure, Fault};
 use exempt::Exempt;
 use tunnel::{Answer, Failure, request};
 

@@ -29,7 +29,7 @@ impl Contents {
     /// What is in these files now.
     #[cfg(feature = "nvflare")]
     pub(crate) fn read(paths: impl IntoIterator<Item = std::path::PathBuf>) -> Self {
-        let marks = paths.into_iter().map(|path| crate::kit::file::mark(&path));
+        let marks = paths.into_iter().map(|path| crate::file::mark(&path));
         marks.collect()
     }
 }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::current::Current;
 use crate::kit::Credentials;
-pub(crate) use fault::Fault;
+use crate::server_name;
 
 /// TLS of a coordinator that can be replaced while it accepts connections.
 pub type ServerTls = Current<ServerConfig>;
@@ -35,9 +35,7 @@ pub const WEBSOCKET_ALPN: &[u8] = b"http/1.1";
 #[non_exhaustive]
 pub enum TlsError {
     /// A name that cannot be in a certificate for TLS.
-    #[error(
-        "{0:?} cannot be the name of a server in TLS: use letters, digits, '-', '_' and '.', and no number after the last '.', as in \"coordinator-7\""
-    )]
+    #[error("{}", server_name::unfit(.0))]
     ServerName(String),
     /// The certificates or the key cannot be used for TLS.
     #[error("the certificates or the key of this kit cannot be used for TLS: {0}")]
@@ -136,9 +134,7 @@ fn server_config_for(
 ///
 /// [`TlsError::ServerName`] if it is neither a host's name nor an address.
 pub fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
-    ServerName::try_from(name)
-        .map(|name| name.to_owned())
-        .map_err(|_| TlsError::ServerName(name.to_owned()))
+    server_name::server_name(name).map_err(|_| TlsError::ServerName(name.to_owned()))
 }
 
 /// What ties a session to this connection: 32 bytes that both ends compute and that nobody

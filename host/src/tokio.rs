@@ -62,6 +62,7 @@ mod server;
 #[cfg(feature = "websocket")]
 pub(crate) mod websocket;
 
+pub use crate::limits::Limits;
 pub use accept::{Accept, Accepted, Incoming, TcpAccept};
 pub use client::{ClientHandle, ClientHost};
 pub use dial::{Connection, Dial, Dialing, Stream, TcpDial};
@@ -71,6 +72,6 @@ pub use handle::Handle;
 pub use listen::{ListenError, listen};
 pub use memory::{MemoryAccept, MemoryDial, memory};
 pub use redial::Redial;
-pub use server::{Limits, ServerHandle, ServerHost};
+pub use server::{ServerHandle, ServerHost};
 #[cfg(feature = "websocket")]
 pub use websocket::PATH as WEBSOCKET_PATH;

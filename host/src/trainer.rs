@@ -34,6 +34,7 @@
 //! ```
 
 mod driver;
+mod event;
 mod site;
 mod stop;
 mod worker;
@@ -43,7 +44,8 @@ use std::error::Error;
 use fedlink::Task;
 use fedlink::message::{JobId, Payload, Properties};
 
-pub use site::{SiteEvent, TrainingSite};
+pub use event::SiteEvent;
+pub use site::TrainingSite;
 pub use stop::Stop;
 
 /// What a site does with the tasks of one job.

@@ -8,22 +8,19 @@ use fedlink::identity::Name;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::ServerLimits;
 use super::error::Fault;
+use super::limits::{MAX_SECONDS, ServerLimits};
+use super::role::Role;
 use crate::address::{Address, AddressError};
 use crate::path::check_path;
 use crate::proxy::{Proxies, ProxySetting};
-use crate::tls;
-
-/// The version of kits. Another one goes with another release, whose protocol this one does
-/// not speak; version 1 stood in no file.
-pub const VERSION: u32 = 2;
+use crate::server_name::server_name;
 
 /// The configuration of a site: a client that takes part in a project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteConfig {
-    /// The version of what this file says: [`VERSION`].
+    /// The version of what this file says: [`VERSION`](super::VERSION).
     pub version: u32,
     /// Whose kit this is: [`Role::Site`].
     pub role: Role,
@@ -57,7 +54,7 @@ pub struct SiteConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
-    /// The version of what this file says: [`VERSION`].
+    /// The version of what this file says: [`VERSION`](super::VERSION).
     pub version: u32,
     /// Whose kit this is: [`Role::Server`].
     pub role: Role,
@@ -84,16 +81,6 @@ pub struct ServerConfig {
     /// What is allowed, above all to those who have not proved who they are.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: ServerLimits,
-}
-
-/// Whose kit a folder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// A site's.
-    Site,
-    /// The coordinator's.
-    Server,
 }
 
 /// How messages are protected, whatever carries them.
@@ -197,9 +184,6 @@ pub struct ServerTimeouts {
     /// Until a site must register again.
     pub session_seconds: Option<u32>,
 }
-
-/// The longest waiting time: a week. A longer one is more likely a slip of the unit.
-pub const MAX_SECONDS: u32 = 7 * 24 * 60 * 60;
 
 /// The most addresses of a coordinator, or to listen at. Trying more would take longer
 /// than anyone waits.
@@ -324,9 +308,9 @@ fn addresses(field: &'static str, values: &[String]) -> Result<Vec<Address>, Fau
 fn tls_name(field: &'static str, name: &str, transport: Transport) -> Result<(), Fault> {
     match transport {
         Transport::Tcp => Ok(()),
-        Transport::Tls | Transport::Wss => tls::server_name(name)
+        Transport::Tls | Transport::Wss => server_name(name)
             .map(drop)
-            .map_err(|error| Fault::new(field, error.to_string())),
+            .map_err(|fault| Fault::new(field, fault)),
     }
 }
 

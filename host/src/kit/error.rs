@@ -1,7 +1,6 @@
 //! What can be wrong with a kit.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -219,24 +218,5 @@ fn key_problem(error: &KeyError) -> String {
         KeyError::NotPkcs8 => "this is not a private key in PKCS#8, or it is cut off: copy the key from the kit again, or write it with `openssl pkey -in KEY -out NEW`".to_owned(),
         KeyError::WrongAlgorithm { oid } => format!("the private key is of type {oid}: use the Ed25519 key (1.3.101.112) that came with the kit"),
         other => other.to_string(),
-    }
-}
-
-impl Role {
-    /// The command that starts a kit of this role.
-    pub(super) fn command(self) -> &'static str {
-        match self {
-            Self::Site => "join",
-            Self::Server => "serve",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Site => "site",
-            Self::Server => "server",
-        })
     }
 }

@@ -8,9 +8,11 @@ use fedlink::ServerConfig;
 use fedlink::frame::{MAX_MESSAGE, MAX_STRANGER};
 use serde::{Deserialize, Serialize};
 
-use super::config::MAX_SECONDS;
 use super::error::Fault;
-use crate::tokio::Limits;
+use crate::limits::Limits;
+
+/// The longest waiting time: a week. A longer one is more likely a slip of the unit.
+pub const MAX_SECONDS: u32 = 7 * 24 * 60 * 60;
 
 /// Defines [`ServerLimits`], and what is told of each field.
 macro_rules! limits {

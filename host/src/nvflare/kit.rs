@@ -25,12 +25,11 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "grpc")]
 use super::grpc::GrpcDial;
-use super::tls::client_config;
 #[cfg(feature = "websocket")]
 use super::websocket::WebSocketDial;
 use crate::address::{Address, AddressError};
 use crate::blocking::TcpConnect;
-use crate::kit::file::{self, ReadError};
+use crate::file::{self, ReadError};
 use crate::proxy::Proxies;
 use crate::reload::{Contents, Reload};
 use crate::tls::{ClientTls, server_name};
@@ -147,10 +146,10 @@ impl Kit {
         if script.secure || security != Security::Clear {
             let read =
                 Credentials::read(&startup, &settings.client, &name, unix_time, &mut warnings)?;
-            if security != Security::Clear {
+            if let Some(config) = read.tls(security)? {
                 let host = server_name(&target.host.to_string())
                     .map_err(|error| wrong(field, error.to_string()))?;
-                tls = Some((client_config(&read, security)?, host));
+                tls = Some((config, host));
             }
             credentials = Some(read);
         }

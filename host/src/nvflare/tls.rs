@@ -14,27 +14,22 @@ use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     SupportedProtocolVersion,
 };
 
-use super::kit::{Credentials, Security};
 use crate::tls::{TlsError, provider, unusable};
 
 /// What the Python server speaks.
 const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
-/// TLS for a site: both certificates for [`Security::Mtls`], else the server's alone.
+/// TLS for a site that trusts `roots`, and shows a certificate of its `own` if it has to.
 pub(super) fn client_config(
-    credentials: &Credentials,
-    security: Security,
+    roots: &Arc<RootCertStore>,
+    own: Option<&Arc<CertifiedKey>>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let roots = match security {
-        Security::Tls => credentials.proxy_roots(),
-        Security::Mtls | Security::Clear => credentials.tls_roots(),
-    };
     let provider = provider();
     let verifier = IssuedByRoots {
         roots: Arc::clone(roots),
@@ -45,12 +40,12 @@ pub(super) fn client_config(
         .map_err(unusable)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match security {
-        Security::Mtls => {
-            let certified = SingleCertAndKey::from(Arc::clone(credentials.certified()));
+    let mut config = match own {
+        Some(own) => {
+            let certified = SingleCertAndKey::from(Arc::clone(own));
             builder.with_client_cert_resolver(Arc::new(certified))
         }
-        Security::Tls | Security::Clear => builder.with_no_client_auth(),
+        None => builder.with_no_client_auth(),
     };
     // Each connection shows its certificates anew.
     config.resumption = Resumption::disabled();

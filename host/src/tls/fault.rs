@@ -11,42 +11,8 @@ use fedlink::identity::Date;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::connectivity::ConnectionFailure;
+use crate::connectivity::{ConnectionFailure, Fault};
 use crate::{dates, unix_time};
-
-/// What keeps two ends of TLS from each other. `Their` is of the other end's certificate,
-/// which this end does not accept; `Own` of this end's, which the other does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
-    TheirExpired,
-    TheirNotYetValid,
-    /// Another root has issued it.
-    TheirForeign,
-    /// It is for another name.
-    TheirName,
-    TheirRevoked,
-    TheirUnusable,
-    /// There is none.
-    TheirMissing,
-    /// It has expired, or is not valid yet: the alert is the same.
-    OwnDates,
-    OwnForeign,
-    OwnRevoked,
-    OwnUnusable,
-    OwnMissing,
-    /// No more is said. OpenSSL says so of one that is not valid yet.
-    OwnRefused,
-    /// The other end does not speak TLS.
-    Clear,
-    /// The other end speaks TLS, and this one does not.
-    OnlyTls,
-    /// The two ends carry messages over TLS in different ways.
-    OtherCarrier,
-    /// The other end has closed the connection in the handshake.
-    Closed,
-    /// Anything else.
-    Other,
-}
 
 impl Fault {
     #[cfg(test)]

@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use super::dial::Stream;
 #[cfg(feature = "websocket")]
 use super::websocket;
+use crate::connectivity::Fault;
 use crate::tls::ServerTls;
 use crate::{socket, tls};
 
@@ -141,7 +142,7 @@ async fn make_websocket(mut stream: TcpStream, tls: Option<TlsAcceptor>) -> io::
         // Why it is refused stands in the answer.
         let _ = websocket::refuse_clear(&mut stream).await;
         let _ = timeout(PARTING_TIME, part(stream)).await;
-        return Err(tls::fault::refused_at_server(tls::Fault::Clear));
+        return Err(tls::fault::refused_at_server(Fault::Clear));
     }
     let mut stream = begin_tls(stream, tls).await?;
     let connection = stream.get_ref().1;
@@ -153,7 +154,7 @@ async fn make_websocket(mut stream: TcpStream, tls: Option<TlsAcceptor>) -> io::
             let _ = timeout(PARTING_TIME, part(stream)).await;
             return Err(match known {
                 true => tls::fault::at_server(error),
-                false => tls::fault::refused_at_server(tls::Fault::TheirMissing),
+                false => tls::fault::refused_at_server(Fault::TheirMissing),
             });
         }
     };

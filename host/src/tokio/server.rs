@@ -2,7 +2,6 @@
 
 mod crowd;
 mod handle;
-mod limits;
 mod peer;
 mod refusals;
 mod vouched;
@@ -27,14 +26,13 @@ use super::events::{EventQueue, Events};
 use super::handle::{Command, Handle};
 use super::pipe::{CLOSE_TIMEOUT, Long};
 use crate::clock::WallClock;
+use crate::limits::Limits;
 use crate::storage::{Record, Storage};
 use crate::{HostError, seed};
 use crowd::{Crowd, Notice};
 use peer::{Input, Peer, Verdict};
 use refusals::Refusals;
 use vouched::{Voucher, Vouchers};
-
-pub use limits::Limits;
 
 /// Calls into a server that a host runs.
 pub type ServerHandle = Handle<Server>;

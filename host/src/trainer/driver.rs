@@ -10,8 +10,9 @@ use fedlink::{ClientAction, Task};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::event::SiteEvent;
 use super::worker::{Done, Report, Worker};
-use super::{SiteEvent, Trainers, Update, round};
+use super::{Trainers, Update, round};
 use crate::tokio::{ClientHandle, Events};
 use crate::{CallError, HostError};
 

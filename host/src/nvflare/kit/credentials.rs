@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fedlink::identity::{ChainError, Identity, Name, Revoked, Role, RsaChain, RsaRoots, RsaSigner};
-use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
-use super::settings::Client;
+use super::settings::{Client, Security};
 use super::{KitError, KitWarning, is_there, read};
+use crate::file;
 use crate::kit::pem::{self, PemFault};
-use crate::kit::{RENEW_DAYS, SECONDS_A_DAY, file};
+use crate::kit::{RENEW_DAYS, SECONDS_A_DAY};
+use crate::nvflare::tls::client_config;
 use crate::reload::Contents;
-use crate::tls::{provider, unusable};
+use crate::tls::{TlsError, provider, unusable};
 
 /// Who a site is and whom it trusts, checked to fit together.
 pub struct Credentials {
@@ -124,20 +126,15 @@ impl Credentials {
         &self.identity
     }
 
-    /// The site's certificate and key for TLS.
-    pub(in crate::nvflare) fn certified(&self) -> &Arc<CertifiedKey> {
-        &self.certified
-    }
-
-    /// The project's roots for TLS.
-    pub(in crate::nvflare) fn tls_roots(&self) -> &Arc<RootCertStore> {
-        &self.tls_roots
-    }
-
-    /// The roots for TLS without a client's certificate, which may end at a proxy with
-    /// certificates of its own.
-    pub(in crate::nvflare) fn proxy_roots(&self) -> &Arc<RootCertStore> {
-        self.proxy_roots.as_ref().unwrap_or(&self.tls_roots)
+    /// TLS to the server; none where messages go in clear.
+    pub(super) fn tls(&self, security: Security) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+        let (roots, own) = match security {
+            Security::Clear => return Ok(None),
+            // It may end at a proxy with certificates of its own.
+            Security::Tls => (self.proxy_roots.as_ref().unwrap_or(&self.tls_roots), None),
+            Security::Mtls => (&self.tls_roots, Some(&self.certified)),
+        };
+        client_config(roots, own).map(Some)
     }
 }
 

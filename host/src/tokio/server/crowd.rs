@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Limits;
+use crate::limits::Limits;
 
 /// Counts connections, in all and by network.
 #[derive(Clone, Debug)]

@@ -12,10 +12,10 @@ use fedlink::message::PeerId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Limits;
 use super::crowd::Place;
 use super::refusals::Refusals;
 use super::vouched::Voucher;
+use crate::limits::Limits;
 use crate::tokio::accept::Accepted;
 use crate::tokio::pipe::{CLOSE_TIMEOUT, Long, Pipe, Reader, Received, Writer};
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::connectivity::ConnectionFailure;
-use crate::tls::Fault;
+use crate::connectivity::Fault;
 
 /// The least time between two lines for one reason.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);

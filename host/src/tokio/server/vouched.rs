@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fedlink::message::SessionId;
 
-use super::Limits;
+use crate::limits::Limits;
 
 /// Counts what was vouched for and has not been judged, in all and by session.
 #[derive(Clone, Debug)]

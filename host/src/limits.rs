@@ -82,7 +82,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The longest message for which nothing is asked.
-    pub(super) fn of_strangers(&self) -> usize {
+    pub(crate) fn of_strangers(&self) -> usize {
         self.message_before_registration.min(self.message)
     }
 }

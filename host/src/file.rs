@@ -1,4 +1,4 @@
-//! Files of kits, read whole.
+//! Small files with certificates, keys and settings: read whole, and told apart.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
