@@ -2,6 +2,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod bounds;
 mod certificates;
 pub mod check;
 pub mod demo;

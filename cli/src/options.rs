@@ -15,7 +15,7 @@ use fedlink_host::{ProxySetting, check_path};
 
 pub use simulate::{SimulateOptions, Span};
 
-use crate::provision::{DEFAULT_PORT, MAX_DAYS, WSS_PORT};
+use crate::bounds::{DEFAULT_PORT, MAX_DAYS, WSS_PORT};
 use crate::training::{MAX_PADDING, MAX_SITES};
 
 /// Federated learning across sites that keep their data.

@@ -29,7 +29,7 @@ mod renew;
 
 pub(crate) use authority::project_of_root;
 pub use error::ProvisionError;
-pub use plan::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, Plan, WSS_PORT};
+pub use plan::Plan;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

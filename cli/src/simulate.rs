@@ -14,6 +14,7 @@ mod reconnection;
 mod report;
 mod screen;
 mod server;
+mod timer;
 mod wheel;
 mod workers;
 mod world;

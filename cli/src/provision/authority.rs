@@ -12,7 +12,8 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
-use super::{MAX_DAYS, ProvisionError, folder};
+use super::{ProvisionError, folder};
+use crate::bounds::MAX_DAYS;
 
 /// The root of a project.
 pub(super) struct Authority {

@@ -7,7 +7,7 @@ use fedlink::identity::{ChainError, NameError};
 use fedlink_host::kit::{Fault, KitError};
 use fedlink_host::{AddressError, HostError, disk_remedy};
 
-use super::{MAX_DAYS, MAX_NAME};
+use crate::bounds::{MAX_DAYS, MAX_NAME};
 
 /// Why a project cannot be made, or a site not be added to it.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@ use fedlink_host::{Address, Host, host_name_fault};
 use serde::{Deserialize, Serialize};
 
 use super::ProvisionError;
+use crate::bounds::{DEFAULT_PORT, MAX_DAYS, MAX_NAME, WSS_PORT};
 
 /// What a project is to be like. The project keeps it as `authority/project.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,20 +34,6 @@ pub struct Plan {
     #[serde(default)]
     pub trusted_path: bool,
 }
-
-/// The port of a coordinator whose host comes without one.
-pub const DEFAULT_PORT: u16 = 8443;
-
-/// The same with transport `wss`: what firewalls let out for HTTP over TLS.
-pub const WSS_PORT: u16 = 443;
-
-/// The longest that a certificate of a coordinator or a site may count, in days. The root
-/// counts for twice as long.
-pub const MAX_DAYS: u32 = 3650;
-
-/// The longest name of a coordinator or a site that this program gives out, in bytes. They
-/// are names of folders and of hosts too; a part of a host's name cannot be longer.
-pub const MAX_NAME: usize = 63;
 
 impl Plan {
     /// Finds what cannot be carried out. Gives the hosts as they were understood.

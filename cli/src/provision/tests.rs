@@ -4,6 +4,7 @@ use fedlink_host::kit::{ServerKit, SiteKit, Suite, Transport};
 use tempfile::TempDir;
 
 use super::*;
+use crate::bounds::MAX_DAYS;
 
 fn plan() -> Plan {
     Plan {

@@ -1,4 +1,11 @@
 //! A run: time goes on, and whatever is due happens.
+//!
+//! What clients do then is in the modules below: their heartbeats, how they come by a session,
+//! and their work.
+
+mod heartbeats;
+mod reconnecting;
+mod working;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,6 +19,7 @@ use super::figures::{Figures, Second, StormFigures};
 use super::network::{Kind, Network, ToClient, ToServer};
 use super::plan::{Plan, Tick, ticks};
 use super::server::{Answer, SimulatedServer};
+use super::timer::{Timer, Track};
 use super::wheel::Timers;
 use crate::interrupt::Interrupt;
 
@@ -44,35 +52,6 @@ struct Buckets {
     to_server: Vec<ToServer>,
     to_clients: Vec<ToClient>,
     answers: Vec<Answer>,
-}
-
-/// Something that a client does by itself.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Timer {
-    /// The client, or the worker, and in the highest bits the track.
-    of: u32,
-    /// It counts only if this is still when it is due.
-    due: Tick,
-}
-
-/// What a timer is for: each track of a client has one that counts.
-#[derive(Clone, Copy)]
-pub(super) enum Track {
-    Beat,
-    Reconnection,
-    Work,
-}
-
-const BEAT: u32 = Track::Beat as u32;
-const TROUBLE: u32 = Track::Reconnection as u32;
-
-const TRACK_SHIFT: u32 = 30;
-
-impl Timer {
-    pub(super) fn new(track: Track, of: u32, due: Tick) -> Self {
-        let of = of | (track as u32) << TRACK_SHIFT;
-        Self { of, due }
-    }
 }
 
 /// Runs a plan to its end and gives what was counted, and the real time that the server
@@ -139,8 +118,8 @@ impl World<'_> {
         self.begin()?;
         let mut buckets = std::mem::take(&mut self.buckets);
         self.timers.turn(&mut buckets.due);
-        let of_beats = buckets.due.iter().filter(|it| it.of >> TRACK_SHIFT == BEAT);
-        self.clients.fetch(of_beats.map(|it| it.of));
+        let of_beats = buckets.due.iter().filter(|it| it.track() == Track::Beat);
+        self.clients.fetch(of_beats.map(|it| it.of()));
         for timer in buckets.due.drain(..) {
             self.fire(timer);
         }
@@ -198,15 +177,14 @@ impl World<'_> {
     }
 
     fn fire(&mut self, timer: Timer) {
-        let due = timer.due;
+        let (of, due) = (timer.of(), timer.due());
         if due > self.now {
             return self.timers.put(due, timer);
         }
-        let of = timer.of & ((1 << TRACK_SHIFT) - 1);
-        match timer.of >> TRACK_SHIFT {
-            BEAT => self.beat_due(of, due),
-            TROUBLE => self.trouble_due(of, due),
-            _ => self.work_due(of, due),
+        match timer.track() {
+            Track::Beat => self.beat_due(of, due),
+            Track::Reconnection => self.reconnection_due(of, due),
+            Track::Work => self.work_due(of, due),
         }
     }
 
@@ -279,7 +257,7 @@ impl World<'_> {
     }
 
     pub(super) fn arm(&mut self, timer: Timer) {
-        self.timers.put(timer.due, timer);
+        self.timers.put(timer.due(), timer);
     }
 
     /// A wait within these bounds, or without jitter the longest.
