@@ -12,6 +12,7 @@ mod ledger;
 mod outgoing;
 mod refused;
 mod registry;
+mod reply_to;
 mod request;
 #[cfg(test)]
 mod strangers;

@@ -40,28 +40,18 @@ use self::state::State;
 use self::task::Task;
 use crate::error::Misuse;
 use crate::identity::Name;
-use crate::link::native::server::Handle;
 use crate::message::{
-    Failure, JobId, PeerId, PullReply, RecordId, Reply, RequestId, ReturnCode, Ssid, SubmitReply,
-    TaskId,
+    Failure, JobId, PullReply, RecordId, Reply, ReturnCode, Ssid, SubmitReply, TaskId,
 };
 use crate::output_queue::OutputQueue;
 use crate::records::Damaged;
+use crate::server::reply_to::ReplyTo;
 use crate::server::{ServerAction, ServerConfig};
 
 pub use self::job::Sites;
 #[cfg(any(test, fuzzing))]
 pub use self::lives::server_lives;
 pub use self::task::{Assignee, NewTask, TaskState, TaskView};
-
-/// Where a reply goes: nothing to the ledger, which only hands it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(test, derive(Hash))]
-pub(crate) struct ReplyTo {
-    pub(crate) peer: PeerId,
-    pub(crate) session: Handle,
-    pub(crate) request: RequestId,
-}
 
 /// A reply, with the bytes that follow its body.
 #[derive(Clone, PartialEq, Eq)]

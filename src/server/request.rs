@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use super::ledger::ReplyTo;
 use super::registry::Ending;
+use super::reply_to::ReplyTo;
 use super::{Server, ServerAction};
 use crate::error::Dropped;
 use crate::link::native::server::Handle;
