@@ -15,6 +15,7 @@ REACHED = "FEDLINK_REACHED"
 # Tests run on threads that have their names.
 CHOICE = f"""
 pub(crate) fn active_mutant(function: u32) -> u32 {{
+    use std::prelude::rust_2024::*;
     use std::{{cell::RefCell, collections::HashSet, env, fs::File, io::Write, sync::LazyLock}};
     static ACTIVE: LazyLock<u32> = LazyLock::new(|| {{
         env::var("{MUTANT}").map_or(0, |number| number.parse().unwrap_or(0))
@@ -23,12 +24,12 @@ pub(crate) fn active_mutant(function: u32) -> u32 {{
         let path = env::var_os("{REACHED}")?;
         Some(File::options().append(true).create(true).open(path).unwrap())
     }});
-    thread_local!(static SEEN: RefCell<HashSet<u32>> = RefCell::default());
+    std::thread_local!(static SEEN: RefCell<HashSet<u32>> = RefCell::default());
     if let Some(mut log) = REACHED.as_ref()
         && SEEN.with_borrow_mut(|seen| seen.insert(function))
     {{
         let test = std::thread::current().name().unwrap_or_default().to_owned();
-        log.write_all(format!("{{test}}\\t{{function}}\\n").as_bytes()).unwrap();
+        log.write_all(std::format!("{{test}}\\t{{function}}\\n").as_bytes()).unwrap();
     }}
     *ACTIVE
 }}
