@@ -7,8 +7,8 @@ mod certificates;
 #[cfg(test)]
 mod checking;
 mod commands;
+mod context;
 mod counters;
-mod cx;
 mod failure;
 mod farewell;
 pub(crate) mod heartbeat;
@@ -53,7 +53,7 @@ use crate::timer::Timers;
 use crate::transmit::Transmit;
 use carrier::Connection;
 use certificates::Ends;
-use cx::{Ask, Asks, WorkContext};
+use context::{Ask, Asks, WorkContext};
 use state::State;
 use work::{Wish, Work};
 

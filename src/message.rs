@@ -1,5 +1,6 @@
 //! The vocabulary: what clients and servers say to each other, whatever the wire.
 
+pub(crate) mod check;
 mod code;
 mod id;
 pub(crate) mod limits;

@@ -32,9 +32,9 @@ use crate::wire::native::{
 };
 
 /// A client, as far as a server can tell.
-pub struct StandIn(State);
+pub struct StandIn(Registration);
 
-enum State {
+enum Registration {
     /// With the nonce of its latest challenge.
     Outside([u8; 16]),
     Inside {
@@ -91,7 +91,7 @@ pub enum Answer {
 
 impl Default for StandIn {
     fn default() -> Self {
-        Self(State::Outside([0; 16]))
+        Self(Registration::Outside([0; 16]))
     }
 }
 
@@ -99,21 +99,21 @@ impl StandIn {
     /// Whether it has a session.
     #[must_use]
     pub fn is_inside(&self) -> bool {
-        matches!(self.0, State::Inside { .. })
+        matches!(self.0, Registration::Inside { .. })
     }
 
     /// The number of its latest request, from 1. `None` outside.
     #[must_use]
     pub fn latest(&self) -> Option<u64> {
         match &self.0 {
-            State::Inside { latest, .. } => Some(latest.0),
-            State::Outside(_) => None,
+            Registration::Inside { latest, .. } => Some(latest.0),
+            Registration::Outside(_) => None,
         }
     }
 
     /// Asks to come in; whoever was inside is outside. Use a nonce once.
     pub fn challenge(&mut self, claim: &Claim, nonce: [u8; 16]) -> Bytes {
-        self.0 = State::Outside(nonce);
+        self.0 = Registration::Outside(nonce);
         hello(claim, nonce).into()
     }
 
@@ -124,14 +124,14 @@ impl StandIn {
     pub fn handle(&mut self, claim: &Claim, message: BytesMut) -> Result<Answer, Dropped> {
         let envelope = native::parse(&message).map_err(|_| Dropped::Malformed)?;
         match (&mut self.0, envelope) {
-            (State::Outside(nonce), Envelope::ChallengeReply { reply, hello })
+            (Registration::Outside(nonce), Envelope::ChallengeReply { reply, hello })
                 if reply.client_nonce == *nonce =>
             {
                 let hello_s = message.get(..hello).ok_or(Dropped::Malformed)?;
                 Ok(Answer::Register(register(claim, *nonce, hello_s)))
             }
             (
-                State::Outside(nonce),
+                Registration::Outside(nonce),
                 Envelope::RegisterReply {
                     client_nonce,
                     session,
@@ -144,7 +144,7 @@ impl StandIn {
                 Ok(Answer::Registered)
             }
             (
-                State::Outside(nonce),
+                Registration::Outside(nonce),
                 Envelope::Refusal {
                     client_nonce,
                     seal: RefusalSeal::Clear,
@@ -157,16 +157,16 @@ impl StandIn {
                 Ok(wait.map_or(Answer::Refused, busy))
             }
             (_, Envelope::Refusal { .. }) => Ok(Answer::Refused),
-            (State::Inside { session, .. }, Envelope::InvalidSession(invalid))
+            (Registration::Inside { session, .. }, Envelope::InvalidSession(invalid))
                 if invalid.session == session.id =>
             {
                 Ok(Answer::SessionUnknown)
             }
-            (State::Inside { session, .. }, Envelope::Sealed { number, .. }) => {
+            (Registration::Inside { session, .. }, Envelope::Sealed { number, .. }) => {
                 understand(session.open_sealed(number, message)?)
             }
             (
-                State::Inside { session, .. },
+                Registration::Inside { session, .. },
                 Envelope::Clear {
                     request,
                     token,
@@ -229,7 +229,7 @@ impl StandIn {
     }
 
     pub(crate) fn inside(id: SessionId, protection: Protection) -> Self {
-        Self(State::Inside {
+        Self(Registration::Inside {
             session: Session::new(id, protection),
             latest: RequestId::default(),
         })
@@ -241,7 +241,7 @@ impl StandIn {
         payload: &Bytes,
         buffer: &mut MessageBuffer,
     ) -> Option<BytesMut> {
-        let State::Inside { session, latest } = &mut self.0 else {
+        let Registration::Inside { session, latest } = &mut self.0 else {
             return None;
         };
         latest.0 += 1;

@@ -108,10 +108,10 @@ pub(crate) enum Fault {
 
 /// What is known of the connections of a client's host. Clones know the same.
 #[derive(Clone, Debug, Default)]
-pub struct Connectivity(Arc<Mutex<State>>);
+pub struct Connectivity(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Known {
     /// Why the latest connection is none any more, or could not be made.
     failure: Option<ConnectionFailure>,
     /// How many connections in a row failed for permanent reasons.
@@ -125,45 +125,45 @@ impl Connectivity {
     /// it was lost after the server had answered on it, for no reason that is known.
     #[must_use]
     pub fn failure(&self) -> Option<ConnectionFailure> {
-        self.state().failure.clone()
+        self.known().failure.clone()
     }
 
     /// Why all of the latest connections failed, if only a person can help. Give up then,
     /// unless something has changed here meanwhile, such as a certificate.
     #[must_use]
     pub fn refusal(&self) -> Option<ConnectionFailure> {
-        let state = self.state();
-        let refused = state.refusals >= MAX_REFUSALS;
-        state.failure.clone().filter(|_| refused)
+        let known = self.known();
+        let refused = known.refusals >= MAX_REFUSALS;
+        known.failure.clone().filter(|_| refused)
     }
 
     /// Something has changed at this end: what failed before says nothing any more.
     pub fn start_over(&self) {
-        self.state().refusals = 0;
+        self.known().refusals = 0;
     }
 
     /// A connection stands, as far as this end can tell.
     pub(crate) fn connected(&self) {
-        let mut state = self.state();
-        state.failure = None;
-        state.answered = false;
+        let mut known = self.known();
+        known.failure = None;
+        known.answered = false;
     }
 
     /// A message has come.
     pub(crate) fn answered(&self) {
-        let mut state = self.state();
-        state.answered = true;
-        state.refusals = 0;
+        let mut known = self.known();
+        known.answered = true;
+        known.refusals = 0;
     }
 
     /// A connection broke, or could not be made.
     pub(crate) fn failed(&self, error: &io::Error) {
         tracing::debug!(%error, "a connection to the server failed");
-        let mut state = self.state();
+        let mut known = self.known();
         let failure = ConnectionFailure::of(error);
-        state.refusals = match failure.kind {
+        known.refusals = match failure.kind {
             FailureKind::Transient => 0,
-            FailureKind::Permanent => state.refusals.saturating_add(1),
+            FailureKind::Permanent => known.refusals.saturating_add(1),
         };
         let broke = matches!(
             error.kind(),
@@ -173,25 +173,25 @@ impl Connectivity {
                 | ErrorKind::BrokenPipe
         );
         // Where the server had answered, it was lost, as connections are.
-        let lost = broke && state.answered && failure.fault.is_none();
-        state.failure = (!lost).then_some(failure);
+        let lost = broke && known.answered && failure.fault.is_none();
+        known.failure = (!lost).then_some(failure);
     }
 
     /// The server has closed a connection.
     pub(crate) fn closed(&self) {
-        let mut state = self.state();
-        if !state.answered {
-            state.failure = Some(ConnectionFailure::transient(UNANSWERED));
+        let mut known = self.known();
+        if !known.answered {
+            known.failure = Some(ConnectionFailure::transient(UNANSWERED));
         }
     }
 
     /// The host gives up a connection on which no answers come.
     pub(crate) fn gave_up(&self) {
         let text = "no answer came on it: it is made anew";
-        self.state().failure = Some(ConnectionFailure::transient(text));
+        self.known().failure = Some(ConnectionFailure::transient(text));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,8 +14,9 @@ use crate::Instant;
 use crate::error::{ConfigError, Misuse};
 use crate::identity::{Identity, Name, Revoked, Roots};
 use crate::link::event::JobEnd;
+use crate::message::check::check_size;
 use crate::message::limits::{
-    MAX_PROPERTIES, MAX_STRANGER_PROPERTIES, MAX_SUSPENSION, MAX_TEXT, check_size, cut,
+    MAX_PROPERTIES, MAX_STRANGER_PROPERTIES, MAX_SUSPENSION, MAX_TEXT, cut,
 };
 use crate::message::{
     JobId, Outcome, Payload, Progress, Properties, RecordId, SignatureId, Ssid, TaskId,

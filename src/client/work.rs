@@ -24,7 +24,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{ConfigError, Dropped, Misuse};
-use crate::message::limits::check_given;
+use crate::message::check::check_given;
 use crate::message::{
     BLOCK, JobId, JobReport, Outcome, Parts, Payload, Progress, Properties, RecordId, Reply,
     RequestId, ReturnCode, TaskId,
@@ -33,7 +33,7 @@ use crate::records::Damaged;
 use crate::transfer::MAX_BLOCKS;
 
 use super::Timer;
-use super::cx::WorkContext;
+use super::context::WorkContext;
 use super::{Binding, ClientAction, Mode};
 
 #[cfg(any(test, fuzzing))]

@@ -61,7 +61,6 @@ const CIRCLES: &[&[&str]] = &[
         "link::nvflare::send",
     ],
     &["link::nvflare::download", "link::nvflare::task"],
-    &["message::limits", "message::payload"],
     // A record holds parts of what it records, and those hold parts of records.
     &[
         "server::ledger::job",

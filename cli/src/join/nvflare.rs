@@ -65,7 +65,7 @@ struct SiteProcess<'a> {
     proxies: Proxies,
     reloading: Reloading<'a, Kit>,
     /// What went wrong last, until the server answers.
-    trouble: Option<String>,
+    failure: Option<String>,
     leaving: bool,
 }
 
@@ -98,7 +98,7 @@ impl<'a> SiteProcess<'a> {
             way,
             proxies,
             reloading: Reloading::new(kit, signals, options.quiet || options.json),
-            trouble: None,
+            failure: None,
             leaving: false,
         };
         process.tell(&News::Calls {
@@ -130,7 +130,7 @@ impl<'a> SiteProcess<'a> {
                 () = sleep_until(patience), if self.options.once && !self.leaving => {
                     return Err(JoinError::NotRegistered {
                         waited: ONCE_PATIENCE,
-                        last: self.trouble.take().unwrap_or_else(|| SILENCE.to_owned()),
+                        last: self.failure.take().unwrap_or_else(|| SILENCE.to_owned()),
                     });
                 }
             };
@@ -183,7 +183,7 @@ impl<'a> SiteProcess<'a> {
         }
         match action {
             ClientAction::SetAuth(_) => {
-                self.trouble = None;
+                self.failure = None;
                 if !self.options.once {
                     self.tell(&self.registration());
                 }
@@ -193,8 +193,8 @@ impl<'a> SiteProcess<'a> {
                 self.checked();
                 self.leave("it was only to be checked").await?;
             }
-            ClientAction::HeartbeatAnswered { .. } if self.trouble.is_some() => {
-                self.trouble = None;
+            ClientAction::HeartbeatAnswered { .. } if self.failure.is_some() => {
+                self.failure = None;
                 self.tell(&News::Answers);
             }
             ClientAction::CertificateEnds { owner, left, .. } => {
@@ -206,7 +206,7 @@ impl<'a> SiteProcess<'a> {
             ClientAction::Suspect { suspicion, .. } => {
                 let what = explain(&suspicion);
                 self.tell(&News::Suspects { what: what.clone() });
-                self.trouble = Some(what);
+                self.failure = Some(what);
             }
             ClientAction::Retry {
                 at,
@@ -214,7 +214,7 @@ impl<'a> SiteProcess<'a> {
                 reason,
             } => {
                 let why = self.cause.why(reason);
-                self.trouble = Some(why.clone());
+                self.failure = Some(why.clone());
                 let wait = self.site.client().call(move |_, now| at.since(now));
                 let wait = wait.await.map_err(CallError::from)?;
                 self.tell(&News::Retries {

@@ -7,7 +7,7 @@ use super::plan::{NEVER, Plan, Tick};
 /// A client that works.
 pub(super) struct Worker {
     pub(super) client: u32,
-    pub(super) state: State,
+    pub(super) state: WorkerState,
     pub(super) due: Tick,
     /// The task before.
     pub(super) last: Option<TaskId>,
@@ -17,7 +17,7 @@ pub(super) struct Worker {
 
 /// What it does.
 #[derive(Clone, Copy)]
-pub(super) enum State {
+pub(super) enum WorkerState {
     /// It waits before it asks for a task.
     Pausing,
     Asking,
@@ -31,7 +31,7 @@ impl Worker {
     pub(super) fn new(client: u32) -> Self {
         Self {
             client,
-            state: State::Pausing,
+            state: WorkerState::Pausing,
             due: NEVER,
             last: None,
             failures: 0,

@@ -15,12 +15,12 @@ const MAX_WAITING: usize = 64 << 20;
 /// batch is written the next one gathers, so a slow disk makes batches longer and not the
 /// wait.
 pub(super) struct GroupCommit {
-    state: State,
+    state: StorageState,
     waiting: Vec<Record>,
     waiting_bytes: usize,
 }
 
-enum State {
+enum StorageState {
     /// There is no storage.
     Nowhere,
     Idle(Compacting),
@@ -31,9 +31,9 @@ enum State {
 
 impl GroupCommit {
     pub(super) fn new(storage: Option<Box<dyn Storage>>) -> Self {
-        let stored = |storage| State::Idle(Compacting::new(storage));
+        let stored = |storage| StorageState::Idle(Compacting::new(storage));
         Self {
-            state: storage.map_or(State::Nowhere, stored),
+            state: storage.map_or(StorageState::Nowhere, stored),
             waiting: Vec::new(),
             waiting_bytes: 0,
         }
@@ -50,7 +50,8 @@ impl GroupCommit {
 
     /// Whether all that was pushed is stored.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && matches!(self.state, State::Idle(_) | State::Nowhere)
+        self.waiting.is_empty()
+            && matches!(self.state, StorageState::Idle(_) | StorageState::Nowhere)
     }
 
     /// Begins to store what waits, unless something is being stored. Every action of the
@@ -59,8 +60,8 @@ impl GroupCommit {
         if self.waiting.is_empty() {
             return;
         }
-        let mut storage = match std::mem::replace(&mut self.state, State::Failed) {
-            State::Idle(storage) => storage,
+        let mut storage = match std::mem::replace(&mut self.state, StorageState::Failed) {
+            StorageState::Idle(storage) => storage,
             other => {
                 self.state = other;
                 return;
@@ -68,7 +69,7 @@ impl GroupCommit {
         };
         let records = self.take_waiting();
         let snapshot = storage.is_due().then(snapshot);
-        self.state = State::Writing(tokio::task::spawn_blocking(move || {
+        self.state = StorageState::Writing(tokio::task::spawn_blocking(move || {
             let stored = storage.store(&records, snapshot);
             (storage, stored.map(|()| ids(&records)))
         }));
@@ -78,14 +79,16 @@ impl GroupCommit {
     /// whatever waits counts as stored.
     pub(super) async fn done(&mut self) -> io::Result<Vec<RecordId>> {
         let written = match &mut self.state {
-            State::Writing(task) => task.await,
-            State::Nowhere if !self.waiting.is_empty() => return Ok(ids(&self.take_waiting())),
+            StorageState::Writing(task) => task.await,
+            StorageState::Nowhere if !self.waiting.is_empty() => {
+                return Ok(ids(&self.take_waiting()));
+            }
             _ => return std::future::pending().await,
         };
-        self.state = State::Failed;
+        self.state = StorageState::Failed;
         let (storage, ids) = written.map_err(io::Error::other)?;
         let ids = ids?;
-        self.state = State::Idle(storage);
+        self.state = StorageState::Idle(storage);
         Ok(ids)
     }
 
@@ -96,7 +99,7 @@ impl GroupCommit {
 
     /// Waits until the storage is free, whatever becomes of what waits.
     pub(super) async fn release(&mut self) {
-        if matches!(self.state, State::Writing(_))
+        if matches!(self.state, StorageState::Writing(_))
             && let Err(error) = self.done().await
         {
             tracing::debug!(%error, "the last records were not stored");

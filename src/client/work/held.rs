@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::Instant;
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::client::{ClientAction, Task};
 use crate::error::Misuse;
 use crate::message::{JobId, Payload, Place, TaskId};

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::Work;
 use super::record::{StoredResult, StoredTask};
 use crate::Instant;
-use crate::client::cx::{Ask, Asks, WorkContext};
+use crate::client::context::{Ask, Asks, WorkContext};
 use crate::client::{ClientAction, ClientConfig, ClientCounters, Timer};
 use crate::entropy::Entropy;
 use crate::identity::Name;

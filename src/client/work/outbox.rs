@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::client::Timer;
 use crate::client::backoff::{self, at_most_longest};
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::client::{ClientAction, RetryReason};
 use crate::config::Check;
 use crate::error::Dropped;
@@ -55,7 +55,7 @@ enum Asked {
 struct Entry {
     result: StoredResult,
     payload: Payload,
-    state: State,
+    state: EntryState,
     first_sent: Option<Instant>,
     /// Failures in a row.
     failures: u32,
@@ -66,7 +66,7 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-enum State {
+enum EntryState {
     /// Not stored, so not promised.
     Storing,
     /// In the queue, or until the timer, or a session. A request that failed is repeated
@@ -114,7 +114,7 @@ impl Outbox {
         let task = result.task;
         let record = Record::Result(result.clone());
         store.persist(cx, &record, payload.bytes().clone(), Gate::Result(task));
-        let entry = Entry::new(result, payload, State::Storing);
+        let entry = Entry::new(result, payload, EntryState::Storing);
         self.entries.insert(task, entry);
     }
 
@@ -133,7 +133,7 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&task) else {
             return;
         };
-        entry.state = State::Waiting { again: None };
+        entry.state = EntryState::Waiting { again: None };
         self.enqueue(cx, store, task);
         self.send_queued(cx);
     }
@@ -191,12 +191,12 @@ impl Outbox {
     /// The timer of this result is due.
     pub(crate) fn on_timer(&mut self, cx: &mut WorkContext<'_>, store: &mut Store, task: TaskId) {
         match self.entries.get(&task).map(|entry| entry.state) {
-            Some(State::Pushing) => self.push_parts(cx, task),
-            Some(State::Waiting { .. }) => {
+            Some(EntryState::Pushing) => self.push_parts(cx, task),
+            Some(EntryState::Waiting { .. }) => {
                 self.enqueue(cx, store, task);
                 self.send_queued(cx);
             }
-            Some(State::Storing | State::Submitting) | None => {}
+            Some(EntryState::Storing | EntryState::Submitting) | None => {}
         }
     }
 
@@ -213,8 +213,8 @@ impl Outbox {
             self.give_up_optional(cx, store, task);
         }
         for entry in self.entries.values_mut() {
-            if entry.state != State::Storing {
-                entry.state = State::Waiting { again: None };
+            if entry.state != EntryState::Storing {
+                entry.state = EntryState::Waiting { again: None };
             }
         }
     }
@@ -224,7 +224,7 @@ impl Outbox {
         let waiting: Vec<TaskId> = self
             .entries
             .iter()
-            .filter(|(_, entry)| matches!(entry.state, State::Waiting { .. }))
+            .filter(|(_, entry)| matches!(entry.state, EntryState::Waiting { .. }))
             .map(|(task, _)| *task)
             .collect();
         for task in waiting {
@@ -241,7 +241,7 @@ impl Outbox {
             result.encoding.clone(),
         );
         let task = result.task;
-        let entry = Entry::new(result, payload, State::Waiting { again: None });
+        let entry = Entry::new(result, payload, EntryState::Waiting { again: None });
         self.entries.insert(task, entry);
     }
 
@@ -309,16 +309,16 @@ impl Outbox {
         };
         let timeout = cx.config.task_timeout;
         let id = match entry.state {
-            State::Waiting { again: Some(id) } => {
+            EntryState::Waiting { again: Some(id) } => {
                 cx.asks.repeat(id, request, bytes, timeout);
                 id
             }
-            State::Waiting { again: None }
-            | State::Storing
-            | State::Submitting
-            | State::Pushing => cx.asks.send(request, bytes, timeout),
+            EntryState::Waiting { again: None }
+            | EntryState::Storing
+            | EntryState::Submitting
+            | EntryState::Pushing => cx.asks.send(request, bytes, timeout),
         };
-        entry.state = State::Submitting;
+        entry.state = EntryState::Submitting;
         entry.first_sent.get_or_insert(cx.now);
         self.asked.insert(id, Asked::Submit(task));
         self.moving.insert(task);
@@ -354,7 +354,7 @@ impl Outbox {
             }
             SubmitReply::SendFrom(offset) if entry.can_send_from(cx, offset) => {
                 entry.failures = 0;
-                entry.state = State::Pushing;
+                entry.state = EntryState::Pushing;
                 let (upload, resumed) = match &mut entry.upload {
                     Some(upload) => {
                         let resumed = upload.send_from(offset);
@@ -393,7 +393,7 @@ impl Outbox {
             return;
         }
         if let Some(entry) = self.entries.get_mut(&task) {
-            entry.state = State::Waiting { again };
+            entry.state = EntryState::Waiting { again };
             entry.failures = entry.failures.saturating_add(1);
             let wait = delay(cx, entry.failures);
             cx.retry(Timer::Outbox(task), wait, entry.failures, reason);
@@ -469,7 +469,7 @@ impl Asked {
 }
 
 impl Entry {
-    fn new(result: StoredResult, payload: Payload, state: State) -> Self {
+    fn new(result: StoredResult, payload: Payload, state: EntryState) -> Self {
         Self {
             result,
             payload,

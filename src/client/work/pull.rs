@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::Instant;
 use crate::client::Timer;
 use crate::client::backoff::at_most_longest;
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::client::{ClientAction, RetryReason};
 use crate::error::Dropped;
 use crate::message::limits::MAX_PROPERTIES;
@@ -79,7 +79,7 @@ struct Asked {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 struct Pull {
-    state: State,
+    state: PullState,
     /// When the host began to ask.
     since: Instant,
     /// Failures in a row.
@@ -94,7 +94,7 @@ struct Pull {
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
-enum State {
+enum PullState {
     /// The host has not asked for a task.
     Idle,
     /// Until the timer, or a session. A failed request is repeated under its number.
@@ -122,14 +122,14 @@ impl Pulls {
     pub(crate) fn active(&self) -> usize {
         self.jobs
             .values()
-            .filter(|pull| !matches!(pull.state, State::Idle))
+            .filter(|pull| !matches!(pull.state, PullState::Idle))
             .count()
     }
 
     pub(crate) fn is_active(&self, job: JobId) -> bool {
         self.jobs
             .get(&job)
-            .is_some_and(|pull| !matches!(pull.state, State::Idle))
+            .is_some_and(|pull| !matches!(pull.state, PullState::Idle))
     }
 
     pub(crate) fn owns(&self, id: RequestId) -> bool {
@@ -139,16 +139,16 @@ impl Pulls {
     /// Asks for a task until there is one.
     pub(crate) fn start(&mut self, cx: &mut WorkContext<'_>, work: &Unfinished<'_>, job: JobId) {
         let pull = self.jobs.entry(job).or_insert_with(|| Pull {
-            state: State::Idle,
+            state: PullState::Idle,
             since: cx.now,
             failures: 0,
             refusals: 0,
             least_timeout: Duration::ZERO,
             poll_wait: cx.config.retry_min,
         });
-        if matches!(pull.state, State::Idle) {
+        if matches!(pull.state, PullState::Idle) {
             pull.since = cx.now;
-            pull.state = State::Waiting { again: None };
+            pull.state = PullState::Waiting { again: None };
             self.ask(cx, work, job);
         }
     }
@@ -156,7 +156,7 @@ impl Pulls {
     /// The job's task has reached the host, or is dropped.
     pub(crate) fn finished(&mut self, job: JobId) {
         if let Some(pull) = self.jobs.get_mut(&job) {
-            pull.state = State::Idle;
+            pull.state = PullState::Idle;
         }
     }
 
@@ -167,8 +167,8 @@ impl Pulls {
         let Some(pull) = self.jobs.get_mut(&job) else {
             return;
         };
-        if matches!(pull.state, State::Asking | State::Waiting { .. }) {
-            pull.state = State::Waiting { again: None };
+        if matches!(pull.state, PullState::Asking | PullState::Waiting { .. }) {
+            pull.state = PullState::Waiting { again: None };
             self.drop_requests(cx, job);
             cx.timers.disarm(Timer::Pull(job));
             self.ask(cx, work, job);
@@ -272,7 +272,7 @@ impl Pulls {
             return None;
         }
         let pull = self.jobs.get_mut(&job)?;
-        pull.state = State::Waiting { again: Some(id) };
+        pull.state = PullState::Waiting { again: Some(id) };
         pull.failures = pull.failures.saturating_add(1);
         let wait = at_most_longest(retry_after.unwrap_or_default()).max(cx.config.failed_wait);
         let reason = RetryReason::PullTask(code);
@@ -305,11 +305,11 @@ impl Pulls {
             .disarm_where(|timer| matches!(timer, Timer::Pull(_)));
         for pull in self.jobs.values_mut() {
             match &mut pull.state {
-                State::Asking | State::Waiting { .. } => {
-                    pull.state = State::Waiting { again: None };
+                PullState::Asking | PullState::Waiting { .. } => {
+                    pull.state = PullState::Waiting { again: None };
                 }
-                State::Fetching(fetch) => fetch.cut(),
-                State::Idle | State::Storing => {}
+                PullState::Fetching(fetch) => fetch.cut(),
+                PullState::Idle | PullState::Storing => {}
             }
         }
     }
@@ -374,7 +374,7 @@ impl Pulls {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn place_of(&self, task: TaskId) -> Option<Place> {
         self.jobs.values().find_map(|pull| match &pull.state {
-            State::Fetching(fetch) if fetch.task.head.task == task => {
+            PullState::Fetching(fetch) if fetch.task.head.task == task => {
                 Some(fetch.task.head.payload.place)
             }
             _ => None,
@@ -385,8 +385,11 @@ impl Pulls {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn stored(&self) -> BTreeMap<JobId, (StoredTask, Vec<Bytes>)> {
         let under_way = self.jobs.values().filter_map(|pull| match &pull.state {
-            State::Fetching(fetch) => Some(&**fetch),
-            State::Idle | State::Waiting { .. } | State::Asking | State::Storing => None,
+            PullState::Fetching(fetch) => Some(&**fetch),
+            PullState::Idle
+            | PullState::Waiting { .. }
+            | PullState::Asking
+            | PullState::Storing => None,
         });
         let stored = self.earlier.values().chain(under_way);
         let stored = stored.map(|fetch| (fetch.task.job, (fetch.task.clone(), fetch.stored())));
@@ -400,7 +403,7 @@ impl Pulls {
             fetch.snapshot(records);
         }
         for pull in self.jobs.values() {
-            if let State::Fetching(fetch) = &pull.state {
+            if let PullState::Fetching(fetch) = &pull.state {
                 fetch.snapshot(records);
             }
         }
@@ -413,7 +416,7 @@ impl Pulls {
         let Some(pull) = self.jobs.get_mut(&job).filter(|_| cx.ready) else {
             return;
         };
-        let State::Waiting { again } = pull.state else {
+        let PullState::Waiting { again } = pull.state else {
             return;
         };
         if full || cx.config.binding.gives_tasks_again() && work.has_job(job) {
@@ -434,7 +437,7 @@ impl Pulls {
             None => cx.asks.send(request, Bytes::new(), timeout),
         };
         self.asked.insert(id, Asked { job, part: None });
-        pull.state = State::Asking;
+        pull.state = PullState::Asking;
     }
 
     fn on_task(
@@ -469,7 +472,7 @@ impl Pulls {
             return Pulled::Unfit(task, "the payload is larger than this site accepts");
         }
         if task.head.payload.place == Place::Inline {
-            pull.state = State::Storing;
+            pull.state = PullState::Storing;
             let payload = task.head.payload.clone().with(payload);
             return Pulled::Task(task, payload, pull.since);
         }
@@ -482,7 +485,7 @@ impl Pulls {
             }
         };
         fetch.resume(cx);
-        pull.state = State::Fetching(Box::new(fetch));
+        pull.state = PullState::Fetching(Box::new(fetch));
         self.fetch_parts(cx, job);
         self.take_complete(job)
     }
@@ -508,7 +511,7 @@ impl Pulls {
     /// Asks for a task again when the server's wait is over.
     fn poll_again(&mut self, cx: &mut WorkContext<'_>, job: JobId) {
         if let Some(pull) = self.jobs.get_mut(&job) {
-            pull.state = State::Waiting { again: None };
+            pull.state = PullState::Waiting { again: None };
             cx.timers.arm(Timer::Pull(job), cx.now + pull.poll_wait);
         }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientAction;
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::error::Misuse;
 use crate::message::{JobId, Outcome, Place, Properties, RecordId, Ssid, TaskHead, TaskId};
 use crate::records::{self, Damaged, IN_SNAPSHOT, Records};

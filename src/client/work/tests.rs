@@ -8,7 +8,7 @@ mod restore;
 use super::*;
 
 use crate::Instant;
-use crate::client::cx::{Ask, Asks};
+use crate::client::context::{Ask, Asks};
 use crate::client::{ClientConfig, ClientCounters, RetryReason, Task};
 use crate::entropy::Entropy;
 use crate::identity::Name;

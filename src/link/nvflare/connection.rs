@@ -35,7 +35,7 @@ const FIRST_STREAM: u16 = 17;
 
 #[derive(Default)]
 pub(super) struct Connection {
-    state: State,
+    state: ConnectionState,
     /// When the next ping is due.
     ping_at: Option<Instant>,
     heard: Instant,
@@ -52,7 +52,7 @@ pub(super) struct Connection {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum ConnectionState {
     #[default]
     Down,
     /// The greeting is not answered.
@@ -74,7 +74,7 @@ impl Connection {
     /// A connection stands: greets the server under `name` at Unix time `wall`.
     pub(super) fn connect(&mut self, now: Instant, name: &str, wall: f64) {
         self.disconnect();
-        self.state = State::Greeting;
+        self.state = ConnectionState::Greeting;
         self.heard = now;
         let greeting = Value::map([
             ("endpoint_name", Value::from(name)),
@@ -85,7 +85,7 @@ impl Connection {
     }
 
     pub(super) fn disconnect(&mut self) {
-        self.state = State::Down;
+        self.state = ConnectionState::Down;
         self.ping_at = None;
         self.ready.clear();
         self.waiting.clear();
@@ -94,12 +94,12 @@ impl Connection {
 
     /// Whether there is a connection.
     pub(super) fn is_up(&self) -> bool {
-        self.state != State::Down
+        self.state != ConnectionState::Down
     }
 
     /// Whether messages may go out.
     pub(super) fn is_open(&self) -> bool {
-        self.state == State::Open
+        self.state == ConnectionState::Open
     }
 
     /// Takes one frame. `ping_after` is how long the server may be silent.
@@ -109,7 +109,7 @@ impl Connection {
         frame: Bytes,
         ping_after: Duration,
     ) -> Result<Heard, Dropped> {
-        if self.state == State::Down {
+        if self.state == ConnectionState::Down {
             return Err(Dropped::Unexpected);
         }
         let Frame {
@@ -121,13 +121,13 @@ impl Connection {
         } = sfm::parse(frame).map_err(|_| Dropped::Malformed)?;
         self.heard = now;
         match (kind, self.state) {
-            (Kind::Ready, State::Greeting) => {
-                self.state = State::Pinging(0);
+            (Kind::Ready, ConnectionState::Greeting) => {
+                self.state = ConnectionState::Pinging(0);
                 self.ping_at = Some(now);
                 self.handle_timeout(now, ping_after);
             }
-            (Kind::Pong, State::Pinging(_)) => {
-                self.state = State::Open;
+            (Kind::Pong, ConnectionState::Pinging(_)) => {
+                self.state = ConnectionState::Open;
                 self.ping_at = Some(now + ping_after);
                 self.ready.append(&mut self.waiting);
             }
@@ -152,18 +152,18 @@ impl Connection {
             return;
         }
         let next = match self.state {
-            State::Pinging(pings) => {
+            ConnectionState::Pinging(pings) => {
                 self.ping(Kind::Ping);
-                self.state = State::Pinging(pings + 1);
+                self.state = ConnectionState::Pinging(pings + 1);
                 let fast = pings < FAST_PINGS;
                 Some(now + if fast { PING_AGAIN } else { PING_AGAIN_SLOWLY })
             }
-            State::Open if self.heard + ping_after <= now => {
+            ConnectionState::Open if self.heard + ping_after <= now => {
                 self.ping(Kind::Ping);
                 Some(now + ping_after)
             }
-            State::Open => Some(self.heard + ping_after),
-            State::Down | State::Greeting => None,
+            ConnectionState::Open => Some(self.heard + ping_after),
+            ConnectionState::Down | ConnectionState::Greeting => None,
         };
         self.ping_at = next;
     }
@@ -189,9 +189,11 @@ impl Connection {
         let transmit = self.frame(headers, payload)?;
         let id = transmit.id;
         match self.state {
-            State::Open => self.ready.push_back(transmit),
-            State::Down => return None,
-            State::Greeting | State::Pinging(_) => self.waiting.push_back(transmit),
+            ConnectionState::Open => self.ready.push_back(transmit),
+            ConnectionState::Down => return None,
+            ConnectionState::Greeting | ConnectionState::Pinging(_) => {
+                self.waiting.push_back(transmit)
+            }
         }
         Some(id)
     }

@@ -30,7 +30,7 @@ const BEAT: Duration = Duration::from_secs(10);
 /// What is known of a job.
 #[derive(Default)]
 pub(super) struct Job {
-    state: State,
+    state: JobState,
     /// The server wants it to run here.
     wanted: bool,
     /// The server wants it to stop.
@@ -44,7 +44,7 @@ pub(super) struct Job {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum JobState {
     /// The server's half may not be there.
     #[default]
     Apart,
@@ -60,8 +60,8 @@ impl Job {
 
     /// The connection is gone.
     pub(super) fn unsync(&mut self) {
-        if self.state == State::Together {
-            self.state = State::Apart;
+        if self.state == JobState::Together {
+            self.state = JobState::Apart;
         }
         self.cancel_all();
     }
@@ -82,9 +82,9 @@ impl Link {
         let known = self.jobs.entry(job).or_default();
         known.waiting = Some(id);
         match known.state {
-            State::Apart => self.sync(cx, job),
-            State::Together => self.ask_waiting(cx, job),
-            State::Ended => {
+            JobState::Apart => self.sync(cx, job),
+            JobState::Together => self.ask_waiting(cx, job),
+            JobState::Ended => {
                 known.cancel_all();
                 self.run_ended(cx, id);
             }
@@ -98,7 +98,7 @@ impl Link {
         let wanted = self
             .jobs
             .get(&job)
-            .is_some_and(|job| job.state == State::Apart && job.waiting.is_some());
+            .is_some_and(|job| job.state == JobState::Apart && job.waiting.is_some());
         if !wanted {
             return;
         }
@@ -114,7 +114,7 @@ impl Link {
             return;
         };
         if answer.code == ReturnCode::Ok && aux_code(answer) == Some("OK") {
-            known.state = State::Together;
+            known.state = JobState::Together;
             known.beats = true;
             self.timers.disarm(Timer::Sync(job));
             self.beat(cx, job);
@@ -151,7 +151,7 @@ impl Link {
         let Some(known) = self.jobs.get_mut(&job) else {
             return;
         };
-        known.state = State::Ended;
+        known.state = JobState::Ended;
         known.beats = false;
         let pulls = [known.waiting.take(), known.asking.take()];
         self.timers.disarm(Timer::Beat(job));

@@ -8,7 +8,8 @@ use super::task::{Assignee, Entry, NewTask, Owner, Phase, Task, TaskView};
 use super::{Awaited, Ledger, LedgerOutput, Unconfirmed, task_inputs};
 use crate::entropy::Entropy;
 use crate::error::Misuse;
-use crate::message::limits::{MAX_TEXT, check_given, check_size};
+use crate::message::check::{check_given, check_size};
+use crate::message::limits::MAX_TEXT;
 use crate::message::{BLOCK, JobId, Payload, PayloadHead, PullReply, Reply, TaskId};
 use crate::transfer::MAX_BLOCKS;
 

@@ -11,7 +11,7 @@ use crate::simulate::network::Kind;
 use crate::simulate::plan::{Tick, ticks};
 use crate::simulate::server::{JOB, PAYLOAD};
 use crate::simulate::timer::{Timer, Track};
-use crate::simulate::workers::State;
+use crate::simulate::workers::WorkerState;
 
 /// How long a task takes, in milliseconds: at least, and at most.
 const WORK: (Tick, Tick) = (1_000, 5_000);
@@ -30,24 +30,24 @@ impl World<'_> {
         if !self.is_ready(client) {
             // What is done is handed in when there is a session.
             let it = &mut self.clients.workers[worker as usize];
-            if let State::Working(task, ssid) = it.state {
-                it.state = State::Holding(task, ssid);
+            if let WorkerState::Working(task, ssid) = it.state {
+                it.state = WorkerState::Holding(task, ssid);
             }
             return;
         }
         let it = &mut self.clients.workers[worker as usize];
         match it.state {
-            State::Pausing => self.pull(worker),
-            State::Asking => {
-                it.state = State::Pausing;
+            WorkerState::Pausing => self.pull(worker),
+            WorkerState::Asking => {
+                it.state = WorkerState::Pausing;
                 self.figures.repeated += 1;
                 self.arm_work(worker, ticks(self.plan.client.failed_wait));
             }
-            State::Working(task, ssid) | State::Holding(task, ssid) => {
+            WorkerState::Working(task, ssid) | WorkerState::Holding(task, ssid) => {
                 self.submit(worker, task, ssid);
             }
-            State::Submitting(task, ssid) => {
-                it.state = State::Holding(task, ssid);
+            WorkerState::Submitting(task, ssid) => {
+                it.state = WorkerState::Holding(task, ssid);
                 it.failures += 1;
                 let failures = it.failures;
                 self.figures.repeated += 1;
@@ -63,9 +63,9 @@ impl World<'_> {
             return;
         };
         match self.clients.workers[worker as usize].state {
-            State::Pausing | State::Asking => self.pull(worker),
-            State::Working(..) => {}
-            State::Holding(task, ssid) | State::Submitting(task, ssid) => {
+            WorkerState::Pausing | WorkerState::Asking => self.pull(worker),
+            WorkerState::Working(..) => {}
+            WorkerState::Holding(task, ssid) | WorkerState::Submitting(task, ssid) => {
                 self.submit(worker, task, ssid);
             }
         }
@@ -77,12 +77,12 @@ impl World<'_> {
             return;
         };
         let it = &mut self.clients.workers[worker as usize];
-        if !matches!(it.state, State::Asking) {
+        if !matches!(it.state, WorkerState::Asking) {
             self.figures.late += 1;
             return;
         }
         debug_assert_eq!(len, PAYLOAD);
-        it.state = State::Working(task, ssid);
+        it.state = WorkerState::Working(task, ssid);
         it.last = Some(task);
         self.figures.tasks_received += 1;
         let wait = self.network.between(WORK.0, WORK.1);
@@ -95,8 +95,8 @@ impl World<'_> {
             return;
         };
         let it = &mut self.clients.workers[worker as usize];
-        if matches!(it.state, State::Asking) {
-            it.state = State::Pausing;
+        if matches!(it.state, WorkerState::Asking) {
+            it.state = WorkerState::Pausing;
             self.arm_work(worker, ticks(wait).max(SHORTEST_WAIT));
         }
     }
@@ -107,7 +107,7 @@ impl World<'_> {
             return;
         };
         let it = &mut self.clients.workers[worker as usize];
-        if matches!(it.state, State::Submitting(..)) {
+        if matches!(it.state, WorkerState::Submitting(..)) {
             it.failures = 0;
             self.pull(worker);
         }
@@ -115,7 +115,7 @@ impl World<'_> {
 
     fn pull(&mut self, worker: u32) {
         let it = &mut self.clients.workers[worker as usize];
-        it.state = State::Asking;
+        it.state = WorkerState::Asking;
         let (client, last) = (it.client, it.last);
         let stand_in = &mut self.clients.all[client as usize].stand_in;
         if let Some(message) = stand_in.pull(JOB, last, &mut self.buffer) {
@@ -125,7 +125,7 @@ impl World<'_> {
 
     fn submit(&mut self, worker: u32, task: TaskId, ssid: Ssid) {
         let it = &mut self.clients.workers[worker as usize];
-        it.state = State::Submitting(task, ssid);
+        it.state = WorkerState::Submitting(task, ssid);
         let client = it.client;
         let result = Bytes::from_static(&[8; PAYLOAD]);
         let stand_in = &mut self.clients.all[client as usize].stand_in;

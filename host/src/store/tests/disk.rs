@@ -21,10 +21,10 @@ impl Dice {
 
 /// A disk. Clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub(in crate::store) struct Simulated(Rc<RefCell<State>>);
+pub(in crate::store) struct Simulated(Rc<RefCell<Content>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Content {
     position: usize,
     /// What is read back as long as the machine lives.
     seen: Vec<u8>,
@@ -136,7 +136,7 @@ fn sectors(at: usize, length: usize) -> impl Iterator<Item = std::ops::Range<usi
         .map(move |sector| at.max(sector * SECTOR)..end.min((sector + 1) * SECTOR))
 }
 
-impl State {
+impl Content {
     /// Takes one step; the failure that is due if none is left.
     fn step(&mut self) -> Option<Failure> {
         match &mut self.steps {

@@ -17,10 +17,10 @@ pub(super) struct Link {
     dial: Box<dyn Dial>,
     framing: Framing,
     connectivity: Connectivity,
-    state: State,
+    state: LinkState,
 }
 
-enum State {
+enum LinkState {
     /// Nothing, until somebody asks for a connection.
     Resting,
     /// A connection is to be made then.
@@ -58,7 +58,7 @@ impl Link {
             dial,
             framing,
             connectivity,
-            state: State::Resting,
+            state: LinkState::Resting,
         }
     }
 
@@ -67,25 +67,25 @@ impl Link {
     /// is gone.
     pub(super) fn dial_at(&mut self, at: Instant) {
         match &self.state {
-            State::Waiting(before) | State::Dialing(before, _) if *before == at => {}
-            State::Resting
-            | State::Waiting(_)
-            | State::Dialing(..)
-            | State::Up(_)
-            | State::Broken { .. } => self.state = State::Waiting(at),
+            LinkState::Waiting(before) | LinkState::Dialing(before, _) if *before == at => {}
+            LinkState::Resting
+            | LinkState::Waiting(_)
+            | LinkState::Dialing(..)
+            | LinkState::Up(_)
+            | LinkState::Broken { .. } => self.state = LinkState::Waiting(at),
         }
     }
 
     /// Wants no other connection than the one that there is.
     pub(super) fn stop_dialing(&mut self) {
-        if matches!(self.state, State::Waiting(_) | State::Dialing(..)) {
-            self.state = State::Resting;
+        if matches!(self.state, LinkState::Waiting(_) | LinkState::Dialing(..)) {
+            self.state = LinkState::Resting;
         }
     }
 
     /// Sends as long as the connection takes messages.
     pub(super) fn send(&mut self, mut next: impl FnMut() -> Option<Transmit>) {
-        if let State::Up(pipe) = &mut self.state
+        if let LinkState::Up(pipe) = &mut self.state
             && !pipe.writer.is_busy()
             && let Some(transmit) = next()
         {
@@ -98,17 +98,17 @@ impl Link {
     /// future is dropped.
     pub(super) async fn next(&mut self, clock: Clock, reading: bool) -> LinkEvent {
         match &mut self.state {
-            State::Resting => std::future::pending().await,
-            State::Waiting(at) => {
+            LinkState::Resting => std::future::pending().await,
+            LinkState::Waiting(at) => {
                 Alarm::new().reach(clock.at(*at)).await;
-                self.state = State::Dialing(*at, self.dial.dial());
+                self.state = LinkState::Dialing(*at, self.dial.dial());
                 LinkEvent::Moved
             }
-            State::Dialing(_, dialing) => match dialing.await {
+            LinkState::Dialing(_, dialing) => match dialing.await {
                 Ok(connection) => {
                     let pipe = Pipe::new(connection.stream, self.framing);
                     self.connectivity.connected();
-                    self.state = State::Up(Box::new(pipe));
+                    self.state = LinkState::Up(Box::new(pipe));
                     LinkEvent::Connected {
                         carrier: connection.carrier,
                         local_address: connection.local_address,
@@ -119,7 +119,7 @@ impl Link {
                     LinkEvent::Lost
                 }
             },
-            State::Up(pipe) => {
+            LinkState::Up(pipe) => {
                 let error = tokio::select! {
                     received = pipe.reader.next(), if reading => return self.received(received),
                     written = pipe.writer.write() => match written {
@@ -127,13 +127,14 @@ impl Link {
                         Err(error) => error,
                     },
                 };
-                if let State::Up(pipe) = std::mem::replace(&mut self.state, State::Resting) {
+                if let LinkState::Up(pipe) = std::mem::replace(&mut self.state, LinkState::Resting)
+                {
                     let until = tokio::time::Instant::now() + CLOSE_TIMEOUT;
-                    self.state = State::Broken { pipe, error, until };
+                    self.state = LinkState::Broken { pipe, error, until };
                 }
                 LinkEvent::Moved
             }
-            State::Broken { pipe, error, until } => {
+            LinkState::Broken { pipe, error, until } => {
                 let received = match timeout_at(*until, pipe.reader.next()).await {
                     Ok(received) if reading => received,
                     // Of what cannot be taken now, the server will hear that it was not.
@@ -163,7 +164,7 @@ impl Link {
 
     /// Breaks the connection, or the attempt to make one.
     pub(super) fn drop_connection(&mut self) {
-        self.state = State::Resting;
+        self.state = LinkState::Resting;
     }
 
     /// Breaks a connection on which no answers come.
@@ -174,12 +175,12 @@ impl Link {
 
     /// Ends the connection in order, if there is one.
     pub(super) async fn close(&mut self) {
-        if let State::Up(pipe) = &mut self.state {
+        if let LinkState::Up(pipe) = &mut self.state {
             let closed = timeout(CLOSE_TIMEOUT, pipe.writer.close()).await;
             if !matches!(closed, Ok(Ok(()))) {
                 tracing::debug!("the connection did not end in order");
             }
         }
-        self.state = State::Resting;
+        self.state = LinkState::Resting;
     }
 }

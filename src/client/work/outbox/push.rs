@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::client::RetryReason;
 use crate::client::Timer;
 use crate::client::backoff;
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::message::{Push, PushReply, Request, RequestId, ReturnCode, TaskId};
 
 use super::upload::Upload;

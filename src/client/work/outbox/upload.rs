@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::client::{ClientAction, Direction};
 use crate::message::{JobId, Payload, RequestId, TaskId};
 use crate::transfer::{self, Layout, WINDOW, Window};

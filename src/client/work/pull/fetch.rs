@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::client::{ClientAction, Direction};
 use crate::message::{BLOCK, Payload, Place, RequestId, TaskId};
 use crate::transfer::{BadDigest, Layout, Reassembler, Unfit, WINDOW, Window};

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use crate::client::RetryReason;
 use crate::client::Timer;
 use crate::client::backoff;
-use crate::client::cx::WorkContext;
+use crate::client::context::WorkContext;
 use crate::client::work::record::Store;
 use crate::message::{Fetch as FetchPart, JobId, Request, RequestId, ReturnCode, TaskId};
 
 use super::fetch::{BAD_DIGEST, Fetch};
-use super::{Asked, Pulled, Pulls, State};
+use super::{Asked, PullState, Pulled, Pulls};
 
 impl Pulls {
     pub(super) fn on_part(
@@ -79,7 +79,7 @@ impl Pulls {
         let Some(pull) = self.jobs.get_mut(&job) else {
             return;
         };
-        let State::Fetching(fetch) = &mut pull.state else {
+        let PullState::Fetching(fetch) = &mut pull.state else {
             return;
         };
         fetch.close_gap();
@@ -102,8 +102,8 @@ impl Pulls {
         let Some(pull) = self.jobs.get_mut(&job) else {
             return Pulled::Nothing;
         };
-        match core::mem::replace(&mut pull.state, State::Storing) {
-            State::Fetching(fetch) if fetch.is_complete() => match fetch.finish() {
+        match core::mem::replace(&mut pull.state, PullState::Storing) {
+            PullState::Fetching(fetch) if fetch.is_complete() => match fetch.finish() {
                 Some((task, payload)) => Pulled::Task(task, payload, pull.since),
                 None => Pulled::Nothing,
             },
@@ -116,8 +116,11 @@ impl Pulls {
 
     pub(super) fn fetch_mut(&mut self, job: JobId) -> Option<&mut Fetch> {
         match &mut self.jobs.get_mut(&job)?.state {
-            State::Fetching(fetch) => Some(fetch),
-            State::Idle | State::Waiting { .. } | State::Asking | State::Storing => None,
+            PullState::Fetching(fetch) => Some(fetch),
+            PullState::Idle
+            | PullState::Waiting { .. }
+            | PullState::Asking
+            | PullState::Storing => None,
         }
     }
 }
