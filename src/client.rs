@@ -1,4 +1,5 @@
-//! The client machine: a site of the federation.
+//! The client machine: a site of a federation as a state machine, which registers at a server,
+//! asks for tasks and hands in their results.
 
 mod action;
 pub(crate) mod backoff;

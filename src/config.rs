@@ -1,4 +1,4 @@
-//! What a machine is told before it starts.
+//! The settings of the machines, which a host chooses before it starts one.
 
 mod check;
 mod client;

@@ -1,4 +1,5 @@
-//! Errors by who is at fault. Each says what to do.
+//! Errors, grouped by who is at fault: the settings, the host or the peer. Each says what to
+//! do.
 
 use alloc::string::String;
 

@@ -15,7 +15,7 @@ use crate::wire::nvflare::sfm;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
-    /// A big-endian u32 goes before each message and gives its length.
+    /// A big-endian u32 goes before each message and tells its length.
     #[default]
     Native,
     /// Each message begins with its own length: it is an SFM frame of NVIDIA FLARE.
@@ -122,7 +122,7 @@ impl Splitter {
 mod tests {
     use super::*;
 
-    /// Reads `stream` in chunks of `size` as a host does, and gives what it is cut into.
+    /// Reads `stream` in chunks of `size` as a host does, and returns what it is cut into.
     fn cut(framing: Framing, stream: &[u8], size: usize) -> Vec<BytesMut> {
         let mut splitter = Splitter::new(framing);
         let mut seen = Vec::new();

@@ -1,4 +1,5 @@
-//! Who a peer is: names, keys, certificate chains, and the judgement over them.
+//! Identities of peers: names, keys and certificate chains, and the rules by which one peer
+//! believes another.
 //!
 //! A peer proves itself with a signature by the key of its [`Chain`]. The chain is
 //! either certificates that lead to one of the project's [`Roots`], or a bare key

@@ -1,4 +1,5 @@
-//! One peer of one binding: handshake, protection, correlation.
+//! Links: one session with one peer over one protocol, with its handshake, its protection, and
+//! the matching of answers to requests.
 
 mod auth;
 pub(crate) mod client;

@@ -1,4 +1,5 @@
-//! The vocabulary: what clients and servers say to each other, whatever the wire.
+//! The vocabulary: requests, replies, ids and payloads that clients and servers exchange,
+//! whatever the protocol that carries them.
 
 pub(crate) mod check;
 mod code;

@@ -1,4 +1,4 @@
-//! Outputs that wait for the host, in order, counted and weighed.
+//! Queues of outputs that wait for the host, with their number and weight in bytes.
 
 use alloc::collections::VecDeque;
 

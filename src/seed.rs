@@ -1,4 +1,4 @@
-//! The randomness that a host gives a machine.
+//! Seeds: the randomness that a host gives to a machine, wiped after use.
 
 use alloc::boxed::Box;
 use core::fmt;

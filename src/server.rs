@@ -1,4 +1,5 @@
-//! The server machine.
+//! The server machine: the coordinator of a federation as a state machine, which registers
+//! clients, gives them tasks and takes their results.
 
 mod action;
 mod batch;

@@ -1,4 +1,5 @@
-//! Clients of a few bytes, to put a million of them before one server.
+//! Stand-ins: clients of a few bytes that prove nothing, for simulations of a million of them
+//! before one server.
 //!
 //! For simulations and benchmarks: a [`StandIn`] speaks the native protocol, but proves
 //! nothing, believes everything, and leaves it to its host to repeat what was lost. It comes
@@ -77,11 +78,11 @@ pub enum Answer {
         /// Its payload, if that is not larger than what goes into a message.
         payload: Bytes,
     },
-    /// To a pull: nothing, for so long.
+    /// To a pull: nothing yet; how long to wait.
     Nothing(Duration),
     /// To a result: it has arrived.
     Accepted,
-    /// To a challenge: not now, but after so long.
+    /// To a challenge: not now; how long to wait.
     Busy(Duration),
     /// The server says that it does not know the session. The stand-in keeps it.
     SessionUnknown,

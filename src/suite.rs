@@ -1,4 +1,4 @@
-//! How a session is protected.
+//! Cipher suites: how the messages of a session are protected.
 
 use alloc::vec;
 use alloc::vec::Vec;

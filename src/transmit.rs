@@ -1,4 +1,4 @@
-//! Messages on their way out.
+//! Messages that a machine wants its host to send.
 
 use crate::message::{Opaque, PeerId};
 use crate::output_queue::Weigh;
@@ -25,7 +25,7 @@ impl Transmit {
         self.header.len() + self.payload.len()
     }
 
-    /// Whether there is nothing to send; never so for what a machine gives.
+    /// Whether there is nothing to send; never so for what a machine returns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -51,7 +51,7 @@ impl ServerTransmit {
         self.header.len() + self.payload.len()
     }
 
-    /// Whether there is nothing to send; never so for what a machine gives.
+    /// Whether there is nothing to send; never so for what a machine returns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! Pure codecs: bytes to messages and back.
+//! Codecs: bytes to messages and back, without settings or state.
 
 pub(crate) mod native;
 #[cfg(feature = "nvflare")]

@@ -92,7 +92,7 @@ fn outcome(server: &mut Server) -> (Vec<ServerTransmit>, Vec<ServerAction>) {
 }
 
 /// Gives the messages to one server together and to its twin one by one, compares what
-/// comes of it, and gives the answers and how many messages were dropped.
+/// comes of it, and returns the answers and how many messages were dropped.
 fn compare(
     together: &mut Federation,
     apart: &mut Federation,
@@ -118,7 +118,7 @@ fn compare(
     (transmits, actions, dropped)
 }
 
-/// Lets all come in, with registers changed by `change`. Gives how many have a session
+/// Lets all come in, with registers changed by `change`. Returns how many have a session
 /// that stands, and how many messages were dropped on the way.
 fn join(suite: Suite, clients: &[u64], change: impl Fn(&mut Vec<Message>)) -> (usize, usize) {
     let [mut together, mut apart] = [(); 2].map(|()| Federation::new(suite, clients));

@@ -473,7 +473,7 @@ mod a_reply_in_doubt {
         pair.to_server.pop().unwrap()
     }
 
-    /// A plain pair whose requests for a task were refused so often.
+    /// A plain pair whose requests for a task were refused this many times.
     fn refused(times: usize) -> Pair {
         let mut pair = Setup::new(Suite::Plain).build();
         pair.register();

@@ -37,7 +37,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// So many sites register so long before the end.
+    /// Registers this many sites, this long before the end.
     fn new(sites: usize, left: Duration) -> Self {
         let pki = Pki::new(1);
         let now = Instant::from_micros(1_000_000);

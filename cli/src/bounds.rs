@@ -1,4 +1,4 @@
-//! Defaults and bounds of a project, which the options of the program name and a plan keeps.
+//! Bounds and defaults of a project, shared by the command line and the plan of a project.
 
 /// The port of a coordinator whose host comes without one.
 pub const DEFAULT_PORT: u16 = 8443;

@@ -1,4 +1,4 @@
-//! What people are told before a certificate ends.
+//! Notices of certificates that end soon.
 
 use std::time::Duration;
 

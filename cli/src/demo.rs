@@ -1,4 +1,4 @@
-//! `fedlink demo`: a whole federation on one machine, and what it withstands.
+//! `fedlink demo`: a whole federation on one machine, with faults that it withstands.
 
 mod audit;
 mod director;

@@ -1,4 +1,4 @@
-//! A trainer that is any program: it gets the arrays of a task as an .npz file and leaves
+//! Runs any program as a trainer: it gets the arrays of a task as an .npz file and leaves
 //! those of the result as another one. docs/nvflare.md tells what it can rely on.
 
 mod exchange;

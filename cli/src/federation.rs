@@ -1,4 +1,5 @@
-//! The job of `demo`, `serve` and `join`, as the hosts of fedlink's machines see it.
+//! The applications of `demo`, `serve` and `join` on the hosts: the coordinator's and the
+//! sites'.
 //!
 //! A [`Coordinator`] runs federated averaging on a `Server`, a [`Site`] trains for it on a
 //! `Client`, and a [`Drill`] is a job that only waits to be aborted. They know the machines

@@ -81,7 +81,7 @@ pub enum JoinError {
     /// The server did not let the site in while it was waited for.
     #[error("not registered within {} s: {}", .waited.as_secs(), Escaped(last))]
     NotRegistered {
-        /// For so long.
+        /// For how long.
         waited: Duration,
         /// What was wrong last.
         last: String,

@@ -1,4 +1,4 @@
-//! What the program `fedlink` is made of.
+//! The program `fedlink` as a library, so that its parts can be tested.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

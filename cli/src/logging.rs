@@ -1,4 +1,4 @@
-//! Traces, on the standard error output, as much of them as RUST_LOG asks for.
+//! Traces on standard error, as many as RUST_LOG asks for.
 
 use std::env::{self, VarError};
 

@@ -1,4 +1,4 @@
-//! The program `fedlink`.
+//! The program `fedlink`: it reads the command line and runs one command.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

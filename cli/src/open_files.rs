@@ -1,9 +1,9 @@
-//! How many files this process may have open: each connection is one.
+//! The limit of open files of this process: each connection is one.
 
 /// Files besides connections: the records, the kit, the runtime, the screen.
 const RESERVE: u64 = 64;
 
-/// Raises the limit of open files as far as this user may, and gives how many connections fit
+/// Raises the limit of open files as far as this user may, and returns how many connections fit
 /// below it, if fewer than `wanted` do. For a moment there may be twice as many, as some break
 /// off for others.
 #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! All that the program writes, for people on the standard error output and for programs on
-//! the standard output. Nothing else in this package prints.
+//! The output of the program, for people on standard error and for programs on standard
+//! output. Nothing else in this package prints.
 //!
 //! - **Nobody reads**: a reader that has gone, a full disk or a stopped terminal neither ends
 //!   nor delays a command that runs for long. Its lines wait in a bounded queue, and how many

@@ -1,4 +1,4 @@
-//! From a kit to a machine that can be started.
+//! Makes machines and hosts from kits.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Certificates and keys of a kit that are replaced while its party runs: when the files are
-//! looked at, and what people are told.
+//! Looks for replaced certificates and keys while a party runs, and tells people what came of
+//! it.
 
 use std::fmt::Display;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A client's host without a runtime: one thread, one connection, one loop.
+//! A host for a client without a runtime: one thread, one connection, one loop.
 //!
 //! It does all that a host has to do and nothing else, so it is also a template for a
 //! host of your own. [`BlockingClient::next_action`] goes round in six steps:

@@ -1,4 +1,4 @@
-//! What machines are given of the outside: time and randomness.
+//! The clock and the randomness of the system, as machines take them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Why a client's host has no connection, and whether trying again helps.
+//! The state of a client host's connection: why there is none, and whether trying again helps.
 
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

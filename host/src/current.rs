@@ -1,4 +1,4 @@
-//! Something that is replaced while it is in use.
+//! A value that is replaced while others use it, such as the settings of TLS.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,5 +1,5 @@
-//! What is told of certificates that count no more, or not yet, with both times: one of two
-//! clocks may be the one that is wrong.
+//! Sentences about certificates that are expired or not yet valid, with both times: either
+//! clock may be the wrong one.
 
 use fedlink::Suspicion;
 use fedlink::identity::{ChainError, Date};

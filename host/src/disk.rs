@@ -1,4 +1,4 @@
-//! What helps where the system refuses to read or write.
+//! Remedies for errors of the file system.
 
 use std::io;
 

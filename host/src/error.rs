@@ -1,4 +1,4 @@
-//! Why a host stopped, and why a call to it failed.
+//! Errors of hosts: why one stopped, and why a call to it failed.
 
 use std::io;
 

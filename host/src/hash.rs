@@ -1,4 +1,4 @@
-//! Payloads hashed before a machine asks for their digest.
+//! Hashes payloads ahead, before a machine asks for their digest.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

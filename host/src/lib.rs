@@ -1,5 +1,5 @@
-//! Hosts for fedlink: what moves the bytes of the core's two machines, and what they need
-//! to start and to be restarted.
+//! Hosts for fedlink: they move the bytes of the core's two machines, keep time, store
+//! records, and read what a machine needs to start.
 
 mod address;
 pub mod blocking;

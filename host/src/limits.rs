@@ -1,4 +1,4 @@
-//! What a server's host allows, above all to those who have not proved who they are.
+//! The limits of a server's host, above all for peers that have not registered.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What a site needs in a federation of NVIDIA FLARE 2.5 to 2.9: its start-up kit, and the TLS
-//! that goes with it.
+//! Sites of NVIDIA FLARE 2.5 to 2.9: start-up kits, TLS, carriers, and what jobs ask of
+//! results.
 
 mod app;
 mod deployments;

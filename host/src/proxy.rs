@@ -1,5 +1,5 @@
-//! HTTP proxies on the way to the server: which one leads to which address, and the tunnel
-//! through it (CONNECT, RFC 9110, section 9.3.6).
+//! HTTP proxies between a host and the server: which one leads to which address, and the
+//! tunnel through it (CONNECT, RFC 9110, section 9.3.6).
 //!
 //! The environment is read as curl reads it. Only connections over TLS go through a proxy:
 //! it is told where to, and sees nothing of what is said.

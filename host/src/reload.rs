@@ -1,4 +1,4 @@
-//! Certificates and keys that are replaced on disk while they are in use.
+//! Replacing certificates and keys on disk while they are in use.
 //!
 //! [`Watched`] compares the files of a kit with what was read from them. What has changed is
 //! read and judged as a whole, and the whole takes the place of what was in use, or nothing

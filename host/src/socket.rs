@@ -1,4 +1,4 @@
-//! What both hosts do with a TCP socket.
+//! Options and errors of TCP sockets, shared by both hosts.
 
 use std::io;
 use std::time::Duration;

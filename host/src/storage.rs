@@ -1,4 +1,4 @@
-//! Where a machine's records are kept, so that they outlive its process.
+//! Storage of a machine's records, so that they outlive its process.
 
 mod compacting;
 mod memory;

@@ -1,4 +1,4 @@
-//! A file that keeps records: what a machine gives out as `Persist`.
+//! The file store: a directory that keeps the records of one machine.
 //!
 //! Records are opaque bytes. They are appended, become durable together with
 //! [`sync`](FileStore::sync), and come back in order from [`open`](FileStore::open). When
@@ -60,7 +60,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the store in `directory`, which is made if it does not exist, and gives the
+    /// Opens the store in `directory`, which is made if it does not exist, and returns the
     /// records that are in it, the oldest first.
     ///
     /// A crash may leave the end of the file incomplete. Records that were never synced may

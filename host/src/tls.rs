@@ -152,7 +152,7 @@ pub fn channel_binding<Side>(connection: &ConnectionCommon<Side>) -> Result<[u8;
 /// What a client needs for TLS: its settings, and the name that the server must prove.
 pub type ClientTls = (Arc<ClientConfig>, ServerName<'static>);
 
-/// Begins TLS on a connection, and gives the server's certificates in DER, the leaf first.
+/// Begins TLS on a connection, and returns the server's certificates in DER, the leaf first.
 ///
 /// # Errors
 /// Whatever either end has against the other, as far as it shows by then: a server looks at a
@@ -170,7 +170,7 @@ pub async fn server_certificates(
     Ok(certificates.iter().map(|der| der.to_vec()).collect())
 }
 
-/// Has the server at the other end prove who it is, and gives its certificates in DER, the leaf
+/// Has the server at the other end prove who it is, and returns its certificates in DER, the leaf
 /// first. The connection is left before this end has shown who it is itself: whoever is not a
 /// site leaves nothing for the server to refuse.
 ///

@@ -1,4 +1,4 @@
-//! Trainers: the work of a site, apart from all that moves it.
+//! Trainers: the interface between a site and the code that does its tasks.
 //!
 //! A [`Trainer`] takes a task and makes an [`Update`] of it, in its own time. A
 //! [`TrainingSite`] does the rest: it starts jobs, asks for tasks, hands in results, and

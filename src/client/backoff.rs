@@ -1,4 +1,5 @@
-//! How long to wait before something that failed is tried again.
+//! Waits before something that failed is tried again: they are drawn, and grow with each
+//! failure.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;

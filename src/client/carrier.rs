@@ -1,4 +1,5 @@
-//! The connection to the server: what the client knows of it, and what it wants of it.
+//! The client's connection to the server: what the client knows of it, and when it wants
+//! another one.
 
 use super::registration::RENEWAL;
 use super::state::State;
@@ -16,11 +17,11 @@ use crate::wire::native;
 /// heartbeats and a handshake need the rest.
 const EARLY: usize = native::MAX_STRANGER / 2;
 
-/// So many connections lost in a row, each before anything valid had come on it, put the
+/// How many connections lost in a row, each before anything valid had come on it, put the
 /// session in doubt: a server that takes this client for a stranger may close them.
 const DOUBTFUL_CARRIERS: u32 = 3;
 
-/// So many handshakes in a row on a connection on which nothing valid came meanwhile put it in
+/// How many handshakes in a row on a connection on which nothing valid came meanwhile put it in
 /// doubt.
 const DOUBTFUL_HANDSHAKES: u32 = 3;
 
@@ -84,7 +85,7 @@ pub(super) struct Connection {
     binding: Option<ChannelBinding>,
     /// What is left of [`EARLY`], until something valid comes on the connection.
     pub(super) early: Option<usize>,
-    /// Nothing has come on it for so long that another one may do better.
+    /// Nothing has come on it for a time after which another one may do better.
     seems_dead: bool,
     /// Handshakes on it that nobody answered, since something valid came on it.
     handshakes: u32,

@@ -77,7 +77,7 @@ impl Client {
 
     /// From when to when a session counts that was just granted, and when to renew it: early
     /// enough for many tries, and not all clients at once. A grant that a certificate cuts
-    /// short is the last that this certificate gives: another one would end at the same
+    /// short is the last that this certificate allows: another one would end at the same
     /// moment.
     // spec: P-120
     pub(super) fn span_of(

@@ -1,4 +1,4 @@
-//! The client as the checker sees it.
+//! The model checker's access to a client: it fires timers, and compares states.
 
 use core::hash::{Hash, Hasher};
 

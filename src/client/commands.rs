@@ -1,4 +1,4 @@
-//! What a host tells its client to do, and what it may ask.
+//! The commands of a host to its client, and what a host may ask it.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;

@@ -1,4 +1,5 @@
-//! What the parts of the client share while one input is handled.
+//! The contexts that the client lends to its parts while it handles one input: time, settings,
+//! randomness, queues.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

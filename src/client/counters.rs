@@ -1,4 +1,4 @@
-//! What a client counts.
+//! Counts of what happened to a client, for the host to read.
 
 use alloc::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Which failures pass, and which last until a person changes something at this client.
+//! The classification of failures: some pass, others last until a person changes something at
+//! this client.
 //!
 //! A client that ends for a failure that would have passed is lost to its federation until
 //! somebody looks. So a failure is permanent only if nothing that happens elsewhere can mend

@@ -1,4 +1,4 @@
-//! Quitting: legal in every phase, answered or not.
+//! Quitting: a client says goodbye to the server and closes, in every phase, answered or not.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;

@@ -1,4 +1,5 @@
-//! Heartbeats: that this client lives, which jobs run here, and which should not.
+//! Heartbeats: the client tells that it lives and which jobs run here, and learns which
+//! should.
 
 use alloc::format;
 use core::ops::RangeInclusive;
@@ -91,7 +92,7 @@ impl Client {
         }
     }
 
-    /// Sends a heartbeat now. With `suspending`, no other follows for so long.
+    /// Sends a heartbeat now. With `suspending`, no other follows for that time.
     pub(super) fn send_heartbeat(
         &mut self,
         context: Option<Properties>,
@@ -195,7 +196,7 @@ impl Client {
         }
     }
 
-    /// Requests of before are void: a heartbeat that was under way is.
+    /// Earlier requests are void, a heartbeat that was under way too.
     pub(super) fn heartbeat_void(&mut self) {
         if let State::Active(active) = &mut self.state {
             active.heartbeats.beat = Beat::Waiting;

@@ -1,4 +1,4 @@
-//! What tests compare with what the server says.
+//! Views into a client for tests that compare it with its server.
 
 use super::Client;
 use crate::link::client::Link;

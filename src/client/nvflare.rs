@@ -1,4 +1,5 @@
-//! What only a client of NVIDIA FLARE sees and decides.
+//! The client's policy where its server is NVIDIA FLARE: commands and decisions that its own
+//! protocol does not have.
 
 use alloc::string::String;
 use core::time::Duration;

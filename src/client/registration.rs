@@ -1,5 +1,5 @@
-//! From nothing to a session: carrier, challenge, register, and what to do when one of
-//! them fails.
+//! Registration: the way of a client from nothing to a session, and what it does when a step
+//! fails.
 
 use alloc::boxed::Box;
 use core::mem::Discriminant;
@@ -17,7 +17,7 @@ use crate::message::SignatureId;
 use crate::message::limits::HORIZON;
 use crate::wire::native::{Denial, Denied};
 
-/// A Register that is not answered is sent again so often before a new challenge.
+/// How often a Register is sent that is not answered, before a new challenge.
 pub(crate) const REGISTER_COPIES: u32 = 2;
 
 /// The wait before a session that seems gone is made anew.
@@ -62,7 +62,7 @@ pub(crate) enum Step {
     Challenged,
     /// Waiting for a signature from elsewhere.
     Signing(SignatureId),
-    /// Waiting for the answer to a Register that has been sent so often.
+    /// Waiting for the answer to a Register, which has been sent this many times.
     Registering(u32),
     /// Waiting before the next try.
     Backoff,

@@ -1,4 +1,4 @@
-//! What a client can be doing, and every way from one to another.
+//! The phases of a client, the data of each, and the table of all transitions between them.
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! What a client waits for.
+//! The timers of a client, by name.
 
 use crate::message::{JobId, TaskId};
 

@@ -1,5 +1,5 @@
-//! The client's work, whatever carries it: jobs, tasks, results, and what must be stored
-//! of them.
+//! The client's durable half: jobs, tasks and results, and the records from which they are
+//! restored.
 //!
 //! Requests go out through [`WorkContext::asks`]; each comes back once, as a reply or as a failure,
 //! unless it is cancelled or its session ends.

@@ -1,4 +1,4 @@
-//! Checks of which a test shows what they are for, by taking them away.
+//! Checks that a test may take away from a machine, to show what each is for.
 
 /// A check that something else than the shape of the code depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

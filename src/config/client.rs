@@ -1,4 +1,4 @@
-//! What a client is told before it starts.
+//! The settings of a client.
 
 use core::time::Duration;
 

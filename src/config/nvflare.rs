@@ -1,4 +1,4 @@
-//! What a client is told of a federation of NVIDIA FLARE.
+//! The settings of a client in a federation of NVIDIA FLARE.
 
 use core::time::Duration;
 

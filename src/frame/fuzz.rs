@@ -1,4 +1,5 @@
-//! What must hold for any byte stream: run by the fuzzer, and by a test over its corpus.
+//! Properties of the framing for any byte stream: run by the fuzzer, and by a test over its
+//! corpus.
 
 #![allow(unreachable_pub, reason = "public for the fuzzer")]
 

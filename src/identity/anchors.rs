@@ -1,4 +1,4 @@
-//! Root certificates of one kind of key.
+//! The root certificates that a peer trusts, of one kind of key.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! One X.509 certificate, read once into the facts that are judged.
+//! One X.509 certificate, reduced to the facts by which it is judged.
 
 use bytes::Bytes;
 use x509_parser::certificate::{TbsCertificate, TbsCertificateParser};

@@ -1,4 +1,5 @@
-//! The evidence that a peer sends of who it is.
+//! The chain that a peer sends to prove who it is: certificates, or a bare key that the other
+//! end has pinned.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -65,7 +66,7 @@ impl Chain {
         }))
     }
 
-    /// Reads the bytes that [`as_bytes`](Self::as_bytes) gives at the other end.
+    /// Reads the bytes that [`as_bytes`](Self::as_bytes) returned at the other end.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What can be wrong with a key or with a chain.
+//! Errors about keys and certificate chains.
 
 use alloc::string::String;
 

@@ -1,4 +1,4 @@
-//! What a certificate's extensions allow.
+//! The extensions of a certificate: what it may be used for.
 
 use alloc::string::String;
 

@@ -1,4 +1,4 @@
-//! Public keys.
+//! Public Ed25519 keys, and the signatures that they verify.
 
 #[cfg(test)]
 mod vectors;

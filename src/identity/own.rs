@@ -1,4 +1,4 @@
-//! What a machine shows of itself, and what it trusts in others.
+//! A machine's own identity: the chain and key that it shows, and the roots that it trusts.
 
 use alloc::borrow::ToOwned;
 use alloc::string::ToString;

@@ -1,4 +1,4 @@
-//! The way from a leaf certificate up to a trusted root.
+//! The path from a peer's certificate up to a trusted root, and the checks along it.
 
 use alloc::vec::Vec;
 

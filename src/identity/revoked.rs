@@ -1,4 +1,4 @@
-//! Certificates that no longer count.
+//! The list of revoked certificates.
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whom a peer trusts.
+//! The roots that a peer trusts: certificates and pinned keys.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;

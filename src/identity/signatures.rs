@@ -1,4 +1,4 @@
-//! Signatures that are checked together, and those that need not be checked again.
+//! Signatures checked in batches, and a cache of certificate signatures that were good before.
 //!
 //! Many signatures are checked by one equation at a third of the cost of one by one
 //! (Bernstein, Duif, Lange, Schwabe, Yang, "High-speed high-security signatures", 2012,

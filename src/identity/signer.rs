@@ -1,4 +1,4 @@
-//! Private keys, here or elsewhere.
+//! Private keys: in this process, or elsewhere behind a request to sign.
 
 use core::fmt;
 

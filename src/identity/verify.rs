@@ -1,4 +1,4 @@
-//! The judgement over a chain.
+//! Verification of a chain against roots, revocations, dates, role and name.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,5 @@
-//! What a registration yields.
+//! The result of a registration: the session's token, its dates, and the server's signature
+//! over them.
 
 use core::time::Duration;
 
@@ -39,7 +40,7 @@ impl Auth {
     /// needs to ask: it was checked before the registration was believed.
     ///
     /// Whether it has not expired, and whether the key is the server's, is for the caller to
-    /// see to: [`identity::verify`](crate::identity::verify) gives the key of a chain of
+    /// see to: [`identity::verify`](crate::identity::verify) returns the key of a chain of
     /// certificates. Tell it the name of the server that the token has to be of, and take
     /// that from no one who shows one: that a chain verifies says only that somebody of the
     /// project has the key. Who was revoked or disabled since, only the server knows.

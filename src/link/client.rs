@@ -1,5 +1,4 @@
-//! The client's link, whatever its binding: what the policy asks of it, and what it tells
-//! the policy.
+//! The client's link over either protocol, behind one interface for the client's policy.
 
 #[cfg(feature = "nvflare")]
 use alloc::boxed::Box;

@@ -1,4 +1,4 @@
-//! What a link is lent while the client handles an input, and what it makes of it.
+//! The context that a link is lent while it handles an input, and the events that it returns.
 
 use alloc::string::String;
 #[cfg(feature = "nvflare")]

@@ -1,4 +1,4 @@
-//! The native binding: who proves what to whom, and under which keys.
+//! The native protocol: handshakes, keys and sessions of fedlink's own peers.
 
 pub(crate) mod attempts;
 pub(crate) mod budget;

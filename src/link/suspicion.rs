@@ -1,4 +1,5 @@
-//! Why a message that claims to come from the server is not believed.
+//! The reasons for which a client does not believe a message that claims to come from the
+//! server.
 
 use core::fmt;
 

@@ -1,4 +1,5 @@
-//! Identifiers. Those that travel are 16 bytes, random unless said otherwise.
+//! Ids of jobs, tasks, sessions and requests. Those that travel are 16 bytes, random unless
+//! said otherwise.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Bounds of the protocol that both sides hold each other to.
+//! Limits of the protocol that both ends enforce on each other.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ pub(crate) const MAX_PROPERTIES: usize = 64 << 10;
 pub(crate) const MAX_STRANGER_PROPERTIES: usize = 16 << 10;
 /// Longest address, task name, label of a payload and reason of a farewell, in bytes.
 pub(crate) const MAX_TEXT: usize = 255;
-/// On datagrams, an answer to a stranger is at most so many times as long as what came: the
+/// On datagrams, an answer to a stranger is at most this many times as long as what came: the
 /// sender's address may be forged, and its owner must not get much more than the forger sent
 /// (RFC 9000, section 8.1).
 pub(crate) const MAX_AMPLIFICATION: usize = 3;

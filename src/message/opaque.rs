@@ -1,4 +1,4 @@
-//! Bytes that traces and errors must not show.
+//! Bytes that are never shown in traces or errors.
 
 use core::fmt;
 use core::ops::Deref;

@@ -1,4 +1,4 @@
-//! What the server answers.
+//! The replies of a server to the requests of a session.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -48,7 +48,7 @@ pub(crate) enum SubmitReply {
     /// Bytes from this offset of the transfer on are missing.
     SendFrom(u64),
     Refused(Refusal),
-    /// Not now; try again after so many milliseconds.
+    /// Not now; try again after this many milliseconds.
     Later(u64),
 }
 

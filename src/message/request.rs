@@ -1,4 +1,4 @@
-//! What a client asks of the server once it is registered.
+//! The requests of a registered client.
 
 use alloc::string::String;
 use alloc::vec::Vec;

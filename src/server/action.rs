@@ -1,4 +1,4 @@
-//! What a server machine asks of its host.
+//! The actions that a server machine asks of its host, and what they tell.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,5 @@
-//! Messages that came at once, looked at together before each has its turn.
+//! Messages that came at once: their signatures are checked together before each is handled in
+//! its turn.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -30,7 +31,7 @@ pub(super) struct Arrived {
 pub(super) struct Ahead(pub(super) Result<Box<(Register, CheckedRegister)>, Dropped>);
 
 impl Server {
-    /// Takes many messages that came at once; gives how many were dropped.
+    /// Takes many messages that came at once; returns how many were dropped.
     ///
     /// It comes to the same as [`handle_message`](Self::handle_message) for one after
     /// another, but takes less time: the proofs of registrations are checked together, and

@@ -1,4 +1,4 @@
-//! The server as the checker sees it.
+//! The model checker's access to a server: it fires timers, and compares states.
 
 use core::hash::{Hash, Hasher};
 

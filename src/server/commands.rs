@@ -1,4 +1,4 @@
-//! What a host tells its server to do, and what it may ask.
+//! The commands of a host to its server, and what a host may ask it.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -190,7 +190,7 @@ impl Server {
         Ok(())
     }
 
-    /// Takes a task back and gives its work to another, in one step. Gives the new id.
+    /// Takes a task back and gives its work to another, in one step. Returns the new id.
     ///
     /// # Errors
     /// When it is not known, or has a result.

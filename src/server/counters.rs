@@ -1,4 +1,4 @@
-//! What a server counts.
+//! Counts of what happened at a server, for the host to read.
 
 use alloc::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ pub struct ServerCounters {
     pub registrations: u64,
     /// Timers that were due.
     pub timers_fired: u64,
-    /// Clients that speak another version of the protocol have asked to come in so often, and
-    /// were told which one this server speaks: update the older side.
+    /// How often clients that speak another version of the protocol have asked to register. They
+    /// were told which version this server speaks: update the older side.
     pub other_versions: u64,
     /// Challenges and registrations that were refused until a person changes something, each
     /// time that they came.

@@ -1,5 +1,4 @@
-//! More sessions must not make one input or one poll take more steps, however they came
-//! about: here the server's key is elsewhere, and many signatures are awaited at once.
+//! A test that one input or one poll takes no more steps when there are more sessions.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -26,7 +25,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// So many clients with a session, each heard on a connection of its own.
+    /// How many clients with a session, each heard on a connection of its own.
     fn new(clients: usize) -> Self {
         let pki = Pki::new(1);
         let now = Instant::from_micros(1_000_000);

@@ -1,4 +1,5 @@
-//! What the server must not forget: jobs, tasks, results, uploads under way.
+//! The server's durable half: jobs, tasks, results and unfinished uploads, which a restart
+//! must not lose.
 //!
 //! The ledger knows names of clients, but neither links nor sessions. Everything durable
 //! is in [`State`] and changes only by applying a [`Record`], so that what is restored

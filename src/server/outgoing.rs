@@ -1,5 +1,4 @@
-//! Messages on their way out. There are two ways in: as an answer to a stranger, and within
-//! a session.
+//! Outgoing messages of a server, which leave as an answer to a stranger or within a session.
 
 use bytes::Bytes;
 

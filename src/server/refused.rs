@@ -1,4 +1,4 @@
-//! Who was refused, for the host to tell whoever runs the server.
+//! Refused registrations, for the host to show to whoever runs the server.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;

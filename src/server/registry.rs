@@ -1,4 +1,4 @@
-//! Who is here: the clients by name, and the sessions that they have.
+//! The clients of a server by name: who is registered, who may register, and who was replaced.
 
 #[cfg(test)]
 mod inspect;
@@ -23,7 +23,7 @@ use crate::wire::native::{Denial, Denied};
 /// are told apart for as long as they could fight.
 const MAX_REPLACED: usize = 8;
 
-/// What few of the clients that have a session have beside it.
+/// What only a few clients have beside their session.
 #[derive(Default)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Registry {

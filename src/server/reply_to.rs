@@ -1,4 +1,4 @@
-//! Where the reply to a request goes.
+//! The address of a reply: the connection, session and request that it answers.
 
 use crate::link::native::server::Handle;
 use crate::message::{PeerId, RequestId};

@@ -1,4 +1,4 @@
-//! What registered clients ask.
+//! The requests of registered clients, and their answers.
 
 use alloc::borrow::ToOwned;
 use core::time::Duration;
@@ -157,7 +157,7 @@ impl Server {
         Ok(())
     }
 
-    /// Marks that something authentic came in a session; gives whether no newer request
+    /// Marks that something authentic came in a session; returns whether no newer request
     /// came before. `None` when the session is gone.
     fn seen(&mut self, session: Handle, request: RequestId) -> Option<bool> {
         let awake = self.awake();

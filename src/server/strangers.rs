@@ -1,4 +1,4 @@
-//! What a stranger's registration leaves behind in a server.
+//! A test of what a stranger's registration leaves behind in a server.
 
 use alloc::sync::Arc;
 use alloc::vec;

@@ -1,4 +1,4 @@
-//! What a server waits for.
+//! The timers of a server, by name.
 
 /// Why [`poll_timeout`](crate::Server::poll_timeout) names a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

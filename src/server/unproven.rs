@@ -1,4 +1,4 @@
-//! Sessions without a handshake, for stand-ins.
+//! Sessions without a handshake, for benchmarks with many stand-ins.
 
 use alloc::boxed::Box;
 use alloc::string::String;

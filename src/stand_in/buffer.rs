@@ -1,4 +1,4 @@
-//! Where stand-ins write.
+//! The memory in which stand-ins write their messages.
 
 use bytes::BytesMut;
 

@@ -1,4 +1,4 @@
-//! How long a client waits, by the rules of the real one.
+//! The waits of a stand-in, by the rules of the real client.
 //!
 //! Each wait is drawn anew within bounds, so that clients that were struck together part.
 

@@ -49,7 +49,7 @@ const FLOOR: u64 = 1000;
 const MESSAGES: usize = 20;
 const FORGED: usize = 10_000;
 
-/// Runs `seeds` and gives what was tried; a goal that was reached ends the test with the
+/// Runs `seeds` and returns what was tried; a goal that was reached ends the test with the
 /// moves that led to it.
 fn search(suite: Suite, seeds: core::ops::Range<u64>) -> Tally {
     let pki = Arc::new(Pki::new(1));

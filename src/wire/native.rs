@@ -1,5 +1,5 @@
-//! The native wire: `version ‖ kind ‖ body`, with postcard bodies and payloads behind
-//! them.
+//! The messages of the native protocol as bytes: version, kind and body, with the payload
+//! behind them.
 
 mod envelope;
 mod frame;

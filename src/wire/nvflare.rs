@@ -1,4 +1,4 @@
-//! NVIDIA FLARE 2.5 to 2.9 on the wire: frames, cells and values.
+//! The messages of NVIDIA FLARE 2.5 to 2.9 as bytes: frames, cells and values.
 
 mod as_json;
 pub(crate) mod cell;

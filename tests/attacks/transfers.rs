@@ -118,12 +118,12 @@ fn chunks_in_any_order_changed_and_repeated_make_the_same_payload() {
     assert_results(&two, tasks);
 }
 
-/// A connection is cut in the middle of an upload, and the chunks of before come late.
+/// A connection is cut in the middle of an upload, and the earlier chunks come late.
 ///
 /// ```text
 /// site-1: Push (held back)
 /// the connection is cut; site-1 connects, SubmitResult, Push, …: accepted
-/// to the server: the Push of before
+/// to the server: the earlier Push
 /// ```
 #[test]
 fn chunks_of_before_a_cut_do_no_harm_after_it() {

@@ -64,7 +64,7 @@ pub(crate) fn take_key(pair: &mut Pair) -> LocalSigner {
     key
 }
 
-/// Runs until the server asks for a signature; gives what it asked.
+/// Runs until the server asks for a signature; returns what it asked.
 pub(crate) fn until_sign(pair: &mut Pair) -> (SignatureId, Bytes) {
     loop {
         while pair.step() {}

@@ -133,7 +133,7 @@ impl Pair {
         self.pass(Duration::from_millis(150));
     }
 
-    /// Connects and begins to register; gives the server's answer to the challenge, which
+    /// Connects and begins to register; returns the server's answer to the challenge, which
     /// is not delivered.
     pub fn challenge(&mut self) -> BytesMut {
         self.connect();
@@ -267,7 +267,7 @@ impl Pair {
     }
 
     /// Lets the server alone see `span` pass, in steps of a second as from a host that
-    /// is awake; gives what it told.
+    /// is awake; returns what it told.
     pub fn watch_server(&mut self, span: Duration) -> Vec<ServerAction> {
         const STEP: Duration = Duration::from_secs(1);
         let end = self.now + span;
@@ -329,7 +329,7 @@ impl Pair {
         self.put_client(client.unwrap());
     }
 
-    /// Puts a new process of `site` in the client's place; gives the one before.
+    /// Puts a new process of `site` in the client's place; returns the one before.
     pub fn change_client(&mut self, site: &str) -> Client {
         let identity = site_identity(&self.pki, site, self.pki.roots());
         self.seed += 1;
@@ -338,7 +338,7 @@ impl Pair {
         self.put_client(client.unwrap())
     }
 
-    /// Puts another process in the client's place, on another connection; gives the one
+    /// Puts another process in the client's place, on another connection; returns the one
     /// before. What was under way is lost.
     pub fn put_client(&mut self, client: Client) -> Client {
         let before = std::mem::replace(&mut self.client, client);

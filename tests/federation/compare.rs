@@ -35,7 +35,7 @@ const OTHERS: [(&str, Manner); 3] = [
     ),
 ];
 
-/// Runs a plan in all manners; gives the runs.
+/// Runs a plan in all manners; returns the runs.
 ///
 /// # Errors
 /// When one of them fails, or differs from the others.

@@ -169,7 +169,7 @@ fn pair() -> Pair {
     pair
 }
 
-/// Sends `messages`, each from a connection of its own; gives the number of answers.
+/// Sends `messages`, each from a connection of its own; returns the number of answers.
 fn flood(pair: &mut Pair, messages: impl Iterator<Item = Vec<u8>>) -> u64 {
     let mut answers = 0;
     for (number, message) in (10_000..).zip(messages) {

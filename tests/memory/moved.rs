@@ -30,7 +30,7 @@ fn whole(header: &Bytes, payload: &Bytes) -> BytesMut {
 }
 
 /// Brings messages to and fro, one at a time, until nothing moves. Records are stored at
-/// once, outside of the heap. Gives what the hosts were given.
+/// once, outside of the heap. Returns what the hosts were given.
 fn exchange(pair: &mut Pair) -> (Option<Task>, Option<ResultReceived>) {
     let (mut task, mut result) = (None, None);
     let now = pair.now;
@@ -68,7 +68,7 @@ fn exchange(pair: &mut Pair) -> (Option<Task>, Option<ResultReceived>) {
     }
 }
 
-/// Moves a payload of so many bytes down and up again, and gives how much more than its own
+/// Moves a payload of so many bytes down and up again, and returns how much more than its own
 /// bytes was on the heap of both ends together, at the worst moment of each way.
 fn beside(suite: Suite, size: u64) -> [u64; 2] {
     let mut pair = at_work(suite);

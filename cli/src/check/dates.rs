@@ -1,4 +1,4 @@
-//! How long certificates count.
+//! Checks how long certificates are still valid.
 
 use std::time::Duration;
 

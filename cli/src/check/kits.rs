@@ -1,4 +1,4 @@
-//! The kits that can be checked, and what of them lies on this machine.
+//! The checks of each kind of kit: of a site, of a coordinator, and a start-up kit of NVFlare.
 
 use std::sync::Arc;
 

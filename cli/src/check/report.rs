@@ -1,4 +1,4 @@
-//! What was found, for people and as JSON.
+//! The report of `fedlink check`, for people and as JSON.
 
 use std::fmt;
 

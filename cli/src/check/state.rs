@@ -1,4 +1,4 @@
-//! The folder for what must outlive the process.
+//! Checks the folder of what must outlive the process.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The way to a server: its name, TCP, TLS, and what it answers.
+//! Checks the way to a server: its name, TCP, TLS, and what it answers.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -314,7 +314,7 @@ pub(super) const PROXY: &str = "proxy";
 
 const CLOCKS: &str = "both clocks";
 
-/// Registers, says goodbye, and gives the server's time.
+/// Registers, says goodbye, and returns the server's time.
 async fn register(host: ClientHost) -> Result<u64, String> {
     let (client, mut events) = host.start().map_err(|error| error.to_string())?;
     let told = client.call(|client, _| client.set_site_info(purpose::checks()));

@@ -1,4 +1,4 @@
-//! What a run has moved and delivered.
+//! Counts what a demo has moved and delivered.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! When which fault strikes, and that each has struck.
+//! Decides when each fault of a demo strikes, and checks that each has.
 
 use std::collections::BTreeSet;
 

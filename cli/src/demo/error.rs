@@ -1,4 +1,4 @@
-//! Why a demo could not run to its end.
+//! Errors that end a demo early.
 
 use std::io;
 

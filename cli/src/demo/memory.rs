@@ -1,5 +1,5 @@
-//! A federation in one thread, under virtual time: what one machine sends, another
-//! receives a moment later. The same seed gives the same messages in the same order.
+//! The demo in one thread under virtual time: what one machine sends, another receives a
+//! moment later. The same seed produces the same messages in the same order.
 
 mod network;
 mod party;

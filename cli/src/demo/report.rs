@@ -1,4 +1,4 @@
-//! How a demo went, for people and for programs.
+//! The report of a demo, for people and as JSON.
 
 use std::fmt;
 

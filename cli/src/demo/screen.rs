@@ -1,4 +1,4 @@
-//! What people see while a demo runs, on standard error.
+//! The progress of a demo on standard error.
 
 use std::io::IsTerminal;
 

@@ -1,4 +1,4 @@
-//! Who takes part in a demo, with which certificates, settings and folders.
+//! The participants of a demo, with their certificates, settings and folders.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! A federation over the loopback interface: every party with a host and a socket of its
-//! own, over TCP or TLS.
+//! The demo over the loopback interface: every party with a host and a socket of its own, over
+//! TCP or TLS.
 
 mod cable;
 mod hub;

@@ -1,4 +1,4 @@
-//! Who watches a run: the director, the audit and the screen.
+//! The observers of a demo: director, audit and screen.
 
 use fedlink::identity::Name;
 use fedlink::{ClientAction, ClientCounters, Direction, ServerAction};
@@ -32,7 +32,7 @@ impl Stage {
         }
     }
 
-    /// Looks at an action of a site's client; gives the fault that is due.
+    /// Looks at an action of a site's client; returns the fault that is due.
     pub(super) fn site(&mut self, site: usize, action: &ClientAction) -> Option<Fault> {
         match action {
             ClientAction::TransferProgress {
@@ -53,7 +53,7 @@ impl Stage {
         fault
     }
 
-    /// Looks at an action of the server; gives the fault that is due.
+    /// Looks at an action of the server; returns the fault that is due.
     pub(super) fn server(&mut self, action: &ServerAction, drilling: usize) -> Option<Fault> {
         self.audit.server(action);
         match action {

@@ -1,4 +1,4 @@
-//! The coordinator's part: federated averaging, round by round.
+//! The coordinator's application: federated averaging, round by round.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,4 +1,4 @@
-//! A job that is there to be aborted.
+//! A job of the demo that is aborted on purpose.
 
 use std::collections::BTreeSet;
 

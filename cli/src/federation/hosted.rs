@@ -1,4 +1,4 @@
-//! The applications on the hosts that run over networks.
+//! Runs the applications on the hosts that use networks.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -146,7 +146,7 @@ impl HostedCoordinator {
         &self.handle
     }
 
-    /// Starts a coordinator, or lets one resume. False if `make` gives none.
+    /// Starts a coordinator, or lets one resume. False if `make` returns none.
     ///
     /// # Errors
     /// When the server refuses, or the host has stopped.

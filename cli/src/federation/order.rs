@@ -1,4 +1,4 @@
-//! What a task of these jobs says besides its payload.
+//! The headers of a task in these jobs: what to do, in which round.
 
 use fedlink::message::Properties;
 

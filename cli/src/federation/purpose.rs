@@ -1,4 +1,4 @@
-//! Why a site registers, where that is not to work: told to the coordinator in its site
+//! The purpose of a registration that is not to work, told to the coordinator in the site
 //! information.
 
 use fedlink::Joined;

@@ -1,4 +1,4 @@
-//! One site's part: it trains when it is asked to, and stops when it is told to.
+//! A site's application: it trains when it is asked to, and stops when it is told to.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -195,7 +195,7 @@ impl Site {
         now: Instant,
         task: Task,
     ) -> Result<Option<Training>, Misuse> {
-        // A task of before a restart comes before its job is started again.
+        // After a restart a task comes before its job is started again.
         self.start(client, now, task.job, Some(task.ssid))?;
         match (task.name.as_str(), Order::parse(&task.headers)) {
             (TRAIN, Some(order)) => {

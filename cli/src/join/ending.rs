@@ -1,4 +1,4 @@
-//! When a site ends although nobody has stopped it: where only a person can help.
+//! Decides when a site gives up because only a person can help.
 
 use fedlink::{ClientAction, FailureKind, RejectReason};
 use fedlink_host::Connectivity;

@@ -1,4 +1,4 @@
-//! A site of a project of fedlink's own.
+//! A site that joins a project of fedlink's own.
 
 use std::sync::Arc;
 
@@ -147,7 +147,7 @@ impl<'a> SiteProcess<'a> {
         Ok(client.quit(reason).await.map_err(CallError::from)?)
     }
 
-    /// Takes up certificates and key, if they were replaced; gives whether they were.
+    /// Takes up certificates and key, if they were replaced; returns whether they were.
     async fn reload(&mut self, asked: Asked) -> bool {
         let Some(kit) = self.reloading.look(asked) else {
             return false;

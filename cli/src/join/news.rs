@@ -1,5 +1,4 @@
-//! What a site in an NVFlare federation has to tell, to people in a sentence and to
-//! programs as JSON.
+//! The news of a site in an NVFlare federation, in sentences for people and as JSON.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A site of an NVFlare federation.
+//! A site that joins an NVFlare federation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +142,7 @@ impl<'a> SiteProcess<'a> {
         }
     }
 
-    /// Takes up certificates and key, if they were replaced; gives whether they were.
+    /// Takes up certificates and key, if they were replaced; returns whether they were.
     async fn reload(&mut self, asked: Asked) -> bool {
         let Some(kit) = self.reloading.look(asked) else {
             return false;

@@ -1,4 +1,5 @@
-//! The trainer for those who bring none: the model of the demo, on a share of its wines.
+//! The built-in trainer for those who bring none: the model of the demo, on a share of its
+//! wines.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Why something is tried again, in plain words.
+//! Reasons for a retry in plain words.
 
 use fedlink::identity::Date;
 use fedlink::{ClientAction, RetryReason, Suspicion};

@@ -1,4 +1,4 @@
-//! What `--help` says at length. The examples are tested against the options.
+//! The long texts of `--help`. The examples in them are tested against the options.
 
 pub(super) const OVERVIEW: &str = "\
 To see a federation work, on this machine alone:

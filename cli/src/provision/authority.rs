@@ -1,4 +1,4 @@
-//! The project's root, and the certificates that it issues.
+//! The project's root certificate, and the certificates that it issues.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Why a project cannot be made.
+//! Errors in making a project.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;

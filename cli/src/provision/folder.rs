@@ -1,4 +1,4 @@
-//! Folders and files of a project.
+//! The folders and files of a project.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};

@@ -1,4 +1,4 @@
-//! What a project is to be like.
+//! The plan of a project: its name, addresses, dates and transport.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -36,7 +36,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Finds what cannot be carried out. Gives the hosts as they were understood.
+    /// Finds what cannot be carried out. Returns the hosts as they were understood.
     pub(super) fn check(&self) -> Result<Vec<Address>, ProvisionError> {
         check_name(&self.server)?;
         if !(1..=MAX_DAYS).contains(&self.days) {

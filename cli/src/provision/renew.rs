@@ -1,4 +1,4 @@
-//! Certificates that are made anew, and certificates that are revoked.
+//! Renewing and revoking certificates of a project.
 //!
 //! Whoever runs the project keeps each certificate that was ever made, in
 //! `authority/issued/NAME.pem`: all of a name are revoked together, since a key that was kept

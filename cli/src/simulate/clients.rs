@@ -1,4 +1,4 @@
-//! What is known of each client: its session, its heartbeats, and its work.
+//! The state of each simulated client: its session, its heartbeats, and its work.
 
 use std::collections::HashMap;
 

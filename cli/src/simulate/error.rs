@@ -1,4 +1,4 @@
-//! Why a simulation could not run to its end.
+//! Errors that end a simulation early.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What is counted.
+//! The counts of a simulation.
 
 use serde::Serialize;
 

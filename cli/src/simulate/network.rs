@@ -1,4 +1,4 @@
-//! Messages on their way: late, and some lost.
+//! The simulated network: messages arrive late, and some are lost.
 
 use bytes::BytesMut;
 use rand::{RngExt, SeedableRng};
@@ -74,14 +74,14 @@ impl Network {
         arrives
     }
 
-    /// Goes on to the next tick and gives what arrives then, for empty buckets.
+    /// Goes on to the next tick and returns what arrives then, for empty buckets.
     pub(super) fn turn(&mut self, to_server: &mut Vec<ToServer>, to_clients: &mut Vec<ToClient>) {
         self.to_server.turn(to_server);
         self.to_clients.turn(to_clients);
         self.on_their_way -= (to_server.len() + to_clients.len()) as u64;
     }
 
-    /// All connections are gone, and what was on its way. Gives how much that was.
+    /// All connections are gone, and what was on its way. Returns how much that was.
     pub(super) fn cut(&mut self) -> u64 {
         self.to_server.clear();
         self.to_clients.clear();

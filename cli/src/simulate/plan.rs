@@ -1,4 +1,4 @@
-//! What is simulated.
+//! The plan of a simulation: how many clients, how long, which faults.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The load over the time, drawn.
+//! A drawing of the load over the time.
 
 use std::ops::Range;
 use std::path::Path;

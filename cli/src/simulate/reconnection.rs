@@ -1,4 +1,4 @@
-//! What is known of a client on its way to a session, or back to one that the server has lost.
+//! The state of a simulated client that has no session, or has lost it.
 
 use bytes::Bytes;
 use fedlink::stand_in::StandIn;

@@ -1,4 +1,4 @@
-//! The figures, for people and for programs.
+//! The report of a simulation, for people and as JSON.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How far a run is, on standard error.
+//! The progress of a simulation on standard error.
 
 use std::io::IsTerminal;
 
@@ -24,7 +24,7 @@ impl Screen {
         Self(bar.with_style(style).with_message(message))
     }
 
-    /// So many of so many simulated milliseconds are over.
+    /// `now` of `end` simulated milliseconds are over.
     pub(super) fn show(&self, now: Tick, end: Tick) {
         self.0.set_length(u64::from(end / 1000));
         self.0.set_position(u64::from(now / 1000));

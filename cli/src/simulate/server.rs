@@ -1,4 +1,5 @@
-//! The server and its host: what comes in, what is stored, who works on what.
+//! The server of a simulation and its host: they take messages, store records and assign
+//! tasks.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -232,7 +233,7 @@ impl SimulatedServer {
         Ok(())
     }
 
-    /// Stores what the server asks to store, and takes results. Gives how many actions
+    /// Stores what the server asks to store, and takes results. Returns how many actions
     /// there were.
     fn store(
         &mut self,
@@ -288,7 +289,7 @@ impl SimulatedServer {
         Ok(Some(out))
     }
 
-    /// The server is lost, and what waited in front of it. Gives how much that was.
+    /// The server is lost, and what waited in front of it. Returns how much that was.
     pub(super) fn lose(&mut self) -> u64 {
         self.before = self.figures();
         self.server = None;

@@ -1,4 +1,4 @@
-//! What a client does by itself, and when.
+//! The timers of simulated clients.
 
 use super::plan::Tick;
 

@@ -1,4 +1,4 @@
-//! What is to happen, by the time at which it does.
+//! A timer wheel: what is due, by time.
 
 use super::plan::Tick;
 
@@ -25,7 +25,7 @@ impl<T> Wheel<T> {
         self.buckets[place].push(item);
     }
 
-    /// Goes on to the next tick and gives what happens then, for an empty bucket.
+    /// Goes on to the next tick and returns what happens then, for an empty bucket.
     pub(super) fn turn(&mut self, bucket: &mut Vec<T>) {
         self.now += 1;
         let place = place(self.now, self.now - 1, self.buckets.len());

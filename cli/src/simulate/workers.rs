@@ -1,4 +1,4 @@
-//! What is known of the clients that work on the job.
+//! The state of the simulated clients that work on the job.
 
 use fedlink::message::{Ssid, TaskId};
 

@@ -1,4 +1,4 @@
-//! A run: time goes on, and whatever is due happens.
+//! A run of a simulation: time goes on, and whatever is due happens.
 //!
 //! What clients do then is in the modules below: their heartbeats, how they come by a session,
 //! and their work.
@@ -54,7 +54,7 @@ struct Buckets {
     answers: Vec<Answer>,
 }
 
-/// Runs a plan to its end and gives what was counted, and the real time that the server
+/// Runs a plan to its end and returns what was counted, and the real time that the server
 /// took. `progress` is told how many of how many milliseconds are over.
 pub(super) fn run(
     plan: &Plan,

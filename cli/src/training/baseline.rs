@@ -1,4 +1,5 @@
-//! What a federation is measured against: the same training without it.
+//! The baselines of a federation: the same training with all data in one place, and at each
+//! site alone.
 
 use super::model::{EPOCHS, Evaluation, Model};
 use super::share::Share;

@@ -35,7 +35,7 @@ impl Model {
         self
     }
 
-    /// Judges this model by `examples`. Without any it gives zero for both figures.
+    /// Judges this model by `examples`. Without any it returns zero for both figures.
     pub fn evaluate(&self, examples: &[Example]) -> Evaluation {
         let count = examples.len().max(1) as f64;
         let margins = examples.iter().map(|e| {

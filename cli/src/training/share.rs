@@ -1,4 +1,4 @@
-//! Shares: how the wines fall to the sites, unevenly, as data does.
+//! Distributes the wines to the sites, unevenly, as real data is.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! How the blocking host reaches the server.
+//! The connections of the blocking host: TCP and TLS to the server.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stream of bytes whose reads can give up.
 pub trait Wire: Read + Write {
-    /// From now on a read that has waited for so long fails with
+    /// From now on a read that has waited for this time fails with
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) or [`TimedOut`](io::ErrorKind::TimedOut),
     /// and loses nothing. Never zero.
     ///

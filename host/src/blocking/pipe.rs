@@ -1,4 +1,4 @@
-//! Messages over a stream that blocks.
+//! Messages over a stream whose reads and writes block.
 
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What `fedlink.toml` says.
+//! The file `fedlink.toml` of a kit.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

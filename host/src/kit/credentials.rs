@@ -1,4 +1,4 @@
-//! Certificates and keys as both the core and TLS need them.
+//! The certificates and the key of a kit, as both the core and TLS need them.
 
 use std::fmt;
 use std::path::Path;

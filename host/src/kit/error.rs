@@ -1,4 +1,4 @@
-//! What can be wrong with a kit.
+//! Errors in a kit.
 
 use std::borrow::Cow;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a coordinator allows, as an operator may set it: `[limits]` in `fedlink.toml`.
+//! The table `[limits]` of a coordinator's `fedlink.toml`: limits that its operator may set.
 
 use std::fmt::Write;
 use std::ops::RangeInclusive;

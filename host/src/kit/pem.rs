@@ -1,4 +1,4 @@
-//! What is in the PEM files of kits, of both kinds.
+//! The PEM files of kits, fedlink's own and those of NVFlare.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Whose kit a folder is.
+//! The role of a kit: a site's or the coordinator's.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The app of a job, as it is deployed to a site: what its configuration asks of results.
+//! The app of an NVFlare job, as it is deployed to a site: its configuration says what results
+//! are to be.
 //!
 //! It is read as data. Nothing of it is run, and nothing is unpacked to disk.
 

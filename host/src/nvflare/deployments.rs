@@ -1,4 +1,4 @@
-//! What jobs ask of a site's results, and trainers that keep to it.
+//! Trainers that keep to what the apps of their jobs ask of results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

@@ -1,5 +1,5 @@
-//! What a trained model differs by from the one that it was trained from, as the Client API
-//! of NVFlare computes it: new minus old, in the type of the elements.
+//! The difference between a trained model and the one that it was trained from, as the Client
+//! API of NVFlare computes it: new minus old, in the type of the elements.
 
 use bytes::Bytes;
 use fedlink::nvflare::{Array, Model};

@@ -1,4 +1,4 @@
-//! What was written to a carrier that takes whole frames.
+//! A buffer that gathers written bytes into whole frames, for carriers that take nothing less.
 
 use std::io::{self, ErrorKind};
 

@@ -30,7 +30,7 @@ const METHOD: &str = "/streamer.Streamer/Stream";
 /// What TLS has to agree on for HTTP/2.
 const ALPN: &[u8] = b"h2";
 
-/// So many bytes may be on the way to us before we have taken any: with less, a model
+/// How many bytes may be on the way to us before we have taken any: with less, a model
 /// waits for acknowledgements on every long path.
 const WINDOW: u32 = 4 << 20;
 
@@ -87,7 +87,7 @@ impl GrpcDial {
         self
     }
 
-    /// Frames from the server may have so many bytes; give what the client's
+    /// The longest frame from the server, in bytes: pass what the client's
     /// [`Settings::max_frame`] says. Default: that of [`Settings::DEFAULT`].
     #[must_use]
     pub fn max_frame(mut self, bytes: usize) -> Self {

@@ -1,5 +1,5 @@
-//! What arrays a payload has, found out without putting its parts together: that would hold a
-//! large model twice.
+//! The outline of a payload: the names and shapes of its arrays, found without putting its
+//! parts together, which would hold a large model twice.
 
 use std::io::{self, Read, Seek, SeekFrom};
 

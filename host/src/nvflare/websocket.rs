@@ -63,7 +63,7 @@ impl WebSocketDial {
         self
     }
 
-    /// Frames from the server may have so many bytes; give what the client's
+    /// The longest frame from the server, in bytes: pass what the client's
     /// [`Settings::max_frame`] says. Default: that of [`Settings::DEFAULT`].
     #[must_use]
     pub fn max_frame(mut self, bytes: usize) -> Self {

@@ -1,4 +1,4 @@
-//! What is reached without a proxy, as `NO_PROXY` lists it.
+//! The addresses that are reached without a proxy, as `NO_PROXY` lists them.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,4 @@
-//! The request for a tunnel, the proxy's answer, and what can be wrong with it. Here is no
-//! socket.
+//! The request for a tunnel and the proxy's answer, as bytes without a socket.
 //!
 //! Whatever fails may pass: anybody between the two can send such an answer.
 
@@ -22,7 +21,7 @@ const MAX_HEADERS: usize = 100;
 /// Room for what one read may bring.
 const READ_BYTES: usize = 1 << 10;
 
-/// So many characters of what a proxy says are shown.
+/// How many characters of what a proxy says are shown.
 const MAX_SHOWN: usize = 80;
 
 /// Asks the proxy for a tunnel to `address`.
@@ -70,7 +69,7 @@ impl Answer {
         &mut self.bytes
     }
 
-    /// Looks at what has come; the last read has brought so many bytes.
+    /// Looks at what has come; the last read has brought this many bytes.
     pub(super) fn look(&mut self, read: usize) -> Result<(), Failure> {
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut response = Response::new(&mut headers);

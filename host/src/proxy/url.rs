@@ -1,4 +1,4 @@
-//! How people write a proxy, with the name and the password that nobody else is to see.
+//! The URL of a proxy, with a name and a password that nobody else is to see.
 
 use std::convert::Infallible;
 use std::fmt;

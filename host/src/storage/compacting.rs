@@ -1,4 +1,4 @@
-//! When a storage is worth making shorter.
+//! A storage that replaces its records by a snapshot when that makes it much shorter.
 
 use std::io;
 

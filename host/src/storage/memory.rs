@@ -1,4 +1,4 @@
-//! A storage that lasts as long as the process.
+//! A storage in memory, for tests and demonstrations.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

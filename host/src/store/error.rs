@@ -1,4 +1,4 @@
-//! What can go wrong with a store.
+//! Errors of the file store.
 
 use std::io;
 use std::path::PathBuf;

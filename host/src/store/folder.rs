@@ -1,4 +1,4 @@
-//! The directory of a store: its names, and its lock.
+//! The directory of a store: its file names, and its lock.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};

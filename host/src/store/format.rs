@@ -1,4 +1,4 @@
-//! The bytes of a store.
+//! The format of a store's files, byte by byte.
 //!
 //! | file | |
 //! |---|---|

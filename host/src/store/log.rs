@@ -1,4 +1,4 @@
-//! A file of records that is open for appending.
+//! A log file of a store that is open for appending.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};

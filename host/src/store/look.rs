@@ -1,4 +1,4 @@
-//! A look at a directory for a store that changes nothing in it, and keeps nobody from it.
+//! Looking at a store without changing or locking it.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Seek};

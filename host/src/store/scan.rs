@@ -1,4 +1,4 @@
-//! Reads a store, each byte once.
+//! Reading the files of a store, each byte once.
 
 use std::io::{self, Read};
 use std::path::Path;

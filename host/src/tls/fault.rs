@@ -1,4 +1,4 @@
-//! What TLS has against a connection, as each of the two ends sees it.
+//! Faults of TLS, as each of the two ends sees them, in words that say what to do.
 //!
 //! In TLS 1.3 a site's handshake is over before the server has looked at the site's
 //! certificate: a refusal comes with the first bytes that the site reads.

@@ -1,4 +1,4 @@
-//! Clients whose certificate is revoked are refused in the handshake of TLS.
+//! Refuses clients with a revoked certificate in the handshake of TLS.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How clients reach a server's host.
+//! Accepting connections at a server's host: TCP, TLS, WebSocket.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,4 @@
-//! Runs one client on tokio.
+//! The client's host on tokio: it runs one client in a task.
 
 mod handle;
 mod link;

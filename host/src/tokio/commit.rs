@@ -1,4 +1,4 @@
-//! Records on their way to the storage, many to one `sync`.
+//! Group commit: stores many records with one `sync`.
 
 use std::io;
 

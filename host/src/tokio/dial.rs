@@ -1,4 +1,4 @@
-//! How a client's host reaches the server.
+//! Connecting to the server from a client's host: TCP, TLS, WebSocket, through a proxy.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a machine wants from the application, on its way there.
+//! The queue of actions from a machine to its application.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! A site's connection whose errors say where it leads to and what to do.
+//! A connection of a site whose errors say which server it led to and what to do.
 
 use std::io;
 use std::mem;

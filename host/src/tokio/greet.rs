@@ -1,4 +1,4 @@
-//! A conversation with a server that ends before this side registers.
+//! A short conversation with a server, which tells that it is one without registering.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How the application reaches a machine that a host runs.
+//! Handles: calls of an application into a machine that a host runs.
 
 use fedlink::Instant;
 use fedlink::message::Payload;
@@ -54,7 +54,7 @@ impl<M> Handle<M> {
         (Self { commands }, receiver)
     }
 
-    /// Runs `call` with the machine and the time, and gives what it returns. Whatever the
+    /// Runs `call` with the machine and the time, and returns what that returns. Whatever the
     /// machine wants afterwards is done by the host. Do not take its actions or messages
     /// yourself, and do not block: nothing else goes on meanwhile.
     ///

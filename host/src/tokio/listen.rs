@@ -1,4 +1,4 @@
-//! Listening at the addresses of a kit.
+//! Listening sockets at the addresses of a kit.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! A network inside one process.
+//! A network inside one process, for tests and demonstrations.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,4 @@
-//! Messages over a byte stream.
+//! Messages over an asynchronous stream of bytes.
 
 use std::io;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const READ_BYTES: usize = 2 << 10;
 /// How long a connection that ends may take to say so.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// So much of a message tells which session it belongs to.
+/// How much of a message tells which session it belongs to.
 pub(super) const START_BYTES: usize = 32;
 
 /// Both directions of one connection.

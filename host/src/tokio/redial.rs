@@ -1,4 +1,4 @@
-//! A way to the server that is replaced while a client uses it.
+//! A way to connect that can be replaced while a client uses it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

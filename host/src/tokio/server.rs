@@ -1,4 +1,4 @@
-//! Runs one server on tokio.
+//! The server's host on tokio: it runs one server in a task, with a task for each connection.
 
 mod crowd;
 mod handle;
@@ -391,7 +391,7 @@ impl Running {
         }
     }
 
-    /// Gives the machine all messages that have come; gives the time.
+    /// Gives the machine all messages that have come; returns the time.
     fn take_messages(&mut self) -> Instant {
         let now = self.clock.now();
         let mut senders: Vec<PeerId> = self.messages.iter().map(|(id, _)| *id).collect();
@@ -452,7 +452,7 @@ impl Running {
     }
 }
 
-/// So long from now; none if the clock cannot say when that is.
+/// The time that long from now; none if the clock cannot say when that is.
 fn later(span: Duration) -> Option<tokio::time::Instant> {
     tokio::time::Instant::now().checked_add(span)
 }

@@ -1,4 +1,4 @@
-//! What a training site does about each action of its client.
+//! The driver of a site with trainers: it reacts to each action of the client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -143,7 +143,7 @@ impl Driver {
     }
 
     async fn assigned(&mut self, task: Task) -> Result<(), CallError> {
-        // A task of before a restart comes before its job is started again.
+        // After a restart a task comes before its job is started again.
         self.start(task.job).await?;
         self.tell(SiteEvent::Assigned {
             job: task.job,
@@ -231,7 +231,7 @@ impl Driver {
         }
     }
 
-    /// Hands in an update and gives its size, or why the client cannot take it.
+    /// Hands in an update and returns its size, or why the client cannot take it.
     async fn submit(
         &self,
         task: TaskId,

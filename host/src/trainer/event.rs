@@ -1,4 +1,4 @@
-//! What a site with trainers tells its application.
+//! The events that a site with trainers tells its application.
 
 use std::time::Duration;
 

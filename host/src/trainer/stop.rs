@@ -1,4 +1,4 @@
-//! How a trainer is told to stop.
+//! The signal that tells a trainer to stop.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The thread of one job, in which its trainer lives.
+//! The worker of one job: a thread in which its trainer runs.
 
 use std::any::Any;
 use std::collections::BTreeMap;

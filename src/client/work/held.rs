@@ -1,4 +1,5 @@
-//! Tasks that the host works on, and the last one of each job.
+//! The tasks that this site holds: given to the host and not yet answered, with the last one
+//! of each job.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! The jobs that run here, those to stop and those to start.
+//! The jobs at this site: those that run, and those that the server wants stopped or started.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;

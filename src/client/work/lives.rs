@@ -1,4 +1,4 @@
-//! Random lives of a client's work. Bytes say what its host and a server do, honest or not.
+//! Random lives of a client's work: bytes decide what its host and a server do, honest or not.
 //!
 //! After each step the work is restored in every way in which its records may have been
 //! stored: all of them, a snapshot and those behind it, a snapshot with some behind it

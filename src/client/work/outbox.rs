@@ -1,4 +1,4 @@
-//! Results, from the host's word until the server's receipt.
+//! The queue of results, each from the host's submission until the server has accepted it.
 
 mod push;
 mod upload;

@@ -1,4 +1,4 @@
-//! Asking for tasks, one request a job, and fetching their payloads.
+//! Asking for tasks, one request for each job, and fetching their payloads.
 
 mod fetch;
 mod part;
@@ -32,7 +32,7 @@ use fetch::Fetch;
 /// keep both sides busy with nothing.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
-/// So many refusals of this client's identity in a row mean that the registration is void.
+/// How many refusals of this client's identity in a row mean that the registration is void.
 const REFUSALS: u32 = 3;
 
 #[derive(Debug, Default)]
@@ -343,7 +343,7 @@ impl Pulls {
         }
     }
 
-    /// The blocks that were stored are the whole payload of this task: gives it. Nothing
+    /// The blocks that were stored are the whole payload of this task: returns it. Nothing
     /// if some are missing or were changed; then it is fetched again.
     pub(crate) fn restore_blocks(&mut self, task: &StoredTask) -> Option<Payload> {
         let earlier = self.earlier.get(&task.job)?;

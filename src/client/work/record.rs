@@ -1,4 +1,4 @@
-//! What the host stores durably, and what it has confirmed.
+//! The records of a client, which its host stores, and what waits until one is stored.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

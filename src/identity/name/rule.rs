@@ -1,4 +1,4 @@
-//! What a name may hold.
+//! The rule for names: which characters they may have, so that no two look alike.
 
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc, is_nfc_quick};

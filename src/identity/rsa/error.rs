@@ -1,4 +1,4 @@
-//! What can be wrong with a private RSA key.
+//! Errors about private RSA keys.
 
 use alloc::string::String;
 

@@ -1,4 +1,5 @@
-//! What a machine with an RSA key shows of itself, and what it trusts in servers.
+//! An RSA identity: the certificate and key that a machine shows, and the roots that it
+//! trusts.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

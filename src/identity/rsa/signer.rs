@@ -1,4 +1,4 @@
-//! Private RSA keys.
+//! Private RSA keys, which sign.
 
 use alloc::borrow::ToOwned;
 use alloc::string::ToString;

@@ -1,4 +1,4 @@
-//! How many Registers a server works on for one cookie.
+//! The limit of Registers that a server works on for one cookie.
 
 use alloc::vec;
 use alloc::vec::Vec;

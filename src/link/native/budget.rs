@@ -1,4 +1,4 @@
-//! How much a server does for strangers.
+//! Budgets: how much work a server does for peers that have not registered.
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,4 +1,5 @@
-//! The client's end: the session it holds, and the handshake that makes one.
+//! The client's end of the native protocol: its session, and the requests that wait for
+//! answers.
 
 mod handshake;
 

@@ -1,4 +1,5 @@
-//! What the server would have to remember of a challenge, kept by the client instead.
+//! Cookies: the state of a handshake, which the server gives to the client to keep, under a
+//! key of its own.
 
 use core::time::Duration;
 
@@ -120,7 +121,7 @@ impl Cookies {
         current.into_iter().chain(previous).min()
     }
 
-    /// Fills in share and cookie of a reply whose other fields are set. Gives the secret of
+    /// Fills in share and cookie of a reply whose other fields are set. Returns the secret of
     /// the share.
     // spec: P-49
     pub(crate) fn issue(

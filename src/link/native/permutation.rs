@@ -1,5 +1,5 @@
-//! A permutation of 16 bytes under a secret key: what a server gives out is noise to all
-//! others, as long as it is, and costs the server no memory to read again.
+//! A permutation of 16 bytes under a secret key. It makes ids and stamps that tell nothing to
+//! anybody but the server, which reads them again without a table.
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};

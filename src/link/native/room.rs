@@ -1,4 +1,4 @@
-//! Room to write messages in.
+//! Reused memory in which messages are written.
 
 use bytes::{Bytes, BytesMut};
 

@@ -50,7 +50,7 @@ impl Key {
         self.seal_under(nonce(number), message, clear);
     }
 
-    /// Opens in place everything behind `clear` bytes; gives the length without the tag.
+    /// Opens in place everything behind `clear` bytes; returns the length without the tag.
     /// What does not open is left as it was, or as noise: drop it.
     pub(crate) fn open(&self, number: u64, message: &mut [u8], clear: usize) -> Option<usize> {
         self.open_under(nonce(number), message, clear)

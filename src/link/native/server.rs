@@ -1,4 +1,5 @@
-//! The server's end: handshakes with strangers, and the sessions of those who have registered.
+//! The server's end of the native protocol: handshakes with strangers, and the sessions of
+//! registered clients.
 
 mod handshakes;
 mod sessions;

@@ -1,4 +1,4 @@
-//! A session as both ends hold it: how its messages are protected.
+//! A session at either end: how its messages are written, protected and opened.
 
 use alloc::boxed::Box;
 

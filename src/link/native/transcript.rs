@@ -1,4 +1,5 @@
-//! What is hashed and signed of an exchange, so that no proof fits another one.
+//! The transcript of a handshake: what is hashed, signed and derived from it, so that no proof
+//! fits another exchange.
 
 #[cfg(test)]
 mod vectors;
@@ -143,7 +144,7 @@ pub(crate) struct SessionKeys {
 }
 
 impl Keys {
-    /// `None` when the shares give the all-zero secret, which no honest share does.
+    /// `None` when the shares make the all-zero secret, which no honest share does.
     // spec: P-27
     pub(crate) fn new(
         secret: &x25519_dalek::StaticSecret,

@@ -1,4 +1,4 @@
-//! Requests that wait for their answers.
+//! Requests to cells of NVFlare that wait for their answers.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -1,4 +1,5 @@
-//! One connection: its greeting, its signs of life, and what waits to be written to it.
+//! One connection to a server of NVFlare: its greeting, its pings, and the frames that wait to
+//! be written.
 //!
 //! The server answers the greeting before it has entered the connection into its tables,
 //! and drops whatever reaches it in between, pings too. So nothing but pings is sent until
@@ -23,7 +24,7 @@ const PING_AGAIN: Duration = Duration::from_millis(100);
 /// The same when the server is slow.
 const PING_AGAIN_SLOWLY: Duration = Duration::from_secs(1);
 
-/// So many pings are sent fast.
+/// How many pings are sent fast.
 const FAST_PINGS: u32 = 20;
 
 /// Messages that wait to be written. A server that asks and does not read gets no answers.
@@ -57,7 +58,7 @@ enum ConnectionState {
     Down,
     /// The greeting is not answered.
     Greeting,
-    /// It is; so many pings are not.
+    /// It is; this many pings are not.
     Pinging(u32),
     Open,
 }
@@ -180,7 +181,7 @@ impl Connection {
         self.alive
     }
 
-    /// Queues a message of a cell, until the connection is open. Gives its number; none if
+    /// Queues a message of a cell, until the connection is open. Returns its number; none if
     /// it is too large to be framed, or too much waits already.
     pub(super) fn send(&mut self, headers: &[u8], payload: Bytes) -> Option<u64> {
         if self.is_full() {

@@ -1,4 +1,4 @@
-//! Orders of the server to the site: resources, apps, starts and stops of jobs.
+//! The server's orders to a site: deploying, starting and stopping jobs.
 //!
 //! The host may decide about resources and apps. One that does not, or not in time, has
 //! enough of the former and accepts the latter.

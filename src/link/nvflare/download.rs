@@ -25,7 +25,7 @@ use crate::wire::nvflare::value::Value;
 /// How long one part may take before it is asked for again.
 const PART_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// So often one part is asked for.
+/// How often one part is asked for.
 const COPIES: u32 = 4;
 
 /// One task's arrays on their way.

@@ -1,4 +1,4 @@
-//! Signs of life, farewells, and what became of jobs.
+//! Heartbeats and goodbyes of a site, and the news of jobs that come with them.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
@@ -25,11 +25,11 @@ const REPORTS: usize = 256;
 /// Jobs that a heartbeat lists: with their names, its headers have to stay below 64 KiB.
 const LISTED: usize = 1536;
 
-/// So often an outcome is told, so long apart.
+/// How often an outcome is told, and how far apart.
 const REPORT_COPIES: u32 = 10;
 const REPORT_AGAIN: Duration = Duration::from_secs(5);
 
-/// So many heartbeats in a row without an answer, while the server answers pings, mean
+/// How many heartbeats in a row without an answer, while the server answers pings, mean
 /// that it drops this site's messages: its filter does so without a word.
 const UNANSWERED: u32 = 2;
 

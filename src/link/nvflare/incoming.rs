@@ -1,5 +1,4 @@
-//! Messages of cells on their way in: replies, requests, and the chunks of streams that
-//! bring either.
+//! Incoming messages of cells: replies, requests, and the chunks of streams that bring either.
 
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};

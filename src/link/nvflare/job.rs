@@ -1,5 +1,5 @@
-//! The site's half of a job: whether the server's half is there, signs of life, and
-//! tasks asked for.
+//! The site's cell of one job: how it finds the server's cell, keeps in touch, and asks for
+//! tasks.
 
 use alloc::string::{String, ToString};
 use alloc::vec;

@@ -1,5 +1,5 @@
-//! How a site and a server of NVFlare prove themselves to each other, and what the
-//! registration yields.
+//! Registration with a server of NVFlare: both ends prove themselves, and the site gets its
+//! token.
 //!
 //! Each signs the other's name-and-nonce: the site's nonce travels with the challenge, the
 //! server's in its answer. Nothing binds these signatures to the connection.
@@ -216,7 +216,7 @@ impl Link {
     }
 }
 
-/// Checks the server's answer. Gives the server and what the site shows in return.
+/// Checks the server's answer. Returns the server and what the site shows in return.
 fn check_server(
     cx: &mut LinkContext<'_>,
     nonce: &str,

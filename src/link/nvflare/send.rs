@@ -1,4 +1,4 @@
-//! Messages and streams on their way out.
+//! Outgoing messages of cells, whole or as streams.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -1,4 +1,4 @@
-//! Tasks and results of a job.
+//! Tasks and results of an NVFlare job, as messages of cells.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;

@@ -1,4 +1,5 @@
-//! What the host does with tasks.
+//! The host's commands about tasks: they are assigned, withdrawn, reassigned, and their
+//! results taken.
 
 use bytes::Bytes;
 

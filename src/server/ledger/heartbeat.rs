@@ -1,4 +1,4 @@
-//! Which jobs sites run, and which they should.
+//! The answer to a heartbeat: which jobs a site runs, and which it should start or abort.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

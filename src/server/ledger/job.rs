@@ -1,4 +1,4 @@
-//! Jobs: who takes part, and the order in which the tasks of each site come.
+//! One job: which sites take part, and the order of each site's tasks.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::Bound;

@@ -1,4 +1,4 @@
-//! Random lives of a ledger. Bytes say what its host and its clients do, honest or not.
+//! Random lives of a ledger: bytes decide what its host and its clients do, honest or not.
 //!
 //! After each step the ledger is restored in every way in which its records may have been
 //! stored: all of them, a snapshot and those behind it, a snapshot with some behind it

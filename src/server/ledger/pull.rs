@@ -1,4 +1,4 @@
-//! How tasks reach their sites.
+//! The answers to clients that ask for a task or fetch its payload.
 
 use alloc::vec::Vec;
 

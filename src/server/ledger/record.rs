@@ -1,4 +1,4 @@
-//! The records that the server's durable state is made of.
+//! The records from which a server's durable state is made.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! From records to a ledger, and back.
+//! Restoring a ledger from its records, and the snapshot that takes their place.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

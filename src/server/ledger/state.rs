@@ -46,7 +46,7 @@ impl State {
         }
     }
 
-    /// Applies a record as the next one; gives its number.
+    /// Applies a record as the next one; returns its number.
     ///
     /// # Errors
     /// When it contradicts those before it. If they were applied here too, nothing has
@@ -241,7 +241,7 @@ impl State {
         sure(task.is_open() && task.entry.owner.is_some())
     }
 
-    /// Ends the open phase of a task; gives what it was to be done with.
+    /// Ends the open phase of a task; returns what it was to be done with.
     fn close(&mut self, id: TaskId) -> Option<Input> {
         let task = self.tasks.get_mut(&id)?;
         let Phase::Open(input) = &task.phase else {

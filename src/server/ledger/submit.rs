@@ -1,4 +1,4 @@
-//! How results reach the server.
+//! The answers to clients that submit a result, whole or in parts.
 
 use bytes::Bytes;
 

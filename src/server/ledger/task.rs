@@ -1,4 +1,4 @@
-//! Tasks: what the host gives and sees, and what the ledger keeps of each.
+//! One task: what a host gives and sees of it, and what the ledger keeps.
 
 use alloc::boxed::Box;
 use alloc::string::String;

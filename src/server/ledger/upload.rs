@@ -1,4 +1,4 @@
-//! Results that arrive in chunks.
+//! Unfinished uploads of large results.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -107,7 +107,7 @@ impl Uploads {
             .insert(task, Upload::Growing(Box::new(growing)));
     }
 
-    /// Ends the upload of this layout, which is complete and recorded; gives its blocks and
+    /// Ends the upload of this layout, which is complete and recorded; returns its blocks and
     /// the list of their digests.
     pub(super) fn finish(&mut self, task: TaskId, layout: Layout) -> Option<(Vec<Bytes>, Bytes)> {
         let growing = self.growing(task)?;

@@ -1,4 +1,4 @@
-//! What tests compare: all that the server keeps of one name.
+//! Views into a server for tests: all that it keeps of one name.
 
 use super::Server;
 use crate::Instant;

@@ -1,5 +1,4 @@
-//! What can be made of a message without a key: parts of it, parts of another, and other
-//! fields.
+//! Changes of a message that need no key: parts of it, parts of another, and other fields.
 
 use crate::wire::native::{self, Challenge, ChallengeReply, Envelope, HEADER};
 

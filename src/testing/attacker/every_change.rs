@@ -15,7 +15,7 @@ use crate::suite::Suite;
 /// What the honest run takes: a registration, a job, a task and its result.
 const SCRIPT: Duration = Duration::from_secs(25);
 
-/// A client looks at so many answers to a challenge, less the one that is genuine.
+/// How many answers to a challenge a client looks at, less the one that is genuine.
 const LOOKED_AT: usize = 3;
 
 /// What is done about one message of the run.
@@ -99,7 +99,7 @@ pub(super) fn run(pki: &Arc<Pki>) -> Report {
     report
 }
 
-/// So many changed messages may come before a genuine one without being in its way.
+/// How many changed messages may come before a genuine one without being in its way.
 fn group(honest: &World, at: usize) -> usize {
     match honest.order.get(at).map(|bytes| kind(bytes)) {
         Some(kind) if kind == "ChallengeReply" => LOOKED_AT,

@@ -1,5 +1,5 @@
-//! What the attacker wants. Each goal has a name, is looked at after every step, and
-//! counts how often something was tried for it that a guard had to refuse.
+//! The attacker's goals. Each has a name and is looked at after every step; how often
+//! something was tried for it that a check had to refuse is counted.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 

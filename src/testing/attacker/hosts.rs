@@ -1,5 +1,5 @@
-//! The hosts of the honest machines: they store, sign, work, and tell the goals what
-//! their machines said.
+//! The hosts of the honest machines: they store, sign, work, and report what their machines
+//! said.
 
 use core::time::Duration;
 

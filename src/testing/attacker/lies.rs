@@ -1,4 +1,4 @@
-//! What the attacker says in its own words: as a server, as a site, and as somebody else's.
+//! Messages that the attacker makes up: as a server, as a site, and as somebody else's.
 
 use super::goals::Goal;
 use super::mallory::{Heard, Mallory};

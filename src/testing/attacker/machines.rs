@@ -1,5 +1,5 @@
-//! What the honest machines are made with: settings, certificates, and keys that remember
-//! what they were asked to sign.
+//! The honest machines' settings, certificates, and keys that remember what they were asked to
+//! sign.
 
 use alloc::sync::Arc;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
-//! What the attacker does with messages, and how each of its own is watched: whatever it
-//! makes must change nothing of what is somebody else's.
+//! The attacker's moves, and the check after each that it changed nothing of what is somebody
+//! else's.
 
 use super::change::{self, Change};
 use super::goals::Goal;

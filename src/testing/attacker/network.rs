@@ -1,4 +1,4 @@
-//! How messages and time move: by the attacker's hand, or as an honest network would.
+//! How messages and time move: as the attacker decides, or as an honest network would.
 
 use core::time::Duration;
 

@@ -29,7 +29,7 @@ const WORK: Duration = Duration::from_secs(60);
 /// which silence would mean death.
 const SLEEPS: [u64; 8] = [3, 12, 30, 200, 585, 595, 601, 606];
 
-/// One run. Gives what was tried, or the goal that was reached.
+/// One run. Returns what was tried, or the goal that was reached.
 pub(super) fn run(
     suite: Suite,
     pki: &Arc<Pki>,

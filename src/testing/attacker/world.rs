@@ -261,7 +261,7 @@ impl World {
         self.drain();
     }
 
-    /// The attacker, or somebody else, cuts a connection; gives the number that is free
+    /// The attacker, or somebody else, cuts a connection; returns the number that is free
     /// to be used again.
     pub(super) fn cut(&mut self, at: usize) -> Option<PeerId> {
         let site = &mut self.sites[at];

@@ -1,4 +1,4 @@
-//! What is explored, and how much of it.
+//! The bounds of an exploration: how many clients, jobs, faults and steps.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Running the checker.
+//! Runs the model checker within bounds, and prints how much it explored.
 
 use alloc::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What comes of a state when nobody disturbs the network and the processes any more.
+//! The end that a state comes to when nothing disturbs the network and the processes any more.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;

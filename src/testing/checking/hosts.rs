@@ -1,4 +1,4 @@
-//! What the hosts do: at once and always the same, but for their storage.
+//! The hosts in the model: they act at once and always alike, but for their storage.
 
 use bytes::{Bytes, BytesMut};
 

@@ -1,4 +1,4 @@
-//! The model: how it begins, and what is fixed in it.
+//! The model that is checked: its first state, and what is fixed in it.
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;

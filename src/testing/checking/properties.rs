@@ -1,4 +1,4 @@
-//! What holds in every state, and what every run comes to.
+//! The properties that are checked: what holds in every state, and what every run comes to.
 
 use stateright::{Model as _, Property};
 

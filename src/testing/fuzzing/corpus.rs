@@ -1,11 +1,11 @@
-//! What the fuzzer found worth keeping, run again.
+//! Runs the inputs that the fuzzer found worth keeping.
 
 // The core may not touch files; its tests read theirs.
 #![allow(clippy::disallowed_methods)]
 
 use std::path::PathBuf;
 
-/// Runs the files of one folder; gives how many there were.
+/// Runs the files of one folder; returns how many there were.
 fn replay(target: &str, body: fn(&[u8])) -> usize {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")

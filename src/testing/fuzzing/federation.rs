@@ -1,5 +1,5 @@
-//! A client and a server on virtual time. The bytes say what their hosts, the network and
-//! an attacker between them do.
+//! A client and a server on virtual time: bytes decide what their hosts, the network and an
+//! attacker between them do.
 
 mod attacker;
 mod hosts;

@@ -1,4 +1,4 @@
-//! What tests of jumping clocks have in common.
+//! What the tests of jumping clocks share.
 
 use core::time::Duration;
 

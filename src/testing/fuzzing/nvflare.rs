@@ -1,4 +1,4 @@
-//! A client against a server of NVFlare that the bytes play.
+//! A client against a server of NVFlare whose messages are made of the fuzzer's bytes.
 
 #[cfg(test)]
 mod jumps;

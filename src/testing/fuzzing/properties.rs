@@ -1,4 +1,4 @@
-//! Bodies that need any bytes and no real network, run on those that a property test draws.
+//! Fuzz targets that need no network, run on bytes that a property test draws.
 
 use proptest::collection::vec;
 use proptest::num::u8::ANY;

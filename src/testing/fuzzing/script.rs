@@ -1,4 +1,4 @@
-//! Bytes that decide what happens.
+//! The fuzzer's bytes, read as a script of decisions.
 
 /// What is left of them. Past the end there is nothing more to do.
 pub(crate) struct Script<'a>(pub(crate) &'a [u8]);

@@ -1,4 +1,5 @@
-//! The outside of a message: what it is and whose, before any key is used.
+//! The clear part of each message: which message it is and which session it names, before any
+//! key is used.
 
 use alloc::vec;
 use alloc::vec::Vec;

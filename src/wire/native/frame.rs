@@ -1,4 +1,4 @@
-//! Messages on a carrier of bytes: a big-endian u32 length, then the message.
+//! Framing of messages on a stream of bytes: a big-endian u32 length, then the message.
 
 use bytes::{Buf, BytesMut};
 

@@ -1,4 +1,4 @@
-//! What must hold for any message: run by the fuzzer, and by a test over its corpus.
+//! Properties of the codec for any message: run by the fuzzer, and by a test over its corpus.
 
 #![allow(unreachable_pub, reason = "public for the fuzzer")]
 

@@ -119,7 +119,7 @@ pub(crate) enum Denial {
     Busy,
     /// No suite in common.
     NoCommonSuite,
-    /// The answer is so long that the message has to have so many bytes, on datagrams.
+    /// On datagrams: the message has to have this many bytes, since the answer is long.
     TooShort(u32),
 }
 

@@ -1,4 +1,4 @@
-//! Values as JSON, for hosts and people.
+//! Values of NVFlare as JSON, for hosts and people.
 
 use alloc::format;
 use alloc::string::{String, ToString};

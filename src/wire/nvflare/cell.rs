@@ -1,4 +1,4 @@
-//! Headers of cell messages, and the names that stand in them.
+//! The headers of cell messages, and the addresses of cells in them.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

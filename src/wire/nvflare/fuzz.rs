@@ -1,4 +1,5 @@
-//! What must hold for any bytes: run by the fuzzer, and here over damaged recordings.
+//! Properties of the codecs of NVFlare for any bytes: run by the fuzzer, and by a test over
+//! damaged recordings.
 
 #![allow(unreachable_pub, reason = "public for the fuzzer")]
 

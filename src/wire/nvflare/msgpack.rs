@@ -57,7 +57,7 @@ pub(crate) fn encode(value: &Value, out: &mut Vec<u8>) {
     encode_with(value, &mut |_| None, out);
 }
 
-/// Appends `value`; where `replace` gives another for some bytes in it, that one instead.
+/// Appends `value`; where `replace` returns another for some bytes in it, that one instead.
 /// It must replace bytes beyond 4 GiB.
 pub(crate) fn encode_with(
     value: &Value,

@@ -1,4 +1,4 @@
-//! Torch tensors in the safetensors format: never looked into, only named.
+//! Torch tensors in the safetensors format, which are passed on by name and never looked into.
 
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};

@@ -178,7 +178,7 @@ pub(crate) fn data_class(class: Type, attributes: Value) -> Value {
     class.of(Value::map([(ATTRIBUTES, attributes)]))
 }
 
-/// The attributes among the data of a data class. Release 2.5 gives nothing else.
+/// The attributes among the data of a data class. Release 2.5 writes nothing else.
 pub(crate) fn attributes(data: &Value) -> &Value {
     data.get(ATTRIBUTES).unwrap_or(data)
 }

@@ -1,4 +1,4 @@
-//! Values as Python knows them: what FOBS payloads and headers of cells carry.
+//! Values as Python has them: what FOBS payloads and the headers of cells carry.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

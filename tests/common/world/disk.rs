@@ -53,7 +53,7 @@ impl Disk {
         self.push(What::Replace(records, covered), now, delay)
     }
 
-    /// Finishes what is due; gives the records to confirm.
+    /// Finishes what is due; returns the records to confirm.
     pub fn settle(&mut self, now: Instant) -> Vec<RecordId> {
         let mut confirmed = Vec::new();
         while self.pending.front().is_some_and(|write| write.due <= now) {
@@ -64,7 +64,7 @@ impl Disk {
         confirmed
     }
 
-    /// The process has died: writes in flight reached the log up to some point. Gives how
+    /// The process has died: writes in flight reached the log up to some point. Returns how
     /// many did not.
     pub fn crash(&mut self, dice: &mut Dice) -> usize {
         let reached = dice.below(self.pending.len() + 1);

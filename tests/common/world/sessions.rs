@@ -79,7 +79,7 @@ impl Sessions {
         );
         assert!(
             !session.left,
-            "site-{process} goes back to a session of before"
+            "site-{process} goes back to an earlier session"
         );
         if session.process.replace(process).is_none() {
             tally.held(Claim::RegisteredAtBothEnds);

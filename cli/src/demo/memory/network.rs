@@ -1,4 +1,4 @@
-//! What is on its way between the machines.
+//! The network of the demo in memory: messages on their way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct Network {
     connections: BTreeMap<usize, Connection>,
     sites: BTreeMap<PeerId, usize>,
     connected: u64,
-    /// A site whose connection breaks when so many more bytes of it have arrived.
+    /// A site whose connection breaks when this many more bytes of it have arrived.
     cut: Option<(usize, u64)>,
 }
 
@@ -92,7 +92,7 @@ impl Network {
         Some(gone)
     }
 
-    /// Lets the connection of this site break when so many more bytes of it have arrived.
+    /// Lets the connection of this site break when this many more bytes of it have arrived.
     pub(super) fn cut_after(&mut self, site: usize, bytes: u64) {
         self.cut = Some((site, bytes));
     }

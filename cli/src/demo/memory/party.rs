@@ -1,4 +1,4 @@
-//! The processes of a federation in memory: a machine, its store, and its application.
+//! The processes of the demo in memory: a machine, its store, and its application.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -210,7 +210,7 @@ impl Records {
     }
 
     /// Makes durable what was appended, or the snapshot in the place of all if that has
-    /// become much shorter. Gives the records that this stored.
+    /// become much shorter. Returns the records that this stored.
     fn sync(
         &mut self,
         snapshot: impl FnOnce() -> Vec<(Bytes, Bytes)>,

@@ -1,4 +1,4 @@
-//! A connection that breaks after so many bytes, once.
+//! A connection that breaks once, after a given number of bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ impl Cable {
         Self(Arc::new(AtomicU64::new(WHOLE)))
     }
 
-    /// Breaks the connection when so many more bytes have gone to the coordinator.
+    /// Breaks the connection when this many more bytes have gone to the coordinator.
     pub(super) fn cut_after(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
     }

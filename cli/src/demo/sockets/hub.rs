@@ -1,4 +1,5 @@
-//! The coordinator's process, and another one when that is dropped.
+//! The coordinator of the demo over sockets, and the one that takes its place when it is
+//! dropped.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

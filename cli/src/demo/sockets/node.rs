@@ -1,4 +1,4 @@
-//! A site's process, and another one when that is dropped.
+//! A site of the demo over sockets, and the one that takes its place when it is dropped.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

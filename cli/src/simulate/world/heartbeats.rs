@@ -1,4 +1,4 @@
-//! What clients hear, and their heartbeats.
+//! What simulated clients hear, and their heartbeats.
 
 use std::time::Duration;
 

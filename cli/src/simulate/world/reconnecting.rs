@@ -1,4 +1,4 @@
-//! How clients come by a session, and by another when the server has lost it.
+//! How simulated clients get a session, and another one when the server has lost it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The work of clients: they ask for tasks and hand in results.
+//! The work of simulated clients: they ask for tasks and hand in results.
 
 use std::time::Duration;
 

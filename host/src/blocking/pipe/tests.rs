@@ -41,7 +41,7 @@ impl Wire for Loopback {
     }
 }
 
-/// Sends and receives `messages`, each in two parts, and gives what went over the wire.
+/// Sends and receives `messages`, each in two parts, and returns what went over the wire.
 fn exchange(framing: Framing, messages: &[&[u8]]) -> Vec<u8> {
     let wire = Loopback::default();
     let mut pipe = Pipe::new(Box::new(wire.clone()), framing);

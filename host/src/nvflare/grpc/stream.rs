@@ -1,4 +1,4 @@
-//! A gRPC stream of frames as a stream of bytes, on which the frames stand back to back.
+//! A gRPC stream of frames, read and written as a stream of bytes.
 
 use std::error::Error as _;
 use std::future::Future;

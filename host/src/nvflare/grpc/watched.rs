@@ -1,4 +1,4 @@
-//! The connection below a call, and why it broke.
+//! The connection below a gRPC call, which keeps the reason for which it broke.
 //!
 //! gRPC says of a broken connection only that it is none any more. The reason, such as
 //! that the server refuses the site's certificate, is known here.

@@ -1,4 +1,4 @@
-//! What can be wrong with a start-up kit.
+//! Errors in a start-up kit.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What `fed_client.json` and the start script say.
+//! The settings of a start-up kit: `fed_client.json` and the start script.
 
 use serde::Deserialize;
 

@@ -53,7 +53,7 @@ impl Life {
 
 /// How a process ends.
 struct Death {
-    /// So many steps of its disk succeed.
+    /// How many steps of its disk succeed.
     steps: usize,
     /// How the next one fails.
     failure: Failure,

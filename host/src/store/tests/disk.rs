@@ -69,7 +69,7 @@ impl Simulated {
         disk
     }
 
-    /// Lets a step fail after so many that succeed.
+    /// Lets a step fail after this many that succeed.
     pub(in crate::store) fn fail_after(&self, steps: usize, failure: Failure) {
         let mut state = self.0.borrow_mut();
         state.steps = Some(steps);

@@ -1,4 +1,4 @@
-//! What an application tells its client.
+//! The application's calls to its client.
 
 use fedlink::Client;
 use fedlink::message::{JobId, Outcome, Payload, Progress, Properties, SignatureId, TaskId};

@@ -1,4 +1,4 @@
-//! The client's way to the server: none, in the making, or a connection.
+//! The connection of a client's host to the server: resting, being made, or up.
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;

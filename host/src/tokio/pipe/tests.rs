@@ -2,7 +2,7 @@ use tokio::io::duplex;
 
 use super::*;
 
-/// Sends and receives `messages`, each in two parts, and gives what went over the wire.
+/// Sends and receives `messages`, each in two parts, and returns what went over the wire.
 async fn exchange(framing: Framing, messages: &[&[u8]]) -> Vec<u8> {
     let (near, mut far) = duplex(1 << 20);
     let mut pipe = Pipe::new(Box::new(near), framing);

@@ -1,4 +1,5 @@
-//! Who is connected: how many, and who makes room for whom when no place is free.
+//! The connections of a server's host: how many there are, and which one makes room when no
+//! place is free.
 //!
 //! Strangers make room, never those who have registered. Of strangers there are two kinds, the
 //! silent, who have had no answer of the server, and the others. Each kind has half of the
@@ -126,7 +127,7 @@ impl Crowd {
         })
     }
 
-    /// Lets strangers break off until there is room for so many more.
+    /// Breaks off strangers until there is room for this many more.
     /// Lets the stranger go whose turn it would be if no place were free.
     pub(super) fn relieve(&self) {
         let mut present = self.present();
@@ -323,7 +324,7 @@ impl Notice {
     /// The least time between two lines of one kind: a flood must not flood the log.
     const PAUSE: Duration = Duration::from_secs(60);
 
-    /// It has happened so many times more. Gives how often it has since it was told last, if
+    /// It has happened this many times more. Returns how often it has since it was told last, if
     /// it is to be told now.
     pub(super) fn tell(&mut self, times: u64) -> Option<u64> {
         self.untold += times;

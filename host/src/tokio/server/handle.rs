@@ -1,4 +1,4 @@
-//! What an application tells its server.
+//! The application's calls to its server.
 
 use fedlink::identity::Name;
 use fedlink::message::{JobId, SignatureId, TaskId};

@@ -1,4 +1,4 @@
-//! One connection of a client.
+//! One connection of a client, with the tasks that read and write it.
 
 use std::io;
 use std::net::IpAddr;
@@ -274,7 +274,7 @@ async fn overdue(shared: Arc<Shared>, limits: Arc<Limits>) {
     }
 }
 
-/// So long after a moment; in a year if the clock cannot say when that is.
+/// The time that long after a moment; in a year if the clock cannot say when that is.
 fn after(moment: Instant, span: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     moment.checked_add(span).unwrap_or_else(|| moment + YEAR)

@@ -43,7 +43,7 @@ impl Vouchers {
         }))
     }
 
-    /// A voucher for a message of so many bytes that names a session; an error says which
+    /// A voucher for a message of `bytes` that names a session; an error says which
     /// limit there is none by.
     pub(super) fn give(&self, session: SessionId, bytes: usize) -> Result<Voucher, &'static str> {
         let mut given = self.given();

@@ -1,4 +1,4 @@
-//! Pushing a large payload, part by part.
+//! Sending a large result, part by part.
 
 use core::time::Duration;
 

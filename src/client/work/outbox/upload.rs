@@ -1,4 +1,4 @@
-//! One large payload of a result on its way to the server.
+//! The state of one large result on its way to the server.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! One large payload of a task on its way here.
+//! The state of one large payload of a task on its way here.
 
 use alloc::vec::Vec;
 

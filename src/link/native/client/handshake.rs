@@ -1,4 +1,5 @@
-//! The handshake as the client sees it: challenge the server, check it, prove oneself.
+//! The handshake at the client: it challenges the server, checks the answer, and proves
+//! itself.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;

@@ -1,4 +1,4 @@
-//! Watches every seal of a test: under one key no nonce may serve twice.
+//! A watch over every encryption in a test: no nonce is used twice under one key.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::cell::RefCell;

@@ -1,4 +1,4 @@
-//! The handshake as the server sees it. Nothing is kept of a stranger before its proof.
+//! The handshake at the server. Nothing is kept of a stranger before it has proved itself.
 
 #[cfg(test)]
 mod inspect;
@@ -472,8 +472,8 @@ impl Handshakes {
         if proven && context.config.enforces(Check::CookieOnce) {
             return Ok(checked);
         }
-        // Only who has a cookie draws on what is there for all who have one, and for each
-        // cookie only so often.
+        // A Register with a cookie draws on the budget of all who have one, and only a few
+        // times for each cookie.
         let window = context.config.registration_window;
         if !self.attempts.are_left(checked.number, peer)
             || !self.budgets.register(context.now, cookie.age, window)

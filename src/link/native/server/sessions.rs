@@ -1,5 +1,5 @@
-//! The table of sessions: by id, by the connection that they were last heard on, and by
-//! when to look at them.
+//! The table of sessions at a server: found by id, by connection, and by when to look at them
+//! next.
 
 mod connections;
 mod deadlines;
@@ -147,7 +147,7 @@ impl Sessions {
         u32::try_from(LONGEST.as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// A session stands for its client from now on. Gives the one that did before.
+    /// A session stands for its client from now on. Returns the one that did before.
     pub(crate) fn confirm(&mut self, session: Handle) -> Option<Handle> {
         self.get_mut(session)?.confirm();
         let before = self.names.put(&self.table, session.place)?;

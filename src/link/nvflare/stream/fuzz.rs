@@ -1,4 +1,4 @@
-//! What must hold for the chunks of any stream: run by the fuzzer, and here.
+//! Properties of incoming streams for any chunks: run by the fuzzer, and by a test.
 
 #![allow(unreachable_pub, reason = "public for the fuzzer")]
 

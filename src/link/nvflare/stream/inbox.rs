@@ -1,5 +1,5 @@
-//! Streams on their way here: put in order, bounded, and remembered for a while after
-//! their end, since a reliable sender repeats what it has not seen acknowledged.
+//! Incoming streams: put in order, bounded, and remembered for a while after their end, since
+//! a sender repeats what it has not seen acknowledged.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -13,7 +13,7 @@ use crate::Instant;
 /// Streams that may be on their way at once: a server has a few for each job.
 const MAX_STREAMS: usize = 64;
 
-/// So many of the largest values may be on their way at once: a task, and whatever comes
+/// How many of the largest values may be on their way at once: a task, and whatever comes
 /// beside it.
 const AT_ONCE: u64 = 2;
 
@@ -25,7 +25,7 @@ const AHEAD: usize = 64;
 /// Chunks that may come early in one stream: the sender's window, and one more.
 const MAX_EARLY: usize = 65;
 
-/// A stream that brings nothing for so long is given up: senders repeat after 5 s, and
+/// A stream that brings nothing for this time is given up: senders repeat after 5 s, and
 /// give up after 60.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -244,7 +244,7 @@ impl<H> Incoming<H> {
         self.bytes.capacity() as u64
     }
 
-    /// Takes a chunk, with room for so many bytes more.
+    /// Takes a chunk; `room` is how many bytes more may be held.
     fn put(
         &mut self,
         room: u64,

@@ -1,5 +1,5 @@
-//! Streams on their way to the server: cut into chunks, no further ahead of the last
-//! acknowledgement than the window.
+//! Outgoing streams: cut into chunks, no further ahead of the last acknowledgement than the
+//! window.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -74,7 +74,7 @@ impl<H> Outbox<H> {
             .collect()
     }
 
-    /// The receiver has taken so much of the stream.
+    /// The receiver has taken this much of the stream.
     pub(in crate::link::nvflare) fn acked(&mut self, id: u64, offset: u64) {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.acked = stream.acked.max(offset.min(stream.sent));

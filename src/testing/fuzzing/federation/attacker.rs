@@ -1,4 +1,4 @@
-//! What an attacker on the way makes of the messages that it sees.
+//! Messages that an attacker on the way makes of those that it sees.
 
 use bytes::BytesMut;
 

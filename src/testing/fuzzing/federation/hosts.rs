@@ -1,5 +1,5 @@
-//! What the hosts of both machines do: they store what they are asked to store, work on
-//! tasks, and give commands, sensible or not.
+//! The hosts of both machines: they store records, work on tasks, and give commands, sensible
+//! or not.
 
 use core::time::Duration;
 

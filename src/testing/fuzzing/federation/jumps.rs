@@ -1,5 +1,5 @@
-//! Any moment after any other, with any waits: the work of a machine is bounded by the
-//! timers that it has armed.
+//! Clocks that jump: whatever the time is next, the work of a machine is bounded by the timers
+//! that it has armed.
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! Any moment after any other, with any waits, in a federation of NVFlare.
+//! Clocks that jump in a federation of NVFlare.
 
 use alloc::collections::BTreeSet;
 

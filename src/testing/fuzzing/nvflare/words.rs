@@ -1,4 +1,4 @@
-//! What such a server may say.
+//! The messages that such a server may send.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! A host's .npz and headers as a result's Shareable.
+//! Encoding of a result: a host's .npz and headers become a Shareable.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A task's Shareable as headers and an .npz.
+//! Decoding of a task: a Shareable becomes headers and an .npz.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;

@@ -36,7 +36,7 @@ pub struct Habits {
     pub lazy: u32,
     /// Milliseconds by which timers are late.
     pub lag: u64,
-    /// Thousandths of readings of a clock that give a moment of before.
+    /// Thousandths of readings of a clock that show an earlier moment.
     pub backwards: u32,
     /// Most millionths by which a clock is too fast or too slow.
     pub drift: u64,

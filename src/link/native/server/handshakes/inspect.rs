@@ -1,4 +1,4 @@
-//! What tests compare: what the handshakes keep.
+//! Views into the handshakes for tests.
 
 use super::Handshakes;
 use crate::identity::Name;

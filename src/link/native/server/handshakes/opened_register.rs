@@ -1,4 +1,5 @@
-//! A Register whose cookie and seal are right: who sent it, and what becomes of it.
+//! A Register whose cookie and seal are right: the checks of its sender, and the grant or the
+//! refusal that follows.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -69,7 +70,7 @@ pub(crate) struct OpenedRegister {
 }
 
 impl OpenedRegister {
-    /// Looks at all of the chain but the signatures, and gives those that are not known to
+    /// Looks at all of the chain but the signatures, and returns those that are not known to
     /// be good. What it proves counts if they are.
     pub(super) fn on_trial(
         &mut self,

@@ -1,4 +1,4 @@
-//! Answers that wait for a signature from a key that is elsewhere.
+//! Answers of a handshake that wait for a signature from a key that is not in this process.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

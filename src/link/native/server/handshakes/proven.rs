@@ -1,4 +1,5 @@
-//! The Registers whose proof was good, each until its cookie ends.
+//! The Registers whose proof was good. Each is kept until its cookie ends, so that it makes
+//! one session only.
 
 use alloc::collections::BTreeMap;
 
@@ -59,7 +60,7 @@ impl Proven {
         self.newest.len()
     }
 
-    /// This one is its name's newest. Gives the number of the cookie in whose place it is.
+    /// This one is its name's newest. Returns the number of the cookie in whose place it is.
     pub(super) fn insert(&mut self, number: u64, registered: Registered) -> Option<u64> {
         let older = self.newest.insert(registered.client.clone(), number);
         if let Some(older) = older {

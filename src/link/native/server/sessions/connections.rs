@@ -1,4 +1,4 @@
-//! Which sessions were last heard on which connection: a ring for each.
+//! The sessions that were last heard on each connection, as a ring within the table.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;

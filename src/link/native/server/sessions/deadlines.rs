@@ -1,4 +1,4 @@
-//! When sessions are to be looked at: the earliest first, and each once.
+//! The deadlines of sessions: a queue by time, with one entry for each session.
 
 use alloc::collections::BinaryHeap;
 use core::cmp::Reverse;

@@ -1,4 +1,4 @@
-//! The hash of what others choose: under a secret, or they could choose much that collides.
+//! Hashing under a secret, so that nobody can choose names that collide.
 
 use core::hash::{Hash, Hasher};
 use std::hash::DefaultHasher;

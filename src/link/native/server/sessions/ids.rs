@@ -1,6 +1,5 @@
-//! Names of sessions. Within, a session goes by its place in the table, so that to find it
-//! costs one look into memory however many there are. Outside, by an id that tells nothing:
-//! the same, as one encrypted block.
+//! Ids of sessions: the place in the server's table, encrypted as one block, so that an id
+//! tells nothing and is found by one look into memory.
 
 use super::slab::Place;
 use crate::entropy::Entropy;

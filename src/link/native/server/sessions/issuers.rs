@@ -1,4 +1,4 @@
-//! The certificates above those of clients: a few lists, shared by many sessions.
+//! The lists of issuing certificates, each held once for all sessions that rest on it.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

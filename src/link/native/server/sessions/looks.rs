@@ -1,4 +1,4 @@
-//! Counts looks at entries of a table, in the thread of a test.
+//! Counts looks at table entries, for tests of how work grows.
 
 use core::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Which session stands for a name.
+//! The index from a client's name to the session that stands for it.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -33,7 +33,7 @@ impl Names {
         self.table.find(self.hashing.of(name), is_it).copied()
     }
 
-    /// A session stands for the name of its client from now on. Gives the one before.
+    /// A session stands for the name of its client from now on. Returns the one before.
     pub(super) fn put(&mut self, sessions: &Slab<Standing>, place: Place) -> Option<Place> {
         let name = &sessions.get(place)?.client;
         let hashing = self.hashing;
@@ -51,7 +51,7 @@ impl Names {
         }
     }
 
-    /// The session at `place`, which is still in the table, stands no longer. Gives
+    /// The session at `place`, which is still in the table, stands no longer. Returns
     /// whether it did.
     pub(super) fn take(&mut self, sessions: &Slab<Standing>, place: Place) -> bool {
         let Some(standing) = sessions.get(place) else {

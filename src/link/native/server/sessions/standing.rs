@@ -1,6 +1,6 @@
 //! One session as the server keeps it, in 120 bytes: there may be a million of them.
 //!
-//! What few sessions have is kept elsewhere; flags say what there is.
+//! What only a few sessions have is kept elsewhere; flags say which of it a session has.
 
 use core::time::Duration;
 
@@ -114,12 +114,12 @@ impl Standing {
         self.expires_at
     }
 
-    /// The table's time begins so many seconds later.
+    /// The table's time begins `seconds` later.
     pub(super) fn expire_sooner(&mut self, seconds: u32) {
         self.expires_at = self.expires_at.saturating_sub(seconds);
     }
 
-    /// Whether its time is not up so long after the start of the table's time.
+    /// Whether its time is not up when `elapsed` has passed since the start of the table's time.
     pub(super) fn lasts(&self, elapsed: Duration) -> bool {
         elapsed < Duration::from_secs(self.expires_at.into())
     }
@@ -153,7 +153,7 @@ impl Standing {
         self.has(BEATEN) && self.lag_of(request) > self.heartbeat_lag
     }
 
-    /// A request that was just seen is the newest heartbeat. Gives whether it is the first.
+    /// A request that was just seen is the newest heartbeat. Returns whether it is the first.
     pub(crate) fn beats(&mut self, request: RequestId) -> bool {
         self.heartbeat_lag = self.lag_of(request);
         let first = !self.has(BEATEN);
