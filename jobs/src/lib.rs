@@ -1,0 +1,14 @@
+//! Jobs of federated learning as pure machines.
+//!
+//! Like the core, this crate reads no clock, draws no randomness, opens no file and spawns
+//! nothing: a host hands it bytes, results and the time, and does what it says.
+//!
+//! - [`container`]: how models travel and lie on disk: safetensors, and a tree for what is
+//!   no array.
+
+pub mod container;
+#[cfg(any(test, fuzzing))]
+mod testing;
+
+#[cfg(any(test, fuzzing))]
+pub use testing::fuzzing;

@@ -1,0 +1,5 @@
+//! What tests and fuzz targets share.
+
+pub mod fuzzing;
+#[cfg(test)]
+mod replay;
