@@ -5,8 +5,10 @@
 //!
 //! - [`container`]: how models travel and lie on disk: safetensors, and a tree for what is
 //!   no array.
+//! - [`mean`]: the mean of what sites returned, the same to the last bit in any order.
 
 pub mod container;
+pub mod mean;
 #[cfg(any(test, fuzzing))]
 mod testing;
 
