@@ -1,0 +1,29 @@
+"""`python3 -m fedlink.flare [--diff] script.py ARGS`"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+
+from . import _api, _modules
+
+USAGE = "usage: python3 -m fedlink.flare [--diff] script.py [ARGS]"
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    if words and words[0] == "--diff":
+        _api.sends_differences = True
+        words = words[1:]
+    if not words or words[0].startswith("-"):
+        sys.exit(USAGE)
+    script = words[0]
+    sys.argv = words
+    _modules.install()
+    # A script finds what is beside it.
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    runpy.run_path(script, run_name="__main__")
+
+
+main()

@@ -1,0 +1,146 @@
+//! A program and its supervisor, as the site sees them.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::{fmt, thread};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::inbox::Inbox;
+use crate::supervise::{SUPERVISE, TERMINATE, WATCH, own_executable};
+
+/// The longest line of a supervisor, in bytes: a word and a number, or the system's reason.
+const MAX_LINE: u64 = 4_096;
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Death {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It closed its end of the socket, and was killed.
+    Closed,
+    /// Its supervisor is gone, and it with it.
+    Unsupervised,
+    /// It was never there, for this reason.
+    NotStarted(String),
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(0) => f.write_str("ended without a result (exit code 0)"),
+            Self::Exited(code) => write!(f, "died (exit code {code})"),
+            Self::Signal(number) => write!(f, "died (signal {number})"),
+            Self::Closed => f.write_str("closed its socket and was killed"),
+            Self::Unsupervised => f.write_str("died (its supervisor was killed)"),
+            Self::NotStarted(reason) => write!(f, "does not start ({reason})"),
+        }
+    }
+}
+
+/// The executable whose `main` calls [`supervise`](crate::supervise).
+#[derive(Clone, Debug)]
+pub struct Supervisor(PathBuf);
+
+impl Supervisor {
+    /// This process's own.
+    ///
+    /// # Errors
+    /// When the system does not tell which it is.
+    pub fn own() -> io::Result<Self> {
+        own_executable().map(Self)
+    }
+
+    /// Another one.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+}
+
+/// A program that was started. When dropped it is killed with all that it has started.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// While it is open the site is there.
+    orders: Option<ChildStdin>,
+}
+
+impl Process {
+    /// Starts it in this folder; what it prints goes to `output`. How it ends is told to the inbox.
+    pub(crate) fn start(
+        supervisor: &Supervisor,
+        words: &[OsString],
+        environment: &[(OsString, OsString)],
+        folder: &Path,
+        output: Stdio,
+        inbox: Arc<Inbox>,
+    ) -> io::Result<Self> {
+        let mut child = Command::new(&supervisor.0)
+            .arg(SUPERVISE)
+            .arg(WATCH)
+            .args(words)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(output)
+            // Ctrl-C on the terminal is for the site alone.
+            .process_group(0)
+            .spawn()?;
+        let orders = child.stdin.take();
+        let answers = child.stdout.take();
+        thread::Builder::new()
+            .name("trainer-exit".to_owned())
+            .spawn(move || inbox.dead(watch(child, answers)))?;
+        Ok(Self { orders })
+    }
+
+    /// Asks all its processes to end.
+    pub(crate) fn terminate(&mut self) {
+        if let Some(orders) = &mut self.orders {
+            // It fails when the supervisor is gone, and then the program is.
+            let _ = orders.write_all(&[TERMINATE]);
+        }
+    }
+
+    /// Kills all its processes.
+    pub(crate) fn kill(&mut self) {
+        self.orders = None;
+    }
+}
+
+/// Waits for the end of the program and of its supervisor.
+fn watch(mut supervisor: Child, answers: Option<ChildStdout>) -> Death {
+    let mut started = None;
+    let mut death = Death::Unsupervised;
+    let mut answers = answers.map(BufReader::new);
+    let mut line = String::new();
+    while let Some(answers) = &mut answers {
+        line.clear();
+        match answers.by_ref().take(MAX_LINE).read_line(&mut line) {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+        let (word, rest) = line.trim_end().split_once(' ').unwrap_or_default();
+        match word {
+            "started" => started = rest.parse().ok().and_then(Pid::from_raw),
+            "exited" => death = Death::Exited(rest.parse().unwrap_or_default()),
+            "signal" => death = Death::Signal(rest.parse().unwrap_or_default()),
+            "failed" => death = Death::NotStarted(rest.to_owned()),
+            _ => {}
+        }
+    }
+    // Only its end says that nothing of it is left to be waited for.
+    let _ = supervisor.wait();
+    if let (Death::Unsupervised, Some(group)) = (&death, started) {
+        // Its leader died with the supervisor; the others of the group did not.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    death
+}
