@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
-from . import safetensors
+from . import container
 from ._connection import Connection, Message
 from ._failure import describe
 
@@ -54,10 +54,11 @@ class Task:
         self.kind: str | None = message.get("kind")
         self.headers: dict[str, str] = message.get("headers", {})
         self.again: bool = message.get("again", False)
-        self.params: dict[str, safetensors.Array] | None = None
+        # As a rule a dict of arrays by name. None: the task brings no model.
+        self.params: Any = None
         if (name := message.get("file")) is not None:
             path = connection.path(name)
-            self.params = safetensors.load(path)
+            self.params = container.load(path)
             os.unlink(path)
 
     @property
@@ -81,7 +82,7 @@ class Task:
 
     def done(
         self,
-        params: Mapping[str, Any] | None = None,
+        params: Any = None,
         *,
         weight: float | None = None,
         metrics: Mapping[str, float] | None = None,
@@ -93,21 +94,23 @@ class Task:
 
         Raises Refused if the site does not take it.
         """
-        self._close()
-        self._connection.forget_answers()
+        self._must_be_open()
         if self.stopped is not None:
-            return self._connection.say("failed", id=self.id, text="stopped")
+            return self.failed("Stopped")
         fields: dict[str, Any] = {}
         if params is not None:
             fields |= {"file": f"{self.id}.out", "kind": kind}
-            safetensors.save(self._connection.path(fields["file"]), params)
+            container.save(self._connection.path(fields["file"]), params)
         if weight is not None:
             fields["weight"] = as_number("weight", weight)
         if metrics is not None:
             fields["metrics"] = as_numbers(metrics)
         if headers is not None:
             fields["headers"] = dict(headers)
+        self._connection.forget_answers()
         self._connection.say("result", id=self.id, **fields)
+        # Only now: whatever went wrong before is told as the failure of the task.
+        self._open = False
         answer = self._connection.answer(self.id)
         if answer.get("refused") is not None:
             raise Refused(answer["refused"])
@@ -115,13 +118,13 @@ class Task:
     def failed(self, text: str) -> None:
         """Tells that there is no result. What of the text leaves the site is the operator's
         choice: by default only the type before its first colon, as in `ValueError: …`."""
-        self._close()
+        self._must_be_open()
+        self._open = False
         self._connection.say("failed", id=self.id, text=text)
 
-    def _close(self) -> None:
+    def _must_be_open(self) -> None:
         if not self._open:
             raise RuntimeError(f"task {self.id} has ended already")
-        self._open = False
 
     @property
     def is_open(self) -> bool:

@@ -46,8 +46,10 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 # Types of other packages that numpy shows as bytes without a meaning.
 _FOREIGN = {dtype.names[0]: dtype for dtype in (BFLOAT16, FLOAT8_E4M3, FLOAT8_E5M2) if dtype.names}
 
-# The longest header that is read, in bytes: what the format's own implementation allows.
-MAX_HEADER = 100_000_000
+# The longest header, in bytes: room for about 100,000 arrays. A site takes no longer one.
+MAX_HEADER = 16 << 20
+# The longest name of an array, in bytes of UTF-8.
+MAX_NAME = 1_024
 # Where the arrays begin: a multiple of this, so that they can be mapped as what they are.
 _ALIGNMENT = 64
 
@@ -83,6 +85,8 @@ def as_array(name: str, value: Any) -> Array:
     """
     if hasattr(value, "detach"):
         value = _from_torch(value)
+    elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        value = np.from_dlpack(value)
     array = np.asarray(value, order="C")
     if array.dtype.name in _FOREIGN:
         array = array.view(_FOREIGN[array.dtype.name])
@@ -109,8 +113,11 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Any], metadata: Mapp
     contents: list[Array] = []
     position = 0
     for name, value in arrays.items():
-        if not isinstance(name, str) or name == "__metadata__":
-            raise TypeError(f"{name!r} is no name of an array: names are texts, and not `__metadata__`")
+        if not _is_name(name):
+            raise TypeError(
+                f"{name!r:.100} is no name of an array: it must be a text of 1 to {MAX_NAME} bytes,"
+                " and not `__metadata__`"
+            )
         array = as_array(name, value)
         end = position + array.nbytes
         header[name] = {
@@ -122,6 +129,8 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Any], metadata: Mapp
         contents.append(array)
     text = json.dumps(header, allow_nan=False).encode()
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    if len(text) > MAX_HEADER:
+        raise ValueError(f"the names and shapes take {len(text)} bytes, more than {MAX_HEADER}: send fewer arrays")
     part = f"{os.fspath(path)}.part"
     with open(part, "wb") as file:
         file.write(struct.pack("<Q", len(text)))
@@ -206,6 +215,10 @@ def _place(name: str, described: Any) -> tuple[np.dtype[Any], tuple[int, ...], i
     if end - begin != math.prod(shape) * dtype.itemsize:
         raise FormatError(f"`{name}` has {end - begin} bytes, which is not what its shape takes")
     return dtype, tuple(shape), begin, end
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and name != "__metadata__" and 1 <= len(name.encode(errors="replace")) <= MAX_NAME
 
 
 def _are_counts(numbers: Any) -> bool:

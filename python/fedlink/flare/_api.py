@@ -85,11 +85,8 @@ class ClientAPI:
         meta = dict(model.meta or {})
         # Who says nothing counts as one, as with the genuine aggregators.
         weight = meta.pop(FLMetaKey.NUM_STEPS_CURRENT_ROUND, 1)
-        params = model.params
-        if params is not None and not isinstance(params, dict):
-            raise TypeError(f"params of type {type(params).__name__} are not covered: a dict of arrays is")
         task.done(
-            params,
+            model.params,
             weight=weight,
             metrics=model.metrics,
             headers=_headers(meta),

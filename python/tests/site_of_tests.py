@@ -11,7 +11,7 @@ import tempfile
 from types import TracebackType
 from typing import Any
 
-from fedlink import safetensors
+from fedlink import container
 
 SCRIPTS = os.path.join(os.path.dirname(__file__), "scripts")
 
@@ -49,7 +49,7 @@ class Site:
     def give(self, id: str, params: Any = None, task: str = "train", **fields: Any) -> None:
         if params is not None:
             fields["file"] = f"{id}.in"
-            safetensors.save(os.path.join(self.folder, fields["file"]), params)
+            container.save(os.path.join(self.folder, fields["file"]), params)
         self.say("task", id=id, task=task, headers=fields.pop("headers", {}), again=False, **fields)
 
     def result(self, refused: str | None = None) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Site:
             message = self.hear()
         if message["say"] == "result":
             if "file" in message:
-                message["params"] = safetensors.load(os.path.join(self.folder, message["file"]))
+                message["params"] = container.load(os.path.join(self.folder, message["file"]))
             self.say("taken", id=message["id"], **({} if refused is None else {"refused": refused}))
         return message
 
