@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use tempfile::TempDir;
 
 /// The longest name of a file, in bytes: what file systems have room for.
 const MAX_NAME: usize = 255;
@@ -51,6 +52,8 @@ pub struct Arrays {
     path: PathBuf,
     size: u64,
     kept: bool,
+    /// Removed after the file.
+    folder: Option<TempDir>,
 }
 
 impl Arrays {
@@ -102,6 +105,7 @@ impl Arrays {
             path,
             size: found.len(),
             kept: false,
+            folder: None,
         };
         match arrays.size > limit {
             true => Err(ArraysError::TooLarge {
@@ -111,6 +115,12 @@ impl Arrays {
             }),
             false => Ok(arrays),
         }
+    }
+
+    /// In a folder that goes with it.
+    pub(crate) fn within(mut self, folder: TempDir) -> Self {
+        self.folder = Some(folder);
+        self
     }
 
     /// To be read or mapped. The program can still write into it: check what was copied, not

@@ -25,20 +25,27 @@
 #![cfg(unix)]
 
 mod arrays;
+mod connection;
+mod filter;
 mod inbox;
 mod lines;
+mod output;
+mod ping;
 mod process;
 mod program;
 mod protocol;
 mod running;
 mod settings;
+mod slots;
 mod supervise;
 mod task;
 
 pub use arrays::{Arrays, ArraysError};
+pub use output::Output;
 pub use process::{Death, Supervisor};
-pub use program::{Launch, Output, Program, Stopper};
+pub use program::{Launch, Program, Stopper};
 pub use protocol::Kind;
 pub use settings::{Errors, Format, Life, SettingsError, Trainer, Trainers};
+pub use slots::{Slot, Slots};
 pub use supervise::{SUPERVISE, supervise};
 pub use task::{Event, Failure, Job, Task, TaskResult};

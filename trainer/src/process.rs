@@ -3,15 +3,22 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use std::{fmt, thread};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::inbox::Inbox;
+use crate::output::{Log, Output, Tail, pump};
+use crate::program::Launch;
 use crate::supervise::{SUPERVISE, TERMINATE, WATCH, own_executable};
+
+/// How long a program that has ended is waited for until all that it printed is read: it is
+/// there already, unless a process that has escaped holds it open.
+const PRINTED_FOR: Duration = Duration::from_secs(1);
 
 /// The longest line of a supervisor, in bytes: a word and a number, or the system's reason.
 const MAX_LINE: u64 = 4_096;
@@ -72,32 +79,55 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it in this folder; what it prints goes to `output`. How it ends is told to the inbox.
+    /// Starts it. What it prints goes where the launch says, and its end to `tail`; how it ends
+    /// is told to the inbox.
     pub(crate) fn start(
-        supervisor: &Supervisor,
+        launch: &Launch,
         words: &[OsString],
         environment: &[(OsString, OsString)],
-        folder: &Path,
-        output: Stdio,
+        tail: &Tail,
         inbox: Arc<Inbox>,
     ) -> io::Result<Self> {
-        let mut child = Command::new(&supervisor.0)
+        let log = match &launch.output {
+            Output::File(path) => Some(Log::open(path)?),
+            Output::Nowhere | Output::Inherited => None,
+        };
+        let mut child = Command::new(&launch.supervisor.0)
             .arg(SUPERVISE)
             .arg(WATCH)
             .args(words)
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .envs(environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(folder)
+            .current_dir(&launch.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(output)
+            .stderr(match launch.output {
+                Output::Inherited => Stdio::inherit(),
+                Output::Nowhere | Output::File(_) => Stdio::piped(),
+            })
             // Ctrl-C on the terminal is for the site alone.
             .process_group(0)
             .spawn()?;
         let orders = child.stdin.take();
         let answers = child.stdout.take();
+        let (all_printed, printed) = mpsc::channel::<()>();
+        if let Some(prints) = child.stderr.take() {
+            let tail = tail.clone();
+            thread::Builder::new()
+                .name("trainer-output".to_owned())
+                .spawn(move || {
+                    pump(prints, log, &tail);
+                    drop(all_printed);
+                })?;
+        }
         thread::Builder::new()
             .name("trainer-exit".to_owned())
-            .spawn(move || inbox.dead(watch(child, answers)))?;
+            .spawn(move || {
+                let death = watch(child, answers);
+                // What it has said last is in the log before its end is told.
+                let _ = printed.recv_timeout(PRINTED_FOR);
+                inbox.dead(death);
+            })?;
         Ok(Self { orders })
     }
 

@@ -1,13 +1,20 @@
 //! The site's end of the trainer protocol: one program, its tasks one after another.
 
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use crate::inbox::{Inbox, Stop};
+use crate::output::{Output, Tail};
 use crate::process::{Death, Supervisor};
 use crate::running::{Attempt, Running};
+use crate::settings::Errors;
 use crate::task::{Event, Failure, Job, Task, TaskResult};
 
 /// The largest result, in bytes, by default: what a machine takes.
@@ -28,6 +35,13 @@ pub struct Launch {
     pub environment: Vec<(OsString, OsString)>,
     /// Where it runs. By default the folder of the site's own process.
     pub folder: PathBuf,
+    /// What of a result may leave: `params`, `weight`, and names of metrics and headers. None:
+    /// all.
+    pub leave: Option<Vec<String>>,
+    /// A program that makes of the arrays of a result what may leave. Empty: none.
+    pub filter: Vec<OsString>,
+    /// What the coordinator hears of a failure. Default [`Errors::Type`].
+    pub errors: Errors,
     /// Where what it prints goes. Default nowhere.
     pub output: Output,
     /// Where the folder for its socket and arrays is made. By default that for temporary files.
@@ -42,17 +56,6 @@ pub struct Launch {
     pub max_result: u64,
 }
 
-/// Where what a program prints goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// It is lost.
-    Nowhere,
-    /// To the error output of the site.
-    Inherited,
-    /// To the end of this file.
-    File(PathBuf),
-}
-
 impl Launch {
     /// With the defaults.
     pub fn new(supervisor: Supervisor, command: Vec<OsString>) -> Self {
@@ -61,6 +64,9 @@ impl Launch {
             command,
             environment: Vec::new(),
             folder: ".".into(),
+            leave: None,
+            filter: Vec::new(),
+            errors: Errors::Type,
             output: Output::Nowhere,
             exchange: std::env::temp_dir(),
             limit: None,
@@ -68,6 +74,20 @@ impl Launch {
             grace: Duration::from_secs(10),
             max_result: MAX_RESULT,
         }
+    }
+
+    /// A folder that only this user can read.
+    pub(crate) fn private_folder(&self) -> io::Result<TempDir> {
+        let mut builder = tempfile::Builder::new();
+        let private = Permissions::from_mode(0o700);
+        builder.prefix("fedlink-").permissions(private);
+        builder.tempdir_in(&self.exchange)
+    }
+
+    /// Whether what has this name may leave.
+    pub(crate) fn leaves(&self, name: &str) -> bool {
+        let leave = self.leave.as_ref();
+        leave.is_none_or(|leave| leave.iter().any(|left| left == name))
     }
 }
 
@@ -79,6 +99,7 @@ pub struct Program {
     job: Job,
     running: Option<Running>,
     stopper: Stopper,
+    tail: Tail,
 }
 
 impl Program {
@@ -90,6 +111,7 @@ impl Program {
             job,
             running: None,
             stopper: Stopper::default(),
+            tail: Tail::default(),
         }
     }
 
@@ -176,7 +198,13 @@ impl Program {
     fn start(&self) -> Result<Running, Failure> {
         let inbox = Arc::new(Inbox::default());
         self.stopper.hand_to(&inbox);
-        Running::start(&self.launch, &self.job, inbox)
+        Running::start(&self.launch, &self.job, inbox, &self.tail)
+    }
+
+    /// What the coordinator hears of a failure: what the operator lets it.
+    #[must_use]
+    pub fn tell(&self, failure: &Failure) -> String {
+        self.launch.errors.tell(failure, &self.tail.text())
     }
 
     /// Tells the program that its last result is in the site's outbox for good, or why it was

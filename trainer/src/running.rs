@@ -1,26 +1,30 @@
 //! One run of a program, from its start to its death.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::arrays::Arrays;
+use crate::connection::{Written, listen, write};
+use crate::filter;
 use crate::inbox::{Inbox, MAX_WAITING, Next, Silence};
-use crate::lines::{self, LineError};
+use crate::output::Tail;
+use crate::ping::Ping;
 use crate::process::{Death, Process};
-use crate::program::{Launch, Output};
+use crate::program::Launch;
 use crate::protocol::{Kind, MAX_LINE, ProgramMessage, SiteMessage, VERSION, cut};
 use crate::task::{Event, Failure, Job, Task, TaskResult};
+
+/// What `leave` calls the arrays and the weight of a result.
+const PARAMS: &str = "params";
+const WEIGHT: &str = "weight";
 
 /// How long a program has between SIGTERM and SIGKILL: enough to write a checkpoint.
 const TERMINATED_FOR: Duration = Duration::from_secs(5);
@@ -29,12 +33,8 @@ const TERMINATED_FOR: Duration = Duration::from_secs(5);
 /// signal can be told.
 const CLOSED_FOR: Duration = Duration::from_secs(2);
 
-/// How often a program is asked whether it still answers.
-const PING_EVERY: Duration = Duration::from_secs(30);
-
-/// How long one attempt to write to a program waits, before it is looked whether that is still
-/// of use.
-const WRITE_FOR: Duration = Duration::from_millis(100);
+/// How long a program that does not read is waited for when nothing depends on what it is told.
+const TOLD_FOR: Duration = Duration::from_secs(2);
 
 const SOCKET: &str = "socket";
 
@@ -72,10 +72,8 @@ pub(crate) struct Running {
     over: bool,
     /// The task whose result nobody has confirmed.
     untaken: Option<String>,
+    launch: Launch,
     job: Job,
-    grace: Duration,
-    limit: Option<Duration>,
-    max_result: u64,
     folder: TempDir,
     /// Dropped it wakes whoever still waits for a connection.
     waker: Option<UnixStream>,
@@ -83,44 +81,27 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts the program. It has not connected yet.
-    pub(crate) fn start(launch: &Launch, job: &Job, inbox: Arc<Inbox>) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        launch: &Launch,
+        job: &Job,
+        inbox: Arc<Inbox>,
+        tail: &Tail,
+    ) -> Result<Self, Failure> {
         let site =
             |what: &'static str| move |error: io::Error| Failure::Site(format!("{what} ({error})"));
-        let mut builder = tempfile::Builder::new();
-        builder
-            .prefix("fedlink-")
-            .permissions(fs::Permissions::from_mode(0o700));
-        let folder = builder.tempdir_in(&launch.exchange).map_err(site(
+        let folder = launch.private_folder().map_err(site(
             "the folder for the program's arrays cannot be made: check space and rights",
         ))?;
         let socket = folder.path().join(SOCKET);
         let listener = UnixListener::bind(&socket).map_err(site(
             "the program's socket cannot be made: its path may have 107 bytes at most",
         ))?;
-        let output = match &launch.output {
-            Output::Nowhere => Stdio::null(),
-            Output::Inherited => Stdio::inherit(),
-            Output::File(path) => {
-                let opened = OpenOptions::new().append(true).create(true).open(path);
-                opened
-                    .map_err(site("the program's log cannot be written"))?
-                    .into()
-            }
-        };
-        let mut environment = launch.environment.clone();
-        environment.push(("FEDLINK_SOCKET".into(), socket.into()));
-        let process = Process::start(
-            &launch.supervisor,
-            &launch.command,
-            &environment,
-            &launch.folder,
-            output,
-            Arc::clone(&inbox),
-        )
-        .map_err(site(
-            "the supervisor does not start: check the trainer's `folder`",
-        ))?;
         let (waker, woken) = UnixStream::pair().map_err(site("no socket for a thread"))?;
+        let environment = [("FEDLINK_SOCKET".into(), socket.clone().into())];
+        let process = Process::start(launch, &launch.command, &environment, tail, inbox.clone());
+        let process = process.map_err(site(
+            "the program cannot be started: check its `folder` and its log",
+        ))?;
         let running = Self {
             inbox: Arc::clone(&inbox),
             process,
@@ -128,14 +109,11 @@ impl Running {
             phase: Phase::Starting,
             over: false,
             untaken: None,
+            launch: launch.clone(),
             job: job.clone(),
-            grace: launch.grace,
-            limit: launch.limit,
-            max_result: launch.max_result,
             folder,
             waker: Some(waker),
         };
-        let socket = running.folder.path().join(SOCKET);
         thread::Builder::new()
             .name("trainer-lines".to_owned())
             .spawn(move || listen(listener, &woken, &socket, &inbox))
@@ -154,11 +132,14 @@ impl Running {
 
     /// Hears what the program has said since its last task. True if it is over.
     pub(crate) fn is_over(&mut self, events: &mut dyn FnMut(Event)) -> bool {
+        if self.phase != Phase::Ready || self.over {
+            return self.over || self.is_dead();
+        }
         // It may go on talking; the rest is heard with the task.
         for next in (0..MAX_WAITING).map_while(|_| self.inbox.poll()) {
             match next {
                 Next::Said(ProgramMessage::Metrics { values, step }) => {
-                    events(Event::Metrics { values, step });
+                    self.tell_metrics(values, step, events);
                 }
                 Next::Said(ProgramMessage::Pong | ProgramMessage::Progress { .. }) => {}
                 Next::Said(_) | Next::Silent(_) | Next::Dead(_) => return true,
@@ -190,12 +171,15 @@ impl Running {
             }
             Err(Broken::Site(problem)) => Failure::Site(problem),
             Err(Broken::Stop(why)) => {
-                self.stop(&task.id, &why, events);
+                // While it still loads it has not seen the task, and can take the next.
+                if self.phase == Phase::Ready {
+                    self.stop(&task.id, &why, events);
+                }
                 Failure::Stopped(why)
             }
             Err(Broken::Limit) => {
                 self.stop(&task.id, "the task took too long", events);
-                Failure::Limit(self.limit.unwrap_or_default())
+                Failure::Limit(self.launch.limit.unwrap_or_default())
             }
         };
         Attempt::Failed(failure)
@@ -221,7 +205,7 @@ impl Running {
                         )));
                     }
                     events(Event::Started { pid });
-                    self.describe_job(task)?;
+                    self.describe_job(task, until)?;
                     Phase::Greeted
                 }
                 (Phase::Greeted, ProgramMessage::Ready) => {
@@ -229,7 +213,7 @@ impl Running {
                     Phase::Ready
                 }
                 (Phase::Greeted, ProgramMessage::Metrics { values, step }) => {
-                    events(Event::Metrics { values, step });
+                    self.tell_metrics(values, step, events);
                     Phase::Greeted
                 }
                 (_, message) => return Err(unexpected(&message)),
@@ -238,20 +222,17 @@ impl Running {
         Ok(())
     }
 
-    fn describe_job(&mut self, task: &Task) -> Result<(), Broken> {
+    fn describe_job(&mut self, task: &Task, until: Option<Instant>) -> Result<(), Broken> {
         let folder = self.folder.path().display().to_string();
-        let job = self.job.clone();
-        self.say(
-            &task.id,
-            &SiteMessage::Job {
-                v: VERSION,
-                job: &job.id,
-                kind: &job.kind,
-                site: &job.site,
-                config: &job.config,
-                folder: &folder,
-            },
-        )
+        let line = line(&SiteMessage::Job {
+            v: VERSION,
+            job: &self.job.id,
+            kind: &self.job.kind,
+            site: &self.job.site,
+            config: &self.job.config,
+            folder: &folder,
+        })?;
+        self.say(&task.id, &line, until)
     }
 
     /// Hands the task over and waits for what comes of it.
@@ -269,19 +250,17 @@ impl Running {
             Some(arrays) => Some(self.hand_over(&task.id, arrays)?),
             None => None,
         };
-        self.say(
-            &task.id,
-            &SiteMessage::Task {
-                id: &task.id,
-                task: &task.name,
-                round: task.round,
-                rounds: task.rounds,
-                kind: task.kind,
-                file: file.as_deref(),
-                headers: &task.headers,
-                again,
-            },
-        )?;
+        let given = line(&SiteMessage::Task {
+            id: &task.id,
+            task: &task.name,
+            round: task.round,
+            rounds: task.rounds,
+            kind: task.kind,
+            file: file.as_deref(),
+            headers: &task.headers,
+            again,
+        })?;
+        self.say(&task.id, &given, until)?;
         let mut ping = Ping::new();
         loop {
             let next = ping.at();
@@ -292,7 +271,7 @@ impl Running {
                 Err(Broken::Limit) if until.is_none_or(|until| Instant::now() < until) => {
                     match ping.unanswered_for() {
                         Some(quiet) => events(Event::Unanswered(quiet)),
-                        None => self.say(&task.id, &SiteMessage::Ping)?,
+                        None => self.say(&task.id, &line(&SiteMessage::Ping)?, until)?,
                     }
                     ping.sent();
                     continue;
@@ -306,7 +285,9 @@ impl Running {
                 }
                 // It is about a task of before.
                 ProgramMessage::Progress { .. } | ProgramMessage::Pong => {}
-                ProgramMessage::Metrics { values, step } => events(Event::Metrics { values, step }),
+                ProgramMessage::Metrics { values, step } => {
+                    self.tell_metrics(values, step, events);
+                }
                 ProgramMessage::Failed { id, text } if id == task.id => {
                     return Ok(Attempt::Failed(Failure::Failed(cut(text))));
                 }
@@ -318,48 +299,59 @@ impl Running {
                     metrics,
                     headers,
                 } if id == task.id => {
-                    let arrays = match file {
-                        Some(name) => self.arrays(&task.id, &name)?,
-                        None => None,
-                    };
-                    let arrays = match arrays {
-                        Some(Ok(arrays)) => Some(arrays),
-                        Some(Err(failure)) => return Ok(Attempt::Failed(failure)),
-                        None => None,
-                    };
-                    self.untaken = Some(id);
-                    return Ok(Attempt::Done(TaskResult {
-                        arrays,
+                    let result = TaskResult {
+                        arrays: None,
                         kind: kind.unwrap_or(Kind::Full),
                         weight,
                         metrics,
                         headers,
-                    }));
+                    };
+                    return Ok(match self.judge(&task.id, result, file) {
+                        Ok(result) => {
+                            self.untaken = Some(id);
+                            Attempt::Done(result)
+                        }
+                        Err(failure) => {
+                            self.taken(&id, Some(&failure.to_string()));
+                            Attempt::Failed(failure)
+                        }
+                    });
                 }
                 message => return Err(unexpected(&message)),
             }
         }
     }
 
-    /// The file of a result; a wrong one is refused, and the program can go on.
-    fn arrays(
-        &mut self,
+    /// What of a result may leave, with its arrays.
+    fn judge(
+        &self,
         task: &str,
-        name: &str,
-    ) -> Result<Option<Result<Arrays, Failure>>, Broken> {
-        match Arrays::open(self.folder.path(), name, self.max_result) {
-            Ok(arrays) => Ok(Some(Ok(arrays))),
-            Err(error) => {
-                let refused = error.to_string();
-                self.say(
-                    task,
-                    &SiteMessage::Taken {
-                        id: task,
-                        refused: Some(&refused),
-                    },
-                )?;
-                Ok(Some(Err(error.into())))
+        mut result: TaskResult,
+        file: Option<String>,
+    ) -> Result<TaskResult, Failure> {
+        if let Some(name) = file {
+            let arrays = Arrays::open(self.folder.path(), &name, self.launch.max_result)?;
+            if self.launch.leaves(PARAMS) {
+                let is_wanted = || !self.inbox.gives_up(task);
+                result.arrays = Some(filter::apply(&self.launch, arrays, is_wanted)?);
             }
+        }
+        result.weight = result.weight.filter(|_| self.launch.leaves(WEIGHT));
+        result.metrics.retain(|name, _| self.launch.leaves(name));
+        result.headers.retain(|name, _| self.launch.leaves(name));
+        Ok(result)
+    }
+
+    /// Numbers for a plot, as far as they may leave.
+    fn tell_metrics(
+        &self,
+        mut values: BTreeMap<String, f64>,
+        step: Option<i64>,
+        events: &mut dyn FnMut(Event),
+    ) {
+        values.retain(|name, _| self.launch.leaves(name));
+        if !values.is_empty() {
+            events(Event::Metrics { values, step });
         }
     }
 
@@ -406,70 +398,71 @@ impl Running {
         }
     }
 
-    /// Writes one message, as long as that is of use for this task.
-    fn say(&mut self, task: &str, message: &SiteMessage<'_>) -> Result<(), Broken> {
-        let mut line = serde_json::to_vec(message)
-            .map_err(|error| Broken::Site(format!("a message cannot be written ({error})")))?;
-        line.push(b'\n');
-        if line.len() > MAX_LINE {
-            return Err(Broken::Site(format!(
-                "config and headers of the task take {} bytes, more than the {MAX_LINE} of a message to the program",
-                line.len()
-            )));
-        }
-        let Some(connection) = &mut self.connection else {
+    /// Sends a line, as long as that is of use for this task.
+    fn say(&mut self, task: &str, line: &[u8], until: Option<Instant>) -> Result<(), Broken> {
+        let Some(connection) = &self.connection else {
             return Ok(());
         };
-        let mut rest = &line[..];
-        while !rest.is_empty() && !self.inbox.gives_up(task) {
-            match connection.write(rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted
-                    | io::ErrorKind::WouldBlock
-                    | io::ErrorKind::TimedOut => {}
-                    // The reader of the socket will tell why.
-                    _ => return Ok(()),
-                },
-            }
+        let is_of_use = || !self.inbox.gives_up(task);
+        match write(connection, line, until, is_of_use) {
+            Written::Whole => return Ok(()),
+            Written::Nothing => {}
+            Written::Part => self.over = true,
         }
-        Ok(())
+        match self.inbox.gives_up(task) {
+            // It knows why, and is asked next.
+            true => Ok(()),
+            false => Err(Broken::Limit),
+        }
+    }
+
+    /// Sends what the program should know, but nothing depends on. If it does not read, that is
+    /// heard with the next task.
+    fn mention(&mut self, message: &SiteMessage<'_>) {
+        let until = Instant::now() + TOLD_FOR;
+        let said = line(message).and_then(|line| self.say("", &line, Some(until)));
+        self.over |= matches!(said, Err(Broken::Limit));
     }
 
     pub(crate) fn taken(&mut self, task: &str, refused: Option<&str>) {
         self.untaken = None;
-        // What goes wrong here is heard with the next task.
-        let _ = self.say("", &SiteMessage::Taken { id: task, refused });
+        self.mention(&SiteMessage::Taken { id: task, refused });
     }
 
     /// Tells the program to stop its task; if it does not heed, makes it.
     fn stop(&mut self, task: &str, why: &str, events: &mut dyn FnMut(Event)) {
-        if self.phase == Phase::Ready {
-            let _ = self.say("", &SiteMessage::Stop { id: task, why });
-            let until = Instant::now() + self.grace;
-            loop {
-                match self.inbox.next("", Some(until)) {
-                    Next::Said(ProgramMessage::Result { id, file, .. }) if id == task => {
-                        // Nobody wants it.
-                        drop(file.map(|name| Arrays::open(self.folder.path(), &name, u64::MAX)));
-                        return;
-                    }
-                    Next::Said(ProgramMessage::Failed { id, .. }) if id == task => return,
-                    Next::Said(ProgramMessage::Metrics { values, step }) => {
-                        events(Event::Metrics { values, step });
-                    }
-                    Next::Said(_) | Next::Connected(_) | Next::Stop(_) => {}
-                    Next::Silent(_) | Next::Dead(_) | Next::Timeout => break,
+        if self.phase == Phase::Ready && !self.over {
+            self.mention(&SiteMessage::Stop { id: task, why });
+        }
+        if self.phase != Phase::Ready || self.over || !self.has_stopped(task, events) {
+            self.make_it_end(events);
+        }
+    }
+
+    /// Waits for what a program has to say to a stop.
+    fn has_stopped(&mut self, task: &str, events: &mut dyn FnMut(Event)) -> bool {
+        let until = Instant::now() + self.launch.grace;
+        loop {
+            match self.inbox.next("", Some(until)) {
+                Next::Said(ProgramMessage::Result { id, file, .. }) if id == task => {
+                    // Nobody wants it.
+                    drop(file.map(|name| Arrays::open(self.folder.path(), &name, u64::MAX)));
+                    return true;
                 }
+                Next::Said(ProgramMessage::Failed { id, .. }) if id == task => return true,
+                Next::Said(ProgramMessage::Metrics { values, step }) => {
+                    self.tell_metrics(values, step, events);
+                }
+                Next::Said(_) | Next::Connected(_) | Next::Stop(_) => {}
+                Next::Silent(_) | Next::Dead(_) | Next::Timeout => return false,
             }
         }
-        self.make_it_end(events);
     }
 
     /// Tells the program that there is nothing more to do, and waits for its end.
     pub(crate) fn end(mut self, why: &str, events: &mut dyn FnMut(Event)) -> Option<Death> {
-        let _ = self.say("", &SiteMessage::End { why });
-        let ended = self.wait_for_end(self.grace, events);
+        self.mention(&SiteMessage::End { why });
+        let ended = self.wait_for_end(self.launch.grace, events);
         ended.or_else(|| self.make_it_end(events))
     }
 
@@ -490,7 +483,7 @@ impl Running {
                 Next::Dead(death) => return Some(death),
                 Next::Timeout => return None,
                 Next::Said(ProgramMessage::Metrics { values, step }) => {
-                    events(Event::Metrics { values, step });
+                    self.tell_metrics(values, step, events);
                 }
                 Next::Said(_) | Next::Silent(_) | Next::Connected(_) | Next::Stop(_) => {}
             }
@@ -512,83 +505,20 @@ impl Drop for Running {
     }
 }
 
-/// Takes one connection and reads it to its end.
-fn listen(listener: UnixListener, woken: &UnixStream, socket: &Path, inbox: &Inbox) {
-    let mut either = [
-        PollFd::new(&listener, PollFlags::IN),
-        PollFd::new(woken, PollFlags::IN),
-    ];
-    while let Err(Errno::INTR) = poll(&mut either, None) {}
-    let [connects, ends] = either.map(|one| !one.revents().is_empty());
-    if ends || !connects {
-        return inbox.silent(Silence::Closed);
-    }
-    let accepted = listener.accept();
-    // There is never a second one.
-    drop(listener);
-    let _ = fs::remove_file(socket);
-    let taken = accepted.and_then(|(connection, _)| {
-        let writer = connection.try_clone()?;
-        writer.set_write_timeout(Some(WRITE_FOR))?;
-        inbox.connected(writer);
-        Ok(connection)
-    });
-    let Ok(connection) = taken else {
-        return inbox.silent(Silence::Closed);
-    };
-    let mut reader = BufReader::new(connection);
-    let mut line = Vec::new();
-    loop {
-        match lines::read(&mut reader, &mut line) {
-            Ok(()) => {}
-            Err(LineError::Closed) => return inbox.silent(Silence::Closed),
-            Err(error @ LineError::TooLong) => {
-                return inbox.silent(Silence::Broke(error.to_string()));
-            }
-        }
-        match ProgramMessage::parse(&line) {
-            Ok(message) => {
-                if !inbox.said(message) {
-                    return;
-                }
-            }
-            Err(problem) => return inbox.silent(Silence::Broke(cut(problem))),
-        }
+/// A message as it is written.
+fn line(message: &SiteMessage<'_>) -> Result<Vec<u8>, Broken> {
+    let mut line = serde_json::to_vec(message)
+        .map_err(|error| Broken::Site(format!("a message cannot be written ({error})")))?;
+    line.push(b'\n');
+    match line.len() > MAX_LINE {
+        true => Err(Broken::Site(format!(
+            "config or headers of the task take {} bytes, more than the {MAX_LINE} of a message to the program",
+            line.len()
+        ))),
+        false => Ok(line),
     }
 }
 
 fn unexpected(message: &ProgramMessage) -> Broken {
     Broken::Protocol(format!("`{}` does not belong here", message.say()))
-}
-
-/// Whether a program still answers.
-struct Ping {
-    last: Instant,
-    waiting: Option<Instant>,
-}
-
-impl Ping {
-    fn new() -> Self {
-        Self {
-            last: Instant::now(),
-            waiting: None,
-        }
-    }
-
-    fn at(&self) -> Instant {
-        self.last + PING_EVERY
-    }
-
-    fn sent(&mut self) {
-        self.last = Instant::now();
-        self.waiting.get_or_insert(self.last);
-    }
-
-    fn answered(&mut self) {
-        self.waiting = None;
-    }
-
-    fn unanswered_for(&self) -> Option<Duration> {
-        self.waiting.map(|since| since.elapsed())
-    }
 }

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use crate::process::Supervisor;
 use crate::program::Launch;
-use crate::task::{Failure, TaskResult};
+use crate::task::Failure;
 
 /// The kind that stands for all that are not listed.
 const ANY: &str = "*";
@@ -28,10 +28,6 @@ const MAX_RESTARTS: u32 = 100;
 
 /// The longest name of a kind, in bytes.
 const MAX_KIND: usize = 64;
-
-/// The shares of a result that `leave` can name beside its metrics and headers.
-const PARAMS: &str = "params";
-const WEIGHT: &str = "weight";
 
 const KEYS: [&str; 13] = [
     "command",
@@ -181,6 +177,9 @@ impl Trainer {
         if let Some(folder) = &self.folder {
             launch.folder.clone_from(folder);
         }
+        launch.leave.clone_from(&self.leave);
+        launch.filter = self.filter.iter().map(Into::into).collect();
+        launch.errors = self.errors;
         launch.limit = self.limit;
         launch.restarts = self.restarts;
         launch.grace = self.grace;
@@ -202,18 +201,6 @@ impl Trainer {
             ))),
             None => Ok(()),
         }
-    }
-
-    /// Drops what of a result may not leave.
-    pub fn hold_back(&self, result: &mut TaskResult) {
-        let Some(leave) = &self.leave else {
-            return;
-        };
-        let leaves = |name: &str| leave.iter().any(|left| left == name);
-        result.arrays = result.arrays.take().filter(|_| leaves(PARAMS));
-        result.weight = result.weight.filter(|_| leaves(WEIGHT));
-        result.metrics.retain(|name, _| leaves(name));
-        result.headers.retain(|name, _| leaves(name));
     }
 }
 

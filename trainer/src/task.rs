@@ -76,6 +76,9 @@ pub enum Failure {
     /// The arrays of its result.
     #[error("its result cannot be used: {0}")]
     Arrays(#[from] ArraysError),
+    /// The operator's filter has not let the result pass.
+    #[error("its result did not pass the site's filter: {0}")]
+    Filter(String),
     /// It took too long.
     #[error("took longer than the limit of {0:?}, and was stopped")]
     Limit(Duration),
@@ -97,6 +100,7 @@ impl Failure {
             },
             Self::Protocol(_) => "broke the trainer protocol and was killed".to_owned(),
             Self::Arrays(_) => "its result cannot be used".to_owned(),
+            Self::Filter(_) => "its result did not pass the site's filter".to_owned(),
             Self::Site(_) | Self::Died(Death::NotStarted(_)) => {
                 "the site could not run its program".to_owned()
             }

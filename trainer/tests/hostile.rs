@@ -316,3 +316,86 @@ hear()
         assert_eq!(result.headers["pid"], first.to_string());
     }
 }
+
+#[test]
+fn a_program_that_loads_while_its_task_is_stopped_goes_on_loading() {
+    let folder = tempfile::tempdir().unwrap();
+    let [loads, go] = ["loads", "go"].map(|name| folder.path().join(name));
+    let script = format!(
+        r#"
+open("{}", "a").write("{{}}\n".format(os.getpid()))
+while not os.path.exists("{}"): time.sleep(0.01)
+say("result", id=task()["id"], headers={{"pid": str(os.getpid())}})
+hear()
+"#,
+        loads.display(),
+        go.display()
+    );
+    let mut program = Program::new(python(&script), job());
+    let stopper = program.stopper();
+    let running = thread::spawn(move || {
+        let failure = program.run(&task("1"), &mut |_| {}).unwrap_err();
+        assert!(matches!(failure, Failure::Stopped(_)), "{failure}");
+        program
+    });
+    let pids = common::pids(&loads, 1);
+    stopper.stop("1", "not wanted");
+    let mut program = running.join().unwrap();
+    std::fs::write(go, "").unwrap();
+    let result = program.run(&task("2"), &mut |_| {}).unwrap();
+    assert_eq!(result.headers["pid"], pids[0].to_string());
+}
+
+/// It takes no line off its socket after the first; results it has without reading tasks.
+const NEVER_READS: &str = r#"
+connect()
+say("hello", versions=[1], pid=1)
+say("ready")
+for id in range(1, 1000):
+    say("progress", id=str(id), done=0)
+    say("result", id=str(id))
+time.sleep(600)
+"#;
+
+#[test]
+fn a_program_that_never_reads_holds_nobody_up() {
+    let mut big = task("1");
+    big.headers.insert("big".to_owned(), "x".repeat(900_000));
+    let mut launch =
+        python("connect(); say('hello', versions=[1], pid=1); say('ready'); time.sleep(600)");
+    launch.grace = Duration::from_millis(50);
+    launch.limit = Some(Duration::from_millis(500));
+    let mut program = Program::new(launch.clone(), job());
+    let failure = program.run(&big, &mut |_| {}).unwrap_err();
+    assert!(matches!(failure, Failure::Limit(_)), "{failure}");
+
+    launch.limit = None;
+    let mut program = Program::new(launch, job());
+    let stopper = program.stopper();
+    let failure = program.run(&big, &mut |event| {
+        if matches!(event, Event::Ready) {
+            let stopper = stopper.clone();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(300));
+                stopper.stop("1", "not wanted");
+            });
+        }
+    });
+    assert!(matches!(failure, Err(Failure::Stopped(_))));
+
+    // What fills its socket is what the site says after each result.
+    let mut launch = python(NEVER_READS);
+    launch.grace = Duration::from_millis(50);
+    launch.limit = Some(Duration::from_secs(20));
+    let mut program = Program::new(launch, job());
+    let refused = "x".repeat(100_000);
+    for id in 1..=6 {
+        let id = id.to_string();
+        // Once it is full a new process is started, which has the first result again.
+        if program.run(&task(&id), &mut |_| {}).is_err() {
+            break;
+        }
+        program.taken(&id, Some(&refused));
+    }
+    program.end("done", &mut |_| {});
+}

@@ -66,6 +66,10 @@ fn every_key_is_read() {
     assert_eq!(variable("CUDA_VISIBLE_DEVICES"), Some("3"));
     assert_eq!(variable("FEDLINK_SLOT"), Some("3"));
     assert_eq!(launch.limit, trainer.limit);
+    assert_eq!(launch.leave, trainer.leave);
+    assert_eq!(launch.filter, ["/opt/clip", "--norm", "1"]);
+    assert_eq!((launch.errors, launch.restarts), (Errors::Tail, 0));
+    assert_eq!(launch.grace, trainer.grace);
     assert_eq!(launch.folder, PathBuf::from("/data"));
 }
 
@@ -193,32 +197,6 @@ fn a_job_asks_for_nothing_that_the_operator_does_not_admit() {
         .unwrap();
     let refused = one("config = [\"lr\"]").unwrap().admit(config).unwrap_err();
     assert!(refused.to_string().contains("`epochs`"), "{refused}");
-}
-
-#[test]
-fn only_what_may_leave_does() {
-    let result = || TaskResult {
-        weight: Some(2.0),
-        metrics: [("accuracy".to_owned(), 1.0), ("patients".to_owned(), 7.0)].into(),
-        headers: [("note".to_owned(), "x".to_owned())].into(),
-        ..TaskResult::default()
-    };
-    let left = |settings: &str| {
-        let mut result = result();
-        one(settings).unwrap().hold_back(&mut result);
-        let metrics: Vec<String> = result.metrics.into_keys().collect();
-        (
-            result.weight.is_some(),
-            metrics.join(" "),
-            result.headers.len(),
-        )
-    };
-    assert_eq!(left(""), (true, "accuracy patients".to_owned(), 1));
-    assert_eq!(
-        left("leave = [\"weight\", \"accuracy\"]"),
-        (true, "accuracy".to_owned(), 0)
-    );
-    assert_eq!(left("leave = []"), (false, String::new(), 0));
 }
 
 #[test]
