@@ -300,6 +300,7 @@ codes! {
         30 "unknown_critical_extension" UnknownCriticalExtension,
         31 "name_constraints" NameConstraints,
         32 "not_pinned" NotPinned,
+        33 "no_x509" NoX509,
     }
     KeyError {
         1 "not_pkcs8" NotPkcs8,

@@ -11,19 +11,24 @@
 //! encodings that are not canonical are refused). For NVFlare alone there are RSA keys,
 //! with certificates that are judged by the same rules.
 
+#[cfg(feature = "x509")]
 mod anchors;
+#[cfg(feature = "x509")]
 mod certificate;
 mod chain;
+#[cfg(feature = "x509")]
 mod chain_key;
 mod date;
 mod der;
 mod error;
+#[cfg(feature = "x509")]
 mod extensions;
-#[cfg(any(test, fuzzing))]
+#[cfg(all(any(test, fuzzing), feature = "x509"))]
 pub(crate) mod fuzz;
 mod key;
 mod name;
 mod own;
+#[cfg(feature = "x509")]
 mod path;
 pub mod pem;
 mod revoked;
@@ -34,6 +39,7 @@ mod signatures;
 mod signer;
 mod verify;
 
+#[cfg(feature = "x509")]
 pub use certificate::certificate_version;
 pub use chain::{Chain, MAX_CERTIFICATES, MAX_CHAIN_BYTES};
 pub use date::Date;

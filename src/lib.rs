@@ -1,6 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(any(test, fuzzing)), no_std)]
+#![cfg_attr(
+    all(test, not(feature = "x509")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only the tests with certificates use"
+    )
+)]
 #![warn(
     clippy::alloc_instead_of_core,
     clippy::std_instead_of_alloc,
@@ -8,7 +16,7 @@
 )]
 
 extern crate alloc;
-#[cfg(not(any(test, fuzzing)))]
+#[cfg(all(feature = "std", not(any(test, fuzzing))))]
 extern crate std;
 
 // The certificates of the tests outside are made in their words.

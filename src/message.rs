@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod code;
 mod id;
 pub(crate) mod limits;
+mod once;
 mod opaque;
 mod payload;
 mod properties;

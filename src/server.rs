@@ -7,7 +7,7 @@ mod batch;
 mod checking;
 mod commands;
 mod counters;
-#[cfg(test)]
+#[cfg(all(test, feature = "x509"))]
 mod growth;
 mod ledger;
 mod outgoing;
@@ -15,7 +15,7 @@ mod refused;
 mod registry;
 mod reply_to;
 mod request;
-#[cfg(test)]
+#[cfg(all(test, feature = "x509"))]
 mod strangers;
 mod timer;
 #[cfg(any(test, feature = "unproven-sessions"))]

@@ -1,7 +1,7 @@
 //! Tests that work inside of the machines: an attacker, a model checker, and the bodies of the
 //! fuzz targets.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "x509"))]
 pub(crate) mod attacker;
 #[cfg(test)]
 mod checking;

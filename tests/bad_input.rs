@@ -1,5 +1,6 @@
 //! Any bytes, in every phase, on either side: an error or a counted drop, no panic, no
 //! growth, and the session goes on.
+#![cfg(feature = "x509")]
 
 mod common;
 

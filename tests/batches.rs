@@ -1,4 +1,5 @@
 //! Many messages at once: the same comes of them as of one after another.
+#![cfg(feature = "x509")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! What documents name exists: files, and the tests that hold a claim.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,42 @@ fn code_of(folder: &Path, code: &mut String) {
 fn quoted(document: &str) -> impl Iterator<Item = &str> {
     let prose = document.split("```").step_by(2);
     prose.flat_map(|text| text.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn the_readme_tells_of_every_feature_and_what_is_default() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, features) = manifest.split_once("\n[features]\n").unwrap();
+    let (features, _) = features.split_once("\n[").unwrap();
+    let lists = features.lines().filter_map(|line| line.split_once(" = "));
+    let (of_default, lists): (Vec<_>, Vec<_>) = lists.partition(|(name, _)| *name == "default");
+    let declared: BTreeSet<(&str, &str)> = lists
+        .iter()
+        .map(|(name, _)| {
+            (
+                *name,
+                default(of_default[0].1.contains(&format!("\"{name}\""))),
+            )
+        })
+        .collect();
+
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, table) = readme.split_once("\n| feature of `fedlink` |").unwrap();
+    let rows = table.split("\n\n").next().unwrap().lines().skip(2);
+    let told: BTreeSet<(&str, &str)> = rows
+        .flat_map(|row| {
+            let mut cells = row.split('|').map(str::trim).skip(1);
+            let (names, default) = (cells.next().unwrap(), cells.next().unwrap());
+            quoted(names).map(move |name| (name, default))
+        })
+        .collect();
+    assert_eq!(told, declared);
+    assert!(!told.is_empty());
+}
+
+/// How a table says whether something is default.
+fn default(is_default: bool) -> &'static str {
+    if is_default { "yes" } else { "no" }
 }
 
 #[test]

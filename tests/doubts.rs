@@ -1,4 +1,5 @@
 //! What a client does when its connection, its session or a reply is in doubt.
+#![cfg(feature = "x509")]
 
 mod common;
 

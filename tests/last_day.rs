@@ -1,5 +1,6 @@
 //! The last day of certificates, in virtual time: who registers when, and what hosts are told
 //! before.
+#![cfg(feature = "x509")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! The machines know nothing but their inputs: two with the same seed and the same inputs
 //! say the same, byte for byte.
+#![cfg(feature = "x509")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Every reason for which a client retries, suspects, is rejected or closes.
+#![cfg(feature = "x509")]
 
 mod common;
 

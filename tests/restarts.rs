@@ -1,5 +1,6 @@
 //! What a process that dies at a bad moment must not break: one test for each way in which
 //! it once did.
+#![cfg(feature = "x509")]
 
 mod common;
 

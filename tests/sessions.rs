@@ -1,4 +1,5 @@
 //! Sessions of one client and one server, from challenge to goodbye.
+#![cfg(feature = "x509")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! That the memory of a process holds no seed any more, which the process itself reads.
+#![cfg(feature = "x509")]
 #![cfg(target_os = "linux")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! A server that answers with something else than what was asked: nothing waits for ever.
+#![cfg(feature = "x509")]
 
 mod common;
 

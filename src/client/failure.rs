@@ -87,7 +87,8 @@ fn of_servers_chain(error: &ChainError) -> FailureKind {
         ChainError::UnknownRoot { .. }
         | ChainError::BadSignature { .. }
         | ChainError::WrongName { .. }
-        | ChainError::NotPinned { .. } => FailureKind::Permanent,
+        | ChainError::NotPinned { .. }
+        | ChainError::NoX509 => FailureKind::Permanent,
         // A clock is wrong, or the server needs another certificate.
         ChainError::Expired { .. }
         | ChainError::NotYetValid { .. }
@@ -161,6 +162,7 @@ mod tests {
                 found,
             }),
             Suspicion::Chain(ChainError::NotPinned { expected }),
+            Suspicion::Chain(ChainError::NoX509),
             Suspicion::NoToken,
         ] {
             assert_eq!(suspicion.failure_kind(), FailureKind::Permanent);

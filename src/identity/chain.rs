@@ -1,6 +1,7 @@
 //! The chain that a peer sends to prove who it is: certificates, or a bare key that the other
 //! end has pinned.
 
+#[cfg(feature = "x509")]
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,6 +9,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+#[cfg(feature = "x509")]
 use super::path::Certificates;
 use super::{ChainError, Name, PublicKey};
 
@@ -40,6 +42,7 @@ struct Parts {
 }
 
 pub(super) enum Evidence {
+    #[cfg(feature = "x509")]
     Certificates(Box<Certificates<PublicKey>>),
     Pinned(PublicKey),
 }
@@ -51,6 +54,7 @@ impl Chain {
     ///
     /// If there are none, too many or too large ones, or if one is not exactly one
     /// certificate with an Ed25519 key and an Ed25519 signature.
+    #[cfg(feature = "x509")]
     pub fn from_der(certificates: Vec<impl AsRef<[u8]>>) -> Result<Self, ChainError> {
         let items: Vec<&[u8]> = certificates.iter().map(AsRef::as_ref).collect();
         check_limits(&items)?;
@@ -90,6 +94,7 @@ impl Chain {
     #[must_use]
     pub fn key(&self) -> PublicKey {
         match &self.0.evidence {
+            #[cfg(feature = "x509")]
             Evidence::Certificates(chain) => chain.leaf.key,
             Evidence::Pinned(key) => *key,
         }
@@ -99,6 +104,7 @@ impl Chain {
     #[must_use]
     pub fn leaf_der(&self) -> Option<&[u8]> {
         match &self.0.evidence {
+            #[cfg(feature = "x509")]
             Evidence::Certificates(chain) => Some(&chain.leaf.der),
             Evidence::Pinned(_) => None,
         }
@@ -108,6 +114,7 @@ impl Chain {
     #[must_use]
     pub fn not_after(&self) -> Option<u64> {
         match &self.0.evidence {
+            #[cfg(feature = "x509")]
             Evidence::Certificates(chain) => Some(chain.not_after()),
             Evidence::Pinned(_) => None,
         }
@@ -123,6 +130,7 @@ impl Chain {
     #[must_use]
     pub fn common_name(&self) -> Option<Name> {
         match &self.0.evidence {
+            #[cfg(feature = "x509")]
             Evidence::Certificates(chain) => chain.leaf.common_name().ok().cloned(),
             Evidence::Pinned(_) => None,
         }
@@ -137,6 +145,9 @@ impl Chain {
         let (&kind, rest) = bytes.split_first().ok_or(ChainError::BadFraming)?;
         let items = split(rest)?;
         let evidence = match kind {
+            #[cfg(not(feature = "x509"))]
+            X509 => return Err(ChainError::NoX509),
+            #[cfg(feature = "x509")]
             X509 => {
                 check_limits(&items)?;
                 let ders = items.into_iter().map(|item| bytes.slice_ref(item));
@@ -177,6 +188,7 @@ impl fmt::Debug for Chain {
 }
 
 /// Whether there is a certificate, and not too much of them.
+#[cfg(feature = "x509")]
 pub(super) fn check_limits(items: &[impl AsRef<[u8]>]) -> Result<(), ChainError> {
     if items.is_empty() {
         return Err(ChainError::Empty);

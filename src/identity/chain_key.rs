@@ -6,6 +6,7 @@ use core::fmt::Debug;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::der::{self, BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE};
+use super::key::ED25519;
 use super::{ChainError, PublicKey};
 
 /// The only encoding of Ed25519 as an AlgorithmIdentifier: no parameters (RFC 8410).
@@ -27,9 +28,6 @@ const ED25519_KEY: [u8; 12] = [
     33,
     0,
 ];
-
-/// Content of the OBJECT IDENTIFIER of Ed25519, 1.3.101.112 (RFC 8410).
-pub(super) const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
 
 /// A public key that certificates are for and are signed with. `position` is for
 /// errors only.

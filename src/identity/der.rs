@@ -67,6 +67,7 @@ pub(super) fn only(mut input: &[u8], tag: u8) -> Option<&[u8]> {
 }
 
 /// Whether the content of an INTEGER has no byte that could be left out.
+#[cfg(feature = "x509")]
 pub(super) fn is_shortest(integer: &[u8]) -> bool {
     !matches!(integer, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
 }
@@ -78,6 +79,7 @@ pub(super) fn whole_bytes(bit_string: &[u8]) -> Option<&[u8]> {
 }
 
 /// The type that an AlgorithmIdentifier (header included) states, for people.
+#[cfg(feature = "x509")]
 pub(super) fn algorithm_oid(algorithm: &[u8]) -> String {
     let oid =
         only(algorithm, SEQUENCE).and_then(|mut fields| expect(&mut fields, OBJECT_IDENTIFIER));

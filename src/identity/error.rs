@@ -258,6 +258,11 @@ pub enum ChainError {
         /// The name asked for.
         expected: Name,
     },
+    /// Certificates, where this program was built to know pinned keys alone.
+    #[error(
+        "the chain is of X.509 certificates, which this program was built without: build fedlink with its feature `x509`, or give the peer a pinned key"
+    )]
+    NoX509,
 }
 
 /// Why bytes are no key.

@@ -11,6 +11,9 @@ use ed25519_dalek::{Signature, VerifyingKey};
 
 use super::KeyError;
 
+/// Content of the OBJECT IDENTIFIER of Ed25519, 1.3.101.112 (RFC 8410).
+pub(super) const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
+
 /// An Ed25519 public key: 32 bytes that stand for a point of large order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);

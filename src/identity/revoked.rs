@@ -6,6 +6,7 @@ use core::fmt;
 
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "x509")]
 use super::{ChainError, certificate};
 
 /// Which certificate: the hash of its issuer and serial number, 32 bytes.
@@ -37,6 +38,7 @@ impl CertificateId {
     /// # Errors
     ///
     /// [`ChainError::Malformed`] if it is not exactly one certificate.
+    #[cfg(feature = "x509")]
     pub fn of_certificate(der: &[u8]) -> Result<Self, ChainError> {
         certificate::id(der)
     }
@@ -109,6 +111,7 @@ impl Revoked {
     /// # Errors
     ///
     /// [`ChainError::Malformed`] if it is not exactly one certificate.
+    #[cfg(feature = "x509")]
     pub fn insert_certificate(&mut self, der: &[u8]) -> Result<(), ChainError> {
         self.insert_id(CertificateId::of_certificate(der)?);
         Ok(())

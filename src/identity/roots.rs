@@ -3,10 +3,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 
+#[cfg(feature = "x509")]
 use bytes::Bytes;
 
-use super::anchors::Anchors;
-use super::{ChainError, Name, PublicKey};
+#[cfg(feature = "x509")]
+use super::{ChainError, anchors::Anchors};
+use super::{Name, PublicKey};
 
 /// The project's root certificates and pinned keys. A clone shares them.
 ///
@@ -22,6 +24,7 @@ pub struct Roots(Arc<Trusted>);
 
 #[derive(Debug, Clone, Default)]
 struct Trusted {
+    #[cfg(feature = "x509")]
     certificates: Anchors<PublicKey>,
     pins: BTreeMap<Name, BTreeSet<PublicKey>>,
 }
@@ -41,6 +44,7 @@ impl Roots {
     ///
     /// If it does not parse, has another key than Ed25519, may not issue
     /// certificates, or holds a rule that is not understood here.
+    #[cfg(feature = "x509")]
     pub fn certificate(mut self, der: impl AsRef<[u8]>) -> Result<Self, ChainError> {
         let der = Bytes::copy_from_slice(der.as_ref());
         Arc::make_mut(&mut self.0).certificates.add(der, 0)?;
@@ -59,13 +63,18 @@ impl Roots {
     /// Whether nothing is trusted, so that no chain can be accepted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.certificates.is_empty() && self.0.pins.is_empty()
+        #[cfg(feature = "x509")]
+        if !self.0.certificates.is_empty() {
+            return false;
+        }
+        self.0.pins.is_empty()
     }
 
     pub(super) fn pins(&self, name: &Name, key: &PublicKey) -> bool {
         self.0.pins.get(name).is_some_and(|keys| keys.contains(key))
     }
 
+    #[cfg(feature = "x509")]
     pub(super) fn certificates(&self) -> &Anchors<PublicKey> {
         &self.0.certificates
     }

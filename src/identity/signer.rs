@@ -4,8 +4,8 @@ use core::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use super::chain_key::ED25519;
 use super::der::{self, BIT_STRING, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
+use super::key::ED25519;
 use super::{KeyError, PublicKey};
 
 /// First byte of the optional public key in PKCS#8: `[1] IMPLICIT` (RFC 5958).

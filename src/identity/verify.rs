@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+#[cfg(feature = "x509")]
 use bytes::Bytes;
 
 use super::chain::Evidence;
@@ -64,6 +65,10 @@ pub fn verify(
 }
 
 /// The same, with signatures checked by `good`.
+#[cfg_attr(
+    not(feature = "x509"),
+    expect(unused_variables, reason = "a pinned key has no dates and no issuers")
+)]
 pub(crate) fn verify_with(
     chain: &Chain,
     (roots, revoked): (&Roots, &Revoked),
@@ -73,6 +78,7 @@ pub(crate) fn verify_with(
 ) -> Result<Verified, ChainError> {
     match chain.evidence() {
         Evidence::Pinned(key) => verify_pinned(key, roots, expected),
+        #[cfg(feature = "x509")]
         Evidence::Certificates(certificates) => {
             let trust = (roots.certificates(), revoked);
             let made = &mut |key: &PublicKey, signature: &[u8; 64], message: &Bytes| {

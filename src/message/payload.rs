@@ -5,13 +5,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::limits::MAX_TEXT;
+use super::once::Once;
 
 /// Bytes of a payload that are hashed, checked and stored together when it travels in
 /// chunks: 8 MiB keeps the list of digests short and the loss of a restart small.
@@ -51,7 +51,7 @@ pub(crate) struct Blocks {
 }
 
 /// The hash of each block, once somebody has computed it.
-type Hashes = Box<[OnceLock<[u8; 32]>]>;
+type Hashes = Box<[Once<[u8; 32]>]>;
 
 /// Opaque bytes of a task or a result, with the labels that tell what they are.
 ///
@@ -64,11 +64,11 @@ pub struct Payload(Arc<Inner>);
 struct Inner {
     parts: Parts,
     /// The parts as one, once somebody has asked for that.
-    joined: OnceLock<Bytes>,
+    joined: Once<Bytes>,
     content_type: String,
     encoding: String,
-    hashes: OnceLock<Hashes>,
-    blocks: OnceLock<Blocks>,
+    hashes: Once<Hashes>,
+    blocks: Once<Blocks>,
 }
 
 impl Payload {
@@ -104,11 +104,11 @@ impl Payload {
     fn of(parts: Parts, content_type: impl Into<String>, encoding: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             parts,
-            joined: OnceLock::new(),
+            joined: Once::new(),
             content_type: content_type.into(),
             encoding: encoding.into(),
-            hashes: OnceLock::new(),
-            blocks: OnceLock::new(),
+            hashes: Once::new(),
+            blocks: Once::new(),
         }))
     }
 
@@ -186,7 +186,7 @@ impl Payload {
             return false;
         };
         let blocks = self.len().div_ceil(BLOCK);
-        let unhashed = || (0..blocks).map(|_| OnceLock::new()).collect();
+        let unhashed = || (0..blocks).map(|_| Once::new()).collect();
         self.0.hashes.get_or_init(unhashed);
         self.block_hash(index, block);
         true
@@ -330,7 +330,7 @@ impl PayloadHead {
     pub(crate) fn with_blocks(self, blocks: Vec<Bytes>, list: Bytes, digest: Digest) -> Payload {
         let payload = self.with(blocks);
         // It is new, and nothing is known of it yet.
-        let _ = payload.0.blocks.set(Blocks { list, digest });
+        payload.0.blocks.get_or_init(|| Blocks { list, digest });
         payload
     }
 
@@ -383,7 +383,7 @@ mod tests {
 
         // It stands for a hash, and shows whether somebody looks for one.
         let mark = [9; 32];
-        hashes[0].set(mark).unwrap();
+        hashes[0].get_or_init(|| mark);
         assert!(payload.hash_block(0) && !payload.hash_block(2));
         assert_eq!(payload.blocks().list[..32], mark);
         assert!(!payload.hash_block(0), "the digest is known");

@@ -13,6 +13,7 @@ pub(crate) mod script;
 
 pub use crate::client::client_lives;
 pub use crate::frame::fuzz::frames;
+#[cfg(feature = "x509")]
 pub use crate::identity::fuzz::certificate;
 #[cfg(feature = "nvflare")]
 pub use crate::link::nvflare::fuzz_stream as stream;

@@ -3,6 +3,7 @@
 //! told before it.
 //!
 //! A search for attacks that nobody has named stands in `src/testing/attacker.rs`.
+#![cfg(feature = "x509")]
 
 #[path = "../common/mod.rs"]
 mod common;

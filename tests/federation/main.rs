@@ -7,7 +7,7 @@
 //! `FEDLINK_PLAN=00ff.. cargo test --test federation`. `FEDLINK_SEED=7` runs one seed,
 //! `FEDLINK_LINES=10000` shows more of a failure, and
 //! `FEDLINK_SEEDS=10000 cargo test --release --test federation` runs many.
-
+#![cfg(feature = "x509")]
 // Nothing of a test is reachable from outside.
 #![allow(unreachable_pub)]
 

@@ -1,4 +1,5 @@
 //! Names, keys, chains, and the judgement over them.
+#![cfg(feature = "x509")]
 
 #[path = "../common/mod.rs"]
 mod common;

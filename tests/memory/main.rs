@@ -1,6 +1,7 @@
 //! What a machine may take of the heap, whatever its peer and its host do. Every
 //! allocation of the thread that runs a test is counted; limits are the ones that the
 //! settings' documentation states.
+#![cfg(feature = "x509")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -28,13 +28,17 @@ macro_rules! replays {
 }
 
 replays! {
-    certificate: 300,
     client: 150,
     client_lives: 20,
     decode: 300,
     frames: 10,
     server: 150,
     server_lives: 20,
+}
+
+#[cfg(feature = "x509")]
+replays! {
+    certificate: 300,
 }
 
 #[cfg(feature = "nvflare")]

@@ -1,7 +1,8 @@
 //! Hashing under a secret, so that nobody can choose names that collide.
 
 use core::hash::{Hash, Hasher};
-use std::hash::DefaultHasher;
+
+use siphasher::sip::SipHasher13;
 
 use crate::entropy::Entropy;
 
@@ -14,10 +15,9 @@ impl Hashing {
         Self(entropy.bytes())
     }
 
-    /// SipHash whose state the secret has gone into first, which serves as its key.
+    /// SipHash-1-3 under the secret.
     pub(super) fn of(self, it: &impl Hash) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&self.0);
+        let mut hasher = SipHasher13::new_with_key(&self.0);
         it.hash(&mut hasher);
         hasher.finish()
     }
