@@ -122,7 +122,7 @@ mod state;
 mod status;
 
 pub use command::{Command, Task, Verdict};
-pub use machine::{Job, MAX_METRICS, RestoreError, TaskResult};
+pub use machine::{Job, MAX_METRIC_NAME, MAX_METRICS, MAX_REASON, RestoreError, TaskResult};
 pub use record::{Counted, Ended, Outcome, Record, TaskId, TaskKind};
 pub use status::{Phase, Status};
 

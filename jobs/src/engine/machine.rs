@@ -13,6 +13,12 @@ use super::{
 /// Most metrics of a result: they are written down for each.
 pub const MAX_METRICS: usize = 1000;
 
+/// The longest name of a metric, in bytes.
+pub const MAX_METRIC_NAME: usize = 255;
+
+/// The longest reason of a failure that is kept, in bytes: it comes from a site.
+pub const MAX_REASON: usize = 2000;
+
 /// How often sites may miss the deadline of a round: then the job has failed.
 const MAX_MISSED: u32 = 2;
 
@@ -204,6 +210,14 @@ impl Job {
         if result.metrics.len() > MAX_METRICS {
             return self.refuse(task, format!("more than {MAX_METRICS} metrics"));
         }
+        if result
+            .metrics
+            .keys()
+            .any(|name| name.len() > MAX_METRIC_NAME)
+        {
+            let reason = format!("a metric's name is longer than {MAX_METRIC_NAME} bytes");
+            return self.refuse(task, reason);
+        }
         let mut metrics = result.metrics;
         metrics.retain(|_, value| value.is_finite());
         self.record(Record::Result {
@@ -217,12 +231,22 @@ impl Job {
         Verdict::Counted
     }
 
-    /// A task failed, or its result cannot be used: the reason in words. Of a task that is not
-    /// open nothing changes.
+    /// A task failed, or its result cannot be used: the reason in words, of which the first
+    /// [`MAX_REASON`] bytes are kept. Of a task that is not open nothing changes.
     pub fn handle_failure(&mut self, now: u64, task: &TaskId, reason: &str) {
         self.tick(now);
         if self.verdict(task).is_none() {
-            self.refuse(task, reason.to_owned());
+            let longest = reason.len().min(MAX_REASON);
+            let end = (0..=longest)
+                .rev()
+                .find(|end| reason.is_char_boundary(*end));
+            self.refuse(
+                task,
+                reason
+                    .get(..end.unwrap_or_default())
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
         }
     }
 
@@ -306,6 +330,11 @@ impl Job {
         self.state.ended.as_ref()
     }
 
+    /// The metric of each model that was judged, by the model's number; 0 is the initial one.
+    pub fn scores(&self) -> &BTreeMap<u32, f64> {
+        &self.state.scores
+    }
+
     /// Whether the job waits for sites that are there, but whose tasks have failed too often:
     /// without somebody who mends them, or other sites, it waits for ever.
     pub fn is_stalled(&self) -> bool {
@@ -346,8 +375,8 @@ impl Job {
             deadline: open.filter(|it| !it.closed).map(|it| it.deadline),
             last: state.last,
             sites: state.names.clone(),
-            best: state.best(),
-            scores: state.scores.clone(),
+            best: state.best,
+            best_score: state.best.and_then(|best| state.scores.get(&best)).copied(),
         }
     }
 
@@ -419,7 +448,7 @@ impl Job {
             || self.state.model_ready && self.state.file.model != ModelSource::None
         {
             self.commands.push_back(Command::Publish {
-                best: self.state.best(),
+                best: self.state.best,
                 last: self.state.last,
             });
         }

@@ -132,6 +132,10 @@ pub(super) struct State {
     pub(super) round: Option<Arc<Round>>,
     /// The metric of each model that was judged.
     pub(super) scores: BTreeMap<u32, f64>,
+    /// The number of the best model: the first of those that are alike.
+    pub(super) best: Option<u32>,
+    /// How many models were judged since and were no better.
+    pub(super) since_best: u32,
     /// The condition to stop early, once it held: in words.
     pub(super) stopped: Option<String>,
     /// Whether the last model was judged as far as it can be.
@@ -152,6 +156,8 @@ impl State {
             counted: BTreeSet::new(),
             round: None,
             scores: BTreeMap::new(),
+            best: None,
+            since_best: 0,
             stopped: None,
             validated: false,
             failures: BTreeMap::new(),
@@ -294,10 +300,9 @@ impl State {
             judged
         };
         let exists = judged > 0 || self.file.model != ModelSource::None;
-        if let Some(metric) = self.file.metric.as_ref().and_then(|it| metrics.get(it))
-            && exists
-        {
-            self.scores.insert(judged, *metric);
+        let metric = self.file.metric.as_ref().and_then(|it| metrics.get(it));
+        if let Some(value) = metric.filter(|_| exists) {
+            self.judge(judged, *value);
         }
         let stop = self
             .file
@@ -321,19 +326,20 @@ impl State {
         Ok(())
     }
 
-    /// The number of the best model: the first of those that are alike.
-    pub(super) fn best(&self) -> Option<u32> {
-        let better = |value: f64, than: f64| match self.file.better {
-            Better::Higher => value > than,
-            Better::Lower => value < than,
+    fn judge(&mut self, model: u32, value: f64) {
+        let best = self.best.and_then(|best| self.scores.get(&best));
+        let better = match (best, self.file.better) {
+            (None, _) => true,
+            (Some(best), Better::Higher) => value > *best,
+            (Some(best), Better::Lower) => value < *best,
         };
-        let mut best: Option<(u32, f64)> = None;
-        for (model, value) in &self.scores {
-            if best.is_none_or(|(_, than)| better(*value, than)) {
-                best = Some((*model, *value));
-            }
+        self.scores.insert(model, value);
+        if better {
+            self.best = Some(model);
+            self.since_best = 0;
+        } else {
+            self.since_best = self.since_best.saturating_add(1);
         }
-        best.map(|(model, _)| model)
     }
 
     /// Why there is no further round, if there is none.
@@ -344,14 +350,10 @@ impl State {
         if let Some(stopped) = &self.stopped {
             return Some(format!("stopped by {stopped}"));
         }
-        let since_best = self
-            .best()
-            .map_or(0, |best| self.scores.range(best + 1..).count());
-        let patience = self.file.patience as usize;
-        if patience > 0 && since_best >= patience {
-            return Some(format!(
-                "stopped: {since_best} models in a row were no better"
-            ));
+        let patience = self.file.patience;
+        if patience > 0 && self.since_best >= patience {
+            let count = self.since_best;
+            return Some(format!("stopped: {count} models in a row were no better"));
         }
         (self.last >= self.file.rounds).then(|| format!("{} rounds", self.last))
     }

@@ -52,6 +52,6 @@ pub struct Status {
     pub sites: Vec<String>,
     /// The number of the best model.
     pub best: Option<u32>,
-    /// The metric of each model that was judged.
-    pub scores: BTreeMap<u32, f64>,
+    /// Its metric.
+    pub best_score: Option<f64>,
 }

@@ -1,4 +1,5 @@
 mod crashes;
+mod explored;
 mod rounds;
 mod world;
 

@@ -344,7 +344,7 @@ fn a_condition_stops_the_job_early() {
     assert_eq!(status.phase, Phase::Done);
     let expected = "stopped by accuracy >= 0.9: model 2 has 0.95; in the last model: a, b";
     assert_eq!(status.reason, expected);
-    assert_eq!((status.best, status.scores[&3]), (Some(3), 0.98));
+    assert_eq!((status.best, status.best_score), (Some(3), Some(0.98)));
 }
 
 #[test]
@@ -396,7 +396,7 @@ fn metrics_are_weighted_and_finite() {
     assert_eq!(bench.job.handle_result(0, &task, result), Verdict::Counted);
     bench.drain();
     bench.answers_with("b", &[("accuracy", 1.0)]);
-    assert_eq!(bench.status().scores[&0], 0.25);
+    assert_eq!(bench.job.scores()[&0], 0.25);
 }
 
 #[test]
@@ -499,10 +499,7 @@ fn a_job_without_a_model_trains_from_nothing() {
     bench.answers_with("a", &[("accuracy", 0.5)]);
     bench.answers_with("b", &[("accuracy", 0.5)]);
     assert_eq!(brought(&bench), Some(1));
-    assert!(
-        bench.status().scores.is_empty(),
-        "there was no model to judge"
-    );
+    assert!(bench.job.scores().is_empty(), "there was no model to judge");
 }
 
 #[test]
@@ -563,4 +560,27 @@ fn records_of_another_job_are_refused() {
         let fault = Job::restore(0, job_file(""), records).unwrap_err();
         assert_eq!(fault.number, number);
     }
+}
+
+#[test]
+fn what_a_site_says_is_bounded() {
+    let mut bench = Bench::new("", &["a", "b", "c"]);
+    let task = bench.task("a");
+    bench.job.handle_failure(0, &task, &"é".repeat(MAX_REASON));
+    assert_eq!(bench.status().failed["a"], "é".repeat(MAX_REASON / 2));
+    let metrics = |count: usize, name: &str| {
+        let mut result = TaskResult::new(Some(Weight::ONE), Kind::Full);
+        result.metrics = (0..count).map(|it| (format!("{name}{it}"), 0.5)).collect();
+        result
+    };
+    let task = bench.task("b");
+    let refusal = bench
+        .job
+        .handle_result(0, &task, metrics(MAX_METRICS + 1, "m"));
+    assert_eq!(refused(refusal), "more than 1000 metrics");
+    let task = bench.task("c");
+    let refusal = bench
+        .job
+        .handle_result(0, &task, metrics(1, &"m".repeat(MAX_METRIC_NAME)));
+    assert_eq!(refused(refusal), "a metric's name is longer than 255 bytes");
 }
