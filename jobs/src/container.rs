@@ -13,16 +13,15 @@
 //! [`Tree`], JSON under `fedlink.tree` in the metadata, which refers to arrays by name.
 //!
 //! ```
-//! use fedlink_jobs::container::{ArrayOutline, Container, Dtype, Header, Metadata};
+//! use fedlink_jobs::container::{ArrayOutline, Container, Dtype, Metadata, write};
 //!
-//! let arrays = [ArrayOutline::new("weights", Dtype::F32, [2])];
-//! let header = Header::new(arrays, Metadata::new())?;
-//! let mut file = header.bytes().to_vec();
-//! file.extend([1.0f32, 2.0].into_iter().flat_map(f32::to_le_bytes));
+//! let weights = ArrayOutline::new("weights", Dtype::F32, [2]);
+//! let elements = [1.0f32, 2.0].map(f32::to_le_bytes);
+//! let file = write([(weights, elements.as_flattened())], Metadata::new())?;
 //!
 //! let read = Container::read(&file)?;
-//! assert_eq!(read.header(), &header);
-//! assert_eq!(read.bytes("weights"), Some(&file[file.len() - 8..]));
+//! assert_eq!(read.header().array("weights").map(|it| it.shape()), Some(&[2][..]));
+//! assert_eq!(read.bytes("weights"), Some(elements.as_flattened()));
 //! # Ok::<(), fedlink_jobs::container::ContainerError>(())
 //! ```
 
@@ -30,6 +29,9 @@ mod header;
 mod json;
 mod npy;
 mod tree;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 pub use header::{Array, ArrayOutline, Header, Metadata};
 pub use safetensors::Dtype;
@@ -118,6 +120,39 @@ pub enum ContainerError {
     Tree(#[from] TreeError),
 }
 
+/// A file with these arrays, each with the bytes of its elements: little-endian, the last
+/// dimension varies fastest.
+///
+/// What is larger than memory is written piece by piece: [`Header::bytes`], then each of
+/// [`Header::arrays`] in its order.
+///
+/// # Errors
+///
+/// As [`Header::new`], and if an array has another number of bytes than its type and shape say.
+pub fn write<'a>(
+    arrays: impl IntoIterator<Item = (ArrayOutline, &'a [u8])>,
+    metadata: Metadata,
+) -> Result<Vec<u8>, ContainerError> {
+    let (outlines, bytes): (Vec<_>, Vec<_>) = arrays.into_iter().unzip();
+    let named = outlines.iter().map(|it| it.name.clone()).zip(bytes);
+    let bytes: BTreeMap<String, &[u8]> = named.collect();
+    let header = Header::new(outlines, metadata)?;
+    let mut file = header.bytes().to_vec();
+    for array in header.arrays() {
+        let elements = bytes.get(array.name()).copied().unwrap_or_default();
+        let Range { start, end } = array.range();
+        if elements.len() as u64 != end - start {
+            return Err(ContainerError::Length {
+                array: array.name().to_owned(),
+                expected: end - start,
+                found: elements.len() as u64,
+            });
+        }
+        file.extend(elements);
+    }
+    Ok(file)
+}
+
 /// A whole file, in memory or mapped to it.
 #[derive(Clone, Debug)]
 pub struct Container<'a> {
@@ -156,6 +191,6 @@ impl<'a> Container<'a> {
     pub fn bytes(&self, name: &str) -> Option<&'a [u8]> {
         let range = self.header.array(name)?.range();
         let (start, end) = (range.start.try_into().ok()?, range.end.try_into().ok()?);
-        self.file.get::<std::ops::Range<usize>>(start..end)
+        self.file.get::<Range<usize>>(start..end)
     }
 }

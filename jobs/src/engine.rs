@@ -23,7 +23,7 @@
 //! ```
 //! use std::collections::{BTreeMap, VecDeque};
 //!
-//! use fedlink_jobs::container::{ArrayOutline, Container, Dtype, Header, Metadata};
+//! use fedlink_jobs::container::{ArrayOutline, Container, Dtype, Metadata, write};
 //! use fedlink_jobs::engine::{Command, Job, Phase, TaskResult, Verdict};
 //! use fedlink_jobs::job_file::JobFile;
 //! use fedlink_jobs::mean::{Contributor, Kind, Mean, Source, Weight, check, chunks};
@@ -31,9 +31,8 @@
 //! /// A model file with these numbers.
 //! fn file(numbers: &[f32]) -> Vec<u8> {
 //!     let outline = ArrayOutline::new("w", Dtype::F32, [numbers.len()]);
-//!     let header = Header::new([outline], Metadata::new()).unwrap();
-//!     let elements = numbers.iter().flat_map(|it| it.to_le_bytes());
-//!     header.bytes().iter().copied().chain(elements).collect()
+//!     let elements: Vec<u8> = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
+//!     write([(outline, &elements[..])], Metadata::new()).unwrap()
 //! }
 //!
 //! /// What a trainer does: it adds one to each number.

@@ -313,6 +313,41 @@ fn arrays_without_elements_lie_anywhere() {
     assert_eq!(read.bytes("d"), None);
 }
 
+#[test]
+fn what_is_written_is_as_long_as_it_says() {
+    let arrays = || {
+        let outline = |name, dtype| ArrayOutline::new(name, dtype, [2]);
+        [
+            (outline("b", Dtype::U8), &[1, 2][..]),
+            (outline("a", Dtype::U16), &[3, 4, 5, 6]),
+        ]
+    };
+    let file = write(arrays(), Metadata::new()).unwrap();
+    let read = Container::read(&file).unwrap();
+    assert_eq!(
+        (read.bytes("a"), read.bytes("b")),
+        (Some(&[3, 4, 5, 6][..]), Some(&[1, 2][..]))
+    );
+    let mut short = arrays();
+    short[1].1 = &[3];
+    let refused = write(short, Metadata::new()).unwrap_err();
+    let array = "a".to_owned();
+    assert_eq!(
+        refused,
+        ContainerError::Length {
+            array,
+            expected: 4,
+            found: 1
+        }
+    );
+    let mut twice = arrays();
+    twice[1].0.name = "b".to_owned();
+    assert_eq!(
+        write(twice, Metadata::new()),
+        Err(ContainerError::Twice("b".to_owned()))
+    );
+}
+
 fn dtype() -> impl Strategy<Value = Dtype> {
     use Dtype::*;
     prop::sample::select(vec![

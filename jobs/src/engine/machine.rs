@@ -791,6 +791,13 @@ impl Job {
                 format!("for {site}, to make the initial model")
             }
             _ if !self.state.model_ready => "for the initial model".to_owned(),
+            _ if self.resuming() => {
+                let names: Vec<_> = self.presumed.iter().map(String::as_str).collect();
+                format!(
+                    "for sites to come back after a restart: {}",
+                    names.join(", ")
+                )
+            }
             _ => {
                 let there = self.candidates(&BTreeSet::new()).len();
                 self.lacking(self.state.file.min_sites.saturating_sub(there))

@@ -584,3 +584,24 @@ fn what_a_site_says_is_bounded() {
         .handle_result(0, &task, metrics(1, &"m".repeat(MAX_METRIC_NAME)));
     assert_eq!(refused(refusal), "a metric's name is longer than 255 bytes");
 }
+
+#[test]
+fn after_a_restart_between_rounds_sites_are_waited_for_but_not_for_ever() {
+    let mut bench = Bench::new("min_sites = 1\nwait = \"30s\"", &["a", "b"]);
+    bench.answers("a");
+    bench.answers("b");
+    let records = bench.commands.iter().filter_map(|command| match command {
+        Command::Record { record, .. } => Some(record.clone()),
+        _ => None,
+    });
+    let between = records.take_while(|it| !matches!(it, Record::Planned { round: 2, .. }));
+    bench.job = Job::restore(1000, bench.job.file().clone(), between.collect::<Vec<_>>()).unwrap();
+    bench.now = 1000;
+    bench.comes("a");
+    let status = bench.status();
+    assert_eq!((status.phase, status.last), (Phase::Waiting, 1));
+    assert_eq!(status.reason, "for sites to come back after a restart: b");
+    assert_eq!(bench.job.poll_timeout(), Some(31_000));
+    bench.until(31_000);
+    assert_eq!(bench.status().pending, ["a"]);
+}
