@@ -2,19 +2,21 @@
 //! scripts and other languages need no English. `docs/codes.md` says what each one means.
 //! What was given once is never given to anything else.
 
-use crate::error::{ConfigError, Dropped, Misuse};
+use crate::error::{ConfigError, Dropped, Misuse, SettingError};
 use crate::identity::{ChainError, KeyError, NameError};
 use crate::message::{Outcome, Refusal, RejectReason, ReturnCode};
+#[cfg(feature = "nvflare")]
+use crate::nvflare::OnReplaced;
 use crate::{
-    CarrierWish, ClientAction, CloseReason, Direction, FailureKind, Phase, RetryReason,
-    ServerAction, ServerTimer, Suite, Suspicion, TaskState, Timer, Trigger,
+    CarrierWish, ClientAction, CloseReason, Direction, FailureKind, Mode, Phase, RetryReason,
+    ServerAction, ServerTimer, SettingKind, Suite, Suspicion, TaskState, Timer, Trigger,
 };
 
 macro_rules! codes {
-    ($($kind:ident {
+    ($($(#[$condition:meta])* $kind:ident {
         $($(#[$attribute:meta])* $code:literal $name:literal $variant:ident,)*
     })*) => {
-        $(impl $kind {
+        $($(#[$condition])* impl $kind {
             /// A number that stands for this kind in every release, whatever it holds:
             /// `docs/codes.md`.
             #[must_use]
@@ -266,6 +268,31 @@ codes! {
         13 "out_of_bounds" OutOfBounds,
         14 "record" Record,
         15 "record_version" RecordVersion,
+    }
+    SettingError {
+        1 "unknown" Unknown,
+        2 "wrong_kind" WrongKind,
+        3 "out_of_bounds" OutOfBounds,
+        4 "name" Name,
+        5 "suites" Suites,
+    }
+    SettingKind {
+        1 "duration" Duration,
+        2 "count" Count,
+        3 "bytes" Bytes,
+        4 "bool" Bool,
+        5 "word" Word,
+        6 "words" Words,
+        7 "name" Name,
+    }
+    Mode {
+        1 "work" Work,
+        2 "simulate" Simulate,
+    }
+    #[cfg(feature = "nvflare")]
+    OnReplaced {
+        1 "stop" Stop,
+        2 "take_over" TakeOver,
     }
     ChainError {
         1 "empty" Empty,

@@ -2,21 +2,15 @@
 
 mod check;
 mod client;
+mod field;
+mod kind;
 #[cfg(feature = "nvflare")]
 pub(crate) mod nvflare;
 mod server;
+mod setting;
 
 pub(crate) use check::Check;
 pub use client::{Binding, ClientConfig, Mode};
+pub use kind::{SettingKind, SettingValue};
 pub use server::{HEARTBEAT_INTERVAL, ServerConfig};
-
-use crate::error::ConfigError;
-
-/// Names the first setting that is out of its bounds: whether each is, its name, and what it may
-/// be.
-fn within(settings: &[(bool, &'static str, &'static str)]) -> Result<(), ConfigError> {
-    match settings.iter().find(|(wrong, ..)| *wrong) {
-        Some((_, setting, bounds)) => Err(ConfigError::OutOfBounds { setting, bounds }),
-        None => Ok(()),
-    }
-}
+pub use setting::Setting;

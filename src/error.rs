@@ -2,8 +2,9 @@
 //! do.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use crate::identity::{ChainError, Name};
+use crate::identity::{ChainError, Name, NameError};
 use crate::message::{JobId, RecordId, SignatureId, TaskId};
 
 /// A setting that cannot work.
@@ -71,7 +72,7 @@ pub enum ConfigError {
         /// The setting.
         setting: &'static str,
         /// What it may be.
-        bounds: &'static str,
+        bounds: String,
     },
     /// A stored record that cannot be read, that contradicts those before it, or before
     /// which others are missing.
@@ -118,6 +119,60 @@ fn store_remedy(found: u8, wanted: u8) -> &'static str {
     } else {
         "a newer release wrote it, so update this program"
     }
+}
+
+/// A setting that cannot be set by its name to a text. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// No setting has this name.
+    #[error("there is no setting {name:?}: the nearest are `{}`", .nearest.join("`, `"))]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// The names that are most like it.
+        nearest: Vec<&'static str>,
+    },
+    /// The text is not of the setting's kind.
+    #[error("`{setting}` cannot be {value:?}: give {expected}")]
+    WrongKind {
+        /// The setting.
+        setting: &'static str,
+        /// The text that was given.
+        value: String,
+        /// What to give instead.
+        expected: String,
+    },
+    /// The number is too small or too large.
+    #[error("`{setting}` cannot be {value:?}: it must be {bounds}")]
+    OutOfBounds {
+        /// The setting.
+        setting: &'static str,
+        /// The text that was given.
+        value: String,
+        /// What it may be.
+        bounds: String,
+    },
+    /// The text is no name.
+    #[error("`{setting}` cannot be {value:?}: {source}")]
+    Name {
+        /// The setting.
+        setting: &'static str,
+        /// The text that was given.
+        value: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// The suites cannot be enabled together.
+    #[error("`{setting}` cannot be {value:?}: {source}")]
+    Suites {
+        /// The setting.
+        setting: &'static str,
+        /// The text that was given.
+        value: String,
+        /// What is wrong with them.
+        source: ConfigError,
+    },
 }
 
 /// A call that makes no sense now. Nothing has changed.

@@ -42,6 +42,8 @@ mod output_queue;
 mod records;
 mod seed;
 mod server;
+#[doc = include_str!("../docs/settings.md")]
+pub mod settings {}
 #[cfg(any(test, feature = "stand-in"))]
 pub mod stand_in;
 mod suite;
@@ -57,7 +59,10 @@ pub use client::{
     Carrier, CarrierWish, Client, ClientAction, ClientCounters, CloseReason, Direction,
     FailureKind, Phase, Rejection, RetryReason, Task, Timer, Trigger,
 };
-pub use config::{Binding, ClientConfig, HEARTBEAT_INTERVAL, Mode, ServerConfig};
+pub use config::{
+    Binding, ClientConfig, HEARTBEAT_INTERVAL, Mode, ServerConfig, Setting, SettingKind,
+    SettingValue,
+};
 pub use link::{Auth, Suspicion};
 pub use message::RejectReason;
 pub use seed::Seed;

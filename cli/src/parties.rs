@@ -2,9 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use fedlink::error::ConfigError;
+use fedlink::error::{ConfigError, SettingError};
 use fedlink::identity::{Identity, Name, NameError};
 use fedlink::{ClientConfig, ServerConfig, Suite, Suites};
 use fedlink_host::kit::{self, Config, Credentials, Kit, ServerKit, SiteKit, Transport};
@@ -33,6 +32,9 @@ pub enum PartyError {
     /// The settings of the machine.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A number in the kit that the machine cannot take.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// The certificates cannot be used for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -190,14 +192,12 @@ pub fn identity<C: Config>(kit: &Kit<C>) -> Result<Identity, PartyError> {
 /// # Errors
 /// When its project or suite cannot be.
 pub fn server_config(kit: &ServerKit) -> Result<ServerConfig, PartyError> {
-    let (config, times) = (&kit.config, &kit.config.timeouts);
+    let config = &kit.config;
     let mut settings = ServerConfig::new(Name::new(&config.project)?);
     settings.suites = suites(config.suite)?;
     settings.trusted_path = config.trusted_path;
-    set(&mut settings.heartbeat_interval, times.heartbeat_seconds);
-    set(&mut settings.dead_after, times.dead_after_seconds);
-    set(&mut settings.session_lifetime, times.session_seconds);
-    config.limits.set_for_machine(&mut settings);
+    config.timeouts.set_for_machine(&mut settings)?;
+    config.limits.set_for_machine(&mut settings)?;
     Ok(settings)
 }
 
@@ -206,16 +206,12 @@ pub fn server_config(kit: &ServerKit) -> Result<ServerConfig, PartyError> {
 /// # Errors
 /// When its project, server or suite cannot be.
 pub fn client_config(kit: &SiteKit) -> Result<ClientConfig, PartyError> {
-    let (config, times) = (&kit.config, &kit.config.timeouts);
+    let config = &kit.config;
     let mut settings = ClientConfig::new(Name::new(&config.project)?);
     settings.server = Some(Name::new(&config.server.name)?);
     settings.suites = suites(config.suite)?;
     settings.trusted_path = config.trusted_path;
-    set(&mut settings.connect_timeout, times.connect_seconds);
-    set(&mut settings.maintenance_timeout, times.maintenance_seconds);
-    set(&mut settings.task_timeout, times.task_seconds);
-    set(&mut settings.retry_min, times.retry_min_seconds);
-    set(&mut settings.retry_max, times.retry_max_seconds);
+    config.timeouts.set_for_machine(&mut settings)?;
     Ok(settings)
 }
 
@@ -374,10 +370,4 @@ fn suites(suite: kit::Suite) -> Result<Suites, ConfigError> {
         kit::Suite::Bearer => Suite::Bearer,
         kit::Suite::Plain => Suite::Plain,
     }])
-}
-
-fn set(setting: &mut Duration, seconds: Option<u32>) {
-    if let Some(seconds) = seconds {
-        *setting = Duration::from_secs(seconds.into());
-    }
 }

@@ -34,7 +34,9 @@ pub use plan::Plan;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fedlink_host::kit::{FILE_NAME, Kit, ServerConfig, ServerLimits, SiteConfig, Transport};
+use fedlink_host::kit::{
+    FILE_NAME, Kit, ServerConfig, ServerLimits, ServerTimeouts, SiteConfig, SiteTimeouts, Transport,
+};
 use fedlink_host::{Address, check_path};
 
 use crate::options::ProvisionOptions;
@@ -280,9 +282,9 @@ the folder state, which is made when it is needed.
 
 ";
 
-const LIMITS_README: &str = "\
-fedlink.toml may also set limits, in a section at its end. Whatever it does not set is as
-written here; the coordinator must be started again to take changes up.
+const SECTIONS_README: &str = "\
+fedlink.toml may also hold what stands here, in sections at its end. Whatever it does not set
+is as written here; fedlink must be started again to take changes up.
 
 ";
 
@@ -299,7 +301,8 @@ fn server_readme(plan: &Plan) -> String {
         Transport::Tls | Transport::Tcp => "",
     };
     let start = SERVER_README.replace("NAME", &plan.server);
-    [&start, websocket, LIMITS_README, &ServerLimits::describe()].concat()
+    let sections = [ServerTimeouts::describe(), ServerLimits::describe()].join("\n");
+    [&start, websocket, SECTIONS_README, &sections].concat()
 }
 
 const SITE_README: &str = "\
@@ -312,7 +315,13 @@ key.pem is the site's own: keep it secret and do not copy it. If it gets into ot
 hands, tell whoever runs the project, so that the site's certificate is revoked.
 fedlink.toml says where the coordinator is. What must outlive the process goes to the
 folder state, which is made when it is needed.
+
 ";
+
+fn site_readme(site: &str) -> String {
+    let start = SITE_README.replace("NAME", site);
+    [&start, SECTIONS_README, &SiteTimeouts::describe()].concat()
+}
 
 fn write_site(
     folder: &Path,
@@ -330,10 +339,7 @@ fn write_site(
         KIT_HEADER,
         &plan.site_config(hosts, site),
     )?;
-    folder::write(
-        &folder.join("README.txt"),
-        &SITE_README.replace("NAME", site),
-    )?;
+    folder::write(&folder.join("README.txt"), &site_readme(site))?;
     // Not given out unless it works: the root's files may have been mixed up.
     Kit::<SiteConfig>::load(folder)?;
     Ok(())

@@ -8,6 +8,7 @@ mod config;
 mod credentials;
 mod error;
 mod limits;
+mod number;
 pub(crate) mod pem;
 mod role;
 

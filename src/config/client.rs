@@ -1,9 +1,12 @@
 //! The settings of a client.
 
+use alloc::borrow::ToOwned;
+#[cfg(test)]
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::check::Check;
-use super::within;
+use super::setting::settings;
 use crate::error::ConfigError;
 use crate::frame::Framing;
 use crate::identity::{Identity, Name};
@@ -12,6 +15,9 @@ use crate::suite::{Suite, Suites};
 
 /// Time enough for people to have a new certificate made and put in its place.
 pub(crate) const CERTIFICATE_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The shortest wait: machines count in microseconds.
+pub(super) const TICK: Duration = Duration::from_micros(1);
 
 /// Whether the client works or only plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,88 +64,92 @@ impl Binding {
     }
 }
 
-/// Settings of a client. Share one among any number of clients.
-///
-/// # Memory
-/// In bytes, a client of fedlink's own protocol takes at most the sum of these. What the
-/// binding to NVIDIA FLARE takes stands with `nvflare::Settings`.
-///
-/// | for | bytes |
-/// |---|---|
-/// | itself | 64 KiB, and 12 times its context and site information |
-/// | each job, up to `max_jobs` that run and as many that have ended | 1 KiB |
-/// | each task held and each result, up to `max_held` | 2 KiB, its size, and 13 times its headers |
-/// | each task on its way | its size and 2 MiB |
-/// | what is on its way to the server | 16 MiB, and 1 KiB and the context for each request for a task |
-/// | what waits for the host | `max_waiting_bytes` + 12 MiB + 1 KiB times `max_waiting` |
-/// | one message while it is read | 64 MiB |
-///
-/// Contexts and headers take 12 times their encoding when they have as many entries as can
-/// be, and once more where they wait to be stored. A task that cannot be taken is answered
-/// with a failure, which is one more result until `max_held` are there.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ClientConfig {
-    /// The federation's name, the same on the server.
-    pub project: Name,
-    /// The name that the server's certificate must carry. Without it the host name that
-    /// the host connected to is expected.
-    pub server: Option<Name>,
-    /// The protocol that the server speaks. Default: fedlink's own.
-    pub binding: Binding,
-    /// The suites to offer. Default: sealed alone.
-    pub suites: Suites,
-    /// The carrier is trusted end to end, so the bearer suite needs no channel binding.
-    /// Default: false.
-    pub trusted_path: bool,
-    /// The carrier moves single datagrams: challenges have 1,200 bytes, so that an answer is
-    /// at most three times as long. A server with a longer answer says how many it takes.
-    /// Default: false.
-    pub datagram: bool,
-    /// Whether to ask for a bearer token in the sealed suite, where it authorises
-    /// nothing on this wire. Default: true.
-    pub want_token: bool,
-    /// Default: [`Mode::Work`].
-    pub mode: Mode,
-    /// Wait for the carrier before `Retry` says that there is none. Default: 15 s.
-    pub connect_timeout: Duration,
-    /// Least wait before something that failed is tried again. Default: 2 s.
-    pub retry_min: Duration,
-    /// Greatest such wait. Default: 60 s.
-    pub retry_max: Duration,
-    /// Wait for an answer to challenge, register, heartbeat and quit. Default: 5 s.
-    pub maintenance_timeout: Duration,
-    /// Wait for an answer to pull, submit, fetch and push; the server may raise it.
-    /// Default: 5 s.
-    pub task_timeout: Duration,
-    /// Wait after a failed request for a task or a failed heartbeat. Default: 5 s.
-    pub failed_wait: Duration,
-    /// Requests without one valid answer for so long make the client register anew.
-    /// Default: 120 s.
-    pub silence_limit: Duration,
-    /// So many handshakes that failed alike make `Suspect` say `repeated`. Default: 3.
-    pub reject_after: u32,
-    /// How long before the end of a certificate, its own or the server's, the host is told:
-    /// [`CertificateEnds`](crate::ClientAction::CertificateEnds). Default: 14 days.
-    pub certificate_notice: Duration,
-    /// Results up to this many bytes travel inside their message. Default: 1 MiB, which
-    /// is also the limit.
-    pub inline_limit: usize,
-    /// Largest payload of a task in bytes; a larger task is reported as failed. Default:
-    /// 4 GiB.
-    pub max_payload: u64,
-    /// Jobs that may run at once. Default: 1,024.
-    pub max_jobs: usize,
-    /// Tasks held and results in the outbox, together. Default: 1,024.
-    pub max_held: usize,
-    /// Actions that may wait for the host before messages of the server are dropped, as if
-    /// they were lost, and the host is told nothing that it can do without. Default: 4,096.
-    pub max_waiting: usize,
-    /// Bytes of them before messages are dropped. Default: 1 GiB.
-    pub max_waiting_bytes: usize,
-    /// The checks that a test takes away.
-    #[cfg(test)]
-    pub(crate) without: Vec<Check>,
+settings! {
+    /// Settings of a client. Share one among any number of clients.
+    ///
+    /// # Memory
+    /// In bytes, a client of fedlink's own protocol takes at most the sum of these. What the
+    /// binding to NVIDIA FLARE takes stands with `nvflare::Settings`.
+    ///
+    /// | for | bytes |
+    /// |---|---|
+    /// | itself | 64 KiB, and 12 times its context and site information |
+    /// | each job, up to `max_jobs` that run and as many that have ended | 1 KiB |
+    /// | each task held and each result, up to `max_held` | 2 KiB, its size, and 13 times its headers |
+    /// | each task on its way | its size and 2 MiB |
+    /// | what is on its way to the server | 16 MiB, and 1 KiB and the context for each request for a task |
+    /// | what waits for the host | `max_waiting_bytes` + 12 MiB + 1 KiB times `max_waiting` |
+    /// | one message while it is read | 64 MiB |
+    ///
+    /// Contexts and headers take 12 times their encoding when they have as many entries as can
+    /// be, and once more where they wait to be stored. A task that cannot be taken is answered
+    /// with a failure, which is one more result until `max_held` are there.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct ClientConfig {
+        /// The federation's name, the same on the server.
+        pub project: Name,
+        /// The protocol that the server speaks. Default: fedlink's own.
+        pub binding: Binding,
+        /// The checks that a test takes away.
+        #[cfg(test)]
+        pub(crate) without: Vec<Check>,
+    } with settings {
+        /// The name that the server's certificate must carry. Without it the host name that
+        /// the host connected to is expected. Default: none.
+        pub server: Option<Name> = name(),
+        /// The suites to offer. Default: sealed.
+        pub suites: Suites = words(),
+        /// The carrier is trusted end to end, so the bearer suite needs no channel binding.
+        /// Default: false.
+        pub trusted_path: bool = bool(),
+        /// The carrier moves single datagrams: challenges have 1,200 bytes, so that an answer is
+        /// at most three times as long. A server with a longer answer says how many it takes.
+        /// Default: false.
+        pub datagram: bool = bool(),
+        /// Whether to ask for a bearer token in the sealed suite, where it authorises
+        /// nothing on this wire. Default: true.
+        pub want_token: bool = bool(),
+        /// Whether the client works or only plays a part in a simulation. Default: work.
+        pub mode: Mode = word(),
+        /// Wait for the carrier before `Retry` says that there is none. Default: 15 s.
+        pub connect_timeout: Duration = duration(Duration::ZERO),
+        /// Least wait before something that failed is tried again. Default: 2 s.
+        pub retry_min: Duration = duration(TICK),
+        /// Greatest wait before something that failed is tried again; not less than the least.
+        /// Default: 1 min.
+        pub retry_max: Duration = duration(TICK),
+        /// Wait for an answer to challenge, register, heartbeat and quit. Default: 5 s.
+        pub maintenance_timeout: Duration = duration(TICK),
+        /// Wait for an answer to pull, submit, fetch and push; the server may raise it.
+        /// Default: 5 s.
+        pub task_timeout: Duration = duration(TICK),
+        /// Wait after a failed request for a task or a failed heartbeat. Default: 5 s.
+        pub failed_wait: Duration = duration(TICK),
+        /// Time without one valid answer to any request after which the client registers anew.
+        /// Default: 2 min.
+        pub silence_limit: Duration = duration(TICK),
+        /// Handshakes that failed alike before `Suspect` says `repeated`. Default: 3.
+        pub reject_after: u32 = count(0),
+        /// How long before the end of a certificate, its own or the server's, the host is told
+        /// with `CertificateEnds`. Default: 14 d.
+        pub certificate_notice: Duration = duration(Duration::ZERO),
+        /// Results up to this many bytes travel inside their message. Default: 1 MiB.
+        pub inline_limit: usize = bytes(0, MAX_INLINE as u64),
+        /// Largest payload of a task in bytes; a larger task is reported as failed. Default:
+        /// 4 GiB.
+        pub max_payload: u64 = bytes(0, u64::MAX),
+        /// Jobs that may run at once. Default: 1024.
+        pub max_jobs: usize = count(0),
+        /// Tasks held and results in the outbox, together. Default: 1024.
+        pub max_held: usize = count(0),
+        /// Actions that may wait for the host before messages of the server are dropped, as if
+        /// they were lost, and the host is told nothing that it can do without. Default: 4096.
+        pub max_waiting: usize = count(0),
+        /// Bytes of the actions that wait for the host before messages of the server are
+        /// dropped. Default: 1 GiB.
+        pub max_waiting_bytes: usize = bytes(0, u64::MAX),
+    } and defaults Self::new(Name::nobody())
 }
 
 impl ClientConfig {
@@ -232,44 +242,14 @@ impl ClientConfig {
                 settings.check()?;
             }
         }
-        let bounds = [
-            (
-                self.retry_min.as_micros() == 0,
-                "retry_min",
-                "at least 1 µs",
-            ),
-            (
-                self.retry_max < self.retry_min,
-                "retry_max",
-                "at least `retry_min`",
-            ),
-            (
-                self.maintenance_timeout.as_micros() == 0,
-                "maintenance_timeout",
-                "at least 1 µs",
-            ),
-            (
-                self.task_timeout.as_micros() == 0,
-                "task_timeout",
-                "at least 1 µs",
-            ),
-            (
-                self.failed_wait.as_micros() == 0,
-                "failed_wait",
-                "at least 1 µs",
-            ),
-            (
-                self.silence_limit.as_micros() == 0,
-                "silence_limit",
-                "at least 1 µs",
-            ),
-            (
-                self.inline_limit > MAX_INLINE,
-                "inline_limit",
-                "at most 1 MiB",
-            ),
-        ];
-        within(&bounds)
+        self.check_bounds()?;
+        if self.retry_max < self.retry_min {
+            return Err(ConfigError::OutOfBounds {
+                setting: "retry_max",
+                bounds: "at least `retry_min`".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// Whether the check is made. Always, but in tests that take it away.

@@ -2,44 +2,50 @@
 
 use core::time::Duration;
 
-use super::within;
+use super::client::TICK;
+use super::setting::settings;
 use crate::error::ConfigError;
 use crate::wire::nvflare::sfm::MAX_FRAME;
 
-/// Settings of the binding to NVIDIA FLARE 2.5 to 2.9. Those of
-/// [`ClientConfig`](crate::ClientConfig) hold beside them; its suites do not.
-///
-/// # Memory
-/// In bytes, this binding takes at most the sum of these, beside what jobs, tasks and
-/// results take with any binding.
-///
-/// | for | bytes |
-/// |---|---|
-/// | itself | 1 MiB |
-/// | streams on their way here, ended or not | twice `max_payload`, and 32 MiB |
-/// | answers that wait to be sent | 4,096 of them, 2 KiB each |
-/// | one message while it is read | twice `max_frame`, and 64 MiB |
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Settings {
-    /// The server proves itself with a certificate, and so does the client. Without it
-    /// anybody can be anybody. Default: true.
-    pub secure: bool,
-    /// Time between heartbeats. Default: 10 s, as the Python client's.
-    pub heartbeat_interval: Duration,
-    /// What to do when another process has registered under this name.
-    /// Default: [`OnReplaced::Stop`].
-    pub on_replaced: OnReplaced,
-    /// The host answers [`ResourcesWanted`](crate::ClientAction::ResourcesWanted) and
-    /// [`Deploy`](crate::ClientAction::Deploy) itself. Otherwise there are always enough
-    /// resources and every app is accepted. Default: false.
-    pub host_decides: bool,
-    /// Largest message from the server in bytes; larger values come in streams, up to
-    /// [`max_payload`](crate::ClientConfig::max_payload). Default: 64 MiB.
-    pub max_frame: usize,
-    /// So long without a byte from the server, and it is asked for a sign of life.
-    /// Default: 60 s.
-    pub ping_after: Duration,
+/// Chunks of streams are 1 MiB; with their headers they have to fit.
+const LEAST_FRAME: u64 = 2 << 20;
+
+settings! {
+    /// Settings of the binding to NVIDIA FLARE 2.5 to 2.9. Those of
+    /// [`ClientConfig`](crate::ClientConfig) hold beside them; its suites do not.
+    ///
+    /// # Memory
+    /// In bytes, this binding takes at most the sum of these, beside what jobs, tasks and
+    /// results take with any binding.
+    ///
+    /// | for | bytes |
+    /// |---|---|
+    /// | itself | 1 MiB |
+    /// | streams on their way here, ended or not | twice `max_payload`, and 32 MiB |
+    /// | answers that wait to be sent | 4,096 of them, 2 KiB each |
+    /// | one message while it is read | twice `max_frame`, and 64 MiB |
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Settings {
+    } with settings {
+        /// The server proves itself with a certificate, and so does the client. Without it
+        /// anybody can be anybody. Default: true.
+        pub secure: bool = bool(),
+        /// Time between heartbeats; 10 s is the Python client's. Default: 10 s.
+        pub heartbeat_interval: Duration = duration(TICK),
+        /// What to do when another process has registered under this name: stop, and leave the
+        /// name to it, or take it over again. Default: stop.
+        pub on_replaced: OnReplaced = word(),
+        /// The host answers `ResourcesWanted` and `Deploy` itself. Otherwise there are always
+        /// enough resources and every app is accepted. Default: false.
+        pub host_decides: bool = bool(),
+        /// Largest message from the server in bytes; larger values come in streams, up to the
+        /// client's `max_payload`. Default: 64 MiB.
+        pub max_frame: usize = bytes(LEAST_FRAME, MAX_FRAME as u64),
+        /// Time without a byte from the server after which it is asked for a sign of life.
+        /// Default: 1 min.
+        pub ping_after: Duration = duration(TICK),
+    } and defaults Self::DEFAULT
 }
 
 impl Settings {
@@ -57,26 +63,7 @@ impl Settings {
 impl Settings {
     /// Whether these settings can work.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        /// Chunks of streams are 1 MiB; with their headers they have to fit.
-        const LEAST_FRAME: usize = 2 << 20;
-        let bounds = [
-            (
-                self.heartbeat_interval.as_micros() == 0,
-                "heartbeat_interval",
-                "at least 1 µs",
-            ),
-            (
-                self.ping_after.as_micros() == 0,
-                "ping_after",
-                "at least 1 µs",
-            ),
-            (
-                !(LEAST_FRAME..=MAX_FRAME).contains(&self.max_frame),
-                "max_frame",
-                "2 MiB to 2 GiB - 2 MiB",
-            ),
-        ];
-        within(&bounds)
+        self.check_bounds()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The file `fedlink.toml` of a kit.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
 use super::limits::{MAX_SECONDS, ServerLimits};
+use super::number::numbers;
 use super::role::Role;
 use crate::address::{Address, AddressError};
 use crate::path::check_path;
@@ -157,33 +159,27 @@ impl Files {
     }
 }
 
-/// Waiting times of a site, in seconds, each from 1 to [`MAX_SECONDS`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SiteTimeouts {
-    /// For a connection to come up.
-    pub connect_seconds: Option<u32>,
-    /// For an answer to a challenge, a registration, a heartbeat or a farewell.
-    pub maintenance_seconds: Option<u32>,
-    /// For an answer to a pull or a submission.
-    pub task_seconds: Option<u32>,
-    /// Between a failure and the first retry.
-    pub retry_min_seconds: Option<u32>,
-    /// Between a failure and any retry.
-    pub retry_max_seconds: Option<u32>,
+numbers! {
+    /// Waiting times of a site, in seconds, each from 1 to [`MAX_SECONDS`].
+    pub struct SiteTimeouts: u32 in "timeouts" {} and of fedlink::ClientConfig {
+        connect_seconds = "connect_timeout": SECONDS;
+        maintenance_seconds = "maintenance_timeout": SECONDS;
+        task_seconds = "task_timeout": SECONDS;
+        retry_min_seconds = "retry_min": SECONDS;
+        retry_max_seconds = "retry_max": SECONDS;
+    }
 }
 
-/// Waiting times of a coordinator, in seconds, each from 1 to [`MAX_SECONDS`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerTimeouts {
-    /// Between two heartbeats of a site.
-    pub heartbeat_seconds: Option<u32>,
-    /// Until a silent site is taken for dead.
-    pub dead_after_seconds: Option<u32>,
-    /// Until a site must register again.
-    pub session_seconds: Option<u32>,
+numbers! {
+    /// Waiting times of a coordinator, in seconds, each from 1 to [`MAX_SECONDS`].
+    pub struct ServerTimeouts: u32 in "timeouts" {} and of fedlink::ServerConfig {
+        heartbeat_seconds = "heartbeat_interval": SECONDS;
+        dead_after_seconds = "dead_after": SECONDS;
+        session_seconds = "session_lifetime": SECONDS;
+    }
 }
+
+const SECONDS: RangeInclusive<u64> = 1..=MAX_SECONDS as u64;
 
 /// The most addresses of a coordinator, or to listen at. Trying more would take longer
 /// than anyone waits.
@@ -215,7 +211,6 @@ impl Config for SiteConfig {
     const ROLE: Role = Role::Site;
 
     fn check(&self) -> Result<(), Fault> {
-        let times = &self.timeouts;
         name("project", &self.project)?;
         name("name", &self.name)?;
         name("server.name", &self.server.name)?;
@@ -227,11 +222,7 @@ impl Config for SiteConfig {
         self.files.check()?;
         protection(self.suite, self.transport, self.trusted_path)?;
         proxy(self.proxy.as_ref(), self.transport)?;
-        seconds("timeouts.connect_seconds", times.connect_seconds)?;
-        seconds("timeouts.maintenance_seconds", times.maintenance_seconds)?;
-        seconds("timeouts.task_seconds", times.task_seconds)?;
-        seconds("timeouts.retry_min_seconds", times.retry_min_seconds)?;
-        seconds("timeouts.retry_max_seconds", times.retry_max_seconds)
+        self.timeouts.check()
     }
 
     fn name(&self) -> &str {
@@ -251,19 +242,17 @@ impl Config for ServerConfig {
     const ROLE: Role = Role::Server;
 
     fn check(&self) -> Result<(), Fault> {
-        let times = &self.timeouts;
         name("project", &self.project)?;
         name("name", &self.name)?;
         addresses("listen", &self.listen)?;
         tls_name("name", &self.name, self.transport)?;
         self.files.check()?;
         protection(self.suite, self.transport, self.trusted_path)?;
-        seconds("timeouts.heartbeat_seconds", times.heartbeat_seconds)?;
-        seconds("timeouts.dead_after_seconds", times.dead_after_seconds)?;
-        seconds("timeouts.session_seconds", times.session_seconds)?;
+        self.timeouts.check()?;
         self.limits.check()?;
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let heartbeat = times.heartbeat_seconds.map_or(HEARTBEAT_INTERVAL, seconds);
+        let heartbeat = self.timeouts.heartbeat_seconds;
+        let heartbeat = heartbeat.map_or(HEARTBEAT_INTERVAL, seconds);
         idle(self.limits.for_host().idle_time, heartbeat)
     }
 
@@ -341,16 +330,6 @@ fn proxy(setting: Option<&ProxySetting>, transport: Transport) -> Result<(), Fau
             "transport tcp goes through no proxy: choose \"tls\" or \"wss\" in both kits, or leave `proxy` out",
         )),
         (Transport::Tcp | Transport::Tls | Transport::Wss, _) => Ok(()),
-    }
-}
-
-fn seconds(field: &'static str, value: Option<u32>) -> Result<(), Fault> {
-    match value {
-        Some(value) if !(1..=MAX_SECONDS).contains(&value) => Err(Fault::new(
-            field,
-            format!("{value} is out of range: give 1 to {MAX_SECONDS} seconds"),
-        )),
-        _ => Ok(()),
     }
 }
 
