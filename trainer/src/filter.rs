@@ -36,7 +36,14 @@ pub(crate) fn apply(
     words.push(OsString::from(arrays.path()));
     words.push(folder.path().join(FILTERED).into());
     let inbox = Arc::new(Inbox::default());
-    let process = Process::start(launch, &words, &[], &Tail::default(), Arc::clone(&inbox));
+    let process = Process::start(
+        launch,
+        &words,
+        &[],
+        folder.path(),
+        &Tail::default(),
+        Arc::clone(&inbox),
+    );
     let mut process = process.map_err(|error| failed(error.to_string()))?;
     let death = loop {
         match inbox.next("", Some(Instant::now() + LOOK_EVERY)) {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -80,11 +80,12 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it. What it prints goes where the launch says, and its end to `tail`; how it ends
-    /// is told to the inbox.
+    /// is told to the inbox. Its `private` folder is removed if the site is gone.
     pub(crate) fn start(
         launch: &Launch,
         words: &[OsString],
         environment: &[(OsString, OsString)],
+        private: &Path,
         tail: &Tail,
         inbox: Arc<Inbox>,
     ) -> io::Result<Self> {
@@ -95,6 +96,7 @@ impl Process {
         let mut child = Command::new(&launch.supervisor.0)
             .arg(SUPERVISE)
             .arg(WATCH)
+            .arg(private)
             .args(words)
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .envs(environment.iter().map(|(name, value)| (name, value)))

@@ -98,7 +98,14 @@ impl Running {
         ))?;
         let (waker, woken) = UnixStream::pair().map_err(site("no socket for a thread"))?;
         let environment = [("FEDLINK_SOCKET".into(), socket.clone().into())];
-        let process = Process::start(launch, &launch.command, &environment, tail, inbox.clone());
+        let process = Process::start(
+            launch,
+            &launch.command,
+            &environment,
+            folder.path(),
+            tail,
+            Arc::clone(&inbox),
+        );
         let process = process.map_err(site(
             "the program cannot be started: check its `folder` and its log",
         ))?;

@@ -1,18 +1,18 @@
 //! The process between a site and its program. It holds the reading end of a pipe whose other
 //! end only the site has: when the pipe closes the site is gone, whatever ended it, and the
-//! program is killed with all that it has started.
+//! program is killed with all that it has started, and its folder removed.
 //!
 //! The site says one byte for each signal to the group, [`TERMINATE`]; the supervisor answers
 //! with lines: `started PID`, then `exited CODE` or `signal NUMBER` once nothing is left of the
 //! program, or `failed TEXT` if it does not start.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process_group, setsid, waitid,
@@ -79,7 +79,8 @@ fn launch(mut words: impl Iterator<Item = OsString>) -> io::Result<()> {
     writeln!(report, "failed {error}")
 }
 
-fn watch(words: impl Iterator<Item = OsString>) -> io::Result<()> {
+fn watch(mut words: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let folder = words.next().unwrap_or_default();
     // What loses its parent becomes our child, so that it can be found.
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(getpid()))?;
@@ -102,16 +103,23 @@ fn watch(words: impl Iterator<Item = OsString>) -> io::Result<()> {
     }
     let leader = Pid::from_child(&child);
     tell(&format!("started {}", leader.as_raw_nonzero()));
-    let group = Arc::new(Group(Mutex::new(Some(leader))));
+    let group = Arc::new(Group(Mutex::new(State {
+        leader: Some(leader),
+        site_is_there: true,
+    })));
     std::thread::spawn({
         let group = Arc::clone(&group);
         move || obey(&group)
     });
     wait_for(leader)?;
-    group.end();
+    let site_is_there = group.end();
     let status = child.wait()?;
     #[cfg(target_os = "linux")]
     orphans::kill();
+    if !site_is_there {
+        // Nobody else removes the arrays that the program had.
+        let _ = fs::remove_dir_all(folder);
+    }
     match (status.code(), status.signal()) {
         (_, Some(signal)) => tell(&format!("signal {signal}")),
         (code, None) => tell(&format!("exited {}", code.unwrap_or_default())),
@@ -134,7 +142,7 @@ fn obey(group: &Group) {
         match io::stdin().read(&mut order) {
             Ok(1..) if order == [TERMINATE] => group.signal(Signal::TERM),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => return group.signal(Signal::KILL),
+            Ok(_) | Err(_) => return group.abandon(),
         }
     }
 }
@@ -162,21 +170,37 @@ fn wait_for(leader: Pid) -> io::Result<()> {
 
 /// The group of the program, while its number belongs to it: until its first process was
 /// waited for.
-struct Group(Mutex<Option<Pid>>);
+struct Group(Mutex<State>);
+
+struct State {
+    leader: Option<Pid>,
+    site_is_there: bool,
+}
 
 impl Group {
     fn signal(&self, signal: Signal) {
-        let leader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(leader) = *leader {
+        if let Some(leader) = self.lock().leader {
             // It fails only when nothing is left to be signalled.
             let _ = kill_process_group(leader, signal);
         }
     }
 
-    /// Kills what is left of it, for the last time.
-    fn end(&self) {
+    /// Kills all of it, as the site is gone.
+    fn abandon(&self) {
+        self.lock().site_is_there = false;
         self.signal(Signal::KILL);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Kills what is left of it, for the last time. False if the site is gone.
+    fn end(&self) -> bool {
+        self.signal(Signal::KILL);
+        let mut group = self.lock();
+        group.leader = None;
+        group.site_is_there
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -157,24 +157,34 @@ fn nothing_is_left_of_a_program_that_has_ended() {
     }
 }
 
-/// A site of its own, that runs this program.
-fn site(script: &str) -> Child {
+/// A site of its own, that runs this program and has its folders there.
+fn site(script: &str, temporary: &Path) -> Child {
     let words = python(script).command;
     let mut command = Command::new(TRAINER);
     command.arg("--").args(words).stdout(Stdio::null());
-    command.spawn().unwrap()
+    command.env("TMPDIR", temporary).spawn().unwrap()
 }
 
 #[test]
 fn nothing_of_a_program_outlives_a_site_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pids");
-    let mut site = site(&format!("{}\ntime.sleep(600)", spreads(&file)));
+    let script = format!("{}\ntime.sleep(600)", spreads(&file));
+    let mut site = site(&script, folder.path());
     let pids = pids(&file, SPREAD);
     assert!(pids.iter().all(|pid| is_alive(*pid)));
+    assert_eq!(folders(folder.path()), 1);
     site.kill().unwrap();
     site.wait().unwrap();
     all_are_gone(&pids);
+    wait_until("its folder is removed", || folders(folder.path()) == 0);
+}
+
+/// How many folders of programs there are.
+fn folders(within: &Path) -> usize {
+    let entries = fs::read_dir(within).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("fedlink-")).count()
 }
 
 #[test]
@@ -186,7 +196,7 @@ fn nothing_outlives_a_site_that_is_killed_while_a_program_starts() {
             "open('{}', 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(600)",
             file.display()
         );
-        let mut site = site(&script);
+        let mut site = site(&script, folder.path());
         thread::sleep(Duration::from_millis(wait));
         site.kill().unwrap();
         site.wait().unwrap();
@@ -229,6 +239,26 @@ time.sleep(600)
     });
     assert_eq!(failure(launch), "died (its supervisor was killed)");
     killer.join().unwrap();
+}
+
+#[test]
+fn a_program_dies_with_its_supervisor_even_if_the_site_cannot_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pids");
+    let script = format!(
+        "open('{}', 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(600)",
+        file.display()
+    );
+    let mut site = site(&script, folder.path());
+    let pids = pids(&file, 1);
+    let stopped = Command::new("kill")
+        .args(["-STOP", &site.id().to_string()])
+        .status();
+    assert!(stopped.unwrap().success());
+    kill_9(parent(pids[0]));
+    all_are_gone(&pids);
+    site.kill().unwrap();
+    site.wait().unwrap();
 }
 
 #[test]
