@@ -542,7 +542,7 @@ mod suspect {
         while !waits(&mut pair) {
             pair.pass(SECOND);
         }
-        let end = pair.now + pair.client_config.retry_max - 2 * SECOND;
+        let end = pair.now + pair.client_config.retry_max - 3 * SECOND;
         while pair.now < end {
             pair.disconnect();
             pair.connect();

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::check::Check;
+use super::field::named;
+use super::kind::TICK;
 use super::setting::settings;
 use crate::error::ConfigError;
 use crate::frame::Framing;
@@ -15,9 +17,6 @@ use crate::suite::{Suite, Suites};
 
 /// Time enough for people to have a new certificate made and put in its place.
 pub(crate) const CERTIFICATE_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
-
-/// The shortest wait: machines count in microseconds.
-pub(super) const TICK: Duration = Duration::from_micros(1);
 
 /// Whether the client works or only plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +28,8 @@ pub enum Mode {
     /// something other than ok ends the session.
     Simulate,
 }
+
+named! { Mode { Work Simulate } }
 
 /// The protocol that carries the sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,10 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Mode;
 use super::kind::{SettingKind, SettingValue, listed};
-#[cfg(feature = "nvflare")]
-use super::nvflare::OnReplaced;
 use crate::error::ConfigError;
 use crate::identity::{Name, NameError};
 use crate::suite::{Suite, Suites};
@@ -142,32 +139,33 @@ impl Field for bool {
     }
 }
 
-macro_rules! words {
+/// Makes fields of enumerations of words, which have a `name()` each.
+macro_rules! named {
     ($($type:ident { $($word:ident)* })*) => {$(
-        impl Field for $type {
+        impl $crate::config::field::Field for $type {
             const WORDS: &'static [&'static str] = &[$(Self::$word.name()),*];
 
-            fn show(&self, _: SettingKind) -> SettingValue {
-                SettingValue::Text(self.name().to_string())
+            fn show(
+                &self,
+                _: $crate::config::kind::SettingKind,
+            ) -> $crate::config::kind::SettingValue {
+                $crate::config::kind::SettingValue::Text(self.name().into())
             }
 
-            fn read(value: &SettingValue) -> Result<Self, Unfit> {
-                let word = text(value)?;
-                let all = [$(Self::$word),*];
-                all.into_iter().find(|it| it.name() == word).ok_or(Unfit::Type)
+            fn read(
+                value: &$crate::config::kind::SettingValue,
+            ) -> Result<Self, $crate::config::field::Unfit> {
+                let word = $crate::config::field::text(value)?;
+                let mut all = [$(Self::$word),*].into_iter();
+                let found = all.find(|it| it.name() == word);
+                found.ok_or($crate::config::field::Unfit::Type)
             }
         }
     )*};
 }
+pub(super) use named;
 
-words! {
-    Mode { Work Simulate }
-    Suite { Plain Bearer Sealed }
-}
-#[cfg(feature = "nvflare")]
-words! {
-    OnReplaced { Stop TakeOver }
-}
+named! { Suite { Plain Bearer Sealed } }
 
 impl Field for Suites {
     const WORDS: &'static [&'static str] = Suite::WORDS;
@@ -197,7 +195,7 @@ impl Field for Option<Name> {
     }
 }
 
-fn text(value: &SettingValue) -> Result<&str, Unfit> {
+pub(super) fn text(value: &SettingValue) -> Result<&str, Unfit> {
     match value {
         SettingValue::Text(text) => Ok(text),
         _ => Err(Unfit::Type),

@@ -6,6 +6,9 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
+/// The shortest wait: machines count in microseconds.
+pub(super) const TICK: Duration = Duration::from_micros(1);
+
 /// What a setting may be. Bounds are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

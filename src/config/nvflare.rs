@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use super::client::TICK;
+use super::field::named;
+use super::kind::TICK;
 use super::setting::settings;
 use crate::error::ConfigError;
 use crate::wire::nvflare::sfm::MAX_FRAME;
@@ -82,6 +83,8 @@ pub enum OnReplaced {
     /// It registers again, after a wait, and the other one is replaced in turn.
     TakeOver,
 }
+
+named! { OnReplaced { Stop TakeOver } }
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::check::Check;
-use super::client::{CERTIFICATE_NOTICE, TICK};
+use super::client::CERTIFICATE_NOTICE;
+use super::kind::TICK;
 use super::setting::settings;
 use crate::error::ConfigError;
 use crate::identity::{Identity, Name};

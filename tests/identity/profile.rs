@@ -133,6 +133,7 @@ fn there_is_a_rule_for_every_fault_that_a_chain_can_have() {
             &["Empty", "TooMany", "TooLarge"],
         ),
         (include_str!("bytes.rs"), &["BadFraming"]),
+        (include_str!("../no_std/src/main.rs"), &["NoX509"]),
         (
             include_str!("rsa/wrong_chains.rs"),
             &[
