@@ -530,27 +530,34 @@ mod suspect {
     // spec: P-119
     #[test]
     fn another_connection_does_not_shorten_the_longest_wait() {
-        let mut pair = Pair::sealed();
-        let wrong = server_identity(&pair.pki, "impostor", pair.pki.roots());
-        pair.server = Server::new(pair.server_config.clone(), wrong, [9; 32], pair.now).unwrap();
-        pair.connect();
-        pair.client.register(pair.now).unwrap();
-        let waits = |pair: &mut Pair| {
-            let seen = suspicions(&pair.take_client());
-            seen.iter().any(|(_, repeated)| *repeated)
-        };
-        while !waits(&mut pair) {
-            pair.pass(SECOND);
-        }
-        let end = pair.now + pair.client_config.retry_max - 3 * SECOND;
-        while pair.now < end {
-            pair.disconnect();
+        // Before the handshake is given up, and after.
+        for given_up in [false, true] {
+            let mut pair = Pair::sealed();
+            let wrong = server_identity(&pair.pki, "impostor", pair.pki.roots());
+            pair.server =
+                Server::new(pair.server_config.clone(), wrong, [9; 32], pair.now).unwrap();
             pair.connect();
-            pair.pass(SECOND);
-            assert_eq!(suspicions(&pair.take_client()), []);
+            pair.client.register(pair.now).unwrap();
+            let is_time = |pair: &mut Pair| {
+                let actions = pair.take_client();
+                match given_up {
+                    true => attempts(&actions).contains(&pair.client_config.reject_after),
+                    false => suspicions(&actions).iter().any(|(_, repeated)| *repeated),
+                }
+            };
+            while !is_time(&mut pair) {
+                pair.pass(SECOND);
+            }
+            let end = pair.now + pair.client_config.retry_max - 3 * SECOND;
+            while pair.now < end {
+                pair.disconnect();
+                pair.connect();
+                pair.pass(SECOND);
+                assert_eq!(suspicions(&pair.take_client()), [], "{given_up}");
+            }
+            pair.pass(4 * SECOND);
+            assert_eq!(suspicions(&pair.take_client()).len(), 1, "{given_up}");
         }
-        pair.pass(4 * SECOND);
-        assert_eq!(suspicions(&pair.take_client()).len(), 1);
     }
 
     #[test]

@@ -95,6 +95,11 @@ impl Client {
     /// The carrier is gone, and a try that was under way with it.
     pub(super) fn attempt_disconnected(&mut self) {
         if let Some(attempt) = self.state.attempt() {
+            // Who answers wrongly and closes the connection is no reason to come sooner.
+            let under_way = !matches!(attempt.step, Step::Carrier | Step::Backoff);
+            if under_way && attempt.counted && attempt.failed_alike(self.config.reject_after) {
+                attempt.not_before = Some(self.now + self.config.retry_max);
+            }
             attempt.step = Step::Carrier;
         }
         self.timers.disarm(Timer::Handshake);
