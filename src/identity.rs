@@ -2,8 +2,9 @@
 //! believes another.
 //!
 //! A peer proves itself with a signature by the key of its [`Chain`]. The chain is
-//! either certificates that lead to one of the project's [`Roots`], or a bare key
-//! that the roots pin to the peer's name. [`verify`] judges a chain; it knows no
+//! either certificates that lead to one of the project's [`Roots`], for which the
+//! feature `x509` is needed, or a bare key that the roots pin to the peer's name.
+//! [`verify`] judges a chain; it knows no
 //! clock, so the time is an argument, and says when there was none to check dates
 //! against. Private keys are behind [`Signer`] and need not be in this process.
 //!
