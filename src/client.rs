@@ -65,6 +65,40 @@ use work::{Wish, Work};
 /// [`poll_action`](Self::poll_action), in any order, and call
 /// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout)
 /// says.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+/// # let key = LocalSigner::from_seed(&[1; 32]);
+/// # let trusted = LocalSigner::from_seed(&[2; 32]).public_key();
+/// # let roots = Roots::new().pin(Name::new("coordinator")?, trusted);
+/// # let name = Name::new("site-1")?;
+/// # let identity = Identity::new(name, Chain::pinned(key.public_key()), Arc::new(key), roots)?;
+/// use fedlink::{Carrier, CarrierWish, Client, ClientAction, ClientConfig, Instant, Phase};
+///
+/// let mut config = ClientConfig::new(Name::new("wine")?);
+/// config.server = Some(Name::new("coordinator")?);
+/// let mut now = Instant::default();
+/// // The seed is 32 fresh random bytes in a real program.
+/// let mut client = Client::new(Arc::new(config), identity, [7; 32], now)?;
+/// client.register(now)?;
+/// assert_eq!(client.carrier_wish(), CarrierWish::Connect(now));
+///
+/// // The program has connected, and sends what the client wants to send.
+/// client.handle_connected(now, Carrier::default())?;
+/// let challenge = client.poll_transmit().expect("a Challenge");
+/// assert!(challenge.len() < 1200);
+///
+/// // Nobody answers. The client does not give up.
+/// (now, _) = client.poll_timeout().expect("a timer");
+/// client.handle_timeout(now);
+/// let news = client.poll_action().expect("an action");
+/// assert!(matches!(news, ClientAction::Retry { attempt: 1, .. }));
+/// assert_eq!(client.phase(), Phase::Registering);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The [first page](crate#a-whole-client) has the loop of a whole client.
 #[cfg_attr(test, derive(Clone))]
 pub struct Client {
     config: Arc<ClientConfig>,

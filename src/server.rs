@@ -65,6 +65,44 @@ use registry::Registry;
 /// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout)
 /// says. No message and no timer takes longer the more clients there are; commands that
 /// concern all of them, such as [`set_revoked`](Self::set_revoked), do.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+/// # let key = LocalSigner::from_seed(&[2; 32]);
+/// # let trusted = LocalSigner::from_seed(&[1; 32]).public_key();
+/// # let roots = Roots::new().pin(Name::new("site-1")?, trusted);
+/// # let name = Name::new("coordinator")?;
+/// # let identity = Identity::new(name, Chain::pinned(key.public_key()), Arc::new(key), roots)?;
+/// use fedlink::message::{JobId, Payload, PeerId};
+/// use fedlink::{Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, Sites, TaskState};
+///
+/// let now = Instant::default();
+/// let config = Arc::new(ServerConfig::new(Name::new("wine")?));
+/// // The seed is 32 fresh random bytes in a real program.
+/// let mut server = Server::new(config, identity, [7; 32], now)?;
+///
+/// let job = JobId::from_bytes(*b"wine, first try.");
+/// server.start_job(now, job, Sites::All)?;
+/// let model = Payload::new(vec![0; 1000]);
+/// for round in 1..=3 {
+///     let task = NewTask::new(format!("train {round}"), model.clone());
+///     server.assign(now, job, Assignee::Site(Name::new("site-1")?), task)?;
+/// }
+/// assert!(server.tasks(job).all(|task| task.state == TaskState::Assigned));
+///
+/// // What it promises is stored first.
+/// while let Some(action) = server.poll_action() {
+///     if let ServerAction::Persist { record, .. } = action {
+///         server.persisted(now, record)?;
+///     }
+/// }
+/// // Each connection has a number. What a stranger sends costs next to nothing.
+/// let nonsense = b"GET / HTTP/1.1"[..].into();
+/// assert!(server.handle_message(now, PeerId(1), nonsense).is_err());
+/// assert_eq!(server.poll_transmit(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg_attr(test, derive(Clone))]
 pub struct Server {
     config: Arc<ServerConfig>,

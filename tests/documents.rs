@@ -1,10 +1,21 @@
-//! What documents name exists: files, and the tests that hold a claim.
+//! What documents name exists: files, modules of the core, and the tests that hold a claim. Where
+//! their links lead there is something.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 2] = ["SECURITY.md", "docs/protocol.md"];
+const DOCUMENTS: [&str; 9] = [
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "docs/cost.md",
+    "docs/embedding.md",
+    "docs/program.md",
+    "docs/protocol.md",
+    "docs/testing.md",
+];
 const CODE: [&str; 4] = ["src", "tests", "host", "cli"];
 
 fn root() -> &'static Path {
@@ -87,9 +98,40 @@ fn what_a_document_names_is_there() {
                 assert!(code.contains(&declared), "{name}: there is no test {word}");
             } else if word.contains('/') && !word.contains(' ') {
                 files += 1;
-                assert!(root().join(word).exists(), "{name}: there is no {word}");
+                let core = root().join("src").join(word);
+                let module = core.with_extension("rs");
+                let found = [root().join(word), core, module];
+                assert!(
+                    found.iter().any(|it| it.exists()),
+                    "{name}: there is no {word}"
+                );
             }
         }
     }
     assert!(files >= 10 && tests >= 3, "{files} files, {tests} tests");
+}
+
+/// Where the links of a document lead, if not to another site or into its own page.
+fn links(document: &str) -> impl Iterator<Item = &str> {
+    let targets = document.split("](").skip(1);
+    targets
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+        // Those of rustdoc are its own to check.
+        .filter(|target| !target.starts_with("crate"))
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut found = 0;
+    for name in DOCUMENTS {
+        let path = root().join(name);
+        let document = fs::read_to_string(&path).unwrap();
+        for target in links(&document) {
+            found += 1;
+            let file = path.parent().unwrap().join(target);
+            assert!(file.exists(), "{name}: nothing at {target}");
+        }
+    }
+    assert!(found >= 10, "{found} links");
 }

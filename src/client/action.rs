@@ -42,7 +42,9 @@ pub enum ClientAction {
         elapsed: Duration,
     },
     /// The server no longer runs these jobs: stop them and report each with
-    /// [`job_ended`](crate::Client::job_ended).
+    /// [`job_ended`](crate::Client::job_ended). Heartbeats tell it, of each job that runs
+    /// here, in the middle of a task too. A client that asks for a task hears it sooner, as
+    /// [`RunEnded`](Self::RunEnded).
     AbortJobs(Vec<JobId>),
     /// The server wants these jobs to run here: report each with
     /// [`job_started`](crate::Client::job_started), or with
@@ -57,7 +59,11 @@ pub enum ClientAction {
         /// When the client asks again.
         at: Instant,
     },
-    /// The job has no more tasks; the client asks no more.
+    /// The job has no more tasks; the client asks no more. The answer to a request for a task,
+    /// so there is no work to stop, but the job still counts as running here: report it with
+    /// [`job_ended`](crate::Client::job_ended). Otherwise the server, if it is fedlink's own,
+    /// tells it once more, with [`AbortJobs`](Self::AbortJobs); when both wait at once, the
+    /// second report is [`UnknownJob`](crate::error::Misuse::UnknownJob), which is no fault.
     RunEnded {
         /// The job.
         job: JobId,
@@ -141,6 +147,45 @@ pub enum ClientAction {
     /// Store `header` followed by `payload` as one record, durably, then call
     /// [`persisted`](crate::Client::persisted). Records build on each other: confirm one
     /// only when all that were handed out before it are stored too.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+    /// # let key = LocalSigner::from_seed(&[1; 32]);
+    /// # let trusted = LocalSigner::from_seed(&[2; 32]).public_key();
+    /// # let roots = Roots::new().pin(Name::new("coordinator")?, trusted);
+    /// # let name = Name::new("site-1")?;
+    /// # let identity = Identity::new(name, Chain::pinned(key.public_key()), Arc::new(key), roots)?;
+    /// # use fedlink::{Client, ClientAction, ClientConfig, Instant, message::JobId};
+    /// # let mut config = ClientConfig::new(Name::new("wine")?);
+    /// # config.server = Some(Name::new("coordinator")?);
+    /// # let (config, now) = (Arc::new(config), Instant::default());
+    /// # let mut client = Client::new(config.clone(), identity.clone(), [7; 32], now)?;
+    /// use bytes::Bytes;
+    ///
+    /// /// Does what the client asks; a file instead of a list, and `sync_data`, in a program.
+    /// fn store(client: &mut Client, now: Instant, stored: &mut Vec<Bytes>) {
+    ///     while let Some(action) = client.poll_action() {
+    ///         if let ClientAction::Persist { record, header, payload } = action {
+    ///             stored.push([&header[..], &payload].concat().into());
+    ///             client.persisted(now, record).expect("a record that waits");
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let mut stored = Vec::new();
+    /// let job = JobId::from_bytes(*b"wine, first try.");
+    /// client.job_started(now, job)?;
+    /// client.job_ended(now, job)?;
+    /// store(&mut client, now, &mut stored);
+    /// assert_eq!(stored.len(), 1);
+    ///
+    /// // The process dies. The next one goes on from these records, with a fresh seed.
+    /// let client = Client::restore(config, identity, [8; 32], now, stored)?;
+    /// // The same in as few records as can be, to be put in the place of those before.
+    /// assert_eq!(client.snapshot().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Persist {
         /// Names the answer.
         record: RecordId,

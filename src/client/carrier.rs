@@ -63,6 +63,36 @@ impl core::fmt::Debug for Carrier {
 }
 
 /// What a client wants of its connection: [`Client::carrier_wish`].
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+/// # let key = LocalSigner::from_seed(&[1; 32]);
+/// # let trusted = LocalSigner::from_seed(&[2; 32]).public_key();
+/// # let roots = Roots::new().pin(Name::new("coordinator")?, trusted);
+/// # let name = Name::new("site-1")?;
+/// # let identity = Identity::new(name, Chain::pinned(key.public_key()), Arc::new(key), roots)?;
+/// # use fedlink::{Carrier, CarrierWish, Client, ClientConfig, Instant};
+/// # let mut config = ClientConfig::new(Name::new("wine")?);
+/// # config.server = Some(Name::new("coordinator")?);
+/// # let mut now = Instant::default();
+/// # let mut client = Client::new(Arc::new(config), identity, [7; 32], now)?;
+/// assert_eq!(client.carrier_wish(), CarrierWish::Keep, "nobody has asked it to register");
+/// client.register(now)?;
+/// assert_eq!(client.carrier_wish(), CarrierWish::Connect(now));
+///
+/// // The connection cannot be made: the next try is later, and the timer is not.
+/// client.handle_disconnected(now);
+/// let CarrierWish::Connect(at) = client.carrier_wish() else { unreachable!() };
+/// let (timeout, _) = client.poll_timeout().expect("a timer");
+/// assert!(at > now && timeout <= at);
+///
+/// now = at;
+/// client.handle_timeout(now);
+/// client.handle_connected(now, Carrier::default())?;
+/// assert_eq!(client.carrier_wish(), CarrierWish::Keep);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CarrierWish {
     /// Keep the connection if there is one. If there is none, make none.

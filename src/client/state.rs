@@ -135,8 +135,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_diagram_of_the_readme_shows_exactly_the_table() {
-        let drawn: BTreeSet<String> = include_str!("../../README.md")
+    fn the_diagram_of_the_documents_shows_exactly_the_table() {
+        let drawn: BTreeSet<String> = include_str!("../../docs/embedding.md")
             .lines()
             .map(str::trim)
             .filter(|line| line.contains(" --> ") && !line.starts_with("[*]"))

@@ -85,6 +85,37 @@ settings! {
     /// Contexts and headers take 12 times their encoding when they have as many entries as can
     /// be, and once more where they wait to be stored. A task that cannot be taken is answered
     /// with a failure, which is one more result until `max_held` are there.
+    ///
+    /// # Example
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+    /// # let key = LocalSigner::from_seed(&[1; 32]);
+    /// # let trusted = LocalSigner::from_seed(&[2; 32]).public_key();
+    /// # let roots = Roots::new().pin(Name::new("coordinator")?, trusted);
+    /// # let name = Name::new("site-1")?;
+    /// # let identity = Identity::new(name, Chain::pinned(key.public_key()), Arc::new(key), roots)?;
+    /// use core::time::Duration;
+    /// use fedlink::{Client, ClientConfig, Instant};
+    ///
+    /// let mut config = ClientConfig::new(Name::new("wine")?);
+    /// // The certificate, or the pinned key, must be of this name.
+    /// config.server = Some(Name::new("coordinator")?);
+    /// // A slow machine behind a slow network.
+    /// config.task_timeout = Duration::from_secs(60);
+    /// config.max_payload = 256 << 20;
+    /// let good = Arc::new(config);
+    /// let now = Instant::default();
+    /// let client = Client::new(Arc::clone(&good), identity.clone(), [7; 32], now)?;
+    ///
+    /// // What cannot work is refused before anything starts, and says what would.
+    /// let mut config = ClientConfig::clone(&good);
+    /// config.retry_max = Duration::from_secs(1);
+    /// let refused = Client::new(Arc::new(config), identity, [8; 32], now);
+    /// let error = refused.err().expect("a bound");
+    /// assert!(error.to_string().contains("retry_max"), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[derive(Clone, Debug)]
     #[non_exhaustive]
     pub struct ClientConfig {

@@ -41,6 +41,36 @@ settings! {
     ///
     /// Contexts and headers take 12 times their encoding when they have as many entries as can
     /// be, and once more where they wait to be stored.
+    ///
+    /// # Example
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+    /// # let key = LocalSigner::from_seed(&[2; 32]);
+    /// # let trusted = LocalSigner::from_seed(&[1; 32]).public_key();
+    /// # let roots = Roots::new().pin(Name::new("site-1")?, trusted);
+    /// # let name = Name::new("coordinator")?;
+    /// # let identity = Identity::new(name, Chain::pinned(key.public_key()), Arc::new(key), roots)?;
+    /// use core::time::Duration;
+    /// use fedlink::{Instant, Server, ServerConfig};
+    ///
+    /// let mut config = ServerConfig::new(Name::new("wine")?);
+    /// // Phones, which are often away and many.
+    /// config.heartbeat_interval = Duration::from_secs(60);
+    /// config.dead_after = Duration::from_secs(24 * 3600);
+    /// config.max_payload = 64 << 20;
+    /// let good = Arc::new(config);
+    /// let now = Instant::default();
+    /// let server = Server::new(Arc::clone(&good), identity.clone(), [7; 32], now)?;
+    ///
+    /// // What cannot work is refused before anything starts, and says what would.
+    /// let mut config = ServerConfig::clone(&good);
+    /// config.dead_after = config.heartbeat_interval;
+    /// let refused = Server::new(Arc::new(config), identity, [8; 32], now);
+    /// let error = refused.err().expect("a bound");
+    /// assert!(error.to_string().contains("dead_after"), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[derive(Clone, Debug)]
     #[non_exhaustive]
     pub struct ServerConfig {

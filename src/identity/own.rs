@@ -11,6 +11,37 @@ use crate::error::ConfigError;
 use crate::suite::Suite;
 
 /// Who this machine is, with its evidence and its trust. Cloning shares everything.
+///
+/// # By pinned keys
+///
+/// Without certificates: each side knows the other's public key, by name. A key is 32 random
+/// bytes, which stay where they were drawn; only its public half travels.
+///
+/// ```
+/// use std::sync::Arc;
+/// use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+///
+/// // 32 fresh random bytes each, drawn once and kept.
+/// let site_key = LocalSigner::from_seed(&[1; 32]);
+/// let coordinator_key = LocalSigner::from_seed(&[2; 32]);
+///
+/// let (site, coordinator) = (Name::new("site-1")?, Name::new("coordinator")?);
+/// let trusted = Roots::new().pin(coordinator.clone(), coordinator_key.public_key());
+/// let chain = Chain::pinned(site_key.public_key());
+/// let of_the_site = Identity::new(site.clone(), chain, Arc::new(site_key.clone()), trusted)?;
+///
+/// let trusted = Roots::new().pin(site.clone(), site_key.public_key());
+/// let chain = Chain::pinned(coordinator_key.public_key());
+/// let of_the_coordinator = Identity::new(coordinator, chain, Arc::new(coordinator_key), trusted)?;
+/// assert_eq!(of_the_site.not_after(), None, "keys have no dates");
+///
+/// // Whoever trusts nobody would wait for ever.
+/// let chain = Chain::pinned(site_key.public_key());
+/// assert!(Identity::new(site, chain, Arc::new(site_key), Roots::new()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A server with many sites pins each of them: [`Roots::pin`] as often as there are names.
 #[derive(Clone)]
 pub struct Identity {
     name: Name,

@@ -74,6 +74,40 @@ pub enum ServerAction {
     /// Store `header` followed by `payload` as one record, durably, then call
     /// [`persisted`](crate::Server::persisted). Records build on each other: confirm one
     /// only when all that were handed out before it are stored too.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use fedlink::identity::{Chain, Identity, LocalSigner, Name, Roots, Signer};
+    /// # let key = LocalSigner::from_seed(&[2; 32]);
+    /// # let trusted = LocalSigner::from_seed(&[1; 32]).public_key();
+    /// # let roots = Roots::new().pin(Name::new("site-1")?, trusted);
+    /// # let name = Name::new("coordinator")?;
+    /// # let identity = Identity::new(name, Chain::pinned(key.public_key()), Arc::new(key), roots)?;
+    /// # use fedlink::message::{JobId, Payload};
+    /// # use fedlink::{Assignee, Instant, NewTask, Server, ServerAction, ServerConfig, Sites};
+    /// # let (config, now) = (Arc::new(ServerConfig::new(Name::new("wine")?)), Instant::default());
+    /// # let mut server = Server::new(config.clone(), identity.clone(), [7; 32], now)?;
+    /// use bytes::Bytes;
+    ///
+    /// let job = JobId::from_bytes(*b"wine, first try.");
+    /// server.start_job(now, job, Sites::All)?;
+    /// server.assign(now, job, Assignee::Anyone, NewTask::new("train", Payload::new("model")))?;
+    ///
+    /// let mut stored: Vec<Bytes> = Vec::new();
+    /// while let Some(action) = server.poll_action() {
+    ///     if let ServerAction::Persist { record, header, payload } = action {
+    ///         // A file instead of a list, and `sync_data`, in a program.
+    ///         stored.push([&header[..], &payload].concat().into());
+    ///         server.persisted(now, record)?;
+    ///     }
+    /// }
+    ///
+    /// // The process dies. The next one goes on where it was, with a fresh seed.
+    /// let server = Server::restore(config, identity, [8; 32], now, stored)?;
+    /// assert!(server.jobs().eq([job]));
+    /// assert_eq!(server.tasks(job).count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Persist {
         /// Names the answer.
         record: RecordId,

@@ -81,7 +81,7 @@ fn one_client_comes_through_a_crash_while_something_is_stored() {
 
 /// The large run: minutes, and its own command.
 #[test]
-#[ignore = "it takes minutes: see the README"]
+#[ignore = "it takes minutes: see docs/testing.md"]
 fn two_clients_do_two_jobs_whatever_fails_once() {
     let floors = [
         (Case::CookieAgain, 1_000),
