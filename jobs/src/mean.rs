@@ -25,7 +25,7 @@
 //!
 //! A result is checked when it comes: [`check`] its header, then the values of each of its
 //! [`chunks`]. When a round closes, a [`Mean`] says which bytes of which file it wants next; it
-//! holds one chunk and its sums, a few MiB, whatever the model and however many sites.
+//! holds one chunk and its sums, a few MiB, whatever the model, and some hundred bytes for each site.
 //!
 //! ```
 //! use fedlink_jobs::container::{ArrayOutline, Dtype, Header, Metadata};
@@ -56,6 +56,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod builder;
 mod check;
 mod chunk;
 mod element;
@@ -64,6 +65,7 @@ mod order;
 mod sum;
 mod weight;
 
+pub use builder::MeanBuilder;
 pub use check::{ResultError, check};
 pub use chunk::{CHUNK_ELEMENTS, Chunk, chunks};
 pub use machine::{Contributor, Mean, MeanError, Read, Source};

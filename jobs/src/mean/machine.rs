@@ -1,14 +1,15 @@
 //! The mean of a round, file by file and piece by piece.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use crate::container::{Array, Header};
 
+use super::builder::Part;
 use super::chunk;
 use super::element;
-use super::sum::{Part, Sum};
-use super::{Kind, ResultError, Weight, check, group};
+use super::sum::{Addend, Sum};
+use super::{Kind, MeanBuilder, ResultError, Weight};
 
 /// A site's result, that has been checked.
 #[derive(Clone, Debug)]
@@ -104,8 +105,8 @@ pub struct Mean {
     model: Option<Header>,
     /// What is in the file of the new model.
     header: Header,
-    /// In the order of summation, with their groups.
-    contributors: Vec<(u8, Contributor)>,
+    /// Whose results, by group and name: in the order of summation.
+    parts: Vec<((u8, String), Part)>,
     /// The piece that is being summed; `None` when all are done.
     piece: Option<Piece>,
     written: VecDeque<Vec<u8>>,
@@ -118,7 +119,7 @@ struct Piece {
     array: usize,
     /// Which of its bytes.
     range: Range<u64>,
-    /// Whose results have the array: indices of contributors.
+    /// Whose results have the array: indices of parts.
     with_it: Vec<usize>,
     /// How many of them are added.
     added: usize,
@@ -129,9 +130,8 @@ struct Piece {
 }
 
 impl Mean {
-    /// Begins the mean of results to `model`, or of results alone if there is none or it has no
-    /// arrays. With `partial`, arrays may be missing in some results: each is the mean over
-    /// those that have it, and the model's if none has.
+    /// The mean of these results: what a [`MeanBuilder`] makes of them, which need not have all
+    /// headers in memory at once.
     ///
     /// # Errors
     ///
@@ -142,41 +142,28 @@ impl Mean {
         contributors: Vec<Contributor>,
         partial: bool,
     ) -> Result<Self, MeanError> {
-        let mut contributors: Vec<_> = contributors
-            .into_iter()
-            .map(|it| (group(project, &it.site), it))
-            .collect();
-        contributors
-            .sort_by(|(a_group, a), (b_group, b)| (a_group, &a.site).cmp(&(b_group, &b.site)));
-        let mut pairs = contributors.iter().zip(contributors.iter().skip(1));
-        if let Some(((_, twice), _)) = pairs.find(|((_, a), (_, b))| a.site == b.site) {
-            return Err(MeanError::Twice(twice.site.clone()));
+        let mut builder = MeanBuilder::new(project, model, partial);
+        for contributor in contributors {
+            builder.add(contributor)?;
         }
-        let (_, first) = contributors.first().ok_or(MeanError::Nobody)?;
-        let model = model.filter(|it| !it.arrays().is_empty());
-        let template = model.as_ref().unwrap_or(&first.header);
-        let outlines = template.arrays().iter().map(|it| it.outline().clone());
-        let fault = |site: &str, fault| MeanError::Result {
-            site: site.to_owned(),
-            fault,
-        };
-        let header = Header::new(outlines, template.metadata().clone())
-            .map_err(|it| fault(&first.site, it.into()))?;
-        for (_, it) in &contributors {
-            // Without a model, differences are refused of the first site too.
-            check(model.as_ref(), &it.header, it.kind, partial)
-                .and_then(|()| check(Some(&header), &it.header, it.kind, partial))
-                .map_err(|error| fault(&it.site, error))?;
-        }
+        builder.build()
+    }
+
+    /// Begins with the first piece.
+    pub(super) fn begin(
+        model: Option<Header>,
+        header: Header,
+        parts: BTreeMap<(u8, String), Part>,
+    ) -> Self {
         let mut mean = Self {
             model,
             header,
-            contributors,
+            parts: parts.into_iter().collect(),
             piece: None,
             written: VecDeque::new(),
         };
-        mean.piece = mean.begin(0, 0);
-        Ok(mean)
+        mean.piece = mean.next(0, 0);
+        mean
     }
 
     /// What is in the file of the new model: its bytes come first.
@@ -186,7 +173,7 @@ impl Mean {
 
     /// Who counts, in the order of summation.
     pub fn sites(&self) -> impl Iterator<Item = &str> {
-        self.contributors.iter().map(|(_, it)| it.site.as_str())
+        self.parts.iter().map(|((_, site), _)| site.as_str())
     }
 
     /// The bytes that are wanted next; `None` when the model is whole. It changes with
@@ -194,14 +181,16 @@ impl Mean {
     pub fn poll_read(&self) -> Option<Read<'_>> {
         let piece = self.piece.as_ref()?;
         let array = self.header.arrays().get(piece.array)?;
-        let (source, file) = match piece.with_it.get(piece.added) {
+        let (source, start) = match piece.with_it.get(piece.added) {
             Some(index) => {
-                let (_, it) = self.contributors.get(*index)?;
-                (Source::Result(&it.site), &it.header)
+                let ((_, site), part) = self.parts.get(*index)?;
+                (Source::Result(site), part.start(piece.array)?)
             }
-            None => (Source::Model, self.model.as_ref()?),
+            None => {
+                let place = self.model.as_ref()?.array(array.name())?.range();
+                (Source::Model, place.start)
+            }
         };
-        let start = file.array(array.name())?.range().start;
         Some(Read {
             source,
             range: start + piece.range.start..start + piece.range.end,
@@ -252,7 +241,7 @@ impl Mean {
             })?,
         };
         self.written.push_back(written);
-        self.piece = self.begin(piece.array, piece.range.end);
+        self.piece = self.next(piece.array, piece.range.end);
         Ok(())
     }
 
@@ -263,7 +252,7 @@ impl Mean {
 
     /// The piece of the array with this index that begins after `start` of its bytes, or the
     /// first of a later array.
-    fn begin(&self, index: usize, start: u64) -> Option<Piece> {
+    fn next(&self, index: usize, start: u64) -> Option<Piece> {
         let with_bytes = |array: &Array| array.range().end - array.range().start;
         let mut rest = self.header.arrays().iter().enumerate().skip(index);
         let (array, start) = match rest.next()? {
@@ -273,21 +262,21 @@ impl Mean {
         let (index, array) = array;
         let end = with_bytes(array).min(start + chunk::length(array));
         let with_it: Vec<usize> = (0..)
-            .zip(&self.contributors)
-            .filter(|(_, (_, it))| it.header.array(array.name()).is_some())
-            .map(|(index, _)| index)
+            .zip(&self.parts)
+            .filter(|(_, (_, part))| part.start(index).is_some())
+            .map(|(at, _)| at)
             .collect();
-        let parts: Vec<Part> = with_it
+        let addends: Vec<Addend> = with_it
             .iter()
-            .filter_map(|index| self.contributors.get(*index))
-            .map(|(group, it)| (*group, it.weight, it.kind == Kind::Diff))
+            .filter_map(|at| self.parts.get(*at))
+            .map(|((group, _), part)| (*group, part.weight, part.kind == Kind::Diff))
             .collect();
         let numbers = (end - start) as usize / element::width(array.dtype());
         Some(Piece {
             array: index,
             range: start..end,
-            needs_model: parts.is_empty() || parts.iter().any(|(.., difference)| *difference),
-            sum: Sum::new(element::class(array.dtype())?, numbers, &parts),
+            needs_model: addends.is_empty() || addends.iter().any(|(.., difference)| *difference),
+            sum: Sum::new(element::class(array.dtype())?, numbers, &addends),
             with_it,
             added: 0,
         })

@@ -11,7 +11,7 @@ use super::element::{self, Class};
 
 /// Whose values are summed: group, weight, and whether they are differences, in the order of
 /// summation.
-pub(super) type Part = (u8, Weight, bool);
+pub(super) type Addend = (u8, Weight, bool);
 
 /// The sum so far of one piece of an array.
 #[derive(Debug)]
@@ -26,12 +26,12 @@ pub(super) enum Sum {
 
 impl Sum {
     /// No sum yet over `parts` of numbers of a type that has a mean.
-    pub(super) fn new(class: Class, numbers: usize, parts: &[Part]) -> Self {
+    pub(super) fn new(class: Class, numbers: usize, parts: &[Addend]) -> Self {
         if class == Class::Float {
             return Self::Float(FloatSum::new(numbers, parts));
         }
         let least = parts.iter().map(|(_, weight, _)| weight.parts().1).min();
-        let units = |(_, weight, difference): &Part| {
+        let units = |(_, weight, difference): &Addend| {
             let (mantissa, exponent) = weight.parts();
             let units = BigInt::from(mantissa) << (exponent - least.unwrap_or_default());
             (units, *difference)
@@ -73,7 +73,7 @@ const NOTHING: f64 = -0.0;
 
 #[derive(Debug)]
 pub(super) struct FloatSum {
-    parts: Vec<Part>,
+    parts: Vec<Addend>,
     /// The sums of the groups before.
     total: Vec<f64>,
     /// The sum of the group that is being added.
@@ -81,7 +81,7 @@ pub(super) struct FloatSum {
 }
 
 impl FloatSum {
-    fn new(numbers: usize, parts: &[Part]) -> Self {
+    fn new(numbers: usize, parts: &[Addend]) -> Self {
         Self {
             parts: parts.to_vec(),
             total: vec![NOTHING; numbers],

@@ -267,3 +267,50 @@ fn weights_are_positive_numbers() {
     assert_eq!(Weight::from_json(None), Err(WeightError::Missing));
     assert!(serde_json::from_str::<Weight>("-1.0").is_err());
 }
+
+#[test]
+fn memory_does_not_grow_with_the_model_and_hardly_with_sites() {
+    let names: Vec<String> = (0..400).map(|it| format!("layer.{it}.weight")).collect();
+    let outlines = names
+        .iter()
+        .map(|it| ArrayOutline::new(it, Dtype::F32, [1 << 30]));
+    let header = Header::new(outlines, Metadata::new()).unwrap();
+    assert!(header.file_length() > 1 << 40);
+    let peak = |sites: usize| {
+        let used = allocation_counter::measure(|| {
+            let mut builder = MeanBuilder::new("project", Some(header.clone()), false);
+            for site in 0..sites {
+                let site = format!("site-{site}");
+                let it = Contributor::new(site, Weight::ONE, Kind::Full, header.clone());
+                builder.add(it).unwrap();
+            }
+            let mut mean = builder.build().unwrap();
+            let bytes = vec![0; CHUNK_ELEMENTS as usize * 4];
+            for _ in 0..2 * sites {
+                mean.handle_read(&bytes).unwrap();
+                mean.poll_write();
+            }
+        });
+        used.bytes_max
+    };
+    assert!(peak(4) < 4 << 20, "{}", peak(4));
+    assert!(peak(1004) < peak(4) + 1000 * 400, "{}", peak(1004));
+}
+
+#[test]
+fn without_a_model_the_first_in_order_gives_the_texts() {
+    let with = |format: &str| {
+        let metadata = Metadata::from([("format".to_owned(), format.to_owned())]);
+        let header = Header::new([ArrayOutline::new("x", Dtype::F32, [1])], metadata).unwrap();
+        [header.bytes(), &[0; 4]].concat()
+    };
+    let mut returned = ["pt", "np", "xx"].map(|it| full(it, 1.0, with(it)));
+    let texts = |returned: &[Returned]| begin(None, returned, false).unwrap().header().clone();
+    let expected = texts(&returned);
+    let order = begin(None, &returned, false).unwrap();
+    assert_eq!(expected.metadata()["format"], order.sites().next().unwrap());
+    for _ in 0..3 {
+        returned.rotate_left(1);
+        assert_eq!(texts(&returned), expected);
+    }
+}
