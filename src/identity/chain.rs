@@ -74,7 +74,10 @@ impl Chain {
     ///
     /// # Errors
     ///
-    /// As [`from_der`](Self::from_der), or if the bytes are framed wrongly.
+    /// If the bytes are framed wrongly; if there are no, too many or too large certificates,
+    /// or one is not exactly one certificate with an Ed25519 key and an Ed25519 signature; if
+    /// a bare key is none. Without the feature `x509` all certificates are refused, with
+    /// [`ChainError::NoX509`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ChainError> {
         let found = bytes.len().saturating_sub(1);
         if found > MAX_CHAIN_BYTES + MAX_CERTIFICATES * LENGTH_BYTES {
