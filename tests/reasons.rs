@@ -340,6 +340,7 @@ mod retry {
             message.resize(len, 7);
             pair.deliver_to_server(message);
         }
+        assert!(pair.to_client.is_empty(), "only a challenge is answered");
         assert_eq!(pair.server_drops, [Dropped::Version; 4]);
         assert_eq!(pair.server.counters().dropped[&Dropped::Version], 4);
     }

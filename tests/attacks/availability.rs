@@ -320,10 +320,15 @@ fn a_list_of_other_versions_delays_nobody_who_is_answered() {
     pair.connect();
     pair.client.register(pair.now).unwrap();
     pair.drain();
-    pair.deliver_to_client(BytesMut::from(&[0, 2, 7, 8][..]));
+    let versions = || BytesMut::from(&[0, 2, 7, 8][..]);
+    pair.deliver_to_client(versions());
     pair.pass(SECOND);
     assert_eq!(pair.client.phase(), Phase::Active);
     assert_eq!(pair.client.counters().retries, 0);
+    // It is not even that once the server has answered.
+    pair.client_drops.clear();
+    pair.deliver_to_client(versions());
+    assert_eq!(pair.client_drops, [Dropped::Unasked]);
 }
 
 /// A relay cuts the connection again and again, then leaves.
