@@ -7,6 +7,8 @@
 #[cfg(test)]
 pub(crate) mod vectors;
 
+use alloc::vec::Vec;
+
 use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -29,6 +31,11 @@ pub(crate) fn hash(label: &str, items: &[&[u8]]) -> Hash {
 /// `H(x)` of the protocol: the bare hash of one item.
 pub(crate) fn bare(item: &[u8]) -> Hash {
     Sha256::digest(item).into()
+}
+
+/// The bytes that are signed for one purpose, of which `label` tells.
+pub(crate) fn to_sign(label: &[u8], hash: &Hash) -> Vec<u8> {
+    [label, &[0], hash].concat()
 }
 
 /// `HMAC(key, label, items…)` of the protocol.

@@ -7,7 +7,7 @@ use super::{Binding, Client, RetryReason, Timer, backoff};
 use crate::Instant;
 use crate::error::ConfigError;
 use crate::identity::Name;
-use crate::link::native::transcript::ChannelBinding;
+use crate::link::ChannelBinding;
 use crate::suite::Suite;
 use crate::wire::native;
 

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::identity::{Name, PublicKey};
-use crate::link::native::transcript::TokenClaims;
+use crate::link::TokenClaims;
 use crate::message::{Opaque, Ssid, Token};
 use crate::suite::Suite;
 use crate::time::millis;

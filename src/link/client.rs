@@ -6,10 +6,9 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 
 use super::event::{Event, JobEnd, LinkContext, Unsent};
-use super::native;
-use super::native::transcript::ChannelBinding;
 #[cfg(feature = "nvflare")]
 use super::nvflare;
+use super::{ChannelBinding, native};
 use crate::Instant;
 use crate::config::ClientConfig;
 use crate::error::Dropped;

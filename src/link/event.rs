@@ -7,8 +7,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::native::transcript::ChannelBinding;
-use super::{Auth, Suspicion};
+use super::{Auth, ChannelBinding, Suspicion};
 use crate::Instant;
 use crate::config::ClientConfig;
 use crate::entropy::Entropy;

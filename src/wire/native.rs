@@ -6,13 +6,14 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hello;
+mod kind;
 #[cfg(test)]
 mod vectors;
 
 pub(crate) use crate::encoding::{decode, decode_all, encode};
 pub(crate) use envelope::{
-    Envelope, HEADER, InvalidSession, NoEnvelope, TAG, VERSION, challenge, clear_header,
-    invalid_session, is_of_session, is_register, parse, sealed_header, session_of, versions,
+    Envelope, HEADER, InvalidSession, NoEnvelope, TAG, challenge, clear_header, invalid_session,
+    is_of_session, is_register, parse, sealed_header, session_of, versions,
 };
 pub use envelope::{MAX_MESSAGE, MAX_STRANGER};
 pub(crate) use frame::Frames;
@@ -22,3 +23,4 @@ pub(crate) use hello::{
     Register, challenge_reply, lp, lp_pair, refusal, refusal_header, register,
     register_reply_header, take_lp_pair,
 };
+pub(crate) use kind::VERSION;

@@ -54,7 +54,6 @@ const CIRCLES: &[&[&str]] = &[
         "identity::signatures",
         "identity::verify",
     ],
-    &["link::auth", "link::event", "link::native"],
     &[
         "link::nvflare::call",
         "link::nvflare::cell",
@@ -67,7 +66,6 @@ const CIRCLES: &[&[&str]] = &[
         "server::ledger::record",
         "server::ledger::task",
     ],
-    &["wire::native::envelope", "wire::native::hello"],
 ];
 
 fn core() -> Modules {

@@ -13,39 +13,9 @@ use zeroize::Zeroizing;
 use super::seal::Key;
 use crate::digest::{self, Hash};
 use crate::identity::Name;
-use crate::message::{SessionId, Ssid, Token};
-use crate::suite::Suite;
-use crate::wire::native::{BindingKind, Denied, lp};
-
-/// A value that both ends of the carrier know and that is never sent (RFC 9266).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(test, derive(Hash))]
-pub(crate) enum ChannelBinding {
-    #[default]
-    None,
-    TlsExporter([u8; 32]),
-}
-
-impl ChannelBinding {
-    pub(crate) fn kind(&self) -> BindingKind {
-        match self {
-            Self::None => BindingKind::None,
-            Self::TlsExporter(_) => BindingKind::TlsExporter,
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        match self {
-            Self::None => lp(&mut out, b"none"),
-            Self::TlsExporter(value) => {
-                lp(&mut out, b"tls-exporter");
-                lp(&mut out, value);
-            }
-        }
-        out
-    }
-}
+use crate::link::ChannelBinding;
+use crate::message::SessionId;
+use crate::wire::native::Denied;
 
 /// What a hello says of its project. Who guesses the name can check the guess.
 pub(crate) fn project(client_nonce: &[u8; 16], project: &Name) -> Hash {
@@ -83,50 +53,12 @@ pub(crate) fn copy(register: &[u8], binding: &ChannelBinding) -> Hash {
 
 /// What the server's proof signs.
 pub(crate) fn server_proof(th1: &Hash) -> Vec<u8> {
-    labelled(b"fedlink v2 server proof", th1)
+    digest::to_sign(b"fedlink v2 server proof", th1)
 }
 
 /// What the client's proof signs.
 pub(crate) fn client_proof(th2: &Hash) -> Vec<u8> {
-    labelled(b"fedlink v2 client proof", th2)
-}
-
-/// What a token's signature covers.
-pub(crate) struct TokenClaims<'a> {
-    pub(crate) suite: Suite,
-    pub(crate) project: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) token: Option<&'a Token>,
-    pub(crate) ssid: Ssid,
-    pub(crate) issued: u64,
-    pub(crate) expires: u64,
-    pub(crate) interval: u64,
-    pub(crate) th3: &'a Hash,
-}
-
-impl TokenClaims<'_> {
-    /// What the token's signature signs.
-    pub(crate) fn to_sign(&self) -> Vec<u8> {
-        let hash = digest::hash(
-            "fedlink v2 token",
-            &[
-                &(self.suite as u64).to_be_bytes(),
-                self.project.as_bytes(),
-                self.name.as_bytes(),
-                self.token.map_or(&[][..], |token| token.expose()),
-                self.ssid.as_bytes(),
-                &self.issued.to_be_bytes(),
-                &self.expires.to_be_bytes(),
-                &self.interval.to_be_bytes(),
-                self.th3,
-            ],
-        );
-        labelled(b"fedlink v2 token", &hash)
-    }
-}
-
-fn labelled(label: &[u8], hash: &Hash) -> Vec<u8> {
-    [label, &[0], hash].concat()
+    digest::to_sign(b"fedlink v2 client proof", th2)
 }
 
 /// The keys of the sealed suite, all from one exchange of shares.

@@ -14,9 +14,10 @@ use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::cookie::{Cookies, Exchange};
 use super::seal::{self, Key};
-use super::transcript::{self, ChannelBinding, Keys, TokenClaims};
+use super::transcript::{self, Keys};
 use crate::Instant;
 use crate::entropy::Entropy;
+use crate::link::{ChannelBinding, TokenClaims};
 use crate::suite::Suite;
 use crate::wire::native::{self, Applicant, Envelope, Grant, HEADER, RefusalSeal, take_lp_pair};
 

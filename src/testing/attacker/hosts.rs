@@ -9,9 +9,8 @@ use super::goals::Goal;
 use super::knowledge::Seen;
 use super::pki::name;
 use super::world::{COORDINATOR, End, MALLORY, SITES, TaskTruth, World};
-use crate::link::Auth;
 use crate::link::native::server::Process;
-use crate::link::native::transcript::TokenClaims;
+use crate::link::{Auth, TokenClaims};
 use crate::message::{JobId, Outcome, Payload, Properties, RejectReason};
 use crate::{Assignee, ClientAction, NewTask, ServerAction, Sites, Suspicion, Task};
 

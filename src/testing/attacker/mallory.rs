@@ -14,7 +14,8 @@ use crate::identity::{Chain, LocalSigner};
 use crate::link::native::room::Room;
 use crate::link::native::seal::{self, Key, nonces};
 use crate::link::native::session::{End, Protection, Seal, Session};
-use crate::link::native::transcript::{self, ChannelBinding, Keys, TokenClaims};
+use crate::link::native::transcript::{self, Keys};
+use crate::link::{ChannelBinding, TokenClaims};
 use crate::message::{
     FetchReply, InstanceId, Properties, PullReply, PushReply, Reply, Request, RequestId, SessionId,
     SubmitReply,

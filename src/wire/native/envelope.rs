@@ -1,30 +1,16 @@
 //! The clear part of each message: which message it is and which session it names, before any
 //! key is used.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::{BufMut, BytesMut};
 
 use super::hello::{self, Challenge, ChallengeReply, RefusalSeal, Register};
+use super::kind::{
+    self, CHALLENGE, CHALLENGE_REPLY, CLEAR, INVALID_SESSION, REFUSAL, REGISTER, REGISTER_REPLY,
+    SEALED, VERSION, VERSIONS,
+};
 use crate::message::{RequestId, SessionId};
-
-/// The protocol's version. Whatever else changes, each message begins with the version and
-/// its kind, a Challenge has this kind, and a list of versions its form: so peers of
-/// different versions can tell their hosts which of them is to be updated.
-// spec: P-129
-pub(crate) const VERSION: u8 = 2;
-/// The first byte of a list of versions.
-const VERSIONS: u8 = 0;
-
-const CHALLENGE: u8 = 0x01;
-const CHALLENGE_REPLY: u8 = 0x02;
-const REGISTER: u8 = 0x03;
-const REGISTER_REPLY: u8 = 0x04;
-const REFUSAL: u8 = 0x05;
-const INVALID_SESSION: u8 = 0x06;
-const SEALED: u8 = 0x10;
-const CLEAR: u8 = 0x11;
 
 /// Longest message: a chunk or an inline payload with room to spare.
 pub const MAX_MESSAGE: usize = 2 << 20;
@@ -210,33 +196,7 @@ pub(crate) fn versions() -> BytesMut {
 }
 
 pub(crate) fn challenge(challenge: &Challenge) -> Vec<u8> {
-    super::encode(challenge, vec![VERSION, CHALLENGE])
-}
-
-pub(super) fn start(kind: Hello) -> Vec<u8> {
-    let kind = match kind {
-        Hello::ChallengeReply => CHALLENGE_REPLY,
-        Hello::Register => REGISTER,
-        Hello::RegisterReply => REGISTER_REPLY,
-        Hello::Refusal => REFUSAL,
-    };
-    vec![VERSION, kind]
-}
-
-/// The messages of the handshake that `hello` writes.
-pub(super) enum Hello {
-    ChallengeReply,
-    Register,
-    RegisterReply,
-    Refusal,
-}
-
-pub(super) fn is_challenge(hello: &[u8]) -> Option<&[u8]> {
-    hello.strip_prefix(&[VERSION, CHALLENGE])
-}
-
-pub(super) fn is_challenge_reply(hello: &[u8]) -> Option<&[u8]> {
-    hello.strip_prefix(&[VERSION, CHALLENGE_REPLY])
+    super::encode(challenge, kind::start(CHALLENGE))
 }
 
 pub(crate) fn invalid_session(echo: InvalidSession) -> BytesMut {

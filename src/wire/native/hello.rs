@@ -7,7 +7,7 @@ use core::time::Duration;
 use bytes::BufMut;
 use serde::{Deserialize, Serialize};
 
-use super::envelope::{self, Hello};
+use super::kind::{self, CHALLENGE, CHALLENGE_REPLY, REFUSAL, REGISTER, REGISTER_REPLY};
 use crate::identity::Name;
 use crate::message::{InstanceId, Properties, RejectReason, SessionId, Ssid, Token};
 use crate::suite::Suite;
@@ -74,8 +74,8 @@ pub(crate) struct Register {
 
 impl Register {
     pub(super) fn parse(hello_c: &[u8], hello_s: &[u8]) -> Option<Self> {
-        let challenge = super::decode_all(envelope::is_challenge(hello_c)?)?;
-        let reply = super::decode_all(envelope::is_challenge_reply(hello_s)?)?;
+        let challenge = super::decode_all(kind::strip(CHALLENGE, hello_c)?)?;
+        let reply = super::decode_all(kind::strip(CHALLENGE_REPLY, hello_s)?)?;
         Some(Self {
             hello_c: hello_c.to_vec(),
             hello_s: hello_s.to_vec(),
@@ -236,19 +236,19 @@ pub(crate) fn take_lp_pair(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// `hello_s`: the start of a ChallengeReply up to the end of its cookie.
 pub(crate) fn challenge_reply(reply: &ChallengeReply) -> Vec<u8> {
-    super::encode(reply, envelope::start(Hello::ChallengeReply))
+    super::encode(reply, kind::start(CHALLENGE_REPLY))
 }
 
 /// The clear part of a Register.
 pub(crate) fn register(hello_c: &[u8], hello_s: &[u8]) -> Vec<u8> {
-    let mut out = envelope::start(Hello::Register);
+    let mut out = kind::start(REGISTER);
     out.extend_from_slice(&lp_pair(hello_c, hello_s));
     out
 }
 
 /// The clear part of a RegisterReply.
 pub(crate) fn register_reply_header(client_nonce: &[u8; 16], session: SessionId) -> Vec<u8> {
-    let mut out = envelope::start(Hello::RegisterReply);
+    let mut out = kind::start(REGISTER_REPLY);
     out.extend_from_slice(client_nonce);
     out.extend_from_slice(session.as_bytes());
     out
@@ -256,7 +256,7 @@ pub(crate) fn register_reply_header(client_nonce: &[u8; 16], session: SessionId)
 
 /// The clear part of a refusal.
 pub(crate) fn refusal_header(client_nonce: &[u8; 16], seal: RefusalSeal) -> Vec<u8> {
-    let mut out = envelope::start(Hello::Refusal);
+    let mut out = kind::start(REFUSAL);
     out.extend_from_slice(client_nonce);
     match seal {
         RefusalSeal::Clear => out.push(0),

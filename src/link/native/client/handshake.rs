@@ -18,8 +18,8 @@ use crate::identity::{self, Chain, ChainError, Key, Role, Verified};
 use crate::link::event::{Event, HandshakeEvent, LinkContext};
 use crate::link::native::seal;
 use crate::link::native::session::{End, Protection, Seal, Session};
-use crate::link::native::transcript::{self, ChannelBinding, Keys};
-use crate::link::{Auth, Suspicion};
+use crate::link::native::transcript::{self, Keys};
+use crate::link::{Auth, ChannelBinding, Suspicion};
 use crate::message::SessionId;
 use crate::suite::Suite;
 use crate::wire::native::{

@@ -31,9 +31,9 @@ use crate::Instant;
 use crate::entropy::Entropy;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Name, Revoked};
+use crate::link::ChannelBinding;
 use crate::link::native::room::Room;
 use crate::link::native::session::{End, Opened, Protection, Written};
-use crate::link::native::transcript::ChannelBinding;
 use crate::message::{InstanceId, PeerId, Reply, RequestId, SessionId};
 
 pub(crate) use self::ids::Handle;

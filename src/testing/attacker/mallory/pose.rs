@@ -6,7 +6,8 @@ use super::{Mallory, Posed};
 use crate::digest::Hash;
 use crate::identity::{LocalSigner, Signer};
 use crate::link::native::seal::{self, nonces};
-use crate::link::native::transcript::{self, ChannelBinding, Keys, TokenClaims};
+use crate::link::native::transcript::{self, Keys};
+use crate::link::{ChannelBinding, TokenClaims};
 use crate::message::{SessionId, Ssid, Token};
 use crate::suite::Suite;
 use crate::wire::native::{
