@@ -73,7 +73,7 @@ async fn whole_life(federation: Federation, connect: TcpConnect, accept: TcpAcce
     assert!(answered, "{last:?}");
 }
 
-/// A site that does one job and says goodbye when it is aborted; gives its last event.
+/// A site that does one job and says goodbye when it is aborted; returns its last event.
 fn work(config: Arc<ClientConfig>, identity: Identity, connect: TcpConnect) -> ClientAction {
     let mut host = BlockingClient::new(config, identity, connect).unwrap();
     host.call(|client, now| client.register(now)).unwrap();

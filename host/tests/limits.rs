@@ -385,7 +385,7 @@ impl ByHand {
         it
     }
 
-    /// Goes on, with its session, on another connection. Gives the one before.
+    /// Goes on, with its session, on another connection. Returns the one before.
     async fn reconnect(&mut self, dial: &MemoryDial) -> Box<dyn Stream> {
         self.client.handle_disconnected(Self::NOW);
         let before = std::mem::replace(&mut self.stream, connect(dial.clone()).await);

@@ -124,7 +124,7 @@ impl Process {
         core::iter::from_fn(|| self.lines.recv_timeout(PATIENCE).ok()).collect()
     }
 
-    /// Waits for its end; gives whether it was a success, and what it printed.
+    /// Waits for its end; returns whether it was a success, and what it printed.
     pub(crate) fn end(&mut self) -> (bool, String) {
         while self.lines.recv_timeout(PATIENCE).is_ok() {}
         let mut printed = String::new();

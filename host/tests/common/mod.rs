@@ -147,7 +147,7 @@ impl Site {
         }
     }
 
-    /// Says goodbye; gives the last event.
+    /// Says goodbye; returns the last event.
     pub async fn quit(mut self, reason: &str) -> ClientAction {
         self.client.quit(reason).await.unwrap();
         let mut last = None;

@@ -48,7 +48,7 @@ class Log:
         since: int = 0,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Waits until the pattern has occurred so often.
+        """Waits until the pattern has occurred `times` times.
 
         Fails after `timeout` seconds, or as soon as the process that writes is gone.
         """

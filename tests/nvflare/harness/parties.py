@@ -91,7 +91,7 @@ class Server(Party):
         return self.log.count(_joined(site))
 
     def has_registered(self, site: str, *, times: int = 1) -> None:
-        """Waits until the site has registered so often."""
+        """Waits until the site has registered `times` times."""
         self.says(_joined(site), START, times=times)
 
 
