@@ -5,11 +5,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 use std::{fmt, thread};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 
 use crate::inbox::Inbox;
 use crate::output::{Log, Output, Tail, pump};
@@ -76,6 +78,30 @@ impl Supervisor {
 pub(crate) struct Process {
     /// While it is open the site is there.
     orders: Option<ChildStdin>,
+    supervisor: Arc<Number>,
+}
+
+/// The number of a child, until it was waited for: then it may be another's.
+#[derive(Debug)]
+struct Number(Mutex<Option<Pid>>);
+
+impl Number {
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It fails only when the process has ended.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Waits for its end, and gives the number back.
+    fn wait(&self, mut child: Child) {
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let pid = WaitId::Pid(Pid::from_child(&child));
+        while let Err(rustix::io::Errno::INTR) = waitid(pid.clone(), ended) {}
+        let mut number = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *number = None;
+        let _ = child.wait();
+    }
 }
 
 impl Process {
@@ -110,6 +136,7 @@ impl Process {
             // Ctrl-C on the terminal is for the site alone.
             .process_group(0)
             .spawn()?;
+        let supervisor = Arc::new(Number(Mutex::new(Some(Pid::from_child(&child)))));
         let orders = child.stdin.take();
         let answers = child.stdout.take();
         let (all_printed, printed) = mpsc::channel::<()>();
@@ -124,13 +151,16 @@ impl Process {
         }
         thread::Builder::new()
             .name("trainer-exit".to_owned())
-            .spawn(move || {
-                let death = watch(child, answers);
-                // What it has said last is in the log before its end is told.
-                let _ = printed.recv_timeout(PRINTED_FOR);
-                inbox.dead(death);
+            .spawn({
+                let supervisor = Arc::clone(&supervisor);
+                move || {
+                    let death = watch(child, &supervisor, answers);
+                    // What it has said last is in the log before its end is told.
+                    let _ = printed.recv_timeout(PRINTED_FOR);
+                    inbox.dead(death);
+                }
             })?;
-        Ok(Self { orders })
+        Ok(Self { orders, supervisor })
     }
 
     /// Asks all its processes to end.
@@ -139,16 +169,24 @@ impl Process {
             // It fails when the supervisor is gone, and then the program is.
             let _ = orders.write_all(&[TERMINATE]);
         }
+        self.supervisor.signal(Signal::CONT);
     }
 
     /// Kills all its processes.
     pub(crate) fn kill(&mut self) {
         self.orders = None;
+        // The program can have stopped it.
+        self.supervisor.signal(Signal::CONT);
+    }
+
+    /// Kills the supervisor, which has not done its work, and the group of the program with it.
+    pub(crate) fn kill_supervisor(&mut self) {
+        self.supervisor.signal(Signal::KILL);
     }
 }
 
 /// Waits for the end of the program and of its supervisor.
-fn watch(mut supervisor: Child, answers: Option<ChildStdout>) -> Death {
+fn watch(supervisor: Child, number: &Number, answers: Option<ChildStdout>) -> Death {
     let mut started = None;
     let mut death = Death::Unsupervised;
     let mut answers = answers.map(BufReader::new);
@@ -169,7 +207,7 @@ fn watch(mut supervisor: Child, answers: Option<ChildStdout>) -> Death {
         }
     }
     // Only its end says that nothing of it is left to be waited for.
-    let _ = supervisor.wait();
+    number.wait(supervisor);
     if let (Death::Unsupervised, Some(group)) = (&death, started) {
         // Its leader died with the supervisor; the others of the group did not.
         let _ = kill_process_group(group, Signal::KILL);

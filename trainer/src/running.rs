@@ -399,9 +399,13 @@ impl Running {
 
     /// A program that dies closes its socket first; a little later its end is known.
     fn death_after_closing(&mut self) -> Death {
-        match self.wait_for_end(CLOSED_FOR, &mut |_| {}) {
-            Some(death) => death,
-            None => Death::Closed,
+        if let Some(death) = self.wait_for_end(CLOSED_FOR, &mut |_| {}) {
+            return death;
+        }
+        match self.kill() {
+            Death::Signal(_) | Death::Unsupervised => Death::Closed,
+            // It has ended by itself, and nobody could tell.
+            death => death,
         }
     }
 
@@ -477,10 +481,15 @@ impl Running {
         self.over = true;
         self.process.terminate();
         let ended = self.wait_for_end(TERMINATED_FOR, events);
-        ended.or_else(|| {
-            self.process.kill();
-            self.wait_for_end(TERMINATED_FOR, events)
-        })
+        ended.or_else(|| Some(self.kill()))
+    }
+
+    /// Kills it with all that it has started, and waits for the end of it: what took its place
+    /// before would have its GPU with it.
+    fn kill(&mut self) -> Death {
+        self.over = true;
+        self.process.kill();
+        kill_for_good(&self.inbox, &mut self.process)
     }
 
     fn wait_for_end(&mut self, long: Duration, events: &mut dyn FnMut(Event)) -> Option<Death> {
@@ -500,14 +509,29 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.process.kill();
         // It may write into the folder as long as it lives.
-        self.wait_for_end(TERMINATED_FOR, &mut |_| {});
+        self.kill();
         self.inbox.close();
         self.waker = None;
         if let Some(connection) = &self.connection {
             // It fails when the other end is gone already.
             let _ = connection.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// Waits for the end of a process that was killed. A supervisor that does not bring it about in
+/// time is killed itself.
+pub(crate) fn kill_for_good(inbox: &Inbox, process: &mut Process) -> Death {
+    let mut until = Some(Instant::now() + TERMINATED_FOR);
+    loop {
+        match inbox.next("", until) {
+            Next::Dead(death) => return death,
+            Next::Timeout => {
+                process.kill_supervisor();
+                until = None;
+            }
+            Next::Said(_) | Next::Silent(_) | Next::Connected(_) | Next::Stop(_) => {}
         }
     }
 }

@@ -81,6 +81,9 @@ fn launch(mut words: impl Iterator<Item = OsString>) -> io::Result<()> {
 
 fn watch(mut words: impl Iterator<Item = OsString>) -> io::Result<()> {
     let folder = words.next().unwrap_or_default();
+    // The program can stop us. When the site is gone nobody else wakes us.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::CONT))?;
     // What loses its parent becomes our child, so that it can be found.
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(getpid()))?;

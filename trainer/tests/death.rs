@@ -261,6 +261,67 @@ fn a_program_dies_with_its_supervisor_even_if_the_site_cannot_help() {
     site.wait().unwrap();
 }
 
+/// A program that stops its supervisor, with a child in its group and one in a session of its
+/// own; each of the three writes its number into the file.
+fn stops_its_supervisor(file: &Path) -> String {
+    format!(
+        r#"
+m = task()
+def told():
+    with open("{0}", "a") as file:
+        file.write(f"{{os.getpid()}}\n")
+os.kill(os.getppid(), signal.SIGSTOP)
+if os.fork() == 0:
+    told()
+    time.sleep(600)
+if os.fork() == 0:
+    os.setsid()
+    told()
+    time.sleep(600)
+told()
+while len(open("{0}").readlines()) < 3:
+    time.sleep(0.01)
+"#,
+        file.display()
+    )
+}
+
+#[test]
+fn a_program_that_stops_its_supervisor_is_killed_with_all_that_it_has_started() {
+    for end in [
+        "site.shutdown(socket.SHUT_RDWR); time.sleep(600)",
+        "say('result', id=m['id']); hear(); time.sleep(600)",
+        "say('shout'); time.sleep(600)",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pids");
+        let mut launch = python(&format!("{}\n{end}", stops_its_supervisor(&file)));
+        launch.restarts = 0;
+        launch.grace = Duration::from_millis(50);
+        let mut program = Program::new(launch, job());
+        if let Err(failure) = program.run(&task("1"), &mut |_| {}) {
+            let words = failure.to_string();
+            assert!(words.contains("was killed"), "{words}");
+        }
+        drop(program);
+        let pids = pids(&file, 3);
+        // Whoever has a slot gives it back only now.
+        assert!(!pids.iter().any(|pid| is_alive(*pid)), "{end}");
+    }
+}
+
+#[test]
+fn a_program_that_has_stopped_its_supervisor_does_not_outlive_a_site_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pids");
+    let script = format!("{}\ntime.sleep(600)", stops_its_supervisor(&file));
+    let mut site = site(&script, folder.path());
+    let pids = pids(&file, 3);
+    site.kill().unwrap();
+    site.wait().unwrap();
+    all_are_gone(&pids);
+}
+
 #[test]
 fn a_program_may_finish_what_it_does_when_its_job_ends() {
     let folder = tempfile::tempdir().unwrap();
