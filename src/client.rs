@@ -45,7 +45,9 @@ use crate::identity::{Identity, Name};
 use crate::link::client::Link;
 use crate::link::event::{Event, LinkContext, Unsent};
 use crate::link::{Auth, Suspicion};
-use crate::message::{Failure, InstanceId, Parts, Properties, Reply, RequestId, ReturnCode, Ssid};
+use crate::message::{
+    Failure, InstanceId, MessageKind, Parts, Properties, Reply, RequestId, ReturnCode, Ssid,
+};
 use crate::output_queue::OutputQueue;
 use crate::seed::Seed;
 use crate::suite::Suite;
@@ -186,12 +188,16 @@ impl Client {
         Ok(client)
     }
 
-    /// Takes one message from the server. It is opened in place.
+    /// Takes one message from the server, and gives what it was. It is opened in place.
     ///
     /// # Errors
     /// When the message was dropped: it was counted, and nothing else has changed. Errors
     /// are for information; a session never ends by one.
-    pub fn handle_message(&mut self, now: Instant, message: BytesMut) -> Result<(), Dropped> {
+    pub fn handle_message(
+        &mut self,
+        now: Instant,
+        message: BytesMut,
+    ) -> Result<MessageKind, Dropped> {
         self.advance(now);
         self.counters.messages_received += 1;
         self.counters.bytes_received += message.len() as u64;
@@ -203,10 +209,11 @@ impl Client {
         } else {
             self.with_link(|link, cx| link.handle_message(cx, message))
         };
-        let taken = taken.map(|event| {
+        let taken = taken.map(|(kind, event)| {
             if let Some(event) = event {
                 self.link_event(event);
             }
+            kind
         });
         if let Err(reason) = taken {
             tracing::trace!(%reason, "a message was dropped");

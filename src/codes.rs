@@ -4,7 +4,7 @@
 
 use crate::error::{ConfigError, Dropped, Misuse, SettingError};
 use crate::identity::{ChainError, KeyError, NameError};
-use crate::message::{Outcome, Refusal, RejectReason, ReturnCode};
+use crate::message::{MessageKind, Outcome, Refusal, RejectReason, ReturnCode};
 #[cfg(feature = "nvflare")]
 use crate::nvflare::OnReplaced;
 use crate::{
@@ -234,6 +234,36 @@ codes! {
         11 "cookie" Cookie,
         12 "unexpected" Unexpected,
     }
+    MessageKind {
+        1 "challenge" Challenge,
+        2 "challenge_reply" ChallengeReply,
+        3 "register" Register,
+        4 "register_reply" RegisterReply,
+        5 "refusal" Refusal,
+        6 "invalid_session" InvalidSession,
+        7 "versions" Versions,
+        32 "heartbeat" Heartbeat,
+        33 "pull_task" PullTask,
+        34 "submit_result" SubmitResult,
+        35 "fetch" Fetch,
+        36 "push" Push,
+        37 "quit" Quit,
+        48 "heartbeat_reply" HeartbeatReply,
+        49 "pull_reply" PullReply,
+        50 "submit_reply" SubmitReply,
+        51 "fetch_reply" FetchReply,
+        52 "push_reply" PushReply,
+        53 "quit_reply" QuitReply,
+        54 "failed" Failed,
+        64 "hello" Hello,
+        65 "ready" Ready,
+        66 "ping" Ping,
+        67 "pong" Pong,
+        68 "control" Control,
+        69 "control_reply" ControlReply,
+        70 "stream_control" StreamControl,
+        71 "other" Other,
+    }
     Misuse {
         1 "unknown_job" UnknownJob,
         2 "job_exists" JobExists,
@@ -425,6 +455,49 @@ mod tests {
         for suite in [Suite::Plain, Suite::Bearer, Suite::Sealed] {
             assert_eq!(suite.code(), on_the_wire(&suite));
         }
+    }
+
+    /// `PullTask` as `pull_task`.
+    fn snake(name: &str) -> String {
+        let letters = name.char_indices().flat_map(|(at, letter)| {
+            let begins = at > 0 && letter.is_uppercase();
+            begins
+                .then_some('_')
+                .into_iter()
+                .chain(letter.to_lowercase())
+        });
+        letters.collect()
+    }
+
+    #[test]
+    fn a_kind_of_message_has_the_number_that_it_has_on_the_wire() {
+        let document = include_str!("../docs/protocol.md");
+        let (_, rows) = TABLES
+            .iter()
+            .find(|(kind, _)| *kind == "MessageKind")
+            .unwrap();
+        let mut told = 0;
+        let mut check = |code: u16, name: &str| {
+            assert!(rows.contains(&(code, &snake(name))), "{code} {name}");
+            told += 1;
+        };
+        for line in document.lines() {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            match cells[..] {
+                ["", number, message, "client" | "server", _, ""] => {
+                    let digits = number.trim_matches('`').trim_start_matches("0x");
+                    check(u16::from_str_radix(digits, 16).unwrap(), message);
+                }
+                ["", "Request", variants, ""] => {
+                    for variant in variants.split(", ") {
+                        let (number, name) = variant.split_once(' ').unwrap();
+                        check(number.parse::<u16>().unwrap() + 32, name);
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(told, 12);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub(crate) mod check;
 mod code;
 mod id;
+mod kind;
 pub(crate) mod limits;
 mod once;
 mod opaque;
@@ -16,6 +17,7 @@ pub use code::{Refusal, RejectReason, ReturnCode};
 #[cfg(feature = "nvflare")]
 pub use id::ControlId;
 pub use id::{InstanceId, JobId, PeerId, RecordId, SessionId, SignatureId, Ssid, TaskId, Token};
+pub use kind::MessageKind;
 pub use opaque::Opaque;
 pub use payload::{BLOCK, Digest, Payload};
 pub use properties::Properties;

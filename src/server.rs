@@ -44,7 +44,7 @@ use crate::error::{ConfigError, Dropped};
 use crate::identity::{Identity, Name};
 use crate::link::ChannelBinding;
 use crate::link::native::server::{HandshakeContext, HandshakeOutcome, Handshakes, Sessions};
-use crate::message::{PeerId, SessionId, Ssid};
+use crate::message::{MessageKind, PeerId, SessionId, Ssid};
 use crate::output_queue::OutputQueue;
 use crate::seed::Seed;
 use crate::time::WallClock;
@@ -223,7 +223,7 @@ impl Server {
         })
     }
 
-    /// Takes one message that came from `peer`. It is opened in place.
+    /// Takes one message that came from `peer`, and gives what it was. It is opened in place.
     ///
     /// # Errors
     /// When the message was dropped: it was counted, and nothing else has changed, but a
@@ -233,7 +233,7 @@ impl Server {
         now: Instant,
         peer: PeerId,
         message: BytesMut,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         self.advance(now);
         self.receive(peer, message, None)
     }
@@ -244,7 +244,7 @@ impl Server {
         peer: PeerId,
         message: BytesMut,
         ahead: Option<Ahead>,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         self.counters.messages_received += 1;
         self.counters.bytes_received += message.len() as u64;
         let taken = match ahead {
@@ -341,7 +341,7 @@ impl Server {
     }
 
     // spec: P-3, P-4, P-17
-    fn take(&mut self, peer: PeerId, message: BytesMut) -> Result<(), Dropped> {
+    fn take(&mut self, peer: PeerId, message: BytesMut) -> Result<MessageKind, Dropped> {
         let limit = if native::is_of_session(&message) {
             native::MAX_MESSAGE
         } else {
@@ -401,7 +401,8 @@ impl Server {
                     handshakes.challenge(peer, context, &message, &challenge)
                 });
                 self.await_window();
-                self.handshake_outcome(peer, asked, outcome)
+                self.handshake_outcome(peer, asked, outcome)?;
+                Ok(MessageKind::Challenge)
             }
             // spec: P-19
             Envelope::ForeignChallenge(version) => {
@@ -451,12 +452,18 @@ impl Server {
     }
 
     /// The second half.
-    fn register(&mut self, peer: PeerId, asked: usize, ahead: Ahead) -> Result<(), Dropped> {
+    fn register(
+        &mut self,
+        peer: PeerId,
+        asked: usize,
+        ahead: Ahead,
+    ) -> Result<MessageKind, Dropped> {
         let (register, opened) = *ahead.0?;
         let outcome = self.with_handshakes(peer, asked, |handshakes, context| {
             handshakes.register(peer, context, &register, opened)
         })?;
-        self.handshake_outcome(peer, asked, outcome)
+        self.handshake_outcome(peer, asked, outcome)?;
+        Ok(MessageKind::Register)
     }
 
     /// Does what a message of a handshake led to, which had `asked` bytes.
@@ -593,7 +600,8 @@ impl Server {
                 .sessions
                 .write(to.peer, to.session, to.request, &reply, &payload);
             if let Some(written) = written {
-                self.transmits.answer_session(to.peer, written);
+                self.transmits
+                    .answer_session(to.peer, written, reply.kind());
             }
         }
         self.answers = answers;

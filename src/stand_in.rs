@@ -376,7 +376,7 @@ mod tests {
         let challenge = stand_in.challenge(&claim(), [3; 16]);
         for peer in 0..1000 {
             let taken = server.handle_message(now, PeerId(peer), (&challenge[..]).into());
-            assert_eq!(taken, Ok(()));
+            assert_eq!(taken, Ok(crate::message::MessageKind::Challenge));
             server.poll_transmit().unwrap();
         }
         let busy = Answer::Busy(Duration::from_millis(1));

@@ -1,6 +1,6 @@
 //! Messages that a machine wants its host to send.
 
-use crate::message::{Opaque, PeerId};
+use crate::message::{MessageKind, Opaque, PeerId};
 use crate::output_queue::Weigh;
 
 /// One message to send: `header` followed by `payload`, best in one vectored write. On a
@@ -16,6 +16,8 @@ pub struct Transmit {
     pub payload: Opaque,
     /// Names the message if the carrier fails to send it.
     pub id: u64,
+    /// What it is, for whoever watches; the bytes of a sealed session do not show it.
+    pub kind: MessageKind,
 }
 
 impl Transmit {
@@ -42,6 +44,8 @@ pub struct ServerTransmit {
     pub header: Opaque,
     /// The rest of it: a payload that is shared, not copied; often empty.
     pub payload: Opaque,
+    /// What it is, for whoever watches; the bytes of a sealed session do not show it.
+    pub kind: MessageKind,
 }
 
 impl ServerTransmit {
@@ -79,11 +83,13 @@ mod tests {
                 header: header.clone(),
                 payload: payload.clone(),
                 id: 1,
+                kind: MessageKind::Push,
             };
             let of_server = ServerTransmit {
                 peer: PeerId(1),
                 header,
                 payload,
+                kind: MessageKind::FetchReply,
             };
             assert_eq!((of_client.len(), of_server.len()), (len, len));
             assert_eq!(

@@ -254,7 +254,7 @@ fn strangers_are_held_to_their_budget_and_leave_nothing() {
     let taken = pair
         .server
         .handle_message(pair.now, fedlink::message::PeerId(77), challenge);
-    assert_eq!(taken, Ok(()));
+    assert_eq!(taken, Ok(fedlink::message::MessageKind::Challenge));
 }
 
 // spec: P-4

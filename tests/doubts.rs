@@ -552,7 +552,8 @@ fn hears_behind(limit: fn(&mut ClientConfig)) -> Result<(), Dropped> {
     let answer = [&answer.header[..], &answer.payload].concat();
     let heard = pair
         .client
-        .handle_message(pair.now, BytesMut::from(&answer[..]));
+        .handle_message(pair.now, BytesMut::from(&answer[..]))
+        .map(drop);
     assert_eq!(pair.client.poll_action(), Some(ClientAction::HeartbeatDue));
     heard
 }

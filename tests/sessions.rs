@@ -11,7 +11,9 @@ use common::pair::{Pair, Setup, server_identity, site_identity};
 use common::pki::Pki;
 use fedlink::error::{ConfigError, Misuse};
 use fedlink::identity::{Revoked, Roots, Signer};
-use fedlink::message::{JobId, Outcome, Payload, PeerId, Progress, Properties, Ssid, Token};
+use fedlink::message::{
+    JobId, MessageKind, Outcome, Payload, PeerId, Progress, Properties, Ssid, Token,
+};
 use fedlink::{
     Assignee, Auth, ClientAction, CloseReason, Instant, NewTask, Phase, Server, ServerAction,
     ServerTimer, Sites, Suite, Task, Timer,
@@ -108,6 +110,25 @@ fn a_whole_session_in_every_suite() {
                 [ServerAction::ClientLeft { .. }]
             ));
             assert_eq!(pair.server.clients().count(), 0);
+            let names: Vec<_> = pair.taken.iter().map(MessageKind::name).collect();
+            let in_parts = ["fetch", "push", "fetch_reply", "push_reply"];
+            assert_eq!(in_parts.map(|it| names.contains(&it)), [size > 1 << 20; 4]);
+            for name in [
+                "challenge",
+                "challenge_reply",
+                "register",
+                "register_reply",
+                "heartbeat",
+                "heartbeat_reply",
+                "pull_task",
+                "pull_reply",
+                "submit_result",
+                "submit_reply",
+                "quit",
+                "quit_reply",
+            ] {
+                assert!(names.contains(&name), "{name}: {names:?}");
+            }
             assert!(pair.client_drops.is_empty() && pair.server_drops.is_empty());
             assert_counts_agree(&pair);
         }

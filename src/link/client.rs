@@ -13,7 +13,7 @@ use crate::Instant;
 use crate::config::ClientConfig;
 use crate::error::Dropped;
 use crate::identity::Revoked;
-use crate::message::{JobId, Request, RequestId};
+use crate::message::{JobId, MessageKind, Request, RequestId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;
 
@@ -111,16 +111,20 @@ impl Link {
         }
     }
 
-    /// Takes one message. What else came of it is told by [`Self::poll_event`].
+    /// Takes one message, and gives what it was. What else came of it is told by
+    /// [`Self::poll_event`].
     pub(crate) fn handle_message(
         &mut self,
         cx: &mut LinkContext<'_>,
         message: BytesMut,
-    ) -> Result<Option<Event>, Dropped> {
+    ) -> Result<(MessageKind, Option<Event>), Dropped> {
         match self {
-            Self::Native(link) => link.handle_message(cx, message).map(Some),
+            Self::Native(link) => {
+                let (kind, event) = link.handle_message(cx, message)?;
+                Ok((kind, Some(event)))
+            }
             #[cfg(feature = "nvflare")]
-            Self::Nvflare(link) => link.handle_message(cx, message).map(|()| None),
+            Self::Nvflare(link) => Ok((link.handle_message(cx, message)?, None)),
         }
     }
 

@@ -35,7 +35,7 @@ use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
 use crate::link::event::{Event, LinkContext, NvflareEvent, Unsent};
 use crate::message::{
-    ControlId, Failure, JobId, Parts, PullReply, Reply, Request, RequestId, ReturnCode,
+    ControlId, Failure, JobId, MessageKind, Parts, PullReply, Reply, Request, RequestId, ReturnCode,
 };
 use crate::timer::Timers;
 use crate::transmit::Transmit;
@@ -220,7 +220,7 @@ impl Link {
         &mut self,
         cx: &mut LinkContext<'_>,
         message: BytesMut,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         if message.len() > self.settings.max_frame {
             return Err(Dropped::TooLong);
         }
@@ -229,7 +229,7 @@ impl Link {
             .connection
             .handle(cx.now, message.freeze(), ping_after)?
         {
-            Heard::Nothing => Ok(()),
+            Heard::Own(kind) => Ok(kind),
             Heard::Message(headers, payload) => self.cell_message(cx, headers, payload),
         }
     }

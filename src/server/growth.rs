@@ -122,7 +122,12 @@ fn more_sessions_take_no_more_looks_at_the_table() {
             looks::of(|| assert!(server.session_of(&start).is_some())),
             looks::of(|| assert!(server.has_session_on(peer))),
             looks::of(|| assert!(server.is_registered(&name("site-1")))),
-            looks::of(|| server.handle_message(now, peer, heartbeat).unwrap()),
+            looks::of(|| {
+                server
+                    .handle_message(now, peer, heartbeat)
+                    .map(drop)
+                    .unwrap()
+            }),
             looks::of(|| server.handle_disconnected(now, peer)),
             looks::of(|| assert!(server.disable(now, &name("site-1")))),
         ]

@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use crate::error::Dropped;
 use crate::link::native::session::Written;
-use crate::message::PeerId;
 use crate::message::limits::MAX_AMPLIFICATION;
+use crate::message::{MessageKind, PeerId};
 use crate::output_queue::OutputQueue;
 use crate::transmit::ServerTransmit;
+use crate::wire::native;
 
 /// What waits to be sent.
 #[cfg_attr(test, derive(Clone))]
@@ -39,20 +40,22 @@ impl Outgoing {
         if self.datagram && answer.len() > asked.saturating_mul(MAX_AMPLIFICATION) {
             return Err(Dropped::TooShort);
         }
-        self.push(peer, answer, Bytes::new());
+        let kind = native::kind_outside_sessions(&answer);
+        self.push(peer, answer, Bytes::new(), kind);
         Ok(())
     }
 
     /// Answers a request of a session.
-    pub(super) fn answer_session(&mut self, peer: PeerId, answer: Written) {
-        self.push(peer, answer.header, answer.payload);
+    pub(super) fn answer_session(&mut self, peer: PeerId, answer: Written, kind: MessageKind) {
+        self.push(peer, answer.header, answer.payload, kind);
     }
 
-    fn push(&mut self, peer: PeerId, header: Bytes, payload: Bytes) {
+    fn push(&mut self, peer: PeerId, header: Bytes, payload: Bytes, kind: MessageKind) {
         self.transmits.push_back(ServerTransmit {
             peer,
             header: header.into(),
             payload: payload.into(),
+            kind,
         });
     }
 

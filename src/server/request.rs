@@ -13,8 +13,8 @@ use crate::link::native::server::Handle;
 use crate::link::native::session::Opened;
 use crate::message::limits::{MAX_PROPERTIES, MAX_SUSPENSION, cut};
 use crate::message::{
-    Failure, Goodbye, Heartbeat, HeartbeatReply, PeerId, Properties, Reply, Request, RequestId,
-    ReturnCode,
+    Failure, Goodbye, Heartbeat, HeartbeatReply, MessageKind, PeerId, Properties, Reply, Request,
+    RequestId, ReturnCode,
 };
 use crate::time::millis;
 use crate::wire::native;
@@ -27,7 +27,7 @@ impl Server {
         peer: PeerId,
         session: Handle,
         opened: Opened,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         let to = ReplyTo {
             peer,
             session,
@@ -35,6 +35,7 @@ impl Server {
         };
         let mut body = opened.body;
         let (request, rest) = native::decode::<Request>(&body).ok_or(Dropped::Malformed)?;
+        let kind = request.kind();
         if !rest.is_empty() && !request.carries_payload() {
             return Err(Dropped::Malformed);
         }
@@ -44,7 +45,8 @@ impl Server {
         };
         self.sessions.heard_on(peer, session);
         if self.is_behind() {
-            return self.overloaded(to);
+            self.overloaded(to)?;
+            return Ok(kind);
         }
         // spec: P-86
         if request
@@ -56,10 +58,10 @@ impl Server {
                 ReturnCode::MsgTooBig,
                 "the context is larger than 64 KiB",
             );
-            return Ok(());
+            return Ok(kind);
         }
         match request {
-            Request::Heartbeat(heartbeat) => return self.heartbeat(to, heartbeat, newest),
+            Request::Heartbeat(heartbeat) => self.heartbeat(to, heartbeat, newest)?,
             // spec: P-107
             Request::Quit(quit) => {
                 self.reply(
@@ -83,7 +85,7 @@ impl Server {
                 self.work(to, request, payload);
             }
         }
-        Ok(())
+        Ok(kind)
     }
 
     /// Requests about tasks go to the ledger, in the proven name.

@@ -13,7 +13,7 @@ mod vectors;
 pub(crate) use crate::encoding::{decode, decode_all, encode};
 pub(crate) use envelope::{
     Envelope, HEADER, InvalidSession, NoEnvelope, TAG, challenge, clear_header, invalid_session,
-    is_of_session, is_register, parse, sealed_header, session_of, versions,
+    is_of_session, is_register, kind_outside_sessions, parse, sealed_header, session_of, versions,
 };
 pub use envelope::{MAX_MESSAGE, MAX_STRANGER};
 pub(crate) use frame::Frames;

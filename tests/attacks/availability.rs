@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use fedlink::error::{Dropped, Misuse};
 use fedlink::identity::Signer;
-use fedlink::message::{JobId, Payload, PeerId, ReturnCode};
+use fedlink::message::{JobId, MessageKind, Payload, PeerId, ReturnCode};
 use fedlink::{
     Assignee, Client, ClientAction, NewTask, Phase, RetryReason, ServerAction, Sites, Suite,
     Suspicion,
@@ -168,7 +168,7 @@ fn registers_are_held_to_the_budget_of_strangers_and_wait_for_a_host_that_is_beh
         pair.server.handle_message(now, peer, register.clone())
     };
     let outcomes: Vec<_> = (0..6).map(|_| taken(&mut pair)).collect();
-    assert_eq!(outcomes[..4], [Ok(()); 4]);
+    assert_eq!(outcomes[..4], [Ok(MessageKind::Register); 4]);
     assert_eq!(outcomes[4..], [Err(Dropped::OverBudget); 2]);
 
     let mut pair = setup().build();
@@ -416,7 +416,7 @@ fn answer_behind(
         ClientAction::Retry { reason, .. } => Some(reason),
         _ => None,
     });
-    (taken, told)
+    (taken.map(drop), told)
 }
 
 const OVERLOADED: Option<RetryReason> =

@@ -76,7 +76,7 @@ impl Crowd {
     pub(crate) fn send(&mut self, peer: PeerId, message: &BytesMut) -> Result<(), Dropped> {
         let taken = self.server.handle_message(self.now, peer, message.clone());
         while self.server.poll_transmit().is_some() {}
-        taken
+        taken.map(drop)
     }
 
     /// The sites and the server are told the time, and what they say is delivered.

@@ -84,7 +84,8 @@ fn outcome(suite: Suite, shown: Shown, known: Known, batch: bool) -> Outcome {
         let dropped = pair.server.handle_batch(pair.now, both);
         (dropped == 0).then_some(()).ok_or(Dropped::Unproven)
     } else {
-        pair.server.handle_message(pair.now, STRANGER, register)
+        let taken = pair.server.handle_message(pair.now, STRANGER, register);
+        taken.map(drop)
     };
     let mut lengths = Vec::new();
     while let Some(answer) = pair.server.poll_transmit() {

@@ -1,13 +1,15 @@
 //! A client and a server on virtual time, with a carrier between them that the test
 //! holds in its hand.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fedlink::error::Dropped;
 use fedlink::identity::{Identity, Roots};
-use fedlink::message::PeerId;
+use fedlink::message::{MessageKind, PeerId};
 use fedlink::{
     Carrier, Client, ClientAction, ClientConfig, Instant, Server, ServerAction, ServerConfig,
     Suite, Suites,
@@ -48,6 +50,16 @@ pub struct Pair {
     pub client_drops: Vec<Dropped>,
     pub server_drops: Vec<Dropped>,
     pub seed: u8,
+    /// What each message is, says the machine that made it; by a hash of the message.
+    pub made: BTreeMap<u64, MessageKind>,
+    /// What the messages were that were taken.
+    pub taken: BTreeSet<MessageKind>,
+}
+
+fn hash(message: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// How a pair is made.
@@ -123,6 +135,8 @@ impl Pair {
             client_drops: Vec::new(),
             server_drops: Vec::new(),
             seed: 2,
+            made: BTreeMap::new(),
+            taken: BTreeSet::new(),
         }
     }
 
@@ -191,15 +205,27 @@ impl Pair {
     }
 
     pub fn deliver_to_server(&mut self, message: BytesMut) {
+        let made = self.made.get(&hash(&message)).copied();
         let taken = self.server.handle_message(self.now, self.peer, message);
+        self.note(made, taken);
         self.server_drops.extend(taken.err());
         self.drain();
     }
 
     pub fn deliver_to_client(&mut self, message: BytesMut) {
+        let made = self.made.get(&hash(&message)).copied();
         let taken = self.client.handle_message(self.now, message);
+        self.note(made, taken);
         self.client_drops.extend(taken.err());
         self.drain();
+    }
+
+    /// Whoever takes a message knows it for what it was made as.
+    fn note(&mut self, made: Option<MessageKind>, taken: Result<MessageKind, Dropped>) {
+        if let Ok(taken) = taken {
+            assert!(made.is_none_or(|made| made == taken), "{made:?} {taken:?}");
+            self.taken.insert(taken);
+        }
     }
 
     /// Takes messages and actions of both machines.
@@ -207,10 +233,12 @@ impl Pair {
         self.drain_actions();
         while let Some(transmit) = self.client.poll_transmit() {
             let whole = [&transmit.header[..], &transmit.payload].concat();
+            self.made.insert(hash(&whole), transmit.kind);
             self.to_server.push(BytesMut::from(&whole[..]));
         }
         while let Some(transmit) = self.server.poll_transmit() {
             let whole = [&transmit.header[..], &transmit.payload].concat();
+            self.made.insert(hash(&whole), transmit.kind);
             self.to_client.push(BytesMut::from(&whole[..]));
         }
     }

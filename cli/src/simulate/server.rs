@@ -199,7 +199,7 @@ impl SimulatedServer {
             let now = Instant::from_micros(begins);
             let taken = server.handle_message(now, PeerId(client.into()), message);
             let cost = match (kind, taken) {
-                (Kind::Register, Ok(()) | Err(Dropped::Cookie)) => storm.register_cost,
+                (Kind::Register, Ok(_) | Err(Dropped::Cookie)) => storm.register_cost,
                 (Kind::Challenge | Kind::Register | Kind::Request, _) => storm.message_cost,
             };
             let cost = cost.as_micros() as u64;

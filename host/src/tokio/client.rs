@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fedlink::error::Dropped;
 use fedlink::identity::Identity;
+use fedlink::message::MessageKind;
 use fedlink::{CarrierWish, Client, ClientAction, ClientConfig};
 use tokio::sync::mpsc;
 
@@ -211,7 +212,7 @@ impl Running {
             }
             LinkEvent::Message(message) => {
                 // Counted and traced by the client.
-                let _: Result<(), Dropped> = self.client.handle_message(now, message);
+                let _: Result<MessageKind, Dropped> = self.client.handle_message(now, message);
             }
             LinkEvent::Lost => self.disconnected(),
             LinkEvent::Moved => {}

@@ -14,7 +14,7 @@ use crate::Instant;
 use crate::error::Dropped;
 use crate::identity::{CertificateId, Revoked};
 use crate::link::event::{Event, LinkContext, Unsent};
-use crate::message::{Reply, Request, RequestId, SessionId};
+use crate::message::{MessageKind, Reply, Request, RequestId, SessionId};
 use crate::suite::Suite;
 use crate::transmit::Transmit;
 use crate::wire::native::{self, Envelope, InvalidSession, NoEnvelope, TAG};
@@ -127,7 +127,7 @@ impl Link {
             .outstanding
             .get(&id)
             .map_or(cx.now, |known| known.sent_at);
-        let transmit = self.transmit(written.header, written.payload);
+        let transmit = self.transmit(written.header, written.payload, request.kind());
         let latest = Outstanding {
             sent_at,
             number: written.number,
@@ -153,11 +153,12 @@ impl Link {
         &mut self,
         cx: &mut LinkContext<'_>,
         message: BytesMut,
-    ) -> Result<Event, Dropped> {
+    ) -> Result<(MessageKind, Event), Dropped> {
         if message.len() > native::MAX_MESSAGE {
             return Err(Dropped::TooLong);
         }
-        match native::parse(&message) {
+        let kind = native::kind_outside_sessions(&message);
+        let event = match native::parse(&message) {
             Ok(Envelope::ChallengeReply {
                 reply,
                 hello: hello_len,
@@ -176,7 +177,7 @@ impl Link {
             Ok(Envelope::InvalidSession(echo)) => self.invalid_session(echo),
             Ok(Envelope::Sealed { session, number }) => {
                 let opened = self.session_mut(session)?.open_sealed(number, message)?;
-                self.reply(cx.now, opened)
+                return self.reply(cx.now, opened);
             }
             Ok(Envelope::Clear {
                 session,
@@ -187,14 +188,15 @@ impl Link {
                 let opened = self
                     .session_mut(session)?
                     .open_clear(request, token, message, clear)?;
-                self.reply(cx.now, opened)
+                return self.reply(cx.now, opened);
             }
             Ok(
                 Envelope::Challenge(_) | Envelope::ForeignChallenge(_) | Envelope::Register { .. },
             ) => Err(Dropped::Unexpected),
             Err(NoEnvelope::Malformed) => Err(Dropped::Malformed),
             Err(NoEnvelope::Version) => Err(Dropped::Version),
-        }
+        };
+        Ok((kind, event?))
     }
 
     // spec: P-84
@@ -212,7 +214,7 @@ impl Link {
     }
 
     // spec: P-80
-    fn reply(&mut self, now: Instant, opened: Opened) -> Result<Event, Dropped> {
+    fn reply(&mut self, now: Instant, opened: Opened) -> Result<(MessageKind, Event), Dropped> {
         let body = opened.body.freeze();
         let (reply, rest) = native::decode::<Reply>(&body).ok_or(Dropped::Malformed)?;
         let payload = body.slice(body.len() - rest.len()..);
@@ -220,12 +222,14 @@ impl Link {
             .outstanding
             .remove(&opened.request)
             .ok_or(Dropped::Unasked)?;
-        Ok(Event::Reply {
+        let kind = reply.kind();
+        let event = Event::Reply {
             id: opened.request,
             reply,
             payload: payload.into(),
             elapsed: now.since(request.sent_at),
-        })
+        };
+        Ok((kind, event))
     }
 
     fn session_mut(&mut self, id: SessionId) -> Result<&mut Session, Dropped> {
@@ -246,12 +250,13 @@ impl Link {
         }
     }
 
-    pub(super) fn transmit(&mut self, header: Bytes, payload: Bytes) -> u64 {
+    pub(super) fn transmit(&mut self, header: Bytes, payload: Bytes, kind: MessageKind) -> u64 {
         self.sent += 1;
         self.transmits.push_back(Transmit {
             header: header.into(),
             payload: payload.into(),
             id: self.sent,
+            kind,
         });
         self.sent
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::cell::Origin;
 use super::send::Target;
 use crate::Instant;
-use crate::message::{JobId, RequestId, ReturnCode};
+use crate::message::{JobId, MessageKind, RequestId, ReturnCode};
 use crate::wire::nvflare::cell::Headers;
 use crate::wire::nvflare::fobs::Decoded;
 
@@ -43,6 +43,22 @@ impl Purpose {
             | Self::Check(id)
             | Self::Submit(id) => Some(id),
             Self::Challenge | Self::Register | Self::Report(_) | Self::Sync(_) => None,
+        }
+    }
+
+    /// What a request of this purpose is, and what its answer is.
+    pub(super) fn kinds(self) -> (MessageKind, MessageKind) {
+        match self {
+            Self::Challenge => (MessageKind::Challenge, MessageKind::ChallengeReply),
+            Self::Register => (MessageKind::Register, MessageKind::RegisterReply),
+            Self::Heartbeat(_) => (MessageKind::Heartbeat, MessageKind::HeartbeatReply),
+            Self::Quit(_) => (MessageKind::Quit, MessageKind::QuitReply),
+            Self::Pull(_) => (MessageKind::PullTask, MessageKind::PullReply),
+            Self::Download(_) => (MessageKind::Fetch, MessageKind::FetchReply),
+            Self::Submit(_) => (MessageKind::SubmitResult, MessageKind::SubmitReply),
+            Self::Report(_) | Self::Sync(_) | Self::Check(_) => {
+                (MessageKind::Control, MessageKind::ControlReply)
+            }
         }
     }
 

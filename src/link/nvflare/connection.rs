@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::Instant;
 use crate::error::Dropped;
+use crate::message::MessageKind;
 use crate::transmit::Transmit;
 use crate::wire::nvflare::msgpack;
 use crate::wire::nvflare::sfm::{self, Frame, Kind};
@@ -68,7 +69,7 @@ pub(super) enum Heard {
     /// A message of a cell: its headers and its payload.
     Message(Bytes, Bytes),
     /// The connection's own business.
-    Nothing,
+    Own(MessageKind),
 }
 
 impl Connection {
@@ -139,7 +140,7 @@ impl Connection {
             }
             (Kind::Data | Kind::Hello | Kind::Ready | Kind::Other(_), _) => {}
         }
-        Ok(Heard::Nothing)
+        Ok(Heard::Own(message_kind(kind)))
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -183,11 +184,16 @@ impl Connection {
 
     /// Queues a message of a cell, until the connection is open. Returns its number; none if
     /// it is too large to be framed, or too much waits already.
-    pub(super) fn send(&mut self, headers: &[u8], payload: Bytes) -> Option<u64> {
+    pub(super) fn send(
+        &mut self,
+        headers: &[u8],
+        payload: Bytes,
+        kind: MessageKind,
+    ) -> Option<u64> {
         if self.is_full() {
             return None;
         }
-        let transmit = self.frame(headers, payload)?;
+        let transmit = self.frame(headers, payload, kind)?;
         let id = transmit.id;
         match self.state {
             ConnectionState::Open => self.ready.push_back(transmit),
@@ -200,7 +206,12 @@ impl Connection {
     }
 
     /// A message that is written next, and not queued.
-    pub(super) fn frame(&mut self, headers: &[u8], payload: Bytes) -> Option<Transmit> {
+    pub(super) fn frame(
+        &mut self,
+        headers: &[u8],
+        payload: Bytes,
+        kind: MessageKind,
+    ) -> Option<Transmit> {
         let stream = self.stream;
         let head = sfm::head(
             Kind::Data,
@@ -211,7 +222,7 @@ impl Connection {
             payload.len(),
         )?;
         self.stream = stream.checked_add(1).unwrap_or(FIRST_STREAM);
-        Some(self.transmit(head, payload))
+        Some(self.transmit(head, payload, kind))
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -243,18 +254,30 @@ impl Connection {
         msgpack::encode(body, &mut payload);
         let sequence = self.sequence.wrapping_add(1);
         if let Some(head) = sfm::head(kind, 0, stream, sequence, &[], payload.len()) {
-            let transmit = self.transmit(head, payload.into());
+            let transmit = self.transmit(head, payload.into(), message_kind(kind));
             self.ready.push_back(transmit);
         }
     }
 
-    fn transmit(&mut self, head: Bytes, payload: Bytes) -> Transmit {
+    fn transmit(&mut self, head: Bytes, payload: Bytes, kind: MessageKind) -> Transmit {
         self.sequence = self.sequence.wrapping_add(1);
         self.sent += 1;
         Transmit {
             header: head.into(),
             payload: payload.into(),
             id: self.sent,
+            kind,
         }
+    }
+}
+
+/// What a frame is that is no message of a cell.
+fn message_kind(kind: Kind) -> MessageKind {
+    match kind {
+        Kind::Hello => MessageKind::Hello,
+        Kind::Ready => MessageKind::Ready,
+        Kind::Ping => MessageKind::Ping,
+        Kind::Pong => MessageKind::Pong,
+        Kind::Data | Kind::Other(_) => MessageKind::Other,
     }
 }

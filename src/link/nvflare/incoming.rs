@@ -16,7 +16,7 @@ use super::stream::{Ack, Chunk, Refused, Taken};
 use crate::Instant;
 use crate::error::Dropped;
 use crate::link::event::LinkContext;
-use crate::message::ReturnCode;
+use crate::message::{MessageKind, ReturnCode};
 use crate::wire::nvflare::cell::{
     Headers, channel, data_type, encoding, key, msg_type, stream_key, topic,
 };
@@ -50,7 +50,7 @@ impl Link {
         cx: &mut LinkContext<'_>,
         headers: Bytes,
         payload: Bytes,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         let headers = Headers::decode(headers).map_err(|_| Dropped::Malformed)?;
         let from = headers.text(key::ORIGIN);
         let site = cx.identity.name().as_str();
@@ -87,7 +87,7 @@ impl Link {
                         body,
                     },
                 );
-                Ok(())
+                Ok(MessageKind::Control)
             }
             _ => Err(Dropped::Malformed),
         }
@@ -101,14 +101,15 @@ impl Link {
         from: Option<&str>,
         headers: &Headers,
         payload: Bytes,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         let mut taken = Err(Dropped::Unasked);
         for id in headers.request_ids().filter_map(uuid) {
             if let Some(call) = self.calls.take(id, origin, from) {
                 let encoding = headers.text(key::PAYLOAD_ENCODING);
                 let answer = self.answer(&call, headers.clone(), encoding, payload.clone());
                 self.answered(cx, &call, answer);
-                taken = Ok(());
+                let (_, kind) = call.purpose.kinds();
+                taken = Ok(kind);
             }
         }
         taken
@@ -121,7 +122,7 @@ impl Link {
         from: String,
         headers: Headers,
         payload: Bytes,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         let number = |key| headers.number(key);
         let id = number(stream_key::ID).ok_or(Dropped::Malformed)?;
         match (headers.text(key::TOPIC), number(stream_key::DATA_TYPE)) {
@@ -141,18 +142,18 @@ impl Link {
             (topic::STREAM_DATA, Some(data_type::ERROR)) => {
                 self.inbox.drop_stream(&(from, id));
                 self.stream_failed(&headers);
-                Ok(())
+                Ok(MessageKind::StreamControl)
             }
             (topic::STREAM_ACK, Some(data_type::ACK)) => {
                 let offset = number(stream_key::OFFSET).ok_or(Dropped::Malformed)?;
                 self.outbox.acked(id, offset);
                 self.stream_moves(cx.now, id);
-                Ok(())
+                Ok(MessageKind::StreamControl)
             }
             (topic::STREAM_ACK | topic::STREAM_ERROR, Some(data_type::ERROR)) => {
                 let _ = self.outbox.remove(id);
                 self.stream_failed(&headers);
-                Ok(())
+                Ok(MessageKind::StreamControl)
             }
             _ => Err(Dropped::Malformed),
         }
@@ -163,12 +164,18 @@ impl Link {
         cx: &mut LinkContext<'_>,
         origin: Origin,
         chunk: Chunk<Headers>,
-    ) -> Result<(), Dropped> {
+    ) -> Result<MessageKind, Dropped> {
         let (from, id) = chunk.key.clone();
         let request = uuid(chunk.headers.text(stream_key::REQUEST_ID));
         let limit = cx.config.max_payload.saturating_add(STREAM_OVERHEAD);
         let is_reply = chunk.headers.text(stream_key::CHANNEL) == channel::RETURN_ONLY;
         let wanted = request.is_some_and(|id| self.calls.awaits(id, origin, Some(&from)));
+        let call = request.and_then(|request| self.calls.get(request));
+        let kind = match (is_reply, call) {
+            (true, Some(call)) => call.purpose.kinds().1,
+            (true, None) => MessageKind::ControlReply,
+            (false, _) => MessageKind::Control,
+        };
         let taken = if is_reply && !wanted {
             self.inbox.refuse(cx.now, &chunk.key)
         } else {
@@ -183,21 +190,22 @@ impl Link {
                 if let Some(asked) = asked {
                     self.moving(cx.now, asked);
                 }
-                Ok(())
+                Ok(kind)
             }
             Ok(Taken::Again(ack)) => {
                 if let Some(ack) = ack {
                     self.acknowledge(cx, origin, &from, id, ack);
                 }
-                Ok(())
+                Ok(kind)
             }
             Ok(Taken::Whole(ack, headers, bytes)) => {
                 self.acknowledge(cx, origin, &from, id, ack);
-                self.stream_came(cx, origin, from, headers, bytes)
+                self.stream_came(cx, origin, from, headers, bytes)?;
+                Ok(kind)
             }
             Err(refused) => {
                 self.refuse_stream(cx, origin, &from, id, request, refused);
-                Ok(())
+                Ok(kind)
             }
         }
     }

@@ -13,7 +13,7 @@ use super::call::{Call, Purpose};
 use super::cell::{Content, Kind, Origin, SERVER, Sender};
 use super::stream::{ACK_INTERVAL, CHUNK, WINDOW};
 use crate::link::event::LinkContext;
-use crate::message::ReturnCode;
+use crate::message::{MessageKind, ReturnCode};
 use crate::transmit::Transmit;
 use crate::wire::nvflare::cell::{Headers, channel, data_type, encoding, key, stream_key, topic};
 use crate::wire::nvflare::typed;
@@ -41,6 +41,7 @@ pub(super) struct StreamHead {
     origin: Origin,
     to: String,
     headers: Headers,
+    kind: MessageKind,
 }
 
 /// A stream that was given up when a part of it had gone: until its receiver hears of it,
@@ -118,7 +119,8 @@ impl Link {
     ) {
         let id = Uuid::from_bytes(cx.entropy.uuid());
         let payload = body.map(|it| self.dialect(purpose).encode(it));
-        let transmit = self.message(cx, &target, &Kind::Request(id), headers, payload);
+        let (kind, _) = purpose.kinds();
+        let transmit = self.message(cx, &target, (&Kind::Request(id), kind), headers, payload);
         let call = Call {
             transmit,
             ..Call::new(purpose, target, cx.now)
@@ -137,7 +139,8 @@ impl Link {
     ) {
         let id = Uuid::from_bytes(cx.entropy.uuid());
         let headers = headers.with(stream_key::REQUEST_ID, id.to_string());
-        let stream = self.stream(cx, &target, headers, body);
+        let (kind, _) = purpose.kinds();
+        let stream = self.stream(cx, &target, kind, headers, body);
         let call = Call {
             stream: Some(stream),
             ..Call::new(purpose, target, cx.now)
@@ -148,7 +151,8 @@ impl Link {
     /// Sends a request as one message, and does not wait.
     pub(super) fn send(&mut self, cx: &mut LinkContext<'_>, target: &Target<'_>) {
         let kind = Kind::Request(Uuid::from_bytes(cx.entropy.uuid()));
-        self.message(cx, target, &kind, Headers::new(), None);
+        let kind = (&kind, MessageKind::Control);
+        self.message(cx, target, kind, Headers::new(), None);
     }
 
     /// Sends a value that nobody answers as a stream.
@@ -158,7 +162,7 @@ impl Link {
         target: &Target<'_>,
         body: &Value,
     ) {
-        self.stream(cx, target, Headers::new(), body);
+        self.stream(cx, target, MessageKind::Control, Headers::new(), body);
     }
 
     /// Sends a message about a stream.
@@ -177,7 +181,8 @@ impl Link {
             topic,
             optional: true,
         };
-        self.message(cx, &target, &Kind::Notice, headers, None);
+        let kind = (&Kind::Notice, MessageKind::StreamControl);
+        self.message(cx, &target, kind, headers, None);
     }
 
     /// Answers a request, if an answer is expected.
@@ -209,7 +214,8 @@ impl Link {
                     optional: false,
                 };
                 let payload = body.map(|it| self.dialect.encode(it));
-                self.message(cx, &target, &Kind::Reply(id, code), headers, payload);
+                let kind = (&Kind::Reply(id, code), MessageKind::ControlReply);
+                self.message(cx, &target, kind, headers, payload);
             }
             Way::Stream {
                 id: Some(id),
@@ -227,7 +233,8 @@ impl Link {
                     topic: &format!("{channel}:{topic}"),
                     optional: true,
                 };
-                self.stream(cx, &target, headers, body.unwrap_or(&Value::Nil));
+                let (kind, body) = (MessageKind::ControlReply, body.unwrap_or(&Value::Nil));
+                self.stream(cx, &target, kind, headers, body);
             }
         }
     }
@@ -256,7 +263,7 @@ impl Link {
             if cut.sequence == 0 {
                 headers.set(stream_key::ACK_INTERVAL, ACK_INTERVAL);
             }
-            carrier.frame(&headers.encode(), cut.bytes)
+            carrier.frame(&headers.encode(), cut.bytes, cut.headers.kind)
         });
         made.flatten()
     }
@@ -305,7 +312,7 @@ impl Link {
         &mut self,
         cx: &LinkContext<'_>,
         target: &Target<'_>,
-        kind: &Kind<'_>,
+        (cell_kind, kind): (&Kind<'_>, MessageKind),
         headers: Headers,
         payload: Option<Bytes>,
     ) -> Option<u64> {
@@ -316,8 +323,8 @@ impl Link {
         let payload = payload.unwrap_or_default();
         let len = payload.len();
         let content = Content { encoding, len };
-        let headers = self.sender(cx).seal(headers, target, kind, &content);
-        self.connection.send(&headers.encode(), payload)
+        let headers = self.sender(cx).seal(headers, target, cell_kind, &content);
+        self.connection.send(&headers.encode(), payload, kind)
     }
 
     /// Queues a stream; its number.
@@ -325,6 +332,7 @@ impl Link {
         &mut self,
         cx: &LinkContext<'_>,
         target: &Target<'_>,
+        kind: MessageKind,
         headers: Headers,
         body: &Value,
     ) -> u64 {
@@ -355,6 +363,7 @@ impl Link {
             origin: target.origin,
             to: target.to.clone(),
             headers,
+            kind,
         };
         self.outbox.insert(self.streams, head, parts);
         self.streams

@@ -12,7 +12,7 @@ mod registration;
 mod session;
 mod streams;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 use super::stream::{Chunk, Inbox, Taken};
 use crate::config::nvflare::{OnReplaced, Settings};
 use crate::identity::{Identity, Name, Revoked, RsaSigner};
-use crate::message::JobId;
+use crate::message::{JobId, MessageKind};
 use crate::wire::nvflare::cell::{
     Headers, channel, data_type, encoding, key, msg_type, stream_key, topic,
 };
@@ -102,6 +102,9 @@ struct Rig {
     server_cert: Bytes,
     /// Frames that came, by what they are.
     kinds: Vec<Kind>,
+    /// What the client said of the messages that it sent, and of those that it took.
+    sent: BTreeSet<MessageKind>,
+    taken: BTreeSet<MessageKind>,
     /// What the server reads and writes.
     dialect: Dialect,
     /// It may be written to in another: it reads nothing then.
@@ -138,6 +141,8 @@ impl Rig {
             signer: RsaSigner::from_pem(SERVER_KEY).unwrap(),
             server_cert: Bytes::from_static(SERVER_CERT),
             kinds: Vec::new(),
+            sent: BTreeSet::new(),
+            taken: BTreeSet::new(),
             dialect: Dialect::default(),
             reads_nothing_else: false,
         }
@@ -234,6 +239,7 @@ impl Rig {
                 return;
             };
             self.last_transmit = transmit.id;
+            self.sent.insert(transmit.kind);
             let frame = [&transmit.header[..], &transmit.payload[..]].concat();
             self.frame(frame.into());
         }
@@ -476,7 +482,8 @@ impl Rig {
         let head = sfm::head(kind, app, 1, 1, headers, payload.len()).unwrap();
         let frame = BytesMut::from(&[&head[..], payload].concat()[..]);
         // A drop shows in what the client does not do.
-        let _ = self.client.handle_message(self.now, frame);
+        self.taken
+            .extend(self.client.handle_message(self.now, frame));
     }
 
     fn sign(&self, text: &str) -> Bytes {

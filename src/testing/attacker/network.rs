@@ -64,7 +64,10 @@ impl World {
         }
         let before = harmless.then(|| self.kept_by_server());
         let message = BytesMut::from(bytes);
-        let taken = self.server.handle_message(self.now, peer, message);
+        let taken = self
+            .server
+            .handle_message(self.now, peer, message)
+            .map(drop);
         if before.is_some_and(|before| before != self.kept_by_server()) {
             let what = format!("{:?} changed what is somebody else's", kind(bytes));
             self.reached(Goal::StrangerEvicts, what);
@@ -75,7 +78,10 @@ impl World {
 
     pub(super) fn give_site(&mut self, at: usize, bytes: &[u8]) -> Result<(), Dropped> {
         let message = BytesMut::from(bytes);
-        let taken = self.sites[at].client.handle_message(self.now, message);
+        let taken = self.sites[at]
+            .client
+            .handle_message(self.now, message)
+            .map(drop);
         self.taken_once(End::Site(at), bytes, taken);
         taken
     }

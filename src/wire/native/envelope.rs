@@ -10,7 +10,7 @@ use super::kind::{
     self, CHALLENGE, CHALLENGE_REPLY, CLEAR, INVALID_SESSION, REFUSAL, REGISTER, REGISTER_REPLY,
     SEALED, VERSION, VERSIONS,
 };
-use crate::message::{RequestId, SessionId};
+use crate::message::{MessageKind, RequestId, SessionId};
 
 /// Longest message: a chunk or an inline payload with room to spare.
 pub const MAX_MESSAGE: usize = 2 << 20;
@@ -89,6 +89,20 @@ pub(crate) fn is_of_session(message: &[u8]) -> bool {
 /// Whether the message says that it is a Register.
 pub(crate) fn is_register(message: &[u8]) -> bool {
     matches!(message, [VERSION, REGISTER, ..])
+}
+
+/// What a message is, if it is none of a session.
+pub(crate) fn kind_outside_sessions(message: &[u8]) -> MessageKind {
+    match message {
+        [VERSION, REGISTER, ..] => MessageKind::Register,
+        [VERSION, CHALLENGE_REPLY, ..] => MessageKind::ChallengeReply,
+        [VERSION, REGISTER_REPLY, ..] => MessageKind::RegisterReply,
+        [VERSION, REFUSAL, ..] => MessageKind::Refusal,
+        [VERSION, INVALID_SESSION, ..] => MessageKind::InvalidSession,
+        [VERSIONS, ..] => MessageKind::Versions,
+        [_, CHALLENGE, ..] => MessageKind::Challenge,
+        _ => MessageKind::Other,
+    }
 }
 
 // spec: P-15

@@ -314,7 +314,8 @@ impl Link {
     }
 
     fn transmit_handshake(&mut self, message: Bytes) {
-        let latest = self.transmit(message, Bytes::new());
+        let kind = native::kind_outside_sessions(&message);
+        let latest = self.transmit(message, Bytes::new(), kind);
         if let Some(older) = self.handshake_transmit.replace(latest) {
             self.withdraw(older);
         }

@@ -198,6 +198,54 @@ fn a_task_is_an_npz_and_its_result_brings_the_cookies_back() {
 }
 
 #[test]
+fn each_message_is_told_for_what_it_is() {
+    let (mut rig, task) = holding();
+    let payload = result_of(&task);
+    rig.client
+        .submit(rig.now, task.id, Outcome::Ok, Properties::new(), payload)
+        .unwrap();
+    let check = rig.take(topic::TASK_CHECK);
+    rig.answer(&check, "ok", Headers::new(), Some(&aux_ok()));
+    let submit = rig.take(topic::SUBMIT_UPDATE);
+    rig.answer(&submit, "ok", Headers::new(), Some(&"".into()));
+    rig.wait(11 * SECOND);
+    let heartbeat = rig.take(topic::HEARTBEAT);
+    rig.answer(&heartbeat, "ok", Headers::new(), None);
+    let names =
+        |kinds: &BTreeSet<MessageKind>| -> Vec<_> { kinds.iter().map(MessageKind::name).collect() };
+    let (sent, taken) = (names(&rig.sent), names(&rig.taken));
+    for name in [
+        "challenge",
+        "register",
+        "heartbeat",
+        "pull_task",
+        "submit_result",
+    ] {
+        assert!(sent.contains(&name), "{name}: {sent:?}");
+    }
+    for name in ["hello", "ping", "control", "stream_control"] {
+        assert!(sent.contains(&name), "{name}: {sent:?}");
+    }
+    for name in [
+        "challenge_reply",
+        "register_reply",
+        "heartbeat_reply",
+        "pull_reply",
+    ] {
+        assert!(taken.contains(&name), "{name}: {taken:?}");
+    }
+    for name in [
+        "ready",
+        "pong",
+        "submit_reply",
+        "control_reply",
+        "stream_control",
+    ] {
+        assert!(taken.contains(&name), "{name}: {taken:?}");
+    }
+}
+
+#[test]
 fn arrays_by_reference_are_fetched_and_confirmed() {
     let (mut rig, id, first) = fetching(|_| ());
     assert_eq!(first.destination, format!("server.{id}"));
