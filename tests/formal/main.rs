@@ -65,7 +65,7 @@ fn fields(source: &str, name: &str) -> String {
 #[test]
 fn the_models_know_every_field_of_the_handshake() {
     let hello = read("src/wire/native/hello.rs");
-    let transcript = read("src/link/native/transcript.rs");
+    let claims = read("src/link/token_claims.rs");
     let readme = read("tests/formal/README.md");
     for (source, name) in [
         (&hello, "Challenge"),
@@ -73,7 +73,7 @@ fn the_models_know_every_field_of_the_handshake() {
         (&hello, "Cookie"),
         (&hello, "Applicant"),
         (&hello, "Grant"),
-        (&transcript, "TokenClaims<'a>"),
+        (&claims, "TokenClaims<'a>"),
     ] {
         let line = format!("| `{name}` | {} |", fields(source, name));
         assert!(
