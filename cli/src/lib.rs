@@ -9,6 +9,8 @@ pub mod demo;
 pub mod exec;
 pub mod federation;
 pub mod interrupt;
+#[cfg(unix)]
+pub mod jobs;
 pub mod join;
 pub mod logging;
 mod open_files;
@@ -20,3 +22,5 @@ mod reload;
 pub mod serve;
 pub mod simulate;
 pub mod training;
+#[cfg(unix)]
+pub mod try_job;

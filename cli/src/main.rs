@@ -10,6 +10,17 @@ use fedlink_cli::options::{Command, Options};
 use fedlink_cli::{check, demo, join, logging, output, provision, serve, simulate};
 
 fn main() -> ExitCode {
+    // What supervises a trainer is this executable too.
+    #[cfg(unix)]
+    {
+        let mut words = std::env::args_os().skip(1);
+        if words
+            .next()
+            .is_some_and(|word| word == fedlink_trainer::SUPERVISE)
+        {
+            return fedlink_trainer::supervise(words);
+        }
+    }
     let options = Options::parse();
     // Dropped last: it writes what waits.
     let _output = output::open();
@@ -34,6 +45,8 @@ fn run(command: &Command) -> Result<bool, Box<dyn Error>> {
         Command::Demo(options) => return Ok(demo::run(options)?),
         Command::Serve(options) => serve::run(options)?,
         Command::Join(options) => join::run(options)?,
+        #[cfg(unix)]
+        Command::Try(options) => return Ok(fedlink_cli::try_job::run(options)?),
         Command::Simulate(options) => return Ok(simulate::run(options)?),
     }
     Ok(true)

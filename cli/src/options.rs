@@ -2,6 +2,8 @@
 
 mod simulate;
 mod text;
+#[cfg(unix)]
+mod try_job;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use fedlink_host::kit::{Suite, Transport};
 use fedlink_host::{ProxySetting, check_path};
 
 pub use simulate::{SimulateOptions, Span};
+#[cfg(unix)]
+pub use try_job::{ErrorsOption, TryOptions};
 
 use crate::bounds::{DEFAULT_PORT, MAX_DAYS, WSS_PORT};
 use crate::training::{MAX_PADDING, MAX_SITES};
@@ -45,6 +49,10 @@ pub enum Command {
     /// Look at a kit and at the way to its coordinator, and say what to do
     #[command(long_about = text::CHECK, after_long_help = text::CHECK_EXAMPLES)]
     Check(CheckOptions),
+    /// Train in rounds with a program of your own, in a whole federation on this machine
+    #[cfg(unix)]
+    #[command(long_about = text::TRY, after_long_help = text::TRY_EXAMPLES)]
+    Try(TryOptions),
     /// Put a million clients before one server, in simulated time
     #[command(long_about = text::SIMULATE, after_long_help = text::SIMULATE_EXAMPLES)]
     Simulate(SimulateOptions),

@@ -42,7 +42,7 @@ mod worker;
 use std::error::Error;
 
 use fedlink::Task;
-use fedlink::message::{JobId, Payload, Properties};
+use fedlink::message::{JobId, Payload, Properties, TaskId};
 
 pub use event::SiteEvent;
 pub use site::TrainingSite;
@@ -62,6 +62,12 @@ pub trait Trainer {
     /// # Errors
     /// Why there is no result. The coordinator is told so in place of it.
     fn train(&mut self, task: Task, stop: &Stop) -> Result<Update, Failure>;
+
+    /// Hears what became of the update that it has returned for a task: the client has it and
+    /// sends it for as long as it takes, or it was `refused` for this reason.
+    fn taken(&mut self, task: TaskId, refused: Option<&str>) {
+        let _ = (task, refused);
+    }
 }
 
 impl<F: FnMut(Task, &Stop) -> Result<Update, Failure>> Trainer for F {

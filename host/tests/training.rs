@@ -6,12 +6,12 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::{Federation, JOB, joined, next_result, start_job, task};
-use fedlink::message::{JobId, Outcome, Payload, Properties};
+use fedlink::message::{JobId, Outcome, Payload, Properties, TaskId};
 use fedlink::{Assignee, ClientAction, Server, ServerAction, Sites, Task};
 use fedlink_host::HostError;
 use fedlink_host::tokio::{Events, Handle, memory};
 use fedlink_host::trainer::{Failure, SiteEvent, Stop, Trainer, Trainers, TrainingSite, Update};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A coordinator, and a site that has joined.
 struct Pair {
@@ -210,5 +210,42 @@ async fn a_result_that_the_client_cannot_take_is_a_failure() {
     assert_eq!(result.outcome, Outcome::Failed);
     let error = result.headers.get("error").unwrap();
     assert!(error.contains("larger than"), "{error}");
+    pair.quit().await.unwrap();
+}
+
+/// Hears what became of its updates.
+struct Listening(UnboundedSender<(TaskId, Option<String>)>);
+
+impl Trainer for Listening {
+    fn train(&mut self, task: Task, _: &Stop) -> Result<Update, Failure> {
+        let mut update = Update::new(Payload::new(task.payload.bytes().clone()));
+        if task.payload.bytes() == "too much" {
+            update.headers.insert("much", "x".repeat(1 << 20));
+        }
+        Ok(update)
+    }
+
+    fn taken(&mut self, task: TaskId, refused: Option<&str>) {
+        let _ = self.0.send((task, refused.map(str::to_owned)));
+    }
+}
+
+#[tokio::test]
+async fn a_trainer_hears_what_became_of_its_update_before_the_next_task() {
+    let (sender, mut told) = unbounded_channel();
+    let mut pair =
+        Pair::start(move |_: JobId| -> Box<dyn Trainer> { Box::new(Listening(sender.clone())) })
+            .await;
+    let first = start_job(&pair.server, task("little")).await;
+    next_result(&pair.server, &mut pair.server_events).await;
+    assert_eq!(told.recv().await.unwrap(), (first, None));
+
+    let second = pair.server.assign(JOB, Assignee::Anyone, task("too much"));
+    let second = second.await.unwrap();
+    let result = next_result(&pair.server, &mut pair.server_events).await;
+    assert_eq!(result.outcome, Outcome::Failed);
+    let (task, refused) = told.recv().await.unwrap();
+    let reason = result.headers.get("error");
+    assert_eq!((task, refused.as_deref()), (second, reason));
     pair.quit().await.unwrap();
 }

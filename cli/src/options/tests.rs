@@ -35,6 +35,8 @@ fn every_example_is_accepted() {
         text::SERVE_EXAMPLES,
         text::JOIN_EXAMPLES,
         text::CHECK_EXAMPLES,
+        #[cfg(unix)]
+        text::TRY_EXAMPLES,
         text::SIMULATE_EXAMPLES,
     ];
     for text in texts {

@@ -4,6 +4,9 @@ pub(super) const OVERVIEW: &str = "\
 To see a federation work, on this machine alone:
   fedlink demo
 
+To train with a program of your own, in a federation on this machine:
+  fedlink try plus.toml --sites 3 -- python3 -m fedlink.flare client.py
+
 To run one of your own, make its kits, carry each to its machine, and start there:
   fedlink provision --project wine --host 192.0.2.7 --sites site-1,site-2
   fedlink serve --kit wine/server
@@ -119,6 +122,30 @@ Examples:
   fedlink check --kit wine/sites/porto
   fedlink check --kit wine/server --json
   fedlink check --nvflare workspace/site-1
+";
+
+#[cfg(unix)]
+pub(super) const TRY: &str = "\
+Trains in rounds with a program of your own, in a whole federation on this machine.
+
+FILE is a job file: which model to begin with, how many rounds, how many sites. Paths in it are
+relative to it. What follows -- is the program: each site runs it once, for all of its rounds, in
+the current folder. It speaks the protocol of docs/trainers.md; `python3 -m fedlink.flare
+client.py` runs scripts for NVFlare's Client API as they are.
+
+Each round is one line: who is in its model, who is not and why, how long it took, and how good
+the model was that it began with. Models and all that happened are in a folder NAME-id, what the
+program of a site prints in sites/NAME/trainer.log there. Nothing is listened to and no
+certificate is made.
+
+Succeeds if the job is done. It ends as soon as it cannot go on. Ctrl-C aborts it.";
+
+#[cfg(unix)]
+pub(super) const TRY_EXAMPLES: &str = "\
+Examples:
+  fedlink try plus.toml --sites 3 -- python3 -m fedlink.flare client.py
+  fedlink try digits.toml --set rounds=3 --set config.lr=0.1 -- python3 train.py --data .
+  fedlink try digits.toml --out runs --quiet --json -- Rscript train.R
 ";
 
 pub(super) const SIMULATE: &str = "\

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fedlink::error::Dropped;
 use fedlink::identity::Identity;
-use fedlink::message::MessageKind;
+use fedlink::message::{MessageKind, Properties};
 use fedlink::{CarrierWish, Client, ClientAction, ClientConfig};
 use tokio::sync::mpsc;
 
@@ -41,6 +41,7 @@ pub struct ClientHost {
     storage: Option<Box<dyn Storage>>,
     records: Vec<Bytes>,
     connectivity: Connectivity,
+    site_info: Properties,
 }
 
 impl ClientHost {
@@ -55,7 +56,16 @@ impl ClientHost {
             storage: None,
             records: Vec::new(),
             connectivity: Connectivity::default(),
+            site_info: Properties::new(),
         }
+    }
+
+    /// With facts about the site that every registration tells: see
+    /// [`Client::set_site_info`].
+    #[must_use]
+    pub fn site_info(mut self, site_info: Properties) -> Self {
+        self.site_info = site_info;
+        self
     }
 
     /// What will be known of its connections. [`Retry`](ClientAction::Retry) says that the
@@ -83,13 +93,16 @@ impl ClientHost {
     pub fn start(self) -> Result<(ClientHandle, Events<ClientAction>), HostError> {
         let clock = Clock::start();
         let framing = self.config.framing();
-        let client = Client::restore(
+        let mut client = Client::restore(
             self.config,
             self.identity,
             seed()?,
             clock.now(),
             self.records,
         )?;
+        client
+            .set_site_info(self.site_info)
+            .map_err(HostError::Refused)?;
         let (handle, commands) = Handle::new();
         let (events, receiver) = EventQueue::new();
         let running = Running {

@@ -197,12 +197,21 @@ impl Driver {
         };
         let given_up = worker.done(task);
         let event = if given_up {
+            if result.is_ok() {
+                worker.taken(task, Some("its task was given up".to_owned()));
+            }
             self.tell_failure(task, Outcome::Aborted, "given up")
                 .await?;
             SiteEvent::GivenUp { job, task, round }
         } else {
             let handed_in = match result {
-                Ok(update) => self.submit(task, update).await?,
+                Ok(update) => {
+                    let submitted = self.submit(task, update).await?;
+                    if let Some(Job::Running(worker)) = self.jobs.get(&job) {
+                        worker.taken(task, submitted.as_ref().err().cloned());
+                    }
+                    submitted
+                }
                 Err(failure) => Err(failure.to_string()),
             };
             match handed_in {

@@ -17,9 +17,16 @@ use super::{Failure, Stop, Trainer, Trainers, Update};
 
 /// A job that runs here. Dropping it lets the thread end after what it was given.
 pub(super) struct Worker {
-    tasks: queue::Sender<(Task, Stop)>,
+    orders: queue::Sender<Order>,
     /// Of the tasks that were given and are not done.
     stops: BTreeMap<TaskId, Stop>,
+}
+
+/// What a worker is told.
+enum Order {
+    Train(Task, Stop),
+    /// What became of the update for this task.
+    Taken(TaskId, Option<String>),
 }
 
 /// What a worker has to say.
@@ -46,7 +53,7 @@ impl Worker {
         trainers: Arc<dyn Trainers>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> io::Result<Self> {
-        let (tasks, queue) = queue::channel();
+        let (orders, queue) = queue::channel();
         let thread = Thread {
             job,
             trainers,
@@ -56,7 +63,7 @@ impl Worker {
             .name("trainer".to_owned())
             .spawn(move || thread.work(&queue))?;
         Ok(Self {
-            tasks,
+            orders,
             stops: BTreeMap::new(),
         })
     }
@@ -66,7 +73,12 @@ impl Worker {
         let stop = Stop::default();
         self.stops.insert(task.id, stop.clone());
         // The thread ends only when this worker is gone.
-        let _ = self.tasks.send((task, stop));
+        let _ = self.orders.send(Order::Train(task, stop));
+    }
+
+    /// Tells the trainer what became of its update for this task.
+    pub(super) fn taken(&self, task: TaskId, refused: Option<String>) {
+        let _ = self.orders.send(Order::Taken(task, refused));
     }
 
     /// Tells the trainer to give up all that it was given.
@@ -87,9 +99,16 @@ struct Thread {
 }
 
 impl Thread {
-    fn work(self, tasks: &queue::Receiver<(Task, Stop)>) {
+    fn work(self, orders: &queue::Receiver<Order>) {
         let mut trainer = None;
-        for (task, stop) in tasks {
+        for order in orders {
+            let (task, stop) = match order {
+                Order::Train(task, stop) => (task, stop),
+                Order::Taken(task, refused) => {
+                    taken(&mut trainer, task, refused.as_deref());
+                    continue;
+                }
+            };
             let (id, round) = (task.id, super::round(&task.headers));
             let begun = Instant::now();
             let result = self.train(&mut trainer, task, &stop);
@@ -129,6 +148,18 @@ impl Thread {
     fn report(&self, report: Report) {
         // The site may be gone.
         let _ = self.reports.send(report);
+    }
+}
+
+/// Tells the trainer, unless it has panicked since.
+fn taken(trainer: &mut Option<Box<dyn Trainer>>, task: TaskId, refused: Option<&str>) {
+    let Some(told) = trainer else {
+        return;
+    };
+    let told = catch_unwind(AssertUnwindSafe(|| told.taken(task, refused)));
+    if let Err(panic) = told {
+        tracing::warn!("the trainer has panicked: {}", words(panic.as_ref()));
+        *trainer = None;
     }
 }
 
