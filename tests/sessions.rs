@@ -869,6 +869,7 @@ fn a_full_server_renews_those_who_are_there_and_takes_no_other() {
     assert_eq!(pair.client.phase(), Phase::Active);
 }
 
+// spec: P-56
 #[test]
 fn a_session_that_has_not_begun_takes_a_place_until_its_window_is_over() {
     let mut pair = Setup::new(Suite::Sealed)

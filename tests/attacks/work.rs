@@ -5,6 +5,7 @@ use fedlink::message::{JobId, Outcome, Payload, Properties};
 use fedlink::{Assignee, ClientAction, NewTask, ServerAction, Sites, Suite};
 
 use crate::SECOND;
+use crate::common::layout::session;
 use crate::common::pair::{Pair, Setup};
 use crate::common::pki::name;
 use crate::two::Two;
@@ -42,6 +43,33 @@ fn an_old_list_of_jobs_undoes_nothing() {
             .iter()
             .any(|action| matches!(action, ClientAction::StartJobs(_)))
     );
+}
+
+/// Numbers of requests keep old answers away already: here somebody on the way has made one.
+// spec: P-92
+#[test]
+fn a_list_of_an_earlier_generation_is_ignored() {
+    let mut pair = Setup::new(Suite::Plain).build();
+    pair.register();
+    let job = JobId::from_bytes([7; 16]);
+    pair.server.start_job(pair.now, job, Sites::All).unwrap();
+    pair.pass(12 * SECOND);
+    pair.take_client();
+    let other = JobId::from_bytes([8; 16]);
+    for generation in [0, 1] {
+        let heartbeat = next_heartbeat(&mut pair);
+        pair.deliver_to_server(heartbeat);
+        let mut reply = pair.to_client.pop().unwrap();
+        // Behind the length of the token: no job to abort, one to start.
+        reply.truncate(session::CLEAR_PART + 4);
+        reply.extend_from_slice(&[0, generation, 0, 1]);
+        reply.extend_from_slice(other.as_bytes());
+        reply.extend_from_slice(&[10]);
+        pair.deliver_to_client(reply);
+        let started = ClientAction::StartJobs(vec![other]);
+        let started = pair.take_client().contains(&started);
+        assert_eq!(started, generation == 1, "{generation}");
+    }
 }
 
 // spec: P-89
