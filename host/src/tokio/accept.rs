@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use super::dial::Stream;
 #[cfg(feature = "websocket")]
 use super::websocket;
+#[cfg(feature = "websocket")]
 use crate::connectivity::Fault;
 use crate::tls::ServerTls;
 use crate::{socket, tls};
