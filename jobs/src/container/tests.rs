@@ -264,6 +264,12 @@ fn npy_files_hold_no_objects() {
         "'object'",
         "[('a', '<f4'), ('b', [('c', '|O')])]",
         "'i4, O'",
+        // What Python makes of these is a type of objects too.
+        r"'|\x4f'",
+        "'(2,)O'",
+        "'ob' 'ject'",
+        "'''|O'''",
+        "'ob' # , \n 'ject'",
     ] {
         assert_eq!(
             read(&npy(objects)),
