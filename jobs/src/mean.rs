@@ -24,7 +24,8 @@
 //! # Use
 //!
 //! A result is checked when it comes: [`check`] its header, then the values of each of its
-//! [`chunks`]. When a round closes, a [`Mean`] says which bytes of which file it wants next; it
+//! [`chunks`], and of a difference that the model can take it ([`Chunk::check_difference`]).
+//! Then each mean fits its type, but for F64 whose values times weights are beyond it. When a round closes, a [`Mean`] says which bytes of which file it wants next; it
 //! holds one chunk and its sums, a few MiB, whatever the model, and some hundred bytes for each site.
 //!
 //! ```

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::container::Header;
+use crate::container::{Header, TREE};
 
 use super::{Contributor, Kind, Mean, MeanError, ResultError, Weight, check, group};
+
+/// The key of the metadata that says whether arrays are tensors or numpy's.
+const FORMAT: &str = "format";
 
 /// Where the arrays of a file begin, in bytes after its header, in the order of the new model's;
 /// `None` where one is missing. Files that were written alike share it.
@@ -111,7 +114,12 @@ impl MeanBuilder {
         if first && (self.model.is_none() || self.header.is_none()) {
             let pattern = self.model.as_ref().unwrap_or(result);
             let outlines = pattern.arrays().iter().map(|it| it.outline().clone());
-            let header = Header::new(outlines, pattern.metadata().clone())?;
+            let mut texts = pattern.metadata().clone();
+            if self.model.is_none() {
+                // What else a site has written beside its arrays is its own.
+                texts.retain(|key, _| key == FORMAT || key == TREE);
+            }
+            let header = Header::new(outlines, texts)?;
             self.header = Some((key.clone(), header));
         }
         Ok(())

@@ -83,6 +83,16 @@ pub enum ResultError {
         /// What it is.
         value: String,
     },
+    /// The model with a difference added is more than the array's type can hold.
+    #[error(
+        "array {array:?}: the model with this difference at element {element} is more than its type can hold: train with smaller steps, or a wider type"
+    )]
+    TooLarge {
+        /// The array.
+        array: String,
+        /// The index of the element, counted as the elements lie.
+        element: u64,
+    },
     /// The result has no arrays.
     #[error("no arrays came")]
     Empty,

@@ -53,14 +53,64 @@ impl<'a> Chunk<'a> {
         let Some((index, value)) = bad else {
             return Ok(());
         };
-        let before = self.range.start - self.array.range().start;
-        let element =
-            (before + (index * element::width(dtype)) as u64) * 8 / dtype.bitsize() as u64;
         Err(ResultError::Value {
             array: self.array.name().to_owned(),
-            element,
+            element: self.element(index),
             value,
         })
+    }
+
+    /// Where the same piece of the model is, in bytes from the beginning of its file; `None` if
+    /// the model does not have the array.
+    pub fn range_in(&self, model: &Header) -> Option<Range<u64>> {
+        let of_array = self.array.range();
+        let start = model.array(self.array.name())?.range().start;
+        Some(start + self.range.start - of_array.start..start + self.range.end - of_array.start)
+    }
+
+    /// Whether the type of a difference can hold the model with it added: one result that it
+    /// cannot hold would leave the whole round without a mean. `bytes` is the piece, which has
+    /// passed [`Chunk::check`], `model` the same one of the model.
+    ///
+    /// # Errors
+    ///
+    /// With the array and the index of its first element that is too large.
+    pub fn check_difference(&self, bytes: &[u8], model: &[u8]) -> Result<(), ResultError> {
+        let dtype = self.array.dtype();
+        let mut bad = None;
+        if element::class(dtype) == Some(Class::Float) {
+            let (largest, mut numbers) = (element::largest(dtype), Vec::new());
+            let count = bytes.len() / element::width(dtype);
+            element::floats(dtype, model, 0..count, |_, it| numbers.push(it));
+            element::floats(dtype, bytes, (0..).zip(numbers), |(index, model), it| {
+                if (model + it).abs() > largest && bad.is_none() {
+                    bad = Some(index);
+                }
+            });
+        } else {
+            let (mut numbers, mut scratch) = (Vec::new(), Vec::new());
+            element::wholes(dtype, model, 0.., |_: usize, it| numbers.push(it));
+            element::wholes(dtype, bytes, (0..).zip(numbers), |(index, model), it| {
+                scratch.clear();
+                if !element::push_whole(dtype, model + it, &mut scratch) && bad.is_none() {
+                    bad = Some(index);
+                }
+            });
+        }
+        match bad {
+            None => Ok(()),
+            Some(index) => Err(ResultError::TooLarge {
+                array: self.array.name().to_owned(),
+                element: self.element(index),
+            }),
+        }
+    }
+
+    /// Which element of the array a number of the piece belongs to.
+    fn element(&self, index: usize) -> u64 {
+        let dtype = self.array.dtype();
+        let before = self.range.start - self.array.range().start;
+        (before + (index * element::width(dtype)) as u64) * 8 / dtype.bitsize() as u64
     }
 }
 

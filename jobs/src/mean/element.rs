@@ -37,6 +37,16 @@ pub(super) fn width(dtype: Dtype) -> usize {
     }
 }
 
+/// The largest number of a floating-point type.
+pub(super) fn largest(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F16 => f16::MAX.to_f64(),
+        Dtype::BF16 => bf16::MAX.to_f64(),
+        Dtype::F32 | Dtype::C64 => f32::MAX.into(),
+        _ => f64::MAX,
+    }
+}
+
 /// Calls `see` with each number of a floating-point type, and what stands beside it.
 pub(super) fn floats<T>(
     dtype: Dtype,

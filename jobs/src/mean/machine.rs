@@ -76,7 +76,7 @@ pub enum MeanError {
     },
     /// The type of an array cannot hold the mean.
     #[error(
-        "the mean of array {array:?} at element {element} is more than its type can hold: train with smaller values, or a wider type"
+        "the mean of array {array:?}, or a sum on the way to it, is more than its type can hold at element {element}: train with smaller values, or a wider type"
     )]
     Overflow {
         /// The array.

@@ -23,7 +23,9 @@ pub enum WeightError {
     #[error("weight is {0}, not a number")]
     NotANumber(String),
     /// Zero, negative, infinite, or out of bounds.
-    #[error("weight is {0}: it has to be more than 0 and at most {MAX_WEIGHT}")]
+    #[error(
+        "weight is {0}: it has to be from 2^-64 to 2^53; a site without examples has nothing to add"
+    )]
     OutOfRange(String),
 }
 

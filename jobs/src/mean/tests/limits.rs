@@ -94,6 +94,50 @@ fn what_a_type_cannot_hold_is_named() {
 }
 
 #[test]
+fn a_difference_that_the_model_cannot_take_is_refused_alone() {
+    let too_large = |model: &[u8], result: &[u8]| {
+        let (base, header) = (header(model), header(result));
+        chunks(&header).find_map(|chunk| {
+            let slice = |file: &[u8], it: std::ops::Range<u64>| {
+                file[it.start as usize..it.end as usize].to_vec()
+            };
+            let bytes = slice(result, chunk.range());
+            assert_eq!(chunk.check(&bytes), Ok(()));
+            let model = slice(model, chunk.range_in(&base).unwrap());
+            chunk.check_difference(&bytes, &model).err()
+        })
+    };
+    let at = |element| {
+        Some(ResultError::TooLarge {
+            array: "x".to_owned(),
+            element,
+        })
+    };
+    let small = |values: [i8; 2]| single(Dtype::I8, bytes(&values, i8::to_le_bytes));
+    let model = small([100, -100]);
+    assert_eq!(too_large(&model, &small([100, 0])), at(0));
+    assert_eq!(too_large(&model, &small([27, -29])), at(1));
+    assert_eq!(too_large(&model, &small([27, -28])), None);
+    let half = |it: f64| single(Dtype::F16, f16::from_f64(it).to_le_bytes().to_vec());
+    assert_eq!(too_large(&half(65504.0), &half(64.0)), at(0));
+    assert_eq!(too_large(&half(65504.0), &half(1.0)), at(0));
+    let long = |last: f32| {
+        let mut values = vec![0f32; CHUNK_ELEMENTS as usize + 3];
+        values[CHUNK_ELEMENTS as usize + 2] = last;
+        single(Dtype::F32, bytes(&values, f32::to_le_bytes))
+    };
+    let (huge, step) = (long(f32::MAX), long(f32::MAX / 2.0));
+    assert_eq!(too_large(&huge, &step), at(CHUNK_ELEMENTS + 2));
+    assert_eq!(too_large(&step, &step), None);
+    // Two of three sites are left, and have a mean.
+    let others = [
+        diff("b", 1.0, small([27, 0])),
+        diff("c", 1.0, small([27, -28])),
+    ];
+    assert!(elements(Some(&model), &others).is_ok());
+}
+
+#[test]
 fn a_site_alone_gets_its_own_bytes_back() {
     let values = [0.1f32, -0.0, 0.0, f32::MIN_POSITIVE / 4.0, -7.25];
     let file = single(Dtype::F32, bytes(&values, f32::to_le_bytes));
@@ -300,7 +344,8 @@ fn memory_does_not_grow_with_the_model_and_hardly_with_sites() {
 #[test]
 fn without_a_model_the_first_in_order_gives_the_texts() {
     let with = |format: &str| {
-        let metadata = Metadata::from([("format".to_owned(), format.to_owned())]);
+        let texts = [("format", format), ("secret", "of one site")];
+        let metadata = Metadata::from(texts.map(|(key, text)| (key.to_owned(), text.to_owned())));
         let header = Header::new([ArrayOutline::new("x", Dtype::F32, [1])], metadata).unwrap();
         [header.bytes(), &[0; 4]].concat()
     };
@@ -308,7 +353,9 @@ fn without_a_model_the_first_in_order_gives_the_texts() {
     let texts = |returned: &[Returned]| begin(None, returned, false).unwrap().header().clone();
     let expected = texts(&returned);
     let order = begin(None, &returned, false).unwrap();
-    assert_eq!(expected.metadata()["format"], order.sites().next().unwrap());
+    let first = order.sites().next().unwrap().to_owned();
+    let expected_texts = Metadata::from([("format".to_owned(), first)]);
+    assert_eq!(*expected.metadata(), expected_texts);
     for _ in 0..3 {
         returned.rotate_left(1);
         assert_eq!(texts(&returned), expected);
