@@ -5,15 +5,19 @@
 //! `handle_*` methods and commands take what has happened and finish all the work;
 //! [`Job::poll_command`] returns what the host has to do, one after the other: **it polls the
 //! next command when this one is done**. So what must not be forgotten is on the disk before
-//! what rests on it is done. [`Job::poll_timeout`] is when [`Job::handle_timeout`] is due. Time
-//! is in milliseconds of Unix time: deadlines outlive restarts.
+//! what rests on it is done. [`Job::poll_timeout`] is when [`Job::handle_timeout`] is due.
+//!
+//! Time is in milliseconds of Unix time, because deadlines outlive restarts. A host reads that
+//! clock once, when it starts, and adds what a monotonic clock says since: one that is set an
+//! hour ahead meanwhile would end all that is due within the hour.
 //!
 //! 1. [`Job::new`], or [`Job::restore`] with the records that are on the disk.
 //! 2. For each site that is there, [`Job::handle_site`]; when one has left, [`Job::handle_site_gone`].
 //! 3. Do what [`Job::poll_command`] returns.
-//! 4. A result came: store its file, check it, then [`Job::handle_result`]; if it cannot be used,
-//!    [`Job::handle_failure`]. After the commands are done, tell the site that it was taken: if
-//!    the host dies before, the result comes again, and [`Verdict::Again`] says so.
+//! 4. A result came: ask [`Job::verdict`] first. If it could count, store its file under a name
+//!    with the round, the site **and the attempt**, check it, then [`Job::handle_result`]; if it
+//!    cannot be used, [`Job::handle_failure`]. After the commands are done, tell the site that it
+//!    was taken: if the host dies before, the result comes again, and [`Verdict::Again`] says so.
 //! 5. After a restart, the same from 1: commands that may have been done are there once more.
 //!
 //! # The loop

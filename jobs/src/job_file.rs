@@ -11,12 +11,12 @@
 //! | `sample` | 0 | so many sites are drawn for each round; 0: all |
 //! | `seed` | 0 | what they are drawn by |
 //! | `min_sites` | 2 | with fewer the job waits |
-//! | `min_results` | 0 | so many, then `wait`, close a round; 0: all of those that are still there |
+//! | `min_results` | 0 | so many, then `wait`, close a round; 0: all of those that are still there; if they cannot come any more, `min_sites` are enough after `wait` |
 //! | `wait` | `"60s"` | how long a round stays open once it has `min_results` |
-//! | `deadline` | `"1h"` | of a round: then `min_sites` results are enough; missed twice, the job has failed |
+//! | `deadline` | `"1h"` | of a round: then `min_sites` results are enough; missed twice, the job has failed; at least `"1s"` |
 //! | `weight` | `"examples"` | what a result counts: the number in it; or `"equal"` |
 //! | `aggregate` | `"mean"` | how results become a model |
-//! | `partial` | false | whether arrays may be missing in a result: each is the mean over those that have it |
+//! | `partial` | false | whether arrays may be missing in a result: each is the mean over those that have it; not with `model = "none"` |
 //! | `metric` | `"accuracy"` | by which models are compared; `"none"`: there is no best one |
 //! | `better` | `"higher"` | or `"lower"` |
 //! | `stop` | `""` | when to stop early: `"accuracy >= 0.97"` |
@@ -45,6 +45,9 @@ mod tests;
 pub const MAX_JOB_FILE: usize = 1 << 20;
 /// Most rounds of a job.
 pub const MAX_ROUNDS: u32 = 1_000_000;
+/// The shortest deadline of a round, in milliseconds: each one that goes by while sites are away
+/// is written down.
+pub const MIN_DEADLINE: u64 = 1000;
 /// The longest configuration of a site, in bytes as JSON: it travels with each task.
 pub const MAX_CONFIG: usize = 32 << 10;
 

@@ -55,7 +55,8 @@ pub enum Command {
         round: u32,
         /// The number of the model that the tasks brought, if they brought any.
         model: Option<u32>,
-        /// Whose results, by name.
+        /// Whose results, by name, with the attempt that each file is of. If the bytes of one are
+        /// not those of its SHA-256 any more, there is no model.
         results: Vec<Counted>,
     },
     /// Have these models under the names of the best and the last one. If a model's own file is
@@ -93,6 +94,7 @@ pub enum Verdict {
     Counted,
     /// It has counted before: the site is told again that it was taken.
     Again,
-    /// It does not count: its file is deleted, and the site is told why.
+    /// It does not count: the file of this very attempt, if one was stored, is deleted, and the
+    /// site is told why.
     Refused(String),
 }

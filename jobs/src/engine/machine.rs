@@ -14,10 +14,11 @@ use super::{
 pub const MAX_METRICS: usize = 1000;
 
 /// The longest name of a metric, in bytes.
-pub const MAX_METRIC_NAME: usize = 255;
+pub const MAX_METRIC_NAME: usize = 1024;
 
-/// The longest reason of a failure that is kept, in bytes: it comes from a site.
-pub const MAX_REASON: usize = 2000;
+/// The longest reason of a failure that is kept, in bytes: it comes from a site, whose host sends
+/// no more either.
+pub const MAX_REASON: usize = 1024;
 
 /// How often sites may miss the deadline of a round: then the job has failed.
 const MAX_MISSED: u32 = 2;
@@ -33,6 +34,9 @@ pub struct TaskResult {
     pub weight: Option<Weight>,
     /// Whether it is the model or a difference.
     pub form: Kind,
+    /// The SHA-256 of its file in hexadecimal digits, if the host wants to know at
+    /// [`Command::Average`] whether the file is still the one that counted.
+    pub sha256: Option<String>,
     /// What it says of the model that the task brought. Numbers that are not finite are left
     /// out.
     pub metrics: BTreeMap<String, f64>,
@@ -44,6 +48,7 @@ impl TaskResult {
         Self {
             weight,
             form,
+            sha256: None,
             metrics: BTreeMap::new(),
         }
     }
@@ -71,12 +76,18 @@ pub struct Job {
     now: u64,
     /// Who is there and offers the kind.
     present: BTreeSet<String>,
-    /// Who has left since the start.
+    /// Who has left since the start, and who was given up before it.
     left: BTreeSet<String>,
     /// Who was there before a restart and has not been heard of since.
     presumed: BTreeSet<String>,
     /// How long a round waits for them, after a restart between rounds.
     resumes: Option<u64>,
+    /// The round that was open at a restart, and before when it is not closed while results are
+    /// lacking: sites need time to come back.
+    reopened: Option<(u32, TaskKind, u64)>,
+    /// Since when an open round has too few results for [`JobFile::min_results`] and nobody left
+    /// to ask.
+    exhausted: Option<u64>,
     /// Tasks that were assigned since the start.
     assigned: BTreeSet<TaskId>,
     /// What the host is at: the initial model, or a round's.
@@ -96,8 +107,10 @@ impl Job {
     }
 
     /// A job that goes on from what is on the disk. Sites with open tasks count as there until
-    /// the host says that they have gone; between two rounds, those of the last one are waited
-    /// for as long as [`JobFile::wait`] says, so that a restart leaves nobody out.
+    /// the host says that they have gone, and they have at least [`JobFile::wait`] from now, even
+    /// if the deadline was long ago; between two rounds, those of the last one are waited for as
+    /// long. So a restart leaves nobody out. A site that was given up is asked again when it is
+    /// there: somebody may have mended it meanwhile.
     ///
     /// # Errors
     ///
@@ -119,7 +132,31 @@ impl Job {
             Some(round) => round.pending().map(str::to_owned).collect(),
             None => job.state.names.iter().cloned().collect(),
         };
-        job.resumes = Some(job.now.saturating_add(job.state.file.wait));
+        let resumes = job.now.saturating_add(job.state.file.wait);
+        job.resumes = Some(resumes);
+        let lacking = job
+            .state
+            .round
+            .as_ref()
+            .filter(|_| !job.presumed.is_empty());
+        job.reopened = lacking.map(|it| (it.number, it.kind, resumes));
+        let failed = job.state.failures.keys();
+        job.left = failed
+            .filter(|it| job.state.given_up(it))
+            .cloned()
+            .collect();
+        // A clock that was wrong when the round began must not keep it open for ever.
+        let latest = job.next_deadline();
+        if let Some(round) = job.state.round.clone()
+            && !round.closed
+            && round.deadline > latest
+        {
+            job.record(Record::Extended {
+                round: round.number,
+                deadline: latest,
+                missed: false,
+            });
+        }
         job.publish();
         match &job.state.ended {
             Some(ended) => job.commands.push_back(Command::End {
@@ -139,6 +176,8 @@ impl Job {
             left: BTreeSet::new(),
             presumed: BTreeSet::new(),
             resumes: None,
+            reopened: None,
+            exhausted: None,
             assigned: BTreeSet::new(),
             making: None,
             blocked: None,
@@ -200,6 +239,9 @@ impl Job {
         if let Some(verdict) = self.verdict(task) {
             return verdict;
         }
+        let can_say =
+            task.kind == TaskKind::Validate && self.state.file.weight == Weighting::Examples;
+        let unweighted = can_say && result.weight.is_none();
         let weight = match (result.weight, task.kind, self.state.file.weight) {
             (Some(weight), _, Weighting::Examples) => weight,
             (_, _, Weighting::Equal) | (_, TaskKind::Init | TaskKind::Validate, _) => Weight::ONE,
@@ -223,7 +265,9 @@ impl Job {
         self.record(Record::Result {
             task: task.clone(),
             weight,
+            unweighted,
             form: result.form,
+            sha256: result.sha256,
             metrics,
             at: self.now,
         });
@@ -316,8 +360,12 @@ impl Job {
         if round.closed {
             return None;
         }
-        let enough = self.enough_at(round);
-        Some(enough.map_or(round.deadline, |it| it.min(round.deadline)))
+        let times = [
+            Some(self.deadline(round)),
+            self.enough_at(round),
+            self.exhausted_at(),
+        ];
+        times.into_iter().flatten().min()
     }
 
     /// What the job was told before it started.
@@ -372,7 +420,7 @@ impl Job {
             given_up: given_up
                 .map(|(site, (_, why))| (site.clone(), why.clone()))
                 .collect(),
-            deadline: open.filter(|it| !it.closed).map(|it| it.deadline),
+            deadline: open.filter(|it| !it.closed).map(|it| self.deadline(it)),
             last: state.last,
             sites: state.names.clone(),
             best: state.best,
@@ -391,10 +439,12 @@ impl Job {
         waits && self.resumes.is_some_and(|until| self.now < until)
     }
 
-    /// Why a result to this task does not count; `None` if it does.
-    fn verdict(&self, task: &TaskId) -> Option<Verdict> {
+    /// What would become of a result of this task, whatever is in it; `None` if it would count.
+    /// **Ask before the file is stored**: a task that failed and was given again may be answered
+    /// late, and its file must not take the place of the one that counts.
+    pub fn verdict(&self, task: &TaskId) -> Option<Verdict> {
         let refused = |reason: &str| Some(Verdict::Refused(reason.to_owned()));
-        if self.state.counted.contains(task) {
+        if self.state.has_counted(task) {
             return Some(Verdict::Again);
         }
         if self.state.ended.is_some() {
@@ -409,7 +459,7 @@ impl Job {
         }
         match round.sites.get(&task.site) {
             None => refused("this site was not asked"),
-            Some((_, Answer::Result { .. })) => Some(Verdict::Again),
+            Some((_, Answer::Result { .. })) => refused("another attempt of this task counts"),
             Some(_) if round.closed => refused(&late),
             Some((_, Answer::Failed(_))) => refused("the task has failed"),
             Some((attempt, Answer::Pending)) if *attempt != task.attempt => {
@@ -472,7 +522,16 @@ impl Job {
 
     /// Goes on as far as it can.
     fn advance(&mut self) {
-        while self.blocked.is_none() && self.step() {}
+        loop {
+            while self.blocked.is_none() && self.step() {}
+            let before = self.exhausted;
+            let open = self.state.round.as_deref();
+            let exhausted = self.blocked.is_none() && open.is_some_and(|it| self.is_exhausted(it));
+            self.exhausted = exhausted.then(|| before.unwrap_or(self.now));
+            if self.exhausted == before {
+                break;
+            }
+        }
         let status = self.status();
         if self.shown.as_ref() != Some(&status) {
             self.shown = Some(status.clone());
@@ -622,20 +681,50 @@ impl Job {
         round.pending().filter(there).count()
     }
 
+    /// When a round has to be over.
+    fn deadline(&self, round: &Round) -> u64 {
+        round.deadline.max(self.not_before(round))
+    }
+
+    /// Before when a round that was open at a restart is not closed while results are lacking.
+    fn not_before(&self, round: &Round) -> u64 {
+        match self.reopened {
+            Some((number, kind, at)) if (number, kind) == (round.number, round.kind) => at,
+            _ => 0,
+        }
+    }
+
+    /// Whether fewer results than are wanted are all that can come: nobody is left to ask once
+    /// [`Job::ask_more`] has asked all whom it can.
+    fn is_exhausted(&self, round: &Round) -> bool {
+        let file = &self.state.file;
+        let results = round.results().count();
+        round.kind == TaskKind::Train
+            && !round.closed
+            && (file.min_sites..file.min_results).contains(&results)
+            && self.awaited(round) == 0
+    }
+
+    /// When a round that is exhausted is closed: sites that have left may come back until then.
+    fn exhausted_at(&self) -> Option<u64> {
+        Some(self.exhausted?.saturating_add(self.state.file.wait))
+    }
+
     /// When a round that has enough results is closed, if it has.
     fn enough_at(&self, round: &Round) -> Option<u64> {
         let file = &self.state.file;
         if file.min_results == 0 || round.kind != TaskKind::Train {
             return None;
         }
-        Some(round.since(file.min_results)?.saturating_add(file.wait))
+        let at = round.since(file.min_results)?.saturating_add(file.wait);
+        Some(at.max(self.not_before(round)))
     }
 
     /// Closes a round that is over, or lets it last longer.
     fn close(&mut self, round: &Round) -> bool {
         let file = &self.state.file;
         let results = round.results().count();
-        let over = self.now >= round.deadline;
+        let over = self.now >= self.deadline(round);
         let all = self.awaited(round) == 0;
         let (least, wanted) = match round.kind {
             TaskKind::Init => (1, 1),
@@ -643,7 +732,12 @@ impl Job {
             TaskKind::Validate => (0, 0),
         };
         let waited = self.enough_at(round).is_some_and(|at| self.now >= at);
-        if waited || all && results >= wanted || over && results >= least {
+        let exhausted = self.exhausted_at().is_some_and(|at| self.now >= at);
+        if waited
+            || all && results >= wanted
+            || over && results >= least
+            || exhausted && self.is_exhausted(round)
+        {
             self.close_with(round);
             return true;
         }
@@ -709,14 +803,14 @@ impl Job {
     /// were not drawn, if the ones who were cannot be enough; and those who failed, if there
     /// are no others.
     fn ask_more(&mut self, round: &Round) -> bool {
-        let least = match round.kind {
+        let file = &self.state.file;
+        let wanted = match round.kind {
             TaskKind::Init => 1,
-            TaskKind::Train => self.state.file.min_sites,
+            TaskKind::Train => file.min_sites.max(file.min_results),
             TaskKind::Validate => return false,
         };
-        let file = &self.state.file;
         let came = round.results().count();
-        let lacking = least.saturating_sub(came + self.awaited(round));
+        let lacking = wanted.saturating_sub(came + self.awaited(round));
         let asked: BTreeSet<&str> = round.sites.keys().map(String::as_str).collect();
         let mut others = match round.kind {
             TaskKind::Init => Vec::new(),
@@ -776,6 +870,14 @@ impl Job {
             return (Phase::Waiting, format!("round {number}: {lacking}"));
         }
         let came = round.results().count();
+        if self.exhausted.is_some() && self.is_exhausted(round) {
+            let wanted = state.file.min_results;
+            let reason = format!(
+                "round {number}: {came} results, where min_results is {wanted}, and nobody is left to ask: it is closed after `wait` unless sites come{}",
+                self.given_up()
+            );
+            return (Phase::Running, reason);
+        }
         (
             Phase::Running,
             format!(
@@ -812,10 +914,18 @@ impl Job {
         } else {
             "sites that offer"
         };
-        let mut reason = format!("for {count} more {sites} {:?}", self.state.file.kind);
+        let kind = &self.state.file.kind;
+        format!("for {count} more {sites} {kind:?}{}", self.given_up())
+    }
+
+    /// Who is asked no more, why, and what can be done.
+    fn given_up(&self) -> String {
+        let mut reason = String::new();
         for (site, (failures, why)) in &self.state.failures {
             if self.state.given_up(site) {
-                reason += &format!("; {site} has failed {failures} times in a row: {why}");
+                reason += &format!(
+                    "; {site} has failed {failures} times in a row: {why}: restart its site once that is mended"
+                );
             }
         }
         reason

@@ -65,6 +65,11 @@ pub struct Counted {
     pub weight: Weight,
     /// Whether it is the model or a difference.
     pub form: Kind,
+    /// Which attempt of the site it is: that of its [`TaskId`].
+    pub attempt: u32,
+    /// What [`TaskResult::sha256`](super::TaskResult::sha256) said: a host that has said it
+    /// compares it with the file before it averages.
+    pub sha256: Option<String>,
 }
 
 /// How a job has ended.
@@ -123,8 +128,14 @@ pub enum Record {
         task: TaskId,
         /// How much it counts.
         weight: Weight,
+        /// Whether no weight came, where one could: then all count alike in the metrics.
+        #[serde(default)]
+        unweighted: bool,
         /// Whether it is the model or a difference.
         form: Kind,
+        /// The SHA-256 of its file in hexadecimal digits, if the host has said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
         /// What it says of the model that the task brought.
         metrics: BTreeMap<String, f64>,
         /// When it came, in milliseconds of Unix time.

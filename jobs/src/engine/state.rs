@@ -1,6 +1,6 @@
 //! What records come to. It changes by [`State::apply`] alone, so that a restart is a replay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::job_file::{Better, JobFile, ModelSource};
@@ -11,6 +11,10 @@ use super::{Counted, Ended, Outcome, Record, TaskId, TaskKind};
 /// How often a task of a site may fail in a row before it is asked no more.
 pub(super) const MAX_FAILURES: u32 = 3;
 
+/// How many of the last tasks of each site that have counted are remembered: a site sends a
+/// result again until it hears that it was taken, be that some rounds later.
+const REMEMBERED: usize = 16;
+
 /// What became of a site's task in a round.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Answer {
@@ -19,7 +23,9 @@ pub(super) enum Answer {
     /// A result that counts.
     Result {
         weight: Weight,
+        unweighted: bool,
         form: Kind,
+        sha256: Option<String>,
         metrics: BTreeMap<String, f64>,
         at: u64,
     },
@@ -67,11 +73,18 @@ impl Round {
     pub(super) fn results(&self) -> impl Iterator<Item = Counted> {
         self.sites
             .iter()
-            .filter_map(|(site, (_, answer))| match answer {
-                Answer::Result { weight, form, .. } => Some(Counted {
+            .filter_map(|(site, (attempt, answer))| match answer {
+                Answer::Result {
+                    weight,
+                    form,
+                    sha256,
+                    ..
+                } => Some(Counted {
                     site: site.clone(),
                     weight: *weight,
                     form: *form,
+                    attempt: *attempt,
+                    sha256: sha256.clone(),
                 }),
                 Answer::Pending | Answer::Failed(_) => None,
             })
@@ -91,8 +104,19 @@ impl Round {
         })
     }
 
-    /// The weighted means of what results say, each over those that say it, by name.
+    /// The weighted means of what results say, each over those that say it, by name. If one of
+    /// them came without a weight, all count alike: a count of examples has no measure in common
+    /// with none.
     pub(super) fn metrics(&self) -> BTreeMap<String, f64> {
+        let alike = self.sites.values().any(|(_, answer)| {
+            matches!(
+                answer,
+                Answer::Result {
+                    unweighted: true,
+                    ..
+                }
+            )
+        });
         let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for (_, answer) in self.sites.values() {
             let Answer::Result {
@@ -101,10 +125,11 @@ impl Round {
             else {
                 continue;
             };
+            let weight = if alike { Weight::ONE } else { *weight }.get();
             for (name, value) in metrics {
                 let (sum, weights) = sums.entry(name).or_default();
-                *sum += weight.get() * value;
-                *weights += weight.get();
+                *sum += weight * value;
+                *weights += weight;
             }
         }
         let means = sums
@@ -126,8 +151,8 @@ pub(super) struct State {
     pub(super) last: u32,
     /// Who is in the last model.
     pub(super) names: Vec<String>,
-    /// The tasks whose results counted in the round that was closed last.
-    pub(super) counted: BTreeSet<TaskId>,
+    /// The last tasks of each site whose results have counted.
+    counted: BTreeMap<String, VecDeque<TaskId>>,
     /// The round that is open or being averaged.
     pub(super) round: Option<Arc<Round>>,
     /// The metric of each model that was judged.
@@ -153,7 +178,7 @@ impl State {
             model_ready: false,
             last: 0,
             names: Vec::new(),
-            counted: BTreeSet::new(),
+            counted: BTreeMap::new(),
             round: None,
             scores: BTreeMap::new(),
             best: None,
@@ -199,17 +224,26 @@ impl State {
             Record::Result {
                 task,
                 weight,
+                unweighted,
                 form,
+                sha256,
                 metrics,
                 at,
             } => {
                 *pending(&mut self.round, task)? = Answer::Result {
                     weight: *weight,
+                    unweighted: *unweighted,
                     form: *form,
+                    sha256: sha256.clone(),
                     metrics: metrics.clone(),
                     at: *at,
                 };
                 self.failures.remove(&task.site);
+                let counted = self.counted.entry(task.site.clone()).or_default();
+                counted.push_back(task.clone());
+                if counted.len() > REMEMBERED {
+                    counted.pop_front();
+                }
             }
             Record::TaskFailed { task, reason } => {
                 *pending(&mut self.round, task)? = Answer::Failed(reason.clone());
@@ -291,7 +325,6 @@ impl State {
             return Err("a round closed with other results than it has");
         }
         open.closed = true;
-        self.counted = sites.iter().filter_map(|site| open.task(site)).collect();
         // The metrics of a training round judge the model that it began with.
         let (judged, kind) = (number, open.kind);
         let judged = if kind == TaskKind::Train {
@@ -356,6 +389,12 @@ impl State {
             return Some(format!("stopped: {count} models in a row were no better"));
         }
         (self.last >= self.file.rounds).then(|| format!("{} rounds", self.last))
+    }
+
+    /// Whether the result of this very task has counted, as far back as is remembered.
+    pub(super) fn has_counted(&self, task: &TaskId) -> bool {
+        let counted = self.counted.get(&task.site);
+        counted.is_some_and(|tasks| tasks.contains(task))
     }
 
     /// Whether a site has failed so often that it is asked no more.

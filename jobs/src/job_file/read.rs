@@ -6,8 +6,8 @@ use serde_json::Map;
 use toml::{Table, Value};
 
 use super::{
-    Better, Condition, JobFile, JobFileError, MAX_CONFIG, MAX_JOB_FILE, MAX_ROUNDS, ModelSource,
-    SiteChoice, Weighting, duration, name,
+    Better, Condition, JobFile, JobFileError, MAX_CONFIG, MAX_JOB_FILE, MAX_ROUNDS, MIN_DEADLINE,
+    ModelSource, SiteChoice, Weighting, duration, name,
 };
 
 const KEYS: [&str; 22] = [
@@ -169,11 +169,13 @@ fn check(file: &JobFile) -> Result<(), JobFileError> {
             return Err(invalid("sites", reason));
         }
     }
-    if file.deadline == 0 {
-        return Err(invalid(
-            "deadline",
-            "a round needs more time than none".to_owned(),
-        ));
+    if file.deadline < MIN_DEADLINE {
+        let reason = format!("a round needs at least {}", duration::write(MIN_DEADLINE));
+        return Err(invalid("deadline", reason));
+    }
+    if file.partial && file.model == ModelSource::None {
+        let reason = "without a model nothing says which arrays are missing: name a file, or the site that makes it, as model = \"ask:SITE\"";
+        return Err(invalid("partial", reason.to_owned()));
     }
     if file.patience > 0 && file.metric.is_none() {
         return Err(invalid(

@@ -161,6 +161,8 @@ fn values_out_of_bounds_are_refused_with_the_key() {
         ("wait = \"366d\"", "wait"),
         ("wait = \"99999999999999999999d\"", "wait"),
         ("deadline = \"0s\"", "deadline"),
+        ("deadline = \"999ms\"", "deadline"),
+        ("partial = true\nmodel = \"none\"", "partial"),
         ("weight = \"size\"", "weight"),
         ("aggregate = \"median\"", "aggregate"),
         ("partial = 1", "partial"),

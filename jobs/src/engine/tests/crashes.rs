@@ -167,7 +167,9 @@ fn records_are_read_back_to_the_last_bit() {
         let record = Record::Result {
             task: TaskId::new(1, TaskKind::Train, "a", 1),
             weight,
+            unweighted: false,
             form: Kind::Diff,
+            sha256: Some("0f".to_owned()),
             metrics,
             at: u64::MAX,
         };

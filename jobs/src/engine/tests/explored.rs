@@ -73,6 +73,10 @@ struct Reference {
     asked: BTreeMap<String, Option<u64>>,
     failed: BTreeSet<String>,
     deadline: u64,
+    /// Before when a round that was open at a restart is not closed while results are lacking.
+    not_before: u64,
+    /// Since when nobody is left who could bring as many results as are wanted.
+    exhausted: Option<u64>,
     counted: BTreeSet<(u32, TaskKind, String)>,
     ended: bool,
 }
@@ -91,6 +95,7 @@ impl Reference {
                 self.asked = sites.iter().map(|site| (site.clone(), None)).collect();
                 self.failed.clear();
                 self.deadline = *deadline;
+                self.not_before = 0;
             }
             Record::Asked { sites, .. } => {
                 for site in sites {
@@ -129,27 +134,43 @@ impl Reference {
         }
     }
 
+    fn waits_for_somebody(&self) -> bool {
+        self.asked.iter().any(|(site, at)| {
+            let there = self.there.contains(site.as_str()) || self.unheard.contains(site);
+            at.is_none() && !self.failed.contains(site) && there
+        })
+    }
+
+    /// What is so when nothing more can be done now.
+    fn rest(&mut self, file: &JobFile, now: u64) {
+        let results = self.asked.values().flatten().count();
+        let exhausted = matches!(self.round, Some((_, TaskKind::Train)))
+            && !self.waits_for_somebody()
+            && (file.min_sites..file.min_results).contains(&results);
+        self.exhausted = exhausted.then(|| self.exhausted.unwrap_or(now));
+    }
+
     /// Whether the open round has to be closed.
     fn is_over(&self, file: &JobFile, now: u64) -> bool {
         let mut times: Vec<u64> = self.asked.values().flatten().copied().collect();
         times.sort_unstable();
-        let waited_for = self.asked.iter().any(|(site, at)| {
-            let there = self.there.contains(site.as_str()) || self.unheard.contains(site);
-            at.is_none() && !self.failed.contains(site) && there
-        });
+        let waited_for = self.waits_for_somebody();
+        let deadline = self.deadline.max(self.not_before);
         let (_, kind) = self.round.unwrap();
         if kind == TaskKind::Validate {
-            return !waited_for || now >= self.deadline;
+            return !waited_for || now >= deadline;
         }
         let least = file.min_sites;
         let enough = file.min_results.max(least);
         let waited = file.min_results > 0
             && times
                 .get(file.min_results - 1)
-                .is_some_and(|at| now >= at + file.wait);
+                .is_some_and(|at| now >= (at + file.wait).max(self.not_before));
+        let exhausted = self.exhausted.is_some_and(|at| now >= at + file.wait);
         waited
+            || exhausted && !waited_for && (least..file.min_results).contains(&times.len())
             || !waited_for && times.len() >= enough
-            || now >= self.deadline && times.len() >= least
+            || now >= deadline && times.len() >= least
     }
 }
 
@@ -215,6 +236,11 @@ impl Explorer {
                 "{:?}",
                 self.reference
             );
+        }
+        if self.blocked {
+            self.reference.exhausted = None;
+        } else {
+            self.reference.rest(&file, self.now);
         }
     }
 
@@ -288,6 +314,12 @@ impl Explorer {
             .iter()
             .filter(|(site, at)| at.is_none() && !self.reference.failed.contains(*site));
         self.reference.unheard = pending.map(|(site, _)| site.clone()).collect();
+        if self.reference.round.is_some() && !self.reference.unheard.is_empty() {
+            self.reference.not_before = self.now + file.wait;
+        } else {
+            self.reference.not_before = 0;
+        }
+        self.reference.exhausted = None;
         (self.making, self.blocked) = (None, false);
         self.job = Job::restore(self.now, file, self.journal.clone()).unwrap();
         assert_eq!(format!("{:?}", self.job.ended()), before);

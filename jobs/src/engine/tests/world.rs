@@ -12,8 +12,8 @@ pub(super) struct Disk {
     pub(super) journal: Vec<String>,
     /// By number.
     pub(super) models: BTreeMap<u32, f64>,
-    /// By round and site: what came, before it is known whether it counts.
-    results: BTreeMap<(u32, String), f64>,
+    /// By round, site and attempt: what came, before it is known whether it counts.
+    results: BTreeMap<(u32, String, u32), f64>,
     /// By name.
     pub(super) published: BTreeMap<&'static str, f64>,
     /// What the core knows: tasks that are open, and results that were not taken.
@@ -166,7 +166,7 @@ impl World {
     fn returned(&mut self, task: &TaskId, result: f64) -> Result<(), Dead> {
         self.disk
             .results
-            .insert((task.round, task.site.clone()), result);
+            .insert((task.round, task.site.clone(), task.attempt), result);
         self.step()?;
         let (weight, _) = self.sites[task.site.as_str()];
         let mut report = TaskResult::new(Some(Weight::new(weight).unwrap()), Kind::Full);
@@ -206,7 +206,7 @@ impl World {
                     self.job().handle_model_ready(now);
                 }
                 Command::AdoptModel(task) => {
-                    let model = self.disk.results[&(task.round, task.site)];
+                    let model = self.disk.results[&(task.round, task.site, task.attempt)];
                     self.disk.models.insert(0, model);
                     self.step()?;
                     self.job().handle_model_ready(now);
@@ -222,7 +222,8 @@ impl World {
                     self.disk.tasks.remove(&task);
                 }
                 Command::Average { round, results, .. } => {
-                    let value = |it: &Counted| self.disk.results[&(round, it.site.clone())];
+                    let value =
+                        |it: &Counted| self.disk.results[&(round, it.site.clone(), it.attempt)];
                     let sum: f64 = results.iter().map(|it| it.weight.get() * value(it)).sum();
                     let weights: f64 = results.iter().map(|it| it.weight.get()).sum();
                     self.disk.models.insert(round, sum / weights);
@@ -241,7 +242,7 @@ impl World {
                     }
                 }
                 Command::DiscardResults { round } => {
-                    self.disk.results.retain(|(of, _), _| *of != round);
+                    self.disk.results.retain(|(of, ..), _| *of != round);
                 }
                 Command::DiscardModel { model } => {
                     self.disk.models.remove(&model);
