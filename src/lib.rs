@@ -259,11 +259,12 @@
 //!
 //! # Features
 //!
-//! | feature | |
-//! |---|---|
-//! | `nvflare` | the binding to NVIDIA FLARE |
-//! | `stand-in` | clients that prove nothing and take a few bytes, for simulations |
-//! | `unproven-sessions` | sessions without a handshake, for benchmarks: never for a federation |
+//! | feature of `fedlink` | default | what it adds |
+//! |---|---|---|
+//! | `std` | yes | several threads that ask for the digest of one payload wait for the one that computes it |
+//! | `x509` | yes | identities by X.509 certificates, beside those by pinned keys; brings `std` |
+//! | `nvflare` | no | the binding to NVIDIA FLARE 2.9; brings `x509` |
+//! | `stand-in`, `unproven-sessions` | no | many clients at little cost, for simulations and benchmarks and never for a federation |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(any(test, fuzzing)), no_std)]

@@ -44,8 +44,20 @@ fn quoted(document: &str) -> impl Iterator<Item = &str> {
     prose.flat_map(|text| text.split('`').skip(1).step_by(2))
 }
 
+/// The rows of the table of features, in the README and in the documentation of the crate alike.
+fn table_of_features(document: &str) -> Vec<&str> {
+    let lines = document
+        .lines()
+        .map(|line| line.strip_prefix("//! ").unwrap_or(line));
+    lines
+        .skip_while(|line| !line.starts_with("| feature of `fedlink` |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect()
+}
+
 #[test]
-fn the_readme_tells_of_every_feature_and_what_is_default() {
+fn the_readme_and_the_crate_tell_of_every_feature_and_what_is_default() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let (_, features) = manifest.split_once("\n[features]\n").unwrap();
     let (features, _) = features.split_once("\n[").unwrap();
@@ -62,9 +74,9 @@ fn the_readme_tells_of_every_feature_and_what_is_default() {
         .collect();
 
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, table) = readme.split_once("\n| feature of `fedlink` |").unwrap();
-    let rows = table.split("\n\n").next().unwrap().lines().skip(2);
+    let rows = table_of_features(&readme);
     let told: BTreeSet<(&str, &str)> = rows
+        .iter()
         .flat_map(|row| {
             let mut cells = row.split('|').map(str::trim).skip(1);
             let (names, default) = (cells.next().unwrap(), cells.next().unwrap());
@@ -73,6 +85,9 @@ fn the_readme_tells_of_every_feature_and_what_is_default() {
         .collect();
     assert_eq!(told, declared);
     assert!(!told.is_empty());
+
+    let crate_docs = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    assert_eq!(table_of_features(&crate_docs), rows);
 }
 
 /// How a table says whether something is default.
