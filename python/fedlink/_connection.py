@@ -66,7 +66,8 @@ class Connection:
         return message
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError):
+        # A line that means nothing ends the connection, and who waits must hear of it.
+        with contextlib.suppress(OSError, ValueError, KeyError, RecursionError, RuntimeError):
             while (message := self._read()) is not None:
                 match message.get("say"):
                     case "task":

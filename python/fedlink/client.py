@@ -11,6 +11,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +27,19 @@ from ._failure import describe
 __all__ = ["Job", "Refused", "Task", "job", "log", "tasks"]
 
 Kind = Literal["full", "diff"]
+
+# What the site takes: the least and the largest weight, bytes of all headers and of a metric's
+# name, and how many metrics at a time.
+MIN_WEIGHT = 2.0**-64
+MAX_WEIGHT = 2.0**53
+MAX_HEADERS = 64 << 10
+MAX_METRIC_NAME = 255
+MAX_METRICS = 1_000
+# How many names are warned of: more tell nothing new.
+MAX_WARNINGS = 1_000
+
+logger = logging.getLogger("fedlink")
+_warned: set[str] = set()
 
 
 class Refused(RuntimeError):
@@ -74,7 +90,9 @@ class Task:
 
     def progress(self, done: float) -> None:
         """Tells how much of the task is done, from 0 to 1."""
-        self._connection.say("progress", id=self.id, done=float(done))
+        number = float(done)
+        if number == number:
+            self._connection.say("progress", id=self.id, done=min(max(number, 0.0), 1.0))
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Tells numbers for a plot."""
@@ -102,11 +120,11 @@ class Task:
             fields |= {"file": f"{self.id}.out", "kind": kind}
             container.save(self._connection.path(fields["file"]), params)
         if weight is not None:
-            fields["weight"] = as_number("weight", weight)
+            fields["weight"] = as_weight(weight)
         if metrics is not None:
             fields["metrics"] = as_numbers(metrics)
         if headers is not None:
-            fields["headers"] = dict(headers)
+            fields["headers"] = as_headers(headers)
         self._connection.forget_answers()
         self._connection.say("result", id=self.id, **fields)
         # Only now: whatever went wrong before is told as the failure of the task.
@@ -160,7 +178,12 @@ def next_task(timeout: float | None = None) -> Task | None:
     connection = connect()
     if (message := connection.next_task(timeout)) is None:
         return None
-    _task = Task(connection, message, job())
+    try:
+        _task = Task(connection, message, job())
+    except Exception as error:
+        # The coordinator hears of a file that cannot be read, not of an exit code.
+        connection.say("failed", id=message["id"], text=describe(error))
+        raise
     return _task
 
 
@@ -168,6 +191,8 @@ def tasks() -> Iterator[Task]:
     """The tasks of the job, one after another, until it is over."""
     while (task := next_task()) is not None:
         yield task
+        if task.is_open and task.stopped is not None:
+            task.failed("Stopped")
         if task.is_open:
             raise RuntimeError(f"task {task.id} has no result: call its `done` or `failed`")
 
@@ -176,24 +201,69 @@ def log(values: Mapping[str, float], step: int | None = None) -> None:
     """Tells numbers for a plot."""
     fields: dict[str, Any] = {"values": as_numbers(values)}
     if step is not None:
-        fields["step"] = int(step)
-    connect().say("metrics", **fields)
+        with contextlib.suppress(ValueError, OverflowError):
+            fields["step"] = int(step)
+    if fields["values"]:
+        connect().say("metrics", **fields)
 
 
 def as_numbers(values: Mapping[str, float]) -> dict[str, int | float]:
-    return {str(name): as_number(f"metric `{name}`", value) for name, value in values.items()}
+    """Those that can be sent. Training does not end because of the others: a warning names
+    each once."""
+    numbers: dict[str, int | float] = {}
+    for name, value in values.items():
+        what = f"metric `{name}`"
+        try:
+            number = as_number(what, value)
+        except ValueError as error:
+            warn_once(str(name), f"{error}: it is left out")
+            continue
+        if len(str(name).encode(errors="replace")) > MAX_METRIC_NAME:
+            warn_once(str(name), f"{what:.100} has a name of more than {MAX_METRIC_NAME} bytes: it is left out")
+        elif len(numbers) == MAX_METRICS:
+            warn_once("", f"more than {MAX_METRICS} metrics at a time: the rest is left out")
+        else:
+            numbers[str(name)] = number
+    return numbers
 
 
 def as_number(what: str, value: Any) -> int | float:
     """A number of this process, or of another library, as JSON has it."""
-    if isinstance(value, int):
-        return int(value)
     if isinstance(value, str) or not hasattr(value, "__float__"):
         raise TypeError(f"{what} must be a number, not {type(value).__name__}")
-    number = float(value)
-    if number - number != 0:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"{what} is {number}, and must be finite")
+    if isinstance(value, int):
+        return int(value)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def as_weight(value: Any) -> int | float:
+    number = as_number("weight", value)
+    if not MIN_WEIGHT <= number <= MAX_WEIGHT:
+        raise ValueError(f"weight is {number}: it has to be more than 0 and at most 2**53")
+    return number
+
+
+def as_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, text in headers.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise TypeError(f"header `{name}` must be a text, not {type(text).__name__}")
+    size = sum(len(part.encode(errors="replace")) for pair in headers.items() for part in pair)
+    if size > MAX_HEADERS:
+        raise ValueError(f"the headers have {size} bytes, more than {MAX_HEADERS}")
+    return dict(headers)
+
+
+def warn_once(name: str, text: str) -> None:
+    """A warning in the log of the site. No second one has this name."""
+    if len(_warned) < MAX_WARNINGS and name not in _warned:
+        _warned.add(name)
+        logger.warning(text)
 
 
 def report(error: BaseException) -> None:

@@ -50,6 +50,8 @@ _FOREIGN = {dtype.names[0]: dtype for dtype in (BFLOAT16, FLOAT8_E4M3, FLOAT8_E5
 MAX_HEADER = 16 << 20
 # The longest name of an array, in bytes of UTF-8.
 MAX_NAME = 1_024
+# The most dimensions of an array: numpy has no more.
+MAX_DIMENSIONS = 64
 # Where the arrays begin: a multiple of this, so that they can be mapped as what they are.
 _ALIGNMENT = 64
 
@@ -87,6 +89,8 @@ def as_array(name: str, value: Any) -> Array:
         value = _from_torch(value)
     elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
         value = np.from_dlpack(value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"`{name}` is an array with a mask, which cannot be sent: fill it first")
     array = np.asarray(value, order="C")
     if array.dtype.name in _FOREIGN:
         array = array.view(_FOREIGN[array.dtype.name])
@@ -209,6 +213,8 @@ def _place(name: str, described: Any) -> tuple[np.dtype[Any], tuple[int, ...], i
     if dtype is None:
         raise FormatError(f"`{name}` has the type {described['dtype']!r}, which is not known")
     shape, offsets = described["shape"], described["data_offsets"]
+    if isinstance(shape, list) and len(shape) > MAX_DIMENSIONS:
+        raise FormatError(f"`{name}` has {len(shape)} dimensions, more than {MAX_DIMENSIONS}")
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         raise FormatError(f"`{name}`: shape and data_offsets must be whole numbers from 0")
     begin, end = offsets

@@ -1,3 +1,8 @@
+import os
+import socket
+import subprocess
+import sys
+import tempfile
 import textwrap
 import unittest
 from typing import Any
@@ -159,6 +164,86 @@ class Unmodified(unittest.TestCase):
             headers = site.run("1")["headers"]
             self.assertEqual((headers["argv"], headers["name"]), ("['--diff', 'x']", "__main__"))
 
+    def test_what_cannot_be_a_number_is_left_out_with_one_warning(self) -> None:
+        script = loop("""
+            from nvflare.client.tracking import SummaryWriter
+            writer = SummaryWriter()
+            for value in (float("nan"), 10**400, float("inf"), 1.5):
+                writer.add_scalar("loss", value, global_step=float("nan"))
+            writer.add_scalar("x" * 256, 1)
+            metrics = {"a": float("nan"), "b": {"c": 1}, "d": "e", "f": np.float32(0.5), "g": 10**400}
+            flare.send(flare.FLModel(metrics=metrics, meta={"h": [1], "i": 2}))
+        """)
+        with flare(script) as site:
+            site.give("1", MODEL)
+            self.assertEqual(site.hear(), {"say": "metrics", "values": {"loss": 1.5}})
+            result = site.result()
+            self.assertEqual((result["metrics"], result["headers"]), ({"f": 0.5}, {"i": "2"}))
+            code, printed = site.end()
+            self.assertEqual(code, 0)
+            for name in ("`loss`", "`xxx", "`a`", "`b`", "`d`", "`g`", "`h`"):
+                self.assertEqual(sum(name in line for line in printed.splitlines()), 1, (name, printed))
+
+    def test_the_task_that_makes_the_model_has_round_0(self) -> None:
+        with flare(loop("flare.send(flare.FLModel(metrics={}, meta={'r': m.current_round}))")) as site:
+            self.assertEqual(site.run("1", round=0)["headers"]["r"], "0")
+
+    def test_another_rank_does_not_connect(self) -> None:
+        script = """
+            import nvflare.client as flare
+            flare.init(rank="1")
+            print(flare.get_site_name(), flare.get_job_id(), flare.receive())
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "socket")
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+                listener.listen(1)
+                listener.setblocking(False)
+                environment = {"FEDLINK_SOCKET": path, "FEDLINK_SITE": "site-1", "FEDLINK_JOB": "job-1"}
+                file = os.path.join(folder, "script.py")
+                with open(file, "w") as text:
+                    text.write(textwrap.dedent(script))
+                ended = subprocess.run(
+                    [sys.executable, "-m", "fedlink.flare", file],
+                    env={**os.environ, **environment},
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                )
+                self.assertEqual((ended.stdout, ended.stderr), ("site-1 job-1 None\n", ""))
+                with self.assertRaises(BlockingIOError):
+                    listener.accept()
+
+    def test_processes_that_a_script_starts_have_the_same_modules(self) -> None:
+        script = """
+            import multiprocessing, os, subprocess, sys
+            import nvflare
+            import nvflare.client as flare
+            TELL = "import nvflare, nvflare.client as f; print(nvflare.__version__, f.FLModel.__module__)"
+            def tell(queue):
+                queue.put(f"{nvflare.__version__} {flare.FLModel.__module__}")
+            if __name__ == "__main__":
+                told = []
+                for method in ("spawn", "forkserver", "fork"):
+                    context = multiprocessing.get_context(method)
+                    queue = context.Queue()
+                    child = context.Process(target=tell, args=(queue,))
+                    child.start()
+                    child.join()
+                    assert child.exitcode == 0, method
+                    told.append(queue.get())
+                for folder in (".", "/"):
+                    said = subprocess.check_output([sys.executable, "-c", TELL], cwd=folder, text=True)
+                    told.append(said.strip())
+                flare.init()
+                flare.receive()
+                flare.send(flare.FLModel(metrics={}, meta={"told": " | ".join(told)}))
+        """
+        with flare(textwrap.dedent(script)) as site:
+            expected = " | ".join(["2.9.0+fedlink fedlink.flare._model"] * 5)
+            self.assertEqual(site.run("1")["headers"]["told"], expected)
+
     def test_only_rank_0_speaks(self) -> None:
         script = """
             import nvflare.client as flare
@@ -196,9 +281,12 @@ class Refusals(unittest.TestCase):
             ("flare.send(flare.FLModel())", "does not have either params or metrics"),
             ("flare.send(flare.FLModel(params={'w': np.array([object()])}))", "TypeError: `w` is an array of objects"),
             ("flare.send(flare.FLModel(params={'w': {'x': flare}}))", "TypeError: `w/x` is of type _Module"),
-            ("flare.send(flare.FLModel(metrics={'a': 'b'}))", "metric `a` must be a number, not str"),
-            ("flare.send(flare.FLModel(metrics={'a': float('nan')}))", "metric `a` is nan"),
-            ("flare.send(flare.FLModel(metrics={}, meta={'a': [1]}))", "meta `a` of type list"),
+            (
+                "flare.send(flare.FLModel(params={'w': np.ma.array([1, 2], mask=[0, 1])}))",
+                "ValueError: `w` is an array with a mask",
+            ),
+            ("flare.send(flare.FLModel(metrics={}, meta={'a': 'x' * 65536}))", "the headers have 65537 bytes"),
+            ("flare.send(flare.FLModel(metrics={}, meta={'NUM_STEPS_CURRENT_ROUND': 0}))", "weight is 0"),
             (
                 "flare.send(flare.FLModel(metrics={}, meta={'NUM_STEPS_CURRENT_ROUND': 'x'}))",
                 "weight must be a number, not str",

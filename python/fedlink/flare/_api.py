@@ -15,8 +15,13 @@ from ._model import FLModel
 logger = logging.getLogger("fedlink.flare")
 
 # Set by `python3 -m fedlink.flare --diff`: whole models are sent as what to add to the one
-# that was received.
-sends_differences = False
+# that was received. The variable tells processes that the script starts.
+DIFFERENCES = "FEDLINK_DIFF"
+sends_differences = os.environ.get(DIFFERENCES) == "1"
+
+# The variables that name the site and the job.
+SITE = "FEDLINK_SITE"
+JOB = "FEDLINK_JOB"
 
 _NUMBERS = (AnalyticsDataType.SCALAR, AnalyticsDataType.METRIC)
 _TABLES = (AnalyticsDataType.SCALARS, AnalyticsDataType.METRICS)
@@ -88,7 +93,7 @@ class ClientAPI:
         task.done(
             model.params,
             weight=weight,
-            metrics=model.metrics,
+            metrics=_metrics(model.metrics),
             headers=_headers(meta),
             kind="diff" if model.params_type == ParamsType.DIFF else "full",
         )
@@ -106,10 +111,10 @@ class ClientAPI:
         self._closed = True
 
     def get_job_id(self) -> str:
-        return client.job().id
+        return client.job().id if self.rank == "0" else _told(JOB)
 
     def get_site_name(self) -> str:
-        return client.job().site
+        return client.job().site if self.rank == "0" else _told(SITE)
 
     def system_info(self) -> dict[str, Any]:
         if self.rank != "0":
@@ -168,6 +173,13 @@ class ClientAPI:
             raise NotImplementedError(f"fedlink.flare does not cover AnalyticsDataType.{data_type.name}, of `{key}`")
 
 
+def _told(variable: str) -> str:
+    """What the site tells all processes: there is one connection, and it is that of rank 0."""
+    if (value := os.environ.get(variable)) is None:
+        raise RuntimeError(f"{variable} is not set: only rank 0 can ask the site, and others find it there")
+    return value
+
+
 def _model(task: client.Task) -> FLModel:
     meta: dict[str, Any] = dict(task.headers)
     meta |= {FLMetaKey.JOB_ID: task.job.id, FLMetaKey.SITE_NAME: task.job.site}
@@ -178,7 +190,7 @@ def _model(task: client.Task) -> FLModel:
         params_type=params_type,
         params=task.params,
         # NVFlare counts rounds from 0.
-        current_round=None if task.round is None else task.round - 1,
+        current_round=None if task.round is None else max(task.round - 1, 0),
         total_rounds=task.rounds,
         meta=meta,
     )
@@ -189,10 +201,34 @@ def _headers(meta: dict[str, Any]) -> dict[str, str]:
     for name, value in meta.items():
         if name in (FLMetaKey.JOB_ID, FLMetaKey.SITE_NAME):
             continue
-        if not isinstance(value, (str, int, float)):
-            raise TypeError(f"meta `{name}` of type {type(value).__name__} is not covered: texts and numbers are")
-        headers[str(name)] = str(value)
+        if isinstance(value, (str, int, float)):
+            headers[str(name)] = str(value)
+        else:
+            _leave_out(f"meta `{name}`", value)
     return headers
+
+
+def _metrics(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The numbers among them: the genuine Client API takes any value."""
+    if metrics is None:
+        return None
+    numbers: dict[str, Any] = {}
+    for name, value in metrics.items():
+        try:
+            client.as_number(f"metric `{name}`", value)
+        except TypeError:
+            _leave_out(f"metric `{name}`", value)
+        except ValueError:
+            # It is warned of when it is sent.
+            numbers[name] = value
+        else:
+            numbers[name] = value
+    return numbers
+
+
+def _leave_out(what: str, value: Any) -> None:
+    kind = type(value).__name__
+    client.warn_once(what, f"{what} of type {kind} is left out: texts of metadata and numbers can be sent")
 
 
 class APIContext:

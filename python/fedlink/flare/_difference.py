@@ -21,4 +21,8 @@ def difference(original: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 def _less(new: Any, original: Any) -> Any:
     if isinstance(new, list) and isinstance(original, list):
         return [new[index] - original[index] for index in range(len(new))]
-    return new - original
+    less = new - original
+    kind = getattr(getattr(new, "dtype", None), "kind", "")
+    if kind == "u" or kind == "i" and ((less < 0) != (new < original)).any():
+        raise ValueError(f"the difference of numbers of {new.dtype} leaves their range: send the whole model")
+    return less
