@@ -1,8 +1,8 @@
 //! The file of a result: what a program has left in the folder, judged before anybody reads it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -142,15 +142,35 @@ impl Arrays {
         &self.path
     }
 
-    /// Moves the file there, on the same file system, in place of removing it.
+    /// Moves the file there, in place of removing it. What was judged is what is there then, whatever
+    /// the program has put in its place; it is copied if it cannot be moved.
     ///
     /// # Errors
     /// When the system cannot; then the file is removed.
     pub fn keep(mut self, to: &Path) -> io::Result<File> {
-        fs::rename(&self.path, to)?;
-        self.kept = true;
-        self.file.try_clone()
+        if fs::rename(&self.path, to).is_ok() {
+            self.kept = true;
+            if is_at(&self.file, to)? {
+                return self.file.try_clone();
+            }
+            fs::remove_file(to)?;
+        }
+        (&self.file).seek(SeekFrom::Start(0))?;
+        // Whatever is there is replaced, not written through.
+        let _ = fs::remove_file(to);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let mut copy = options.open(to)?;
+        io::copy(&mut (&self.file).take(self.size), &mut copy)?;
+        copy.seek(SeekFrom::Start(0))?;
+        Ok(copy)
     }
+}
+
+/// Whether this file is there, and no other or a link.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let [file, found] = [file.metadata()?, fs::symlink_metadata(path)?];
+    Ok((file.dev(), file.ino()) == (found.dev(), found.ino()))
 }
 
 impl Drop for Arrays {
@@ -189,6 +209,28 @@ mod tests {
         let arrays = Arrays::open(folder.path(), "1.out", 6).unwrap();
         arrays.keep(&kept).unwrap();
         assert_eq!(fs::read_to_string(kept).unwrap(), "arrays");
+    }
+
+    #[test]
+    fn what_is_kept_is_what_was_judged() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        let kept = folder.path().join("kept");
+        let out = folder.path().join("1.out");
+        let to_link = |path: &Path| symlink(&secret, path).unwrap();
+        let to_file = |path: &Path| fs::write(path, "other").unwrap();
+        for replace in [&to_link as &dyn Fn(&Path), &to_file, &|_: &Path| {}] {
+            fs::write(&secret, "secret").unwrap();
+            fs::write(&out, "arrays").unwrap();
+            let arrays = Arrays::open(folder.path(), "1.out", 6).unwrap();
+            fs::remove_file(&out).unwrap();
+            replace(&out);
+            let file = arrays.keep(&kept).unwrap();
+            assert_eq!(io::read_to_string(file).unwrap(), "arrays");
+            assert!(fs::symlink_metadata(&kept).unwrap().is_file());
+            assert_eq!(fs::read_to_string(&kept).unwrap(), "arrays");
+            assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+        }
     }
 
     #[test]

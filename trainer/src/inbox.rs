@@ -109,6 +109,13 @@ impl Inbox {
         state.death.is_some() || state.stop.as_ref().is_some_and(|stop| stop.task == task)
     }
 
+    /// Why this task is to be stopped, if it is; told once.
+    pub(crate) fn take_stop(&self, task: &str) -> Option<String> {
+        let mut state = self.state();
+        let stop = state.stop.take_if(|stop| stop.task == task)?;
+        Some(stop.why)
+    }
+
     pub(crate) fn is_dead(&self) -> bool {
         self.state().death.is_some()
     }
@@ -118,9 +125,8 @@ impl Inbox {
     pub(crate) fn next(&self, task: &str, until: Option<Instant>) -> Next {
         let mut state = self.state();
         loop {
-            if state.stop.as_ref().is_some_and(|stop| stop.task == task) {
-                let why = state.stop.take().map(|stop| stop.why);
-                return Next::Stop(why.unwrap_or_default());
+            if let Some(stop) = state.stop.take_if(|stop| stop.task == task) {
+                return Next::Stop(stop.why);
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {

@@ -26,9 +26,11 @@
 
 mod arrays;
 mod connection;
+mod environment;
 mod filter;
 mod inbox;
 mod lines;
+mod numbers;
 mod output;
 mod ping;
 mod process;

@@ -13,6 +13,7 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
 };
 
+use crate::environment::withheld;
 use crate::inbox::Inbox;
 use crate::output::{Log, Output, Tail, pump};
 use crate::program::Launch;
@@ -119,7 +120,11 @@ impl Process {
             Output::File(path) => Some(Log::open(path)?),
             Output::Nowhere | Output::Inherited => None,
         };
-        let mut child = Command::new(&launch.supervisor.0)
+        let mut command = Command::new(&launch.supervisor.0);
+        for name in withheld() {
+            command.env_remove(name);
+        }
+        let mut child = command
             .arg(SUPERVISE)
             .arg(WATCH)
             .arg(private)

@@ -31,12 +31,12 @@ pub struct Launch {
     pub supervisor: Supervisor,
     /// The program, then its arguments.
     pub command: Vec<OsString>,
-    /// Beside the site's own environment and `FEDLINK_SOCKET`.
+    /// Beside the site's own environment and the variables of the protocol.
     pub environment: Vec<(OsString, OsString)>,
     /// Where it runs. By default the folder of the site's own process.
     pub folder: PathBuf,
-    /// What of a result may leave: `params`, `weight`, and names of metrics and headers. None:
-    /// all.
+    /// What of a result may leave: `params`, `weight`, names of metrics, and `header:NAME`.
+    /// None: all.
     pub leave: Option<Vec<String>>,
     /// A program that makes of the arrays of a result what may leave. Empty: none.
     pub filter: Vec<OsString>,

@@ -1,6 +1,6 @@
 //! One run of a program, from its start to its death.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -19,12 +19,17 @@ use crate::output::Tail;
 use crate::ping::Ping;
 use crate::process::{Death, Process};
 use crate::program::Launch;
-use crate::protocol::{Kind, MAX_LINE, ProgramMessage, SiteMessage, VERSION, cut};
+use crate::protocol::{Answer, Live, MAX_LINE, ProgramMessage, SiteMessage, VERSION, cut};
 use crate::task::{Event, Failure, Job, Task, TaskResult};
 
-/// What `leave` calls the arrays and the weight of a result.
+/// What `leave` calls the arrays and the weight of a result, and how it begins the name of a header.
 const PARAMS: &str = "params";
 const WEIGHT: &str = "weight";
+const HEADER: &str = "header:";
+
+/// How many tasks are known whose answers may come late: many more than a program leaves
+/// unanswered.
+const MAX_GIVEN: usize = 100;
 
 /// How long a program has between SIGTERM and SIGKILL: enough to write a checkpoint.
 const TERMINATED_FOR: Duration = Duration::from_secs(5);
@@ -72,6 +77,8 @@ pub(crate) struct Running {
     over: bool,
     /// The task whose result nobody has confirmed.
     untaken: Option<String>,
+    /// The last tasks that it was given.
+    given: VecDeque<String>,
     launch: Launch,
     job: Job,
     folder: TempDir,
@@ -97,7 +104,11 @@ impl Running {
             "the program's socket cannot be made: its path may have 107 bytes at most",
         ))?;
         let (waker, woken) = UnixStream::pair().map_err(site("no socket for a thread"))?;
-        let environment = [("FEDLINK_SOCKET".into(), socket.clone().into())];
+        let environment = [
+            ("FEDLINK_SOCKET".into(), socket.clone().into()),
+            ("FEDLINK_SITE".into(), job.site.clone().into()),
+            ("FEDLINK_JOB".into(), job.id.clone().into()),
+        ];
         let process = Process::start(
             launch,
             &launch.command,
@@ -116,6 +127,7 @@ impl Running {
             phase: Phase::Starting,
             over: false,
             untaken: None,
+            given: VecDeque::new(),
             launch: launch.clone(),
             job: job.clone(),
             folder,
@@ -145,10 +157,9 @@ impl Running {
         // It may go on talking; the rest is heard with the task.
         for next in (0..MAX_WAITING).map_while(|_| self.inbox.poll()) {
             match next {
-                Next::Said(ProgramMessage::Metrics { values, step }) => {
-                    self.tell_metrics(values, step, events);
-                }
+                Next::Said(ProgramMessage::Metrics(live)) => self.tell_metrics(live, events),
                 Next::Said(ProgramMessage::Pong | ProgramMessage::Progress { .. }) => {}
+                Next::Said(message) if self.is_late(&message) => {}
                 Next::Said(_) | Next::Silent(_) | Next::Dead(_) => return true,
                 Next::Connected(_) | Next::Stop(_) | Next::Timeout => {}
             }
@@ -206,7 +217,7 @@ impl Running {
             };
             self.phase = match (self.phase, message) {
                 (Phase::Starting, ProgramMessage::Hello { versions, pid }) => {
-                    if !versions.contains(&VERSION) {
+                    if !versions.contains(&i64::from(VERSION)) {
                         return Err(Broken::Protocol(format!(
                             "it speaks versions {versions:?}, this site {VERSION}"
                         )));
@@ -219,10 +230,11 @@ impl Running {
                     events(Event::Ready);
                     Phase::Ready
                 }
-                (Phase::Greeted, ProgramMessage::Metrics { values, step }) => {
-                    self.tell_metrics(values, step, events);
+                (Phase::Greeted, ProgramMessage::Metrics(live)) => {
+                    self.tell_metrics(live, events);
                     Phase::Greeted
                 }
+                (Phase::Greeted, ProgramMessage::Pong) => Phase::Greeted,
                 (_, message) => return Err(unexpected(&message)),
             };
         }
@@ -250,9 +262,7 @@ impl Running {
         until: Option<Instant>,
         events: &mut dyn FnMut(Event),
     ) -> Result<Attempt, Broken> {
-        if let Some(last) = self.untaken.take() {
-            self.taken(&last, Some("the site did not keep it"));
-        }
+        self.refuse_untaken();
         let file = match &task.arrays {
             Some(arrays) => Some(self.hand_over(&task.id, arrays)?),
             None => None,
@@ -268,6 +278,10 @@ impl Running {
             again,
         })?;
         self.say(&task.id, &given, until)?;
+        if self.given.len() == MAX_GIVEN {
+            self.given.pop_front();
+        }
+        self.given.push_back(task.id.clone());
         let mut ping = Ping::new();
         loop {
             let next = ping.at();
@@ -292,73 +306,87 @@ impl Running {
                 }
                 // It is about a task of before.
                 ProgramMessage::Progress { .. } | ProgramMessage::Pong => {}
-                ProgramMessage::Metrics { values, step } => {
-                    self.tell_metrics(values, step, events);
-                }
+                ProgramMessage::Metrics(live) => self.tell_metrics(live, events),
                 ProgramMessage::Failed { id, text } if id == task.id => {
                     return Ok(Attempt::Failed(Failure::Failed(cut(text))));
                 }
-                ProgramMessage::Result {
-                    id,
-                    file,
-                    kind,
-                    weight,
-                    metrics,
-                    headers,
-                } if id == task.id => {
-                    let result = TaskResult {
-                        arrays: None,
-                        kind: kind.unwrap_or(Kind::Full),
-                        weight,
-                        metrics,
-                        headers,
-                    };
-                    return Ok(match self.judge(&task.id, result, file) {
+                ProgramMessage::Result(answer) if answer.id == task.id => {
+                    return Ok(match self.judge(answer, until) {
                         Ok(result) => {
-                            self.untaken = Some(id);
+                            self.untaken = Some(task.id.clone());
                             Attempt::Done(result)
                         }
                         Err(failure) => {
-                            self.taken(&id, Some(&failure.to_string()));
+                            self.taken(&task.id, Some(&failure.to_string()));
                             Attempt::Failed(failure)
                         }
                     });
                 }
+                message if self.is_late(&message) => {}
                 message => return Err(unexpected(&message)),
             }
         }
     }
 
     /// What of a result may leave, with its arrays.
-    fn judge(
-        &self,
-        task: &str,
-        mut result: TaskResult,
-        file: Option<String>,
-    ) -> Result<TaskResult, Failure> {
-        if let Some(name) = file {
+    fn judge(&self, answer: Answer, until: Option<Instant>) -> Result<TaskResult, Failure> {
+        if let Some(problem) = answer.problem {
+            self.discard(answer.file);
+            return Err(Failure::Result(problem));
+        }
+        let mut result = TaskResult {
+            arrays: None,
+            kind: answer.kind,
+            weight: answer.weight.filter(|_| self.launch.leaves(WEIGHT)),
+            metrics: answer.metrics,
+            headers: answer.headers,
+        };
+        if let Some(name) = answer.file {
             let arrays = Arrays::open(self.folder.path(), &name, self.launch.max_result)?;
             if self.launch.leaves(PARAMS) {
-                let is_wanted = || !self.inbox.gives_up(task);
-                result.arrays = Some(filter::apply(&self.launch, arrays, is_wanted)?);
+                let stopped = || self.inbox.take_stop(&answer.id);
+                let arrays = filter::apply(&self.launch, arrays, until, stopped)?;
+                result.arrays = Some(arrays);
             }
         }
-        result.weight = result.weight.filter(|_| self.launch.leaves(WEIGHT));
         result.metrics.retain(|name, _| self.launch.leaves(name));
-        result.headers.retain(|name, _| self.launch.leaves(name));
+        result
+            .headers
+            .retain(|name, _| self.launch.leaves(&format!("{HEADER}{name}")));
         Ok(result)
     }
 
+    /// Deletes the file of a result that nobody wants.
+    fn discard(&self, file: Option<String>) {
+        drop(file.map(|name| Arrays::open(self.folder.path(), &name, u64::MAX)));
+    }
+
+    /// An answer to a task that has ended for us, as after a stop that came too late. Nobody
+    /// wants it any more.
+    fn is_late(&self, message: &ProgramMessage) -> bool {
+        match message {
+            ProgramMessage::Failed { id, .. } => self.given.contains(id),
+            ProgramMessage::Result(answer) if self.given.contains(&answer.id) => {
+                self.discard(answer.file.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Numbers for a plot, as far as they may leave.
-    fn tell_metrics(
-        &self,
-        mut values: BTreeMap<String, f64>,
-        step: Option<i64>,
-        events: &mut dyn FnMut(Event),
-    ) {
+    fn tell_metrics(&self, live: Live, events: &mut dyn FnMut(Event)) {
+        let Live {
+            mut values,
+            step,
+            left_out,
+        } = live;
         values.retain(|name, _| self.launch.leaves(name));
         if !values.is_empty() {
             events(Event::Metrics { values, step });
+        }
+        if let Some(left_out) = left_out {
+            events(Event::LeftOut(left_out));
         }
     }
 
@@ -368,9 +396,10 @@ impl Running {
         let to = self.folder.path().join(&name);
         // What the last attempt has left.
         let _ = fs::remove_file(&to);
-        let linked = fs::hard_link(arrays, &to);
-        match linked.or_else(|_| fs::copy(arrays, &to).map(drop)) {
-            Ok(()) => Ok(name),
+        // Not a link: what the program writes into its file must not change the site's, which
+        // the next attempt and other programs get.
+        match fs::copy(arrays, &to) {
+            Ok(_) => Ok(name),
             Err(error) => Err(Broken::Site(format!(
                 "the arrays of the task cannot be handed to the program ({error})"
             ))),
@@ -435,6 +464,13 @@ impl Running {
         self.over |= matches!(said, Err(Broken::Limit));
     }
 
+    /// Nobody has said what became of the last result, and a program may wait for that.
+    fn refuse_untaken(&mut self) {
+        if let Some(last) = self.untaken.take() {
+            self.taken(&last, Some("the site did not keep it"));
+        }
+    }
+
     pub(crate) fn taken(&mut self, task: &str, refused: Option<&str>) {
         self.untaken = None;
         self.mention(&SiteMessage::Taken { id: task, refused });
@@ -455,15 +491,12 @@ impl Running {
         let until = Instant::now() + self.launch.grace;
         loop {
             match self.inbox.next("", Some(until)) {
-                Next::Said(ProgramMessage::Result { id, file, .. }) if id == task => {
-                    // Nobody wants it.
-                    drop(file.map(|name| Arrays::open(self.folder.path(), &name, u64::MAX)));
+                Next::Said(ProgramMessage::Result(answer)) if answer.id == task => {
+                    self.discard(answer.file);
                     return true;
                 }
                 Next::Said(ProgramMessage::Failed { id, .. }) if id == task => return true,
-                Next::Said(ProgramMessage::Metrics { values, step }) => {
-                    self.tell_metrics(values, step, events);
-                }
+                Next::Said(ProgramMessage::Metrics(live)) => self.tell_metrics(live, events),
                 Next::Said(_) | Next::Connected(_) | Next::Stop(_) => {}
                 Next::Silent(_) | Next::Dead(_) | Next::Timeout => return false,
             }
@@ -472,6 +505,7 @@ impl Running {
 
     /// Tells the program that there is nothing more to do, and waits for its end.
     pub(crate) fn end(mut self, why: &str, events: &mut dyn FnMut(Event)) -> Option<Death> {
+        self.refuse_untaken();
         self.mention(&SiteMessage::End { why });
         let ended = self.wait_for_end(self.launch.grace, events);
         ended.or_else(|| self.make_it_end(events))
@@ -498,9 +532,7 @@ impl Running {
             match self.inbox.next("", Some(until)) {
                 Next::Dead(death) => return Some(death),
                 Next::Timeout => return None,
-                Next::Said(ProgramMessage::Metrics { values, step }) => {
-                    self.tell_metrics(values, step, events);
-                }
+                Next::Said(ProgramMessage::Metrics(live)) => self.tell_metrics(live, events),
                 Next::Said(_) | Next::Silent(_) | Next::Connected(_) | Next::Stop(_) => {}
             }
         }

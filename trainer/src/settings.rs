@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use crate::process::Supervisor;
 use crate::program::Launch;
+use crate::protocol::{MAX_TEXT, cut, cut_to, end_of};
 use crate::task::Failure;
 
 /// The kind that stands for all that are not listed.
@@ -70,7 +71,7 @@ pub struct Trainer {
     pub environment: BTreeMap<String, String>,
     /// The keys that the config of a job may have. None: all.
     pub config: Option<Vec<String>>,
-    /// What of a result may leave: `params`, `weight`, and names of metrics and headers.
+    /// What of a result may leave: `params`, `weight`, names of metrics, and `header:NAME`.
     /// None: all.
     pub leave: Option<Vec<String>>,
     /// A program that makes of the arrays of a result what may leave. Empty: none.
@@ -210,9 +211,15 @@ impl Errors {
     pub fn tell(self, failure: &Failure, tail: &str) -> String {
         match self {
             Self::Type => failure.type_alone(),
-            Self::Text => failure.to_string(),
-            Self::Tail if tail.is_empty() => failure.to_string(),
-            Self::Tail => format!("{failure}\n{tail}"),
+            Self::Text => cut(failure.to_string()),
+            Self::Tail if tail.is_empty() => cut(failure.to_string()),
+            Self::Tail => {
+                // Both have their half; what one leaves is the other's.
+                let printed = tail.len().min(MAX_TEXT / 2);
+                let failure = cut_to(failure.to_string(), MAX_TEXT - 1 - printed);
+                let printed = end_of(tail, MAX_TEXT - 1 - failure.len());
+                format!("{failure}\n{printed}")
+            }
         }
     }
 }
@@ -278,6 +285,10 @@ impl Section {
             ("text", Errors::Text),
             ("tail", Errors::Tail),
         ];
+        let filter = self.texts("filter")?.unwrap_or_default();
+        if filter.first().is_some_and(String::is_empty) {
+            return Err(self.wrong("filter", "must begin with a program: [] is none"));
+        }
         Ok(Trainer {
             command,
             life,
@@ -286,7 +297,7 @@ impl Section {
             environment: self.environment()?,
             config: self.texts("config")?,
             leave: self.texts("leave")?,
-            filter: self.texts("filter")?.unwrap_or_default(),
+            filter,
             errors: self.word("errors", &errors)?.unwrap_or(Errors::Type),
             limit: self.limit()?,
             restarts: self.number("restarts", 0, MAX_RESTARTS)?.unwrap_or(1),

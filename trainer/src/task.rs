@@ -36,8 +36,8 @@ pub struct Task {
     pub rounds: Option<u64>,
     /// What the arrays are.
     pub kind: Option<Kind>,
-    /// The arrays. The program gets a link to the file if it is on the file system of its
-    /// folder, else a copy; it must not be changed while the task runs.
+    /// The arrays. The program gets a copy of the file, which must not be changed while the
+    /// task runs.
     pub arrays: Option<PathBuf>,
     /// What else the coordinator says of the task.
     pub headers: BTreeMap<String, String>,
@@ -73,6 +73,9 @@ pub enum Failure {
     /// What it said is not the protocol; it was killed.
     #[error("broke the trainer protocol and was killed: {0}")]
     Protocol(String),
+    /// Its result, for this reason. The program knows it and lives on.
+    #[error("its result cannot be used: {0}")]
+    Result(String),
     /// The arrays of its result.
     #[error("its result cannot be used: {0}")]
     Arrays(#[from] ArraysError),
@@ -99,7 +102,7 @@ impl Failure {
                 None => "failed".to_owned(),
             },
             Self::Protocol(_) => "broke the trainer protocol and was killed".to_owned(),
-            Self::Arrays(_) => "its result cannot be used".to_owned(),
+            Self::Result(_) | Self::Arrays(_) => "its result cannot be used".to_owned(),
             Self::Filter(_) => "its result did not pass the site's filter".to_owned(),
             Self::Site(_) | Self::Died(Death::NotStarted(_)) => {
                 "the site could not run its program".to_owned()
@@ -139,6 +142,8 @@ pub enum Event {
         /// Which step of the training they belong to.
         step: Option<i64>,
     },
+    /// Numbers that it has said and that cannot be plotted, and why.
+    LeftOut(String),
     /// It died, and is started again with the task.
     Again(Death),
     /// It has not answered for so long. That alone is no failure.

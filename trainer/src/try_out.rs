@@ -90,7 +90,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         );
         if let Some(arrays) = result.arrays {
             let next = kept.path().join(round.to_string());
-            fs::copy(arrays.path(), &next)?;
+            arrays.keep(&next)?;
             model = Some(next);
         }
         program.taken(&task.id, None);

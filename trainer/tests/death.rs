@@ -157,6 +157,31 @@ fn nothing_is_left_of_a_program_that_has_ended() {
     }
 }
 
+#[test]
+fn a_program_does_not_get_what_is_the_sites_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("environment");
+    let script = format!(
+        "m = task()\nopen('{}', 'w').write(json.dumps(dict(os.environ)))\nsay('result', id=m['id'])",
+        file.display()
+    );
+    let words = python(&script).command;
+    let mut command = Command::new(TRAINER);
+    command.arg("--").args(words).stdout(Stdio::null());
+    command.env("https_proxy", "http://user:password@proxy");
+    command.env("NOTIFY_SOCKET", "/x").env("FEDLINK_TOKEN", "x");
+    command.env("KEPT", "x");
+    assert!(command.status().unwrap().success());
+    let told: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    for name in ["https_proxy", "NOTIFY_SOCKET", "FEDLINK_TOKEN"] {
+        assert!(told.get(name).is_none(), "{name}");
+    }
+    assert_eq!(
+        (&told["KEPT"], &told["FEDLINK_SITE"], &told["FEDLINK_JOB"]),
+        (&"x".into(), &"site-1".into(), &"try-1".into())
+    );
+}
+
 /// A site of its own, that runs this program and has its folders there.
 fn site(script: &str, temporary: &Path) -> Child {
     let words = python(script).command;

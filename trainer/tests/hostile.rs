@@ -51,10 +51,6 @@ fn what_is_no_protocol_fails_the_task_and_is_not_tried_again() {
             "no JSON object",
         ),
         (
-            "task(); say('result', id='1', weight=-1); time.sleep(60)",
-            "less than 0",
-        ),
-        (
             "task(); site.sendall(b'{\"say\":\"result\",\"id\":\"1\",\"weight\":NaN}\\n'); time.sleep(60)",
             "broke the trainer protocol",
         ),
@@ -117,6 +113,62 @@ hear()
         // It lives on, and knows why.
         let result = program.run(&task("2"), &mut |_| {}).unwrap();
         assert!(result.headers["refused"].contains(problem), "{name}");
+    }
+}
+
+#[test]
+fn a_result_out_of_bounds_is_refused_and_the_program_lives() {
+    let script = r#"
+m = task()
+site.sendall(b'{"say":"progress","id":"1","done":1.0000000000000002}\n')
+site.sendall(b'{"say":"metrics","values":{"a":1' + b'0' * 400 + b',"b":1},"step":1e+05}\n')
+open(os.path.join(folder, "out"), "w").close()
+say("result", id=m["id"], weight=-1, file="out")
+refused = hear()["refused"]
+left = sorted(os.listdir(folder))
+m = hear()
+say("result", id=m["id"], headers={"refused": refused, "left": str(left)})
+hear()
+"#;
+    let mut program = Program::new(python(script), job());
+    let mut events = Vec::new();
+    let failure = program.run(&task("1"), &mut |event| events.push(event));
+    let failure = failure.unwrap_err();
+    assert!(matches!(failure, Failure::Result(_)), "{failure}");
+    assert!(events.contains(&Event::Progress(1.0)));
+    let left_out = |event: &Event| matches!(event, Event::LeftOut(why) if why.contains("`a`"));
+    assert!(events.iter().any(left_out), "{events:?}");
+    let result = program.run(&task("2"), &mut |_| {}).unwrap();
+    assert!(result.headers["refused"].contains("`weight` is -1"));
+    assert_eq!(result.headers["left"], "[]");
+}
+
+#[test]
+fn an_answer_that_comes_late_harms_no_other_task() {
+    for late in [
+        "say('failed', id='1', text='stopped')",
+        "open(os.path.join(folder, 'late'), 'w').close(); say('result', id='1', file='late')",
+    ] {
+        let script = format!(
+            r#"
+say("result", id=task()["id"])
+{late}
+while hear()["say"] != "task": pass
+{late}
+say("result", id="2")
+hear()
+"#
+        );
+        let mut program = Program::new(python(&script), job());
+        let mut started = 0;
+        for id in ["1", "2"] {
+            let result = program.run(&task(id), &mut |event| {
+                started += u32::from(matches!(event, Event::Started { .. }));
+            });
+            result.unwrap();
+            program.taken(id, None);
+        }
+        assert_eq!(started, 1, "{script}");
     }
 }
 

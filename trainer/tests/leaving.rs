@@ -30,7 +30,13 @@ fn leaving(leave: Option<&[&str]>) -> Launch {
 
 #[test]
 fn only_what_may_leave_is_heard_of() {
-    let (result, events) = run(leaving(Some(&["weight", "accuracy", "loss", "note"])));
+    let (result, events) = run(leaving(Some(&[
+        "weight",
+        "accuracy",
+        "loss",
+        "header:note",
+        "secret",
+    ])));
     let result = result.unwrap();
     assert!(result.arrays.is_none());
     assert_eq!(result.weight, Some(3.0));
@@ -105,7 +111,41 @@ fn a_filter_that_hangs_can_be_stopped() {
     common::wait_until("the filter runs", || runs.exists());
     stopper.stop("1", "not wanted");
     let failure = running.join().unwrap();
-    assert!(matches!(failure, Failure::Filter(_)), "{failure}");
+    assert!(matches!(failure, Failure::Stopped(_)), "{failure}");
+}
+
+#[test]
+fn a_filter_has_the_time_of_its_task() {
+    let mut launch = python(TELLS_ALL);
+    launch.filter = ["sh", "-c", "sleep 600", "sh"].map(Into::into).to_vec();
+    launch.limit = Some(std::time::Duration::from_secs(3));
+    let failure = run(launch).0.unwrap_err();
+    assert!(matches!(failure, Failure::Limit(_)), "{failure}");
+}
+
+#[test]
+fn a_result_is_not_lost_if_its_program_dies_while_it_is_filtered() {
+    let folder = tempfile::tempdir().unwrap();
+    let dead = folder.path().join("dead");
+    let dies = TELLS_ALL.replace(
+        "print(\"answer\", hear(), flush=True)\nhear()",
+        &format!(
+            "open({:?}, \"w\").close(); sys.exit(3)",
+            dead.display().to_string()
+        ),
+    );
+    let mut launch = python(&dies);
+    // It goes on until the site has seen the end of the program.
+    let script = format!(
+        r#"while [ ! -e '{}' ]; do sleep 0.1; done; sleep 1; cp "$1" "$2""#,
+        dead.display()
+    );
+    launch.filter = ["sh", "-euc", &script, "sh"].map(Into::into).to_vec();
+    let result = run(launch).0.unwrap();
+    assert_eq!(
+        fs::read_to_string(result.arrays.unwrap().path()).unwrap(),
+        "arrays"
+    );
 }
 
 #[test]

@@ -87,6 +87,39 @@ fn one_process_does_all_tasks_of_a_job() {
 }
 
 #[test]
+fn what_a_program_writes_into_its_file_does_not_change_the_sites() {
+    let outside = tempfile::tempdir().unwrap();
+    let model = outside.path().join("model");
+    fs::write(&model, "arrays").unwrap();
+    let script = r#"
+m = task()
+with open(os.path.join(folder, m["file"]), "r+") as file:
+    file.write("broken")
+say("result", id=m["id"])
+hear()
+"#;
+    let mut task = task("1");
+    task.arrays = Some(model.clone());
+    let mut program = Program::new(python(script), job());
+    program.run(&task, &mut |_| {}).unwrap();
+    assert_eq!(fs::read_to_string(model).unwrap(), "arrays");
+}
+
+#[test]
+fn a_program_that_waits_for_what_became_of_its_result_hears_of_it_at_the_end() {
+    let script = r#"
+m = task()
+say("result", id=m["id"])
+answer = hear()
+assert answer["say"] == "taken" and answer["refused"], answer
+assert hear()["say"] == "end"
+"#;
+    let mut program = Program::new(python(script), job());
+    program.run(&task("1"), &mut |_| {}).unwrap();
+    assert_eq!(program.end("done", &mut |_| {}), Some(Death::Exited(0)));
+}
+
+#[test]
 fn the_folder_of_a_program_is_private_and_goes_with_it() {
     use std::os::unix::fs::PermissionsExt;
 

@@ -112,6 +112,7 @@ fn each_wrong_key_and_value_is_refused_with_words() {
         ("folder = \"\"", "`folder` must be a text"),
         ("folder = \"a\\u0000b\"", "`folder` must be a text"),
         ("config = \"lr\"", "`config` must be a list of texts"),
+        ("filter = [\"\"]", "`filter` must begin with a program"),
         ("leave = [1]", "`leave` must be a list of texts"),
         (
             "environment = { A = 1 }",
@@ -208,6 +209,17 @@ fn the_coordinator_hears_what_the_operator_lets_it() {
         "failed: ValueError: patient 7 is missing"
     );
     assert!(Errors::Tail.tell(&failed, "printed").ends_with("printed"));
+    // The coordinator keeps 1,024 bytes: both are among them.
+    let long = Failure::Failed("é".repeat(2_000));
+    let tail = format!("{}the end", "x".repeat(2_000));
+    let told = Errors::Tail.tell(&long, &tail);
+    assert!(
+        told.starts_with("failed: éé") && told.ends_with("xthe end"),
+        "{told}"
+    );
+    assert!((1_020..=1_024).contains(&told.len()), "{}", told.len());
+    assert_eq!(Errors::Tail.tell(&failed, &tail).len(), 1_024);
+    assert!(Errors::Text.tell(&long, "").len() <= 1_024);
     for (text, told) in [
         (
             "numpy.linalg.LinAlgError: singular",
