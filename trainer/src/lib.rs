@@ -30,6 +30,7 @@ mod environment;
 mod filter;
 mod inbox;
 mod lines;
+mod metadata;
 mod numbers;
 mod output;
 mod ping;

@@ -15,6 +15,7 @@ use crate::arrays::Arrays;
 use crate::connection::{Written, listen, write};
 use crate::filter;
 use crate::inbox::{Inbox, MAX_WAITING, Next, Silence};
+use crate::metadata;
 use crate::output::Tail;
 use crate::ping::Ping;
 use crate::process::{Death, Process};
@@ -344,6 +345,13 @@ impl Running {
         if let Some(name) = answer.file {
             let arrays = Arrays::open(self.folder.path(), &name, self.launch.max_result)?;
             if self.launch.leaves(PARAMS) {
+                // A filter is the operator's own, and knows what it lets pass.
+                let judged = self.launch.leave.is_some() && self.launch.filter.is_empty();
+                if let Some(name) = metadata::foreign(arrays.file()).filter(|_| judged) {
+                    return Err(Failure::Result(format!(
+                        "the text `{name:.100}` in its file's `__metadata__` may not leave: write `format` and `fedlink.tree` alone"
+                    )));
+                }
                 let stopped = || self.inbox.take_stop(&answer.id);
                 let arrays = filter::apply(&self.launch, arrays, until, stopped)?;
                 result.arrays = Some(arrays);

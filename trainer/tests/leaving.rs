@@ -66,6 +66,43 @@ fn only_what_may_leave_is_heard_of() {
     assert_eq!((all.metrics.len(), all.headers.len()), (2, 2));
 }
 
+#[test]
+fn no_text_leaves_with_the_arrays() {
+    for (metadata, leave, problem) in [
+        (
+            r#"{"patients": "7"}"#,
+            Some(&["params"][..]),
+            Some("`patients`"),
+        ),
+        (
+            r#"{"format": "np", "fedlink.tree": "{}"}"#,
+            Some(&["params"][..]),
+            None,
+        ),
+        (r#"{"patients": "7"}"#, None, None),
+    ] {
+        let script = format!(
+            r#"
+m = task()
+header = json.dumps({{"__metadata__": {metadata}}}).encode()
+with open(os.path.join(folder, "out"), "wb") as file:
+    file.write(len(header).to_bytes(8, "little") + header)
+say("result", id=m["id"], file="out")
+hear()
+"#
+        );
+        let mut launch = python(&script);
+        launch.leave = leave.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        match (run(launch).0, problem) {
+            (Ok(result), None) => assert!(result.arrays.is_some()),
+            (Err(failure), Some(problem)) => {
+                assert!(failure.to_string().contains(problem), "{failure}");
+            }
+            (other, _) => panic!("{metadata}: {other:?}"),
+        }
+    }
+}
+
 fn filtered(script: &str) -> Result<String, Failure> {
     let mut launch = python(TELLS_ALL);
     launch.filter = ["sh", "-euc", script, "sh"].map(Into::into).to_vec();
